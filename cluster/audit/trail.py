@@ -98,7 +98,7 @@ class AuditTrail:
 
     def enqueue_repeatable(self, record: AuditRecord) -> None:
         """The same for what anybody can cause without a credential: repeats are counted instead,
-        and told once a minute. `detail.address` is where it came from."""
+        and recorded once a minute. `detail.address` is where it came from."""
         self._repeats.note(record)
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None:
@@ -204,8 +204,8 @@ class AuditTrail:
         now = self._clock.wall()
         cut = await asyncio.to_thread(prune.sign, self._folder, self._keys, marks, now)
         removed = await prune.remove(connection, marks)
-        told: dict[str, Scalar] = {"log": cut.log, "number": cut.number, "removed": removed}
-        await self.append(connection, self._record(PRUNED, **told))
+        details: dict[str, Scalar] = {"log": cut.log, "number": cut.number, "removed": removed}
+        await self.append(connection, self._record(PRUNED, **details))
         return removed
 
     def _take(self, count: int) -> tuple[list[AuditRecord], list[AuditRecord]]:

@@ -177,7 +177,7 @@ def _postgres(values: Values) -> dict[str, Any]:
 
 
 def _redis(values: Values) -> dict[str, Any]:
-    """Nothing may be evicted: a limit that is forgotten is a limit that is not kept. The password
+    """Nothing may be evicted: an evicted bucket would lift its limit. The password
     goes into a file in memory: a command line is everybody's to read."""
     keep = "--appendonly yes --maxmemory 768mb --maxmemory-policy noeviction"
     password = f"$$(cat {WHERE}/redis_password)"

@@ -18,7 +18,7 @@ RAY_VERSION = "2.60.0"
 
 
 def render_objects(values: Values, serve_config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Raises BadValues. Namespace and Secrets are made by whoever may make them."""
+    """Raises InvalidValues. The operator makes the namespace and the Secrets."""
     return [
         *(_service_account(values, component) for component in (HEAD, WORKER)),
         *_policies(values),

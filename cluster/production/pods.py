@@ -28,7 +28,7 @@ def service_account(values: Values, component: str) -> str:
 
 
 def termination_grace_s(values: Values) -> int:
-    """Long enough for a stream that began just before its node was told to go."""
+    """Long enough for a stream that began just before its node was drained."""
     return values.longest_stream_s + DRAIN_MARGIN_S
 
 

@@ -316,7 +316,7 @@ class NotCached(Problem):
 
     status, slug, title = 504, "not-cached", "No cached response"
 
-    def __init__(self, why: str = "There is no kept answer to this request.") -> None:
+    def __init__(self, why: str = "No cached response matches this request.") -> None:
         super().__init__(why)
 
 

@@ -23,10 +23,10 @@ _RANK = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
 
 
 class Feature(StrEnum):
-    """What a plan may switch on beside limits.
+    """What a plan may enable beside limits.
 
-    `cache-sampled`: answers drawn at random may be kept and given again. `semantic-cache`: a kept
-    answer to a request of the same meaning may be given.
+    `cache-sampled`: responses sampled without a seed may be cached. `semantic-cache`: the cached
+    response to a request of the same meaning may be served.
     """
 
     CACHE_SAMPLED = "cache-sampled"

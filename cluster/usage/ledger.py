@@ -63,7 +63,6 @@ class UsageEntry:
     amounts: UsageAmounts
     cost_units: int = 0
     requests: int = 1
-    kept: int = 0
     prices: Prices = field(default_factory=lambda: NO_PRICES)
     costs: Prices = field(default_factory=lambda: NO_PRICES)
 
@@ -279,7 +278,7 @@ def _counts(entry: UsageEntry) -> tuple[int, ...]:
         amounts.audio_seconds,
         amounts.video_seconds,
         entry.cost_units,
-        entry.kept,
+        0,  # cache hits: counted by `record_cache_hit`
     )
 
 

@@ -40,7 +40,7 @@ class Meter(Protocol):
 
 @dataclass(slots=True)
 class RequestCounters:
-    """What this replica has answered since it started: `calls` by models, `kept` from the cache."""
+    """Responses of this replica since it started: `calls` by models, `cache_hits` by the cache."""
 
     calls: int = 0
     cache_hits: int = 0

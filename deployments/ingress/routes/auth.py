@@ -88,7 +88,7 @@ async def get_caller(access: Anyone) -> CallerResponse:
     openapi_extra=request_body(PasswordChange),
 )
 async def change_password(access: Anyone, request: Request) -> Response:
-    """Ends all your sessions, this one too: sign in anew. A key has no password (403)."""
+    """Ends all your sessions, this one too: sign in again. A key has no password (403)."""
     body = await read_json(request, PasswordChange)
     current, new = body.current.get_secret_value(), body.new.get_secret_value()
     address, _ = _origin(request)

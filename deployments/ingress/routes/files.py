@@ -56,7 +56,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     416: {"description": "The range lies behind the file's end; Content-Range tells its size."},
     **problem_responses(404, 422, 500, 503, 504),
 }
-Token = Annotated[str, Path(description="From the answer that told of the file.")]
+Token = Annotated[str, Path(description="From the response that named the file.")]
 
 
 @router.get(

@@ -120,7 +120,7 @@ async def stream_job_events(
 ) -> Response:
     """From the event after `Last-Event-ID` or `after` on, until the job ends: `queued`, `started`,
     `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
-    events that were asked for are no longer kept. The stream outlasts the request's deadline.
+    requested events have been deleted. The stream outlasts the request's deadline.
     """
     async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as access:
         jobs = _jobs(request)

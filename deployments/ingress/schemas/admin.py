@@ -183,7 +183,7 @@ class KeyResponse(BaseModel):
 
 
 class NewKeyResponse(KeyResponse):
-    """A key that was just made; `key` is shown this once and kept nowhere."""
+    """A key that was just made; `key` is shown once and not stored."""
 
     key: str
 

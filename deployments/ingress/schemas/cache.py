@@ -76,8 +76,8 @@ class InvalidationQuery(InvalidationTarget, TenantQuery):
 
 
 class InvalidationResponse(BaseModel):
-    """What is worthless from now on unless it is computed anew: what was asked for, or everything
-    of the tenant where too many things had been named one by one.
+    """What was invalidated: the requested target, or the whole tenant if too many targets of it
+    were active.
 
     `tenant` is null for every tenant's; `seq` rises from one invalidation to the next.
     """

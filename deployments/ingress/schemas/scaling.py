@@ -41,7 +41,7 @@ class HistoryQuery(PageQuery):
 
 
 class ScalingBoundsResponse(BaseModel):
-    """What an operator has laid down. `until` null: until it is taken back."""
+    """Bounds that an operator has set. `until` null: until they are cleared."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -131,7 +131,7 @@ class ScalingSpecResponse(BaseModel):
 
 class DeploymentResponse(BaseModel):
     """One deployment. `target`, `ready`, `starting` and `stopping` count replicas and are null
-    while Serve's controller has told nobody; `scaling` is null where the number is fixed."""
+    while Serve's controller has not reported; `scaling` is null where the number is fixed."""
 
     name: str
     model: str | None

@@ -53,7 +53,7 @@ def command(
     track = sound_of(info)
     sound = [] if track is None else [source[str(track.index)]]
     options = video_options(plan, span.rate, workspace.encoder_threads) | file_options()
-    if track is not None:  # in a graph of its own, to be made anew where the sound's form changes
+    if track is not None:  # in a graph of its own, to be rebuilt where the sound's form changes
         prepared = trim_and_resample(
             span.lead, span.duration, track.start > span.start, span.repair
         )

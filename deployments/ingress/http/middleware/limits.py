@@ -191,7 +191,7 @@ class LimitedRequests:
 class _BoundedBody:
     """The `receive` of one request: bounds the body in bytes.
 
-    At the end of the body `timeout` begins anew: `limit_s` bounds the body, then the response.
+    At the end of the body `timeout` restarts: `limit_s` bounds the body, then the response.
     """
 
     receive: Receive
