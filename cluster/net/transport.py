@@ -16,13 +16,6 @@ USER_AGENT = "Mobula-Webhooks/1"
 MAX_ADDRESSES = 4  # addresses of one name that are tried
 
 
-class AnswerTooLarge(httpx.HTTPError):
-    """The response body is over the limit; the rest was not read."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"the response is over {limit_bytes} bytes")
-
-
 class PinnedTransport(httpx.AsyncBaseTransport):
     """Connects to checked addresses only, in order until one accepts."""
 
@@ -65,16 +58,6 @@ def guarded_client(transport: PinnedTransport, timeout_s: float) -> httpx.AsyncC
         trust_env=False,
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
     )
-
-
-async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:
-    """The undecoded body (no decompression bombs). Raises AnswerTooLarge."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise AnswerTooLarge(limit_bytes)
-    return bytes(body)
 
 
 def _pinned(request: httpx.Request, target: ResolvedUrl, address: Address) -> httpx.Request:

@@ -5,26 +5,16 @@ A post is a text of several paragraphs, or a rewritten draft.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cluster.runtime.problems import Problem
 from deployments.content import variants
-from deployments.content.brief import Brief, Kind
-from deployments.content.cleanup import CleanedText, extract_hashtags
+from deployments.content.brief import Kind
 from deployments.content.registry import ProviderRegistry
-from deployments.content.results import BatchOutcome, CaptionSet, ContentRequest, Event, Subscore
-from deployments.content.scoring import score
+from deployments.content.results import BatchOutcome, CaptionSet, ContentRequest, Event
 from deployments.contracts.generation import TextGenerator
 
 Generate = Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredPost:
-    """The score of a given text under a brief."""
-
-    score: float
-    subscores: tuple[Subscore, ...]
 
 
 async def generate_captions(generator: TextGenerator, request: ContentRequest) -> CaptionSet:
@@ -73,12 +63,6 @@ async def batch_posts(
 ) -> tuple[BatchOutcome, ...]:
     """As `batch_captions`, for posts."""
     return await _run_batch(generate_posts, generator, providers, requests, concurrency)
-
-
-def score_post(brief: Brief, text: str) -> ScoredPost:
-    """Score a draft unchanged: the baseline of a rewriting, on the scale of its variants."""
-    total, parts = score(brief, CleanedText(text, text, tuple(extract_hashtags(text)), False))
-    return ScoredPost(total, parts)
 
 
 async def _run_batch(

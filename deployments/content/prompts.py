@@ -33,23 +33,17 @@ def single_line(text: str) -> str:
     return re.sub(r"\s+", " ", line).strip()
 
 
-def caption_messages(brief: Brief) -> list[ChatMessage]:
-    """Return the chat for one caption."""
-    return _messages(brief, "caption")
-
-
-def post_messages(brief: Brief) -> list[ChatMessage]:
-    """Return the chat for one post of several paragraphs, or for a rewritten draft."""
-    return _messages(brief, "post")
-
-
 def messages(brief: Brief) -> list[ChatMessage]:
-    """Return the chat for the brief's own kind."""
-    return _messages(brief, brief.kind)
-
-
-def _messages(brief: Brief, noun: str) -> list[ChatMessage]:
-    lines = [_task(brief, noun), *_subject(brief), _manner(brief), _extras(brief), *_bounds(brief)]
+    """Return the chat for one caption; for a post of several paragraphs or a rewritten draft, if
+    that is the brief's kind.
+    """
+    lines = [
+        _task(brief, brief.kind),
+        *_subject(brief),
+        _manner(brief),
+        _extras(brief),
+        *_bounds(brief),
+    ]
     return [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": "\n".join(line for line in lines if line)},

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
 from deployments.content.platforms import Platform, platforms, register_platform
-from deployments.content.prompts import caption_messages, post_messages, single_line
+from deployments.content.prompts import messages, single_line
 from deployments.content.styles import WritingStyle, register_style, styles, tones
 
 
@@ -21,7 +21,7 @@ def test_a_prompt_says_everything_the_brief_asks() -> None:
         keywords=("calm", "joy"),
         call_to_action=True,
     )
-    system, user = caption_messages(brief)
+    system, user = messages(brief)
     assert (system["role"], user["role"]) == ("system", "user")
     assert user["content"] == (
         "Write a playful X caption about: a tea room\n"
@@ -32,13 +32,13 @@ def test_a_prompt_says_everything_the_brief_asks() -> None:
 
 
 def test_what_is_off_is_said_too() -> None:
-    user = post_messages(Brief("tea", "linkedin", hashtags=0, emoji=False))[1]["content"]
+    user = messages(Brief("tea", "linkedin", hashtags=0, emoji=False, kind="post"))[1]["content"]
     assert user.endswith("Do not use hashtags or emoji.")
     assert "LinkedIn post about: tea" in user
 
 
 def test_another_language_is_named() -> None:
-    assert "Write in French." in caption_messages(Brief("tea", language="French"))[1]["content"]
+    assert "Write in French." in messages(Brief("tea", language="French"))[1]["content"]
 
 
 @given(st.text())

@@ -1,17 +1,13 @@
 """The pinned transport: what was checked is what is connected to."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
 from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.net.transport import (
     MAX_ADDRESSES,
-    AnswerTooLarge,
     PinnedTransport,
     guarded_client,
-    read_at_most,
 )
 
 PUBLIC = "93.184.215.14"
@@ -123,25 +119,3 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     async with client(wire, Names([PUBLIC])) as http:
         await http.get("https://example.com/")
     assert wire.tried == [PUBLIC]
-
-
-class Pieces(httpx.AsyncByteStream):
-    def __init__(self, total: int) -> None:
-        self.given = 0
-        self._total = total
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for _ in range(self._total):
-            self.given += 1
-            yield b"x" * 1024
-
-
-async def test_a_body_over_the_limit_is_not_read_to_its_end() -> None:
-    pieces = Pieces(1_000)
-    with pytest.raises(AnswerTooLarge, match="4096 bytes"):
-        await read_at_most(httpx.Response(200, stream=pieces), 4096)
-    assert pieces.given == 5
-
-
-async def test_a_body_within_the_limit_is_read() -> None:
-    assert await read_at_most(httpx.Response(200, stream=Pieces(4)), 4096) == b"x" * 4096
