@@ -39,17 +39,24 @@ class Candidates:
 
 
 def candidates_of(
-    signals: Signals, cut_points: CutPoints, shortest: float, longest: float, last: float
+    signals: Signals,
+    cut_points: CutPoints,
+    shortest: float,
+    longest: float,
+    begin: float,
+    last: float,
 ) -> Candidates:
-    """Every pair of cut points `shortest` to `longest` seconds apart, ending at `last` at the
-    latest.
+    """Every pair of cut points `shortest` to `longest` seconds apart, from `begin` to `last`.
 
-    A start without an end in reach gets the end farthest from any word.
+    A start without an end in reach gets the end farthest from any word. If no cut point is early
+    enough for a start, the first and the last possible start are.
     """
     first, second, quality = _pairs(cut_points, shortest, longest)
     without_end = np.setdiff1d(np.arange(cut_points.starts.times.size), first)
     lone_starts = cut_points.starts.times[without_end]
     lone_starts = lone_starts[lone_starts + shortest <= last + SLACK_S]
+    if first.size == lone_starts.size == 0:
+        lone_starts = np.unique([begin, max(begin, last - shortest)])
     ends = _farthest_from_words(lone_starts, cut_points, shortest, longest, last)
     starts = np.concatenate([cut_points.starts.times[first], lone_starts])
     stops = np.concatenate([cut_points.ends.times[second], ends])

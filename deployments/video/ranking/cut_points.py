@@ -15,6 +15,7 @@ from deployments.contracts.media import MediaFeatures
 from deployments.video.ranking.sentences import Sentence
 
 MIN_CLEARANCE_S = 0.085  # 80 ms, and some for rounding
+EDGE_S = 5e-4  # half of the grid of cut points, which are whole milliseconds
 LEAD_S = 0.2  # of silence before the first word
 TAIL_S = 0.3  # and after the last
 FREE_STEP_S = 0.5
@@ -58,14 +59,18 @@ def find_cut_points(
 
 
 def clearance(words: Spans, times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds from each time to the nearest word; negative inside one. Where a word begins or ends,
+    as exactly as whole milliseconds tell, it is 0, also between two words without a gap.
+    """
     if len(words) == 0:
         return np.full(times.shape, np.inf)
-    after = np.searchsorted(words[:, 0], times, side="right")
+    after = np.searchsorted(words[:, 0], times - EDGE_S, side="right")
     since_last = np.where(after > 0, times - words[np.maximum(after - 1, 0), 1], np.inf)
     to_next = np.where(
         after < len(words), words[np.minimum(after, len(words) - 1), 0] - times, np.inf
     )
-    return np.minimum(since_last, to_next)
+    nearest = np.minimum(since_last, to_next)
+    return np.where(np.abs(nearest) <= EDGE_S, 0.0, nearest)
 
 
 PointOption = tuple[float, float, float]  # as a beginning, as an end, quality

@@ -75,7 +75,7 @@ def ranking(
         highlight = _highlight(signals, sentences, start, end, ("range", WHOLE_NOTE))
         return RankedHighlights((_with_note(highlight, options, why),))
     cut_points = find_cut_points(features, sentences, start, end)
-    candidates = _candidates(signals, cut_points, options, end)
+    candidates = _candidates(signals, cut_points, options, start, end)
     if not signals.appeal.any():
         spans = evenly_spaced(candidates, start, end, options)
         return RankedHighlights(
@@ -112,9 +112,9 @@ def _with_note(highlight: Highlight, options: ClipOptions, why: str) -> Highligh
 
 
 def _candidates(
-    signals: Signals, cut_points: CutPoints, options: ClipOptions, end: float
+    signals: Signals, cut_points: CutPoints, options: ClipOptions, start: float, end: float
 ) -> Candidates:
-    candidates = candidates_of(signals, cut_points, options.min_s, options.max_s, end)
+    candidates = candidates_of(signals, cut_points, options.min_s, options.max_s, start, end)
     return drop_mid_word(candidates, cut_points)
 
 

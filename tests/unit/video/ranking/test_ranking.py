@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from planted_features import audio_features, features, talk, video_features
 
@@ -174,6 +174,7 @@ def test_speech_without_pauses_is_cut_between_words() -> None:
     said = Transcript(words, "sidecar")
     found = rank(features(120, heard=audio_features(120, [(50, 65)])), said, SHORT)
     borders = [edge for one in found for edge in (one.start, one.end)]
+    assert len(found) == SHORT.count
     assert all(abs(edge / 0.3 - round(edge / 0.3)) < 0.01 for edge in borders)
 
 
@@ -198,6 +199,7 @@ spoken = st.lists(
     count=st.integers(1, 8),
     start=st.floats(0, 60),
 )
+@example(spoken=[(0.0, 1.0, "so")], duration=2.0, shortest=1.0, more=0.0, count=1, start=0.0)
 def test_whatever_is_said_clips_keep_their_promises(
     spoken: list[tuple[float, float, str]],
     duration: float,
