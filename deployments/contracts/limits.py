@@ -7,7 +7,9 @@ which consume them without a round trip. Three kinds share one exchange:
     budget   starts at `capacity - spent` and never refills              a day's or month's amount
     slots    `capacity` slots; a released slot is free again             requests open at once
 
-For rate and budget, a lease that expires unreported counts as consumed; expired slots are free.
+A rate's lease that expires unreported counts as consumed; expired slots are free. A budget does not
+refill: its replica returns the rest of an expired lease with its next report, and only a replica
+that stays silent for a minute has consumed all that it held.
 """
 
 from collections.abc import Sequence

@@ -104,9 +104,11 @@ def _apply_state_loss(bucket: Bucket, spec: BucketSpec, context: ExchangeContext
 
 
 def _advance_time(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) -> None:
-    """Refill, and expire leases: expired credits count as consumed, slots are free again.
+    """Refill, and expire leases: expired credits of a rate count as consumed, slots are free again.
 
-    A clock that went back refills nothing and must not prolong leases.
+    A budget does not refill: what its replica holds stays apart until a report, however late, says
+    what became of it, and counts as consumed if none comes within GRACE_S. A clock that went back
+    refills nothing and must not prolong leases.
     """
     if spec.kind is BucketKind.BUDGET and bucket.known:
         bucket.level += spec.capacity - bucket.capacity
@@ -115,10 +117,11 @@ def _advance_time(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) ->
         bucket.at = context.now
         for lease in bucket.leases.values():
             lease.expires = min(lease.expires, context.now + _lifetime_s(spec, context))
-    expired = [lease for lease in bucket.leases.values() if lease.expires <= context.now]
-    for lease in sorted(expired, key=lambda lease: lease.expires):
-        _refill(bucket, spec, max(bucket.at, lease.expires))
-        lease.held = lease.granted = 0
+    if spec.kind is not BucketKind.BUDGET:
+        expired = [lease for lease in bucket.leases.values() if lease.expires <= context.now]
+        for lease in sorted(expired, key=lambda lease: lease.expires):
+            _refill(bucket, spec, max(bucket.at, lease.expires))
+            lease.held = lease.granted = 0
     _refill(bucket, spec, context.now)
     for replica in [r for r, le in bucket.leases.items() if le.expires + GRACE_S <= context.now]:
         del bucket.leases[replica]

@@ -2,7 +2,7 @@
 
 In: tenants with requests that wait. Out: their credits, or refusals. Every wait ends after a few
 exchanges, or after `patience_s` without an answer; from then on no request waits until an exchange
-is in time again (degraded mode).
+is in time again (degraded mode). A budget that opens waits for the ledger besides.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.tenant_limits import Debits, PendingAcquire, Source, TenantLimits
 
 _MAX_EXCHANGES = 4  # after which a request that others overtook is refused
+_LEDGER_S = 2.0  # a read of the ledger may take, and then is not repeated for
 _OPENING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
 
 BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
@@ -65,7 +66,6 @@ class LeaseClient:
         if tenant.try_acquire(passable, now):
             consumed = passable
         elif self.degraded.since is not None:
-            tenant.wants_probe = True
             consumed = self.degraded.admit(tenant, passable, source, now)
         else:
             consumed = await self._wait(tenant, passable, source)
@@ -99,15 +99,15 @@ class LeaseClient:
             await self._wait_for_exchange(tenant)
 
     def probe(self) -> None:
-        """In degraded mode: one exchange at a time, of any tenant that needs it."""
-        if any(tenant.exchange is not None for tenant in self._tenants.values()):
+        """In degraded mode: one exchange at a time, of a tenant that needs one or else of any, so that
+        it ends although no tenant has anything to report."""
+        tenants = [tenant for tenant in self._tenants.values() if tenant.buckets]
+        if not tenants or any(tenant.exchange is not None for tenant in tenants):
             return
         now = self._clock.monotonic()
-        for tenant in self._tenants.values():
-            if tenant.wants_probe or tenant.due(now):
-                tenant.wants_probe = False
-                self.start(tenant)
-                return
+        probed = next((tenant for tenant in tenants if tenant.due(now)), tenants[0])
+        probed.to_refresh.update(probed.buckets.values())
+        self.start(probed)
 
     def _check_refusals(
         self, tenant: TenantLimits, debits: Debits, source: Source, now: float
@@ -215,11 +215,12 @@ class LeaseClient:
             if retry_s > _OPENING_S:
                 continue
             try:
-                tenant.spent[limit.spec.key] = await self._budget_usage(
-                    tenant.tenant, limit.unit, limit.first_day, limit.last_day
-                )
+                async with asyncio.timeout(_LEDGER_S):
+                    tenant.spent[limit.spec.key] = await self._budget_usage(
+                        tenant.tenant, limit.unit, limit.first_day, limit.last_day
+                    )
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
-                unknown[bucket] = 2.0
+                unknown[bucket] = _LEDGER_S
 
     def _resolve(
         self,

@@ -63,8 +63,11 @@ class LeasedBucket:
                 self.level += limit.spec.capacity - old.capacity
 
     def available(self, now: float) -> int:
-        """Credits to consume now; an expired lease is void."""
+        """Credits to consume now; an expired lease is void. A budget's credits, which time does not
+        refill, are returned."""
         if now >= self.expires:
+            if self.kind is BucketKind.BUDGET:
+                self.adjust += self.holding
             self.holding = 0
         return self.holding
 
@@ -227,10 +230,11 @@ class LeasedBucket:
     def remaining_global(self, now: float) -> int:
         """Neither consumed nor reserved by any replica, as far as is known; below 0: overdrawn."""
         spec = self.limit.spec
+        available = self.available(now)
         level = self.level + spec.rate * (now - self.level_at)
         if self.kind is not BucketKind.SLOTS:
             level += self.elsewhere + self.adjust
-        return min(spec.capacity, math.floor(level) + self.available(now))
+        return min(spec.capacity, math.floor(level) + available)
 
     def _target(self, now: float) -> int:
         """Credits to hold: the demand, averaged over a lease time, until the renewal."""

@@ -41,7 +41,7 @@ class TenantLimits:
 
     `exchange` is the exchange under way, `to_refresh` the buckets that the next one must report,
     `spent` the ledger's figures for it, by bucket key. `permits` counts open permits, which may
-    still reserve. `wants_probe`: a request met the limits without the authority.
+    still reserve.
     """
 
     tenant: str
@@ -52,7 +52,6 @@ class TenantLimits:
     pending: list[PendingAcquire] = field(default_factory=list)
     exchange: asyncio.Task[None] | None = None
     spent: dict[str, int] = field(default_factory=dict)
-    wants_probe: bool = False
     to_refresh: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)

@@ -92,7 +92,7 @@ local function pass_time(bucket, ask)
   end
   local over = {}
   for _, lease in pairs(bucket.leases) do
-    if lease.expires <= now then over[#over + 1] = lease end
+    if ask.kind ~= 'budget' and lease.expires <= now then over[#over + 1] = lease end
   end
   table.sort(over, function(a, b) return a.expires < b.expires end)
   for _, lease in ipairs(over) do

@@ -169,6 +169,38 @@ async def test_credits_that_only_the_replica_remembers_are_charged(
     assert (await b.ask(rate(10))).grants[0].level == 2
 
 
+async def test_the_rest_of_an_expired_budget_lease_can_be_returned(
+    subject: Subject, a: Replica, b: Replica
+) -> None:
+    await a.ask(budget(), need=40, waiting=40, want=40)
+    await subject.pass_time(2 * TTL_S)
+    expired = (await b.ask(budget())).grants[0]
+    assert (expired.level, expired.elsewhere) == (60, 40)
+
+    await a.ask(budget(), adjust=30)
+    returned = (await b.ask(budget())).grants[0]
+    assert (returned.level, returned.elsewhere) == (90, 0)
+
+
+async def test_a_late_report_of_an_expired_budget_lease_charges_only_what_was_consumed(
+    subject: Subject, a: Replica
+) -> None:
+    await a.ask(budget(), need=40, waiting=40, want=40)
+    await subject.pass_time(2 * TTL_S)
+
+    assert (await a.ask(budget(), holding=30)).grants[0].level == 60
+    assert (await a.ask(budget(), adjust=30)).grants[0].level == 90
+
+
+async def test_a_budget_grant_that_never_arrived_is_taken_back_after_its_lease_too(
+    subject: Subject, a: Replica
+) -> None:
+    await a.ask(budget(), need=40, waiting=40, want=40, lost=True)
+    await subject.pass_time(2 * TTL_S)
+
+    assert (await a.ask(budget())).grants[0].level == 100
+
+
 async def test_slots_of_a_silent_replica_come_back_after_one_lease(
     subject: Subject, a: Replica, b: Replica
 ) -> None:

@@ -1,5 +1,6 @@
 """Budgets from outside: when they are announced, and what shadow mode leaves of them."""
 
+import asyncio
 import random
 
 import pytest
@@ -8,6 +9,7 @@ from cluster.runtime.problems import InvalidRequest, Overloaded, QuotaExceeded
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
+from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, plan, tick
 
 DAY = {"tokens": {"day": 100}}
@@ -175,3 +177,21 @@ async def test_a_budget_in_shadow_mode_passes_when_the_ledger_cannot_be_read(
     permit = await limiter.admit("acme", plan(budgets=SHADOW), GENERATE)
 
     assert await reserved(permit, 90)
+
+
+async def read_hanging_ledger() -> None:
+    clock = LoopClock(asyncio.get_running_loop())
+
+    async def hanging(*_: object) -> int:
+        await asyncio.sleep(1e6)
+        return 0
+
+    limiter = TenantLimiter(MemoryAuthority(clock), "r1", clock, hanging, lambda _: None)
+    permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
+    async with asyncio.timeout(5):
+        with pytest.raises(Overloaded):
+            await permit.reserve("nano", UsageAmounts(1, 0))
+
+
+def test_a_hard_budget_is_refused_while_the_ledger_does_not_answer() -> None:
+    run_in_virtual_time(read_hanging_ledger())

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.runtime.problems import Overloaded, RateLimited
+from cluster.tenants.plan import RequestClass
+from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.bench_limit_simulation import LimitScenario, simulate
@@ -86,6 +89,60 @@ def test_no_interval_ever_admits_more_than_its_limit(
     replicas: int, rate: int, capacity: int, shape: str, faults: list[str], seed: int
 ) -> None:
     assert run_in_virtual_time(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
+
+
+async def consume_budget(replicas: int, capacity: int, lost: float, pace_s: float, seed: int) -> None:
+    """Reserve and settle through a network that loses messages, and is down for a while."""
+    rng = random.Random(seed)
+    network = SimulatedNetwork(seed, latency_s=0.004, lost=lost, late=0.2)
+    limited = plan(budgets={"tokens": {"day": capacity}})
+    fleet = SimulatedLimiters(
+        MemoryAuthority(LoopClock(asyncio.get_running_loop())), network, limited
+    )
+    await fleet.grow(replicas)
+    spent = 0
+
+    async def call() -> None:
+        nonlocal spent
+        limiter = rng.choice(fleet.members).limiter
+        permit = await limiter.admit("acme", limited, RequestClass.GENERATE)
+        try:
+            amounts = UsageAmounts(rng.randint(1, 40), 0)
+            reservation = await permit.reserve("nano", amounts, lasting=True)
+        except (RateLimited, Overloaded):
+            return
+        finally:
+            permit.close()
+        await asyncio.sleep(rng.choice([0.0, 0.3, 2.0]))
+        used = rng.randint(0, 20)
+        reservation.settle(UsageAmounts(used, 0))
+        spent += used
+
+    calls = []
+    for number in range(150):
+        network.down = 60 <= number < 60 + 1.5 / pace_s
+        calls.append(asyncio.create_task(call()))
+        await asyncio.sleep(rng.expovariate(1 / pace_s))
+    await asyncio.gather(*calls)
+    network.down, network.lost, network.late = False, 0.0, 0.0
+    await asyncio.sleep(5)
+    for member in fleet.members:
+        (status,) = await member.limiter.view("acme", limited)
+        assert status.remaining == max(0, capacity - spent)
+    await fleet.close()
+
+
+@given(
+    replicas=st.integers(1, 4),
+    capacity=st.sampled_from([500, 5000]),
+    lost=st.sampled_from([0.0, 0.05, 0.3]),
+    pace_s=st.sampled_from([0.01, 0.1, 1.0]),
+    seed=st.integers(0, 2**32),
+)
+def test_no_credit_of_a_budget_is_lost_however_late_leases_are_renewed(
+    replicas: int, capacity: int, lost: float, pace_s: float, seed: int
+) -> None:
+    run_in_virtual_time(consume_budget(replicas, capacity, lost, pace_s, seed))
 
 
 @pytest.mark.parametrize(
