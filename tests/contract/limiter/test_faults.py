@@ -160,7 +160,7 @@ async def test_after_a_flush_limits_start_empty(
 async def test_hard_budgets_refuse_without_redis_and_go_on_exactly_after_it(
     redis: RedisAuthority, redis_server: RedisServer
 ) -> None:
-    async with fleet(redis, 1, []) as (limiter,):
+    async with fleet(redis, 1, [], patience_s=2.0) as (limiter,):
         permit = await limiter.admit("acme", BUDGETED, GENERATE)
         (await permit.reserve("nano", UsageAmounts(600, 0))).settle(UsageAmounts(600, 0))
         redis_server.freeze()
