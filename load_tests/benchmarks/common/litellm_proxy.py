@@ -7,7 +7,6 @@ for all, which is the least it starts with, and looks nothing up on the network.
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import httpx
 import psutil
 
 from cluster.runtime.installation import working_folder
+from load_tests.benchmarks.common.environments import install_environment
 from load_tests.benchmarks.common.free_port import free_port
 
 PACKAGE = "litellm[proxy]"
@@ -35,11 +35,10 @@ class Upstream:
 
 
 def install_litellm() -> Path:
-    """The Python of the environment; made once, kept for the next time."""
+    """The Python of the environment, which is made once. Raises MissingRequirement."""
     python = FOLDER / "bin" / "python"
     if not (FOLDER / "bin" / "litellm").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        install_environment(FOLDER, (PACKAGE,))
     return python
 
 
