@@ -82,7 +82,7 @@ _Cells = dict[tuple[str, str, str, int, int, int], _Cell]
 
 class Ledger:
     """Make one a process, `start` it, `close` it. `writer` names what the process is; journals are
-    kept in `folder` (None: a kill loses what was added in the last second)."""
+    files in `folder` (None: a kill loses what was added in the last second)."""
 
     def __init__(
         self,

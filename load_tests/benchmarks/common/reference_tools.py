@@ -1,6 +1,6 @@
 """PySceneDetect and MoviePy in an environment of their own, so that ours stays as it is.
 
-In: nothing. Out: the paths of their programs; made once with pip, kept for the next time.
+In: nothing. Out: the paths of their programs; made once with pip, for later runs too.
 """
 
 import csv

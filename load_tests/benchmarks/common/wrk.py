@@ -73,5 +73,5 @@ def parse_report(text: str) -> WrkResult:
 
 
 def _latency(text: str, quantile: str) -> float:
-    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s|m)\b", text)
-    return float(found[1]) * _UNITS[found[2]] if found else float("nan")
+    match = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s|m)\b", text)
+    return float(match[1]) * _UNITS[match[2]] if match else float("nan")
