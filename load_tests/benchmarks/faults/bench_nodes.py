@@ -16,11 +16,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cluster.cli.requirements import MissingRequirement, require_program
+from cluster.cli.test_servers import find_program
 from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
 from load_tests.benchmarks.common.local_nodes import LocalNode, LocalNodes
@@ -187,7 +190,10 @@ async def _until(nodes: LocalNodes, holds: Any) -> None:
 
 
 def _store() -> Any:
-    """A PostgreSQL of its own, as the tests have."""
+    """A PostgreSQL of its own, as the tests have. Raises MissingRequirement."""
+    require_program("initdb", "apt-get install postgresql", find_program)
+    if find_spec("tests") is None:
+        raise MissingRequirement("this needs a clone of the repository: its tests start PostgreSQL")
     from tests.servers.postgres import PostgresServer
 
     return PostgresServer()

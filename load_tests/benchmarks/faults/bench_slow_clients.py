@@ -19,6 +19,8 @@ from typing import Any
 
 from rich.console import Console
 
+from cluster.cli.requirements import MissingRequirement
+from cluster.ops.ports import is_free
 from cluster.runtime.settings import ROOT
 from load_tests.machine import describe_machine
 
@@ -41,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _target_port(options: argparse.Namespace) -> Iterator[int]:
-    """The port to ask."""
+    """The port that requests go to."""
     if options.port:
+        if is_free(options.port, "127.0.0.1"):
+            raise MissingRequirement(f"nothing listens on port {options.port} of 127.0.0.1")
         yield options.port
     elif options.haproxy_alone:
         from load_tests.benchmarks.common.haproxy_process import HAProxyProcess

@@ -141,7 +141,7 @@ def test_a_killed_ingress_replica_may_take_its_last_seconds_of_the_ledger_with_i
         (engine(handlers=1), "sequences still open in engines"),
         (engine(failed=0), "sequences that engines lost count of"),
         (replace(CLEAN, chain="broken at 7"), "the trail does not verify"),
-        (replace(CLEAN, wrong="Model:echo: UNHEALTHY"), "not whole at the end"),
+        (replace(CLEAN, wrong="Model:echo: UNHEALTHY"), "not recovered at the end"),
     ],
 )  # fmt: skip
 def test_whatever_is_left_behind_is_a_miss(after: FinalState, name: str) -> None:
@@ -149,11 +149,9 @@ def test_whatever_is_left_behind_is_a_miss(after: FinalState, name: str) -> None
 
 
 def test_a_cluster_that_heals_too_late_or_not_at_all_is_a_miss() -> None:
-    assert missed([result(1)], [injected("kill-talk", 5, recovery_s=31)]) == [
-        "longest until whole again"
-    ]
+    assert missed([result(1)], [injected("kill-talk", 5, recovery_s=31)]) == ["longest recovery"]
     assert missed([result(1)], [injected("kill-talk", 5, wrong="no engine")]) == [
-        "faults it was not whole after"
+        "faults without recovery"
     ]
 
 
