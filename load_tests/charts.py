@@ -43,7 +43,7 @@ def line_chart(
 
 
 class _Frame:
-    """From values to places on the paper."""
+    """From values to coordinates of the drawing."""
 
     def __init__(self, last_x: float, top: float) -> None:
         self.last_x, self.top = last_x, top
@@ -85,27 +85,25 @@ def _marks(frame: _Frame, marks: Sequence[tuple[float, str]]) -> Iterator[str]:
 def _lines(frame: _Frame, series: Mapping[str, Sequence[Point]]) -> Iterator[str]:
     for number, (name, points) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
-        for piece in _pieces(points):
-            places = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in piece)
-            yield (
-                f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-            )
+        for segment in _segments(points):
+            path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in segment)
+            yield (f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         x = LEFT + 150 * number
         yield f'<rect x="{x}" y="24" width="10" height="10" fill="{colour}"/>'
         yield f'<text x="{x + 14}" y="33">{escape(name)}</text>'
 
 
-def _pieces(points: Sequence[Point]) -> Iterator[list[Point]]:
+def _segments(points: Sequence[Point]) -> Iterator[list[Point]]:
     """The points between gaps."""
-    piece: list[Point] = []
+    segment: list[Point] = []
     for point in points:
         if _drawn(point):
-            piece.append(point)
-        elif piece:
-            yield piece
-            piece = []
-    if piece:
-        yield piece
+            segment.append(point)
+        elif segment:
+            yield segment
+            segment = []
+    if segment:
+        yield segment
 
 
 def _drawn(point: Point) -> bool:

@@ -38,7 +38,7 @@ __all__ = [
     "VideoUser",
 ]  # fmt: skip
 
-ASKED = ("host", "shape", "peak", "length", "mix", "model")
+REPORTED_OPTIONS = ("host", "shape", "peak", "length", "mix", "model")
 
 
 class RequestLog:
@@ -51,7 +51,7 @@ class RequestLog:
         self.users = 0
 
 
-diary = RequestLog()
+request_log = RequestLog()
 machine = describe_machine()
 
 
@@ -90,15 +90,17 @@ def _choose(environment: Any, **_: Any) -> None:
 
 @events.test_start.add_listener
 def _begin(environment: Any, **_: Any) -> None:
-    diary.began = time.monotonic()
+    request_log.began = time.monotonic()
 
 
 @events.request.add_listener
 def _note(name: str, response_time: float, exception: Any, **_: Any) -> None:
-    at = time.monotonic() - diary.began
-    diary.samples.append(RequestSample(at, name, response_time, exception is not None, diary.users))
+    at = time.monotonic() - request_log.began
+    request_log.samples.append(
+        RequestSample(at, name, response_time, exception is not None, request_log.users)
+    )
     if exception is not None:
-        diary.errors[f"{name}: {exception}"[:160]] += 1
+        request_log.errors[f"{name}: {exception}"[:160]] += 1
 
 
 class SelectedShape(LoadTestShape):
@@ -106,8 +108,8 @@ class SelectedShape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         assert self.runner is not None
-        options = self.runner.environment.parsed_options
-        diary.users = self.runner.user_count
+        options: Any = self.runner.environment.parsed_options
+        request_log.users = self.runner.user_count
         return SHAPES[options.shape](self.get_run_time(), options.peak, options.length)
 
 
@@ -133,17 +135,19 @@ def _faults(environment: Any, options: Any) -> list[str]:
     broken = sum(entry["count"] for entry in environment.runner.exceptions.values())
     faults = list_missed(limits, total.num_requests, total.num_failures, p95_ms, broken, p99_ms)
     rules = read_rules(Path(options.thresholds)) if options.thresholds else Rules()
-    faults += apply_rules(rules, group_by_route(diary.samples))
+    faults += apply_rules(rules, group_by_route(request_log.samples))
     if QuietUser in environment.user_classes and options.shape == "noisy":
         allowed = (options.max_quiet_factor, options.max_quiet_slack_ms)
-        faults += list_missed_isolation(diary.samples, options.length, *allowed)
+        faults += list_missed_isolation(request_log.samples, options.length, *allowed)
     return faults
 
 
 def _write(folder: Path, faults: list[str], options: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    asked = {name: getattr(options, name) for name in ASKED}
-    files = build_files(diary.samples, faults, asked, machine, dict(diary.errors.most_common(20)))
+    conditions = {name: getattr(options, name) for name in REPORTED_OPTIONS}
+    files = build_files(
+        request_log.samples, faults, conditions, machine, dict(request_log.errors.most_common(20))
+    )
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     print(f"report: {folder / 'report.md'}")

@@ -1,4 +1,4 @@
-"""Whether a quiet tenant kept its latency while another one flooded the cluster. Pure."""
+"""Whether a flood by one tenant changed the latency of a quiet one. Pure."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ def list_missed_isolation(
     outside = [s.took_ms for s in quiet if not s.failed and not is_flooded(s.at, length_s)]
     if min(len(within), len(outside)) < LEAST:
         return [f"quiet tenant: {len(within)} requests within and {len(outside)} outside the flood"]
-    found = []
+    faults = []
     calm_ms, flood_ms = quantile(outside, 0.95), quantile(within, 0.95)
     if flood_ms > factor * calm_ms + slack_ms:
-        found.append(
+        faults.append(
             f"quiet tenant: p95 is {flood_ms:.0f} ms in the flood and {calm_ms:.0f} ms outside; "
             f"at most {factor:g} times that and {slack_ms:.0f} ms may be"
         )
     if failed := sum(sample.failed for sample in quiet):
-        found.append(f"quiet tenant: {failed} of its requests failed")
-    return found
+        faults.append(f"quiet tenant: {failed} of its requests failed")
+    return faults

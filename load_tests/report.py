@@ -1,6 +1,6 @@
 """The report of a load test: Markdown and its charts. Pure.
 
-In: what was asked for, each route's figures, samples over time, what was missed. Out: file names
+In: the conditions, each route's figures, samples over time, what was missed. Out: file names
 and their texts.
 """
 
@@ -21,40 +21,40 @@ TITLES = {
 
 def group_by_route(samples: Sequence[RequestSample]) -> dict[str, RouteStats]:
     """Figures by name; times are those of requests that succeeded."""
-    found = {}
+    routes = {}
     for name in sorted({sample.name for sample in samples}):
         mine = [sample for sample in samples if sample.name == name]
         took = [sample.took_ms for sample in mine if not sample.failed]
         failures = len(mine) - len(took)
-        found[name] = RouteStats(len(mine), failures, quantile(took, 0.95), quantile(took, 0.99))
-    return found
+        routes[name] = RouteStats(len(mine), failures, quantile(took, 0.95), quantile(took, 0.99))
+    return routes
 
 
 def build_files(
     samples: Sequence[RequestSample],
     faults: Sequence[str],
-    asked: Mapping[str, Any],
+    conditions: Mapping[str, Any],
     machine: Mapping[str, Any],
     errors: Mapping[str, int],
 ) -> dict[str, str]:
-    """`errors` counts what failures said."""
+    """`errors` counts failures by their message."""
     charts = {
         f"{name}.svg": line_chart(TITLES[name][0], lines, unit=TITLES[name][1])
         for name, lines in build_series(samples).items()
     }
-    return {"report.md": _markdown(samples, faults, asked, machine, errors), **charts}
+    return {"report.md": _markdown(samples, faults, conditions, machine, errors), **charts}
 
 
 def _markdown(
     samples: Sequence[RequestSample],
     faults: Sequence[str],
-    asked: Mapping[str, Any],
+    conditions: Mapping[str, Any],
     machine: Mapping[str, Any],
     errors: Mapping[str, int],
 ) -> str:
     seconds = max((sample.at for sample in samples), default=0.0)
     verdict = "Every threshold was met." if not faults else "MISSED:"
-    said = ", ".join(f"{name} {value}" for name, value in asked.items())
+    settings = ", ".join(f"{name} {value}" for name, value in conditions.items())
     lines = [
         "# Load test",
         "",
@@ -62,7 +62,7 @@ def _markdown(
         "",
         *(f"- {fault}" for fault in faults),
         "",
-        f"Asked for: {said}. Machine: {machine['cpu']}, {machine['usable_cores']} cores, load "
+        f"Conditions: {settings}. Machine: {machine['cpu']}, {machine['usable_cores']} cores, load "
         f"before {machine['load_1_min']}; Python {machine['python']}.",
         "",
         "| route | requests | requests/s | failures | p50 ms | p95 ms | p99 ms |",

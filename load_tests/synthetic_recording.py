@@ -33,16 +33,17 @@ SHOT_S = 20
 def plan_highlights(seconds: int, seed: int = 0) -> list[tuple[float, float]]:
     """Where the exciting passages are: about one in 90 seconds, 20 to 30 seconds each."""
     dice = random.Random(f"talk {seed}")
-    found, at = [], 20.0 + dice.random() * 20
+    periods, at = [], 20.0 + dice.random() * 20
     while at + 30 < seconds:
-        found.append((at, at + 20 + dice.random() * 10))
+        periods.append((at, at + 20 + dice.random() * 10))
         at += 80 + dice.random() * 40
-    return found
+    return periods
 
 
 def build_transcript(seconds: int, seed: int = 0) -> str:
     """SubRip cues of one sentence each, with pauses between them."""
-    dice, at, cues = random.Random(f"words {seed}"), 0.4, []
+    dice, at = random.Random(f"words {seed}"), 0.4
+    cues: list[str] = []
     loud = plan_highlights(seconds, seed)
     while at < seconds - 6:
         exciting = any(first <= at < last for first, last in loud)
@@ -63,10 +64,10 @@ def write_recording(
     wall += f",format=yuv420p,noise=c0s=4:c0f=t,hue='H=2*PI*mod(floor(t/{SHOT_S})*0.31,1)'"
     wall += f",scale={width}:{height}:flags=fast_bilinear"
     speaker = f"color=c=0xffd9b3:s={side * 3 // 4}x{side}:r={fps}:d={seconds}"
-    place = f"x='(W-w)*(0.2+0.6*mod(floor(t/{SHOT_S})*0.37,1))+W*0.02*sin(t*1.7)'"
+    position = f"x='(W-w)*(0.2+0.6*mod(floor(t/{SHOT_S})*0.37,1))+W*0.02*sin(t*1.7)'"
     picture = (
         f"{wall}[wall];{speaker}[speaker];"
-        f"[wall][speaker]overlay={place}:y='H*0.4+H*0.01*sin(t*3)'[out]"
+        f"[wall][speaker]overlay={position}:y='H*0.4+H*0.01*sin(t*3)'[out]"
     )
     louder = (
         "+".join(f"between(t,{a:.1f},{b:.1f})" for a, b in plan_highlights(seconds, seed)) or "0"

@@ -31,7 +31,7 @@ class Thresholds:
 
 
 class Rule(BaseModel):
-    """What one route has to keep; what is not said is not judged."""
+    """The limits of one route; those that are not set are not judged."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,13 +70,13 @@ def read_rules(path: Path) -> Rules:
 
 def apply_rules(rules: Rules, routes: Mapping[str, RouteStats]) -> list[str]:
     """What each route missed; a route that is named in the rules has to occur."""
-    found = [
+    faults = [
         f"{name}: {fault}"
         for name, route in routes.items()
         for fault in _missed(rules.routes.get(name, rules.default).thresholds(), route)
     ]
     absent = [name for name in rules.routes if name not in routes]
-    return found + [f"{name}: there was no request" for name in absent]
+    return faults + [f"{name}: there was no request" for name in absent]
 
 
 def list_missed(
@@ -96,14 +96,14 @@ def list_missed(
 
 
 def _missed(thresholds: Thresholds, route: RouteStats) -> list[str]:
-    found = []
+    faults = []
     if route.requests < thresholds.min_requests:
-        found.append(f"only {route.requests} requests; {thresholds.min_requests} make a run")
+        faults.append(f"only {route.requests} requests; {thresholds.min_requests} make a run")
     share = route.failures / route.requests if route.requests else 1.0
     if share > thresholds.error_share:
-        found.append(f"{share:.2%} of requests failed; at most {thresholds.error_share:.2%} may")
+        faults.append(f"{share:.2%} of requests failed; at most {thresholds.error_share:.2%} may")
     times = (("p95", route.p95_ms, thresholds.p95_ms), ("p99", route.p99_ms, thresholds.p99_ms))
     for name, took_ms, most_ms in times:
         if took_ms > most_ms:
-            found.append(f"{name} is {took_ms:.0f} ms; at most {most_ms:.0f} ms may be")
-    return found
+            faults.append(f"{name} is {took_ms:.0f} ms; at most {most_ms:.0f} ms may be")
+    return faults

@@ -5,12 +5,11 @@ process, the first at its start. Concurrent removals are harmless (trail.py, pru
 removal is retried after a minute.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Problem
 
 DAY_S = 86_400.0
 POLL_S = 60.0
@@ -39,13 +38,6 @@ class Retention:
             log.info("%d audit records older than %d days were removed", removed, self._days)
         return removed
 
-    async def run(self) -> None:
-        """Polls every minute until cancelled."""
-        while self._days is not None:
-            try:
-                await self.keep()
-            except Problem as problem:
-                log.warning("old audit records could not be removed: %s", problem.detail)
-            except Exception:
-                log.exception("old audit records could not be removed; retrying")
-            await asyncio.sleep(POLL_S)
+    def periodic_task(self) -> PeriodicTask:
+        """Polls every minute."""
+        return PeriodicTask(self.keep, POLL_S, "removal of expired audit records")

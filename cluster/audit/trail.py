@@ -29,7 +29,7 @@ from cluster.audit.record import AuditRecord, Scalar
 from cluster.audit.repeats import Repeats
 from cluster.audit.retention import Retention
 from cluster.audit.spill import SUFFIX, Spill
-from cluster.runtime.background import create_detached_task
+from cluster.runtime.background import PeriodicTask, create_detached_task
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
@@ -86,7 +86,7 @@ class AuditTrail:
         self._closed = False
         self._drain: asyncio.Task[None] | None = None
         self._retention = Retention(self.prune, retention_days, clock)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._periodic: list[PeriodicTask] = []
 
     def enqueue(self, record: AuditRecord) -> None:
         """Take a record of the data plane. Never fails: what does not fit is cut or counted."""
@@ -139,17 +139,20 @@ class AuditTrail:
     async def start(self) -> None:
         """Flush every half second from now on; take over what killed processes left behind."""
         await asyncio.to_thread(self._adopt)
-        self._tasks = [
-            asyncio.create_task(self._run(), name="audit-trail"),
-            asyncio.create_task(self._retention.run(), name="audit-retention"),
+        self._periodic = [
+            PeriodicTask(self.flush, FLUSH_S, "writing of the audit trail", delayed=True),
+            self._retention.periodic_task(),
         ]
+        for task in self._periodic:
+            task.start()
 
     async def close(self) -> None:
         """Store or spill everything, end both chains, and leave a last checkpoint."""
         if self._closed:
             return
         self._closed = True
-        await self._stop()
+        for task in self._periodic:
+            await task.close()
         self._repeats.flush(everything=True)
         await self.flush()
         if self._is_stored():
@@ -182,19 +185,6 @@ class AuditTrail:
                     return
             if self._due():
                 await self._checkpoint()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            try:
-                await self.flush()
-            except Exception:
-                log.exception("the audit trail could not be flushed; it will try again")
-
-    async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _cut(
         self, connection: AsyncConnection, marks: list[checkpoints.ChainPosition]

@@ -5,9 +5,6 @@ CLAIM_S; the bytes are deleted next, the row last. If that fails halfway, the cl
 process continues. Places are never used again, so new bytes are never deleted.
 """
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -16,16 +13,14 @@ from cluster.blobs import inventory
 from cluster.blobs.inventory import AT_ONCE, PendingDeletion
 from cluster.blobs.paths import ROOT, location, location_to_place
 from cluster.blobs.store import BlobStore
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 CLAIM_S = 300.0
 SWEEP_S = 60.0  # between two sweeps of expired files
 ORPHANS_S = 6 * 3600.0  # between two sweeps of orphans, which list the whole store
 ORPHAN_AGE_S = 86_400.0  # younger bytes are not deleted
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,13 @@ class Sweeper:
         self._store = store
         self._clock = clock
         self._random = random
-        self._running: asyncio.Task[None] | None = None
+        self._sweeps = PeriodicTask(
+            self._sweep_due,
+            lambda: SWEEP_S * random.uniform(0.5, 1.5),
+            "removal of expired files",
+            delayed=True,
+        )
+        self._orphans_swept = 0.0  # monotonic seconds
 
     async def sweep(self) -> SweepResult:
         """Everything once. Raises DatabaseUnavailable and BlobStoreUnavailable."""
@@ -83,25 +84,14 @@ class Sweeper:
                 await inventory.delete_row(connection, some)
 
     def start(self) -> None:
-        self._running = asyncio.create_task(self._run(), name="files")
+        self._orphans_swept = self._clock.monotonic() - self._random.uniform(0, ORPHANS_S)
+        self._sweeps.start()
 
     async def close(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
-            self._running = None
+        await self._sweeps.close()
 
-    async def _run(self) -> None:
-        listed = self._clock.monotonic() - self._random.uniform(0, ORPHANS_S)
-        while True:
-            await asyncio.sleep(SWEEP_S * self._random.uniform(0.5, 1.5))
-            try:
-                await self.sweep_expired()
-                if self._clock.monotonic() - listed >= ORPHANS_S:
-                    listed = self._clock.monotonic()
-                    await self.sweep_orphans()
-            except Problem as problem:
-                log.warning("expired files could not be removed: %s", problem.detail)
-            except Exception:
-                log.exception("expired files could not be removed; it will try again")
+    async def _sweep_due(self) -> None:
+        await self.sweep_expired()
+        if self._clock.monotonic() - self._orphans_swept >= ORPHANS_S:
+            self._orphans_swept = self._clock.monotonic()
+            await self.sweep_orphans()

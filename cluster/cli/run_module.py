@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from cluster.cli.output import fail
+from cluster.cli.requirements import MissingRequirement
 from cluster.runtime.installation import working_folder
 from cluster.runtime.settings import process_environment
 
@@ -18,9 +19,13 @@ def module(name: str, arguments: Sequence[str]) -> int:
 
 
 def main_of(name: str, arguments: Sequence[str]) -> int:
-    """`main(arguments)` of a module, in this process."""
+    """`main(arguments)` of a module, in this process; 2 where the machine lacks what it needs."""
     try:
         loaded = importlib.import_module(name)
     except ModuleNotFoundError as error:
         return fail(f"{name} cannot be loaded: {error}")
-    return int(loaded.main(list(arguments)) or 0)
+    try:
+        return int(loaded.main(list(arguments)) or 0)
+    except MissingRequirement as missing:
+        fail(str(missing))
+        return 2

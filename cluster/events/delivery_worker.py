@@ -8,7 +8,6 @@ than a few concurrent attempts, so a dead one delays only itself.
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections import Counter
@@ -26,7 +25,7 @@ from cluster.events.sender import DeliveryAttempt, Sender
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Webhook, find_secret
 from cluster.net.transport import PinnedTransport
-from cluster.runtime.background import end_tasks
+from cluster.runtime.background import PeriodicTask, end_tasks
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.secrets.encryption import DecryptionFailed
@@ -60,24 +59,25 @@ class WebhookDeliveryWorker:
         self._random = random
         self._sender = Sender(transport, clock, self.policy.attempt_s)
         self._open: dict[asyncio.Task[None], DeliveryLease] = {}
-        self._woken = asyncio.Event()
         self._housekeeping_due = clock.monotonic() + self.policy.housekeeping_s
-        self._loop: asyncio.Task[None] | None = None
-        self._closing = False
+        self._polls = PeriodicTask(
+            self._poll,
+            self.policy.poll_s,
+            "delivery of webhooks",
+            expected=(Problem, SQLAlchemyError),
+        )
 
     async def start(self) -> None:
         """Begin to deliver in the background."""
-        self._loop = asyncio.create_task(self._run(), name="deliverer")
+        self._polls.start()
 
     def wake(self) -> None:
         """Claim now instead of at the next poll; called after an event was committed."""
-        self._woken.set()
+        self._polls.wake()
 
     async def close(self) -> None:
         """Let attempts under way end (CLOSE_S), release the others, close the transport."""
-        self._closing = True
-        self._woken.set()
-        await end_tasks([self._loop] if self._loop else [], CLOSE_S)
+        await self._polls.close(CLOSE_S)
         cancelled = await end_tasks(list(self._open), CLOSE_S)
         await self._release([self._open.pop(task) for task in cancelled if task in self._open])
         await self._sender.close()
@@ -112,17 +112,9 @@ class WebhookDeliveryWorker:
         )
         return await self._send(webhook.id, webhook.url, sealed, event)
 
-    async def _run(self) -> None:
-        while not self._closing:
-            self._woken.clear()
-            try:
-                await self._begin()
-                await self._do_housekeeping()
-            except (Problem, SQLAlchemyError):
-                log.warning("webhooks wait for the store", exc_info=True)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.policy.poll_s):
-                    await self._woken.wait()
+    async def _poll(self) -> None:
+        await self._begin()
+        await self._do_housekeeping()
 
     async def _begin(self) -> list[asyncio.Task[None]]:
         """Claim due deliveries for the free slots, and begin their attempts."""
@@ -170,7 +162,7 @@ class WebhookDeliveryWorker:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self._open.pop(task, None)
-        self._woken.set()
+        self._polls.wake()
 
     async def _deliver(self, lease: DeliveryLease) -> None:
         """An attempt whose record is lost is repeated when the lease expires."""

@@ -91,8 +91,8 @@ def project(values: Values) -> dict[str, Any]:
 
 
 def prometheus(values: Values) -> dict[str, Any]:
-    """All by the API's port and one key, also what Ray and HAProxy tell. With TLS the certificate
-    is not checked: no name of it is known here."""
+    """All by the API's port and one key, also the metrics of Ray and HAProxy. With TLS the
+    certificate is not checked: no name of it is known here."""
     tls = {"scheme": "https", "tls_config": {"insecure_skip_verify": True}}
     own = tls if values.compose.tls else {}
     return {
@@ -117,9 +117,9 @@ def _scrape(job: str, path: str) -> dict[str, Any]:
 
 def _example() -> str:
     """The file of secrets, to be filled in."""
-    asked = "".join(f"# {about}\n{name}=\n" for name, about in SECRETS.items())
-    made = "".join(f"{name}={value}\n" for name, value in DERIVED.items())
-    return f"{asked}# made of the passwords above; leave them as they are\n{made}"
+    to_fill_in = "".join(f"# {about}\n{name}=\n" for name, about in SECRETS.items())
+    derived = "".join(f"{name}={value}\n" for name, value in DERIVED.items())
+    return f"{to_fill_in}# made of the passwords above; leave them as they are\n{derived}"
 
 
 def _mobula(values: Values) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _mobula(values: Values) -> dict[str, Any]:
             **{f"{env_name(name)}_FILE": f"{WHERE}/{env_name(name).lower()}" for name in IN_FILES},
             **(TLS if own.tls else {}),
             **optional_variables(values),
-            "MOBULA_ALLOWED_HOSTS": ",".join(_answered(values)),
+            "MOBULA_ALLOWED_HOSTS": ",".join(_allowed_hosts(values)),
         },
         "secrets": [_readable(env_name(name).lower(), MOBULA) for name in IN_FILES],
         "networks": ["web", "database", "cache", "metrics"],
@@ -152,8 +152,8 @@ def _mobula(values: Values) -> dict[str, Any]:
     }
 
 
-def _answered(values: Values) -> tuple[str, ...]:
-    """Also the names by which `up` and the health check, and Prometheus ask."""
+def _allowed_hosts(values: Values) -> tuple[str, ...]:
+    """Also the names that `up`, the health check and Prometheus use."""
     return values.hosts if "*" in values.hosts else (*values.hosts, *INTERNAL_HOSTS)
 
 

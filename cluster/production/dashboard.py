@@ -40,15 +40,15 @@ PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ((f"histogram_quantile(0.95, {_LATENCY})", "{{deployment}}"),),
     ),
     (
-        "Calls at work, by deployment",
+        "Calls in progress, by deployment",
         "short",
         (("sum(ray_serve_replica_processing_queries) by (deployment)", "{{deployment}}"),),
     ),
     (
-        "Answers out of the cache, per second",
+        "Responses from the cache, per second",
         "reqps",
         (
-            ("sum(rate(mobula_cache_hits_total[5m])) by (tier)", "found in {{tier}}"),
+            ("sum(rate(mobula_cache_hits_total[5m])) by (tier)", "hits in {{tier}}"),
             ("sum(rate(mobula_cache_computed_total[5m]))", "computed"),
         ),
     ),
@@ -87,7 +87,7 @@ def _panel(number: int) -> dict[str, Any]:
         },
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + place), "expr": expression, "legendFormat": legend}
-            for place, (expression, legend) in enumerate(series)
+            {"refId": chr(ord("A") + index), "expr": expression, "legendFormat": legend}
+            for index, (expression, legend) in enumerate(series)
         ],
     }

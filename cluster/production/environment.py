@@ -110,8 +110,8 @@ def env(values: Values) -> list[dict[str, Any]]:
 
 
 def _reference(secrets: Secrets, name: str) -> dict[str, Any]:
-    found = {"name": secrets.name, "key": getattr(secrets, name)}
-    return {**found, "optional": True} if name in OPTIONAL else found
+    reference = {"name": secrets.name, "key": getattr(secrets, name)}
+    return {**reference, "optional": True} if name in OPTIONAL else reference
 
 
 def env_from(values: Values) -> list[dict[str, Any]]:

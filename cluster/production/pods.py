@@ -160,8 +160,8 @@ def _get(path: str, port: int, host: str | None = None) -> dict[str, Any]:
 
 def _ready(values: Values) -> dict[str, Any]:
     """The kubelet does not check a certificate."""
-    asked = _get(READY, PORTS.http, environment.probe_host(values))
-    return {**asked, "scheme": "HTTPS"} if values.secrets.tls else asked
+    probe = _get(READY, PORTS.http, environment.probe_host(values))
+    return {**probe, "scheme": "HTTPS"} if values.secrets.tls else probe
 
 
 def _probes(values: Values, ready: dict[str, Any]) -> dict[str, Any]:

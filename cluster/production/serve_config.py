@@ -30,21 +30,21 @@ def _shared(application: dict[str, Any], values: Values) -> dict[str, Any]:
     args = dict(application.get("args") or {})
     video, cache = dict(args.get("video") or {}), dict(args.get("cache") or {})
     if video.get("enabled", True):
-        video["store"] = _reached_by_all(video.get("store"), "video.store", values)
+        video["store"] = _shared_location(video.get("store"), "video.store", values)
         args["video"] = video
     if cache.get("archive") is not None:
-        cache["archive"] = _reached_by_all(cache["archive"], "cache.archive", values)
+        cache["archive"] = _shared_location(cache["archive"], "cache.archive", values)
         args["cache"] = cache
     return {**application, "args": args}
 
 
-def _reached_by_all(place: str | None, field: str, values: Values) -> str:
-    if place is not None and "://" in place:
-        return place
+def _shared_location(location: str | None, field: str, values: Values) -> str:
+    if location is not None and "://" in location:
+        return location
     if values.blobs is None:
         raise InvalidValues(
-            f"blobs: nodes share no disk, and {field} is the folder '{place or 'blobs'}' of one: "
-            "name an object store here (s3://bucket/prefix), or leave that part out of the Serve "
-            "configuration"
+            f"blobs: nodes share no disk, and {field} is the folder '{location or 'blobs'}' of "
+            "one: name an object store here (s3://bucket/prefix), or leave that part out of the "
+            "Serve configuration"
         )
-    return f"{values.blobs.rstrip('/')}/{place or 'blobs'}"
+    return f"{values.blobs.rstrip('/')}/{location or 'blobs'}"

@@ -16,7 +16,7 @@ from cluster.runtime.problems import Problem
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("mobula.background")
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -90,21 +90,33 @@ async def _undo(task: asyncio.Task[T], release: Callable[[T], Awaitable[object]]
 
 
 class PeriodicTask:
-    """Runs `action` every `interval_s` seconds in a background task; failures are logged only.
+    """Runs `action` again and again in a background task; failures are logged only.
 
-    Create it on the event loop that runs it. The first run is at `start`.
+    `interval_s` is the pause between two runs, or returns it after each run. The first run is at
+    `start`, or with `delayed` one interval later. `name` says in the log what failed. Failures of
+    the types `expected` are logged as warnings, others as errors with their traceback.
     """
 
     def __init__(
-        self, action: Callable[[], Awaitable[object]], interval_s: float, name: str
+        self,
+        action: Callable[[], Awaitable[object]],
+        interval_s: float | Callable[[], float],
+        name: str,
+        *,
+        delayed: bool = False,
+        expected: tuple[type[Exception], ...] = (Problem,),
     ) -> None:
         self._action, self._interval_s, self._name = action, interval_s, name
+        self._delayed, self._expected = delayed, expected
         self._woken = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self._name)
+        """Begins on the running event loop, outside of the caller's context."""
+        self._closing = False
+        self._woken.clear()
+        self._task = create_detached_task(self._run(), name=self._name)
 
     def wake(self) -> None:
         """Starts the next run now instead of at the end of the interval."""
@@ -121,15 +133,22 @@ class PeriodicTask:
             self._task = None
 
     async def _run(self) -> None:
+        if self._delayed:
+            await self._pause()
         while not self._closing:
             self._woken.clear()
             try:
                 await self._action()
-            except Problem as problem:
-                log.warning("%s failed; it will be retried: %s", self._name, problem.detail)
+            except self._expected as error:
+                reason = error.detail if isinstance(error, Problem) else repr(error)
+                log.warning("%s failed; it will be retried: %s", self._name, reason)
             except Exception:
                 log.exception("%s failed; it will be retried", self._name)
-            if not self._closing:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._interval_s):
-                        await self._woken.wait()
+            await self._pause()
+
+    async def _pause(self) -> None:
+        interval_s = self._interval_s() if callable(self._interval_s) else self._interval_s
+        if not self._closing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._woken.wait()

@@ -5,10 +5,10 @@ data that answers without the store, and its age. While the store is down the da
 """
 
 import asyncio
-import contextlib
 import logging
 from abc import ABC, abstractmethod
 
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 
 POLL_S = 0.3
@@ -27,9 +27,8 @@ class PolledCache(ABC):
         self._name = name
         self._clock = clock
         self._tidy_s = tidy_s
-        self._poll_s = poll_s
         self._tidied = clock.monotonic()
-        self._polling: asyncio.Task[None] | None = None
+        self._polling = PeriodicTask(self._poll, poll_s, name, delayed=True)
 
     @abstractmethod
     async def refresh(self) -> None:
@@ -43,15 +42,11 @@ class PolledCache(ABC):
     async def start(self) -> None:
         """Read everything, and keep it up to date from now on. Raises DatabaseUnavailable."""
         await self.refresh()
-        self._polling = asyncio.create_task(self._poll(), name=self._name)
+        self._polling.start()
 
     async def close(self) -> None:
         """Stop polling. The database stays open."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-            self._polling = None
+        await self._polling.close()
 
     @property
     def age_s(self) -> float:
@@ -59,15 +54,13 @@ class PolledCache(ABC):
         return self._clock.monotonic() - self.known_at
 
     async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_s)
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    await self.refresh()
-                    now = self._clock.monotonic()
-                    if now - self._tidied >= self._tidy_s:
-                        self._tidied = now
-                        await self.tidy()
-            except Exception as error:  # noqa: BLE001 - requests go on with the data as it is
-                self.failures += 1
-                logger.warning("%s: the data is %.1f s old: %s", self._name, self.age_s, error)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.refresh()
+                now = self._clock.monotonic()
+                if now - self._tidied >= self._tidy_s:
+                    self._tidied = now
+                    await self.tidy()
+        except Exception as error:  # noqa: BLE001 - requests go on with the data as it is
+            self.failures += 1
+            logger.warning("%s: the data is %.1f s old: %s", self._name, self.age_s, error)

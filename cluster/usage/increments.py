@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.storage.tables import usage, usage_batches
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-KEPT_S = 7 * 86_400.0  # how long the last batch of a process that is gone is remembered
+RETENTION_S = 7 * 86_400.0  # how long the last batch of a process that is gone is remembered
 PRUNE_EVERY = 64  # batches
 _SUMS = ("amount", "cost", "revenue")
 
@@ -63,7 +63,7 @@ async def last_batch(connection: AsyncConnection, writer: str) -> int:
 
 
 async def upsert(connection: AsyncConnection, batch: Sequence[Increment]) -> None:
-    """Let rows grow, once a call; for who knows by other means that this happens once."""
+    """Let rows grow, once a call; for callers who ensure by other means that it happens once."""
     statement, order = _upsert(connection.dialect)
     rows = [tuple(each[index] for index in order) for each in batch]
     await connection.exec_driver_sql(statement, rows)
@@ -72,7 +72,7 @@ async def upsert(connection: AsyncConnection, batch: Sequence[Increment]) -> Non
 async def _prune(connection: AsyncConnection, writer: str, seq: int, now: float) -> None:
     """Forget batches that nobody can send again."""
     own = and_(usage_batches.c.writer == writer, usage_batches.c.seq < seq)
-    old = and_(usage_batches.c.writer != writer, usage_batches.c.at < now - KEPT_S)
+    old = and_(usage_batches.c.writer != writer, usage_batches.c.at < now - RETENTION_S)
     await connection.execute(delete(usage_batches).where(or_(own, old)))
 
 

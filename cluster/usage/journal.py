@@ -105,7 +105,7 @@ class UsageJournal:
 
 def orphans(folder: Path) -> Iterator[OrphanedBatch]:
     """Batches whose writer is gone, each writer's in order. One that was dealt with is removed once
-    the next is asked for; one whose taker raised stays for the next start."""
+    the next is requested; one whose taker raised stays for the next start."""
     for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
         try:
             descriptor = os.open(path, os.O_RDONLY)
@@ -144,5 +144,5 @@ def _cells(text: bytes) -> tuple[JournalCell, ...]:
 
 
 def is_forgotten(batch: OrphanedBatch, now: float) -> bool:
-    """Whether it is too old to be told from one that was stored."""
+    """Whether it is too old to be distinguished from one that was stored."""
     return now - batch.modified > FORGOTTEN_S

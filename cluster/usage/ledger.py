@@ -18,6 +18,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
@@ -81,7 +82,7 @@ _Cells = dict[tuple[str, str, str, int, int, int], _Cell]
 
 class Ledger:
     """Make one a process, `start` it, `close` it. `writer` names what the process is; journals are
-    kept in `folder` (None: a kill loses what was added in the last second)."""
+    files in `folder` (None: a kill loses what was added in the last second)."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Ledger:
         self._folder = folder
         self._journal = None if folder is None else UsageJournal(folder, self.writer)
         self._flushing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._flushes = PeriodicTask(self.flush, FLUSH_S, "writing of usage", delayed=True)
 
     def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         """Count one call of a model. Costs some microseconds and never fails."""
@@ -169,7 +170,7 @@ class Ledger:
     async def start(self) -> None:
         """Write what killed processes left, then flush every second."""
         await self._take_over()
-        self._task = asyncio.create_task(self._run(), name="usage-ledger")
+        self._flushes.start()
 
     async def flush(self) -> bool:
         """Write what was added so far. False while the store is down; then nothing is lost."""
@@ -211,11 +212,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Write the rest; an error in the log says what a store that stays down has not taken."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._flushes.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._write_the_rest()
@@ -230,14 +227,6 @@ class Ledger:
             if await self.flush():
                 return
             await asyncio.sleep(FLUSH_S / 4)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            try:
-                await self.flush()
-            except Exception:
-                log.exception("usage could not be written; it will be tried again")
 
     async def _next_batch(self) -> None:
         if not self._taken:

@@ -17,8 +17,6 @@ NANO = 1_000  # nano-currency in a micro-currency
 Prices = Mapping[Unit, int]
 NO_PRICES: Prices = MappingProxyType({})
 _TOKENS = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
-
-
 _REQUESTS = (Unit.REQUESTS, Unit.CACHE_HITS)
 
 

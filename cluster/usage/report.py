@@ -1,7 +1,7 @@
 """Usage and money by day, key, model, unit and tenant.
 
 Flows in: a connection, a tenant (None: all, for the cluster's operator), a span of UTC days. Flows
-out: rows in micro-currency, or the one number that a budget asks for.
+out: rows in micro-currency, or the one number that a budget needs.
 """
 
 from collections.abc import Collection, Mapping
@@ -50,11 +50,11 @@ async def usage_report(
         )
     names = [name for name in GROUPS if name in group_by]
     keys = [usage.c[name] for name in names]
-    by = list(dict.fromkeys([*keys, usage.c.unit]))
+    columns = list(dict.fromkeys([*keys, usage.c.unit]))
     sums = [func.sum(usage.c[name]) for name in ("amount", "cost", "revenue")]
-    query = select(*keys, usage.c.unit.label("of"), *sums).group_by(*by).order_by(*by)
+    query = select(*keys, usage.c.unit.label("of"), *sums).group_by(*columns).order_by(*columns)
     result = await connection.execute(query.where(*_within(tenant, first_day, last_day)))
-    return _folded(names, result)
+    return _fold(names, result)
 
 
 async def budget_used(
@@ -73,15 +73,15 @@ def _within(tenant: str | None, first_day: str, last_day: str) -> list[ColumnEle
     return [days] if tenant is None else [usage.c.tenant == tenant, days]
 
 
-def _folded(names: list[Group], rows: Any) -> list[UsageRow]:
+def _fold(names: list[Group], rows: Any) -> list[UsageRow]:
     """One row a group, whatever the number of units in it."""
-    folded: dict[tuple[str, ...], tuple[dict[Unit, int], int, int]] = {}
+    by_group: dict[tuple[str, ...], tuple[dict[Unit, int], int, int]] = {}
     for row in rows:
         *group, unit, amount, cost, revenue = row
-        amounts, costs, revenues = folded.get(tuple(group), ({}, 0, 0))
+        amounts, costs, revenues = by_group.get(tuple(group), ({}, 0, 0))
         amounts[Unit(unit)] = int(amount)
-        folded[tuple(group)] = (amounts, costs + int(cost), revenues + int(revenue))
+        by_group[tuple(group)] = (amounts, costs + int(cost), revenues + int(revenue))
     return [
         UsageRow(dict(zip(names, group, strict=True)), amounts, to_micro(cost), to_micro(revenue))
-        for group, (amounts, cost, revenue) in folded.items()
+        for group, (amounts, cost, revenue) in by_group.items()
     ]

@@ -6,12 +6,10 @@ jobs are released at once, so that another worker continues them.
 """
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cluster.runtime.background import end_tasks
+from cluster.runtime.background import PeriodicTask, end_tasks
 from cluster.runtime.clock import Clock
 from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.jobs import JobHandler
@@ -19,8 +17,6 @@ from deployments.jobs.attempt import JobAttempt, StopReason
 from deployments.jobs.store import JobStore
 
 MAX_NAME = 80
-
-log = logging.getLogger("mobula.jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +56,17 @@ class JobWorker:
         self._pace = pace or WorkerTimings()
         self._attempts: dict[tuple[str, int], JobAttempt] = {}  # by job and fence
         self._renewed = clock.monotonic()
-        self._woken = asyncio.Event()
         self._closing = False
-        self._claim_loop: asyncio.Task[None] | None = None
-        self._periodic: list[asyncio.Task[None]] = []
+        self._pause_s = self._pace.poll_s
+        self._claims = PeriodicTask(self._claim_due, lambda: self._pause_s, "claiming of jobs")
+        expected = (DatabaseUnavailable, TimeoutError)
+        self._periodic = [
+            PeriodicTask(action, interval_s, name, delayed=True, expected=expected)
+            for action, interval_s, name in (
+                (self._beat, self._pace.beat_s, "renewal of the leases of jobs"),
+                (store.sweep, self._pace.sweep_s, "sweep of jobs"),
+            )
+        ]
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -72,50 +75,30 @@ class JobWorker:
 
     async def start(self) -> None:
         """Work in the background from now on."""
-        self._claim_loop = asyncio.create_task(self._run(), name="jobs-claim")
-        self._periodic = [
-            asyncio.create_task(self._every(self._pace.beat_s, self._beat), name="jobs-beat"),
-            asyncio.create_task(self._every(self._pace.sweep_s, self._sweep), name="jobs-sweep"),
-        ]
+        for task in (self._claims, *self._periodic):
+            task.start()
 
     def wake(self) -> None:
         """Claim now instead of at the next poll."""
-        self._woken.set()
+        self._claims.wake()
 
     async def close(self) -> None:
         """Claim no more, cancel running jobs and release them; bounded by `close_s`."""
         self._closing = True
-        self._woken.set()
-        if self._claim_loop is not None:
-            await self._claim_loop
+        await self._claims.close(timeout_s=None)
         for attempt in self._attempts.values():
             attempt.stop(StopReason.CLOSING)
         await end_tasks([attempt.task for attempt in self._attempts.values()], self._pace.close_s)
-        await end_tasks(self._periodic, 0.0)
+        for task in self._periodic:
+            await task.close()
 
-    async def _run(self) -> None:
-        pause = self._pace.poll_s
-        while not self._closing:
-            self._woken.clear()
-            claimed = await self._fill()
-            pause = self._pace.poll_s if claimed else min(2 * pause, self._pace.slowest_s)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
-
-    async def _fill(self) -> bool:
-        """Claim up to the free concurrency; whether any job was due."""
-        claimed = False
-        try:
-            while len(self._attempts) < self._concurrency and not self._closing:
-                if not await self._claim():
-                    break
-                claimed = True
-        except DatabaseUnavailable:
-            log.warning("jobs wait for the store")
-        except Exception:
-            log.exception("a job could not be claimed")
-        return claimed
+    async def _claim_due(self) -> None:
+        """Claim up to the free concurrency; the next poll is later if no job was due."""
+        self._pause_s = min(2 * self._pause_s, self._pace.slowest_s)
+        while len(self._attempts) < self._concurrency and not self._closing:
+            if not await self._claim():
+                return
+            self._pause_s = self._pace.poll_s
 
     async def _claim(self) -> bool:
         valid_until = self._clock.monotonic() + self._lease_s
@@ -130,20 +113,7 @@ class JobWorker:
 
     def _on_done(self, attempt: JobAttempt) -> None:
         del self._attempts[attempt.key]
-        self._woken.set()
-
-    async def _every(self, pause_s: float, do: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(pause_s)
-            try:
-                await do()
-            except (DatabaseUnavailable, TimeoutError):
-                log.warning("jobs wait for the store")
-            except Exception:
-                log.exception("a periodic task of a worker failed; it is repeated")
-
-    async def _sweep(self) -> None:
-        await self._store.sweep()
+        self._claims.wake()
 
     async def _beat(self) -> None:
         """Renew the leases or check them; a lease that cannot be renewed any more is lost."""

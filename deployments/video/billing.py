@@ -5,12 +5,11 @@ ledger, written in the transaction that accepts or ends the job, so each exactly
 of the current budget in the limiter of one replica.
 """
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
@@ -97,7 +96,7 @@ class BudgetRefunder:
         self._budgets = budgets
         self._plan_of = plan_of
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._refunds = PeriodicTask(self._try_refund, POLL_S, "refund of budgets", delayed=True)
 
     async def refund_due(self) -> int:
         """Refunds what is due; returns the number of jobs. Raises DatabaseUnavailable."""
@@ -113,14 +112,10 @@ class BudgetRefunder:
         return len(due)
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="refunds")
+        self._refunds.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._refunds.close()
 
     def _refund(self, job: Job) -> None:
         try:
@@ -130,12 +125,8 @@ class BudgetRefunder:
         amounts = UsageAmounts(video_seconds=charged_seconds(job))
         self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await self.refund_due()
-            except Problem as problem:
-                log.debug("budgets were not refunded: %s", problem.detail)
-            except Exception:
-                log.exception("budgets were not refunded; retrying")
+    async def _try_refund(self) -> None:
+        try:
+            await self.refund_due()
+        except Problem as problem:  # an unavailable store is in the log of whoever needs it
+            log.debug("budgets were not refunded: %s", problem.detail)

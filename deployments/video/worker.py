@@ -4,16 +4,14 @@ Flows in: settings, a task executor, a text model. Flows out: finished jobs. Imp
 """
 
 import asyncio
-import contextlib
-import logging
 import os
 import secrets
 
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
@@ -38,8 +36,6 @@ from deployments.video.url_download import UrlDownloader
 KINDS = (CLIPS, IMPORT)
 SWEEP_S = 300.0
 
-log = logging.getLogger("mobula.clipper")
-
 
 class ClipWorker:
     """Create it, `start` it on the loop that runs the jobs, `close` it there."""
@@ -62,7 +58,9 @@ class ClipWorker:
         self._downloader = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
         self._worker: JobWorker | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeps = PeriodicTask(
+            self._sweep, SWEEP_S, "deletion of expired recordings", delayed=True
+        )
 
     async def start(self) -> None:
         """Probes what this node supports, then takes jobs."""
@@ -76,16 +74,13 @@ class ClipWorker:
             self.media.jobs, handlers, name, self._clock, concurrency=self._config.jobs
         )
         await self._worker.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name="media-sweep")
+        self._sweeps.start()
 
     async def close(self) -> None:
         """Running jobs return to the queue, for other workers."""
         if self._worker is not None:
             await self._worker.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
+        await self._sweeps.close()
         await self.media.files.close()
         await self._downloader.close()
         await self._executor.close()
@@ -121,13 +116,6 @@ class ClipWorker:
 
     async def _sweep(self) -> None:
         """Deletes expired recordings and uploads, and folders of processes that are gone."""
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            try:
-                await asyncio.to_thread(clear_abandoned, self.media.scratch)
-                await self.media.videos.sweep()
-                await self.media.uploads.sweep()
-            except Problem as problem:
-                log.warning("expired recordings could not be deleted: %s", problem.detail)
-            except Exception:
-                log.exception("expired recordings could not be deleted; retrying")
+        await asyncio.to_thread(clear_abandoned, self.media.scratch)
+        await self.media.videos.sweep()
+        await self.media.uploads.sweep()

@@ -47,7 +47,7 @@ class StreamUser(ChatUser):
     def chat(self) -> None:
         started = time.perf_counter()
         first: float | None = None
-        whole = False
+        is_complete = False
         with self.client.post(
             "/v1/chat/completions",
             json=self.body(stream=True),
@@ -59,8 +59,8 @@ class StreamUser(ChatUser):
             while line := response.stream.readline(b"\n"):
                 if first is None and line.startswith(b"data: "):
                     first = time.perf_counter()
-                whole = whole or line.strip() == b"data: [DONE]"
-            if not whole:
+                is_complete = is_complete or line.strip() == b"data: [DONE]"
+            if not is_complete:
                 response.failure("a stream without its end")
         if first is not None:
             self.environment.events.request.fire(

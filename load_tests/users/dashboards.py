@@ -19,8 +19,8 @@ class DashboardUser(TenantUser):
 
     @task(3)
     def models(self) -> None:
-        found = self.read("models", "/v1/models") or {"data": []}
-        for model in found["data"][:1]:
+        models = self.read("models", "/v1/models") or {"data": []}
+        for model in models["data"][:1]:
             self.read("model", f"/v1/models/{quote(model['id'])}")
 
     @task(2)

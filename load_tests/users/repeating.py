@@ -1,4 +1,4 @@
-"""Users who ask again what was asked before: the cache answers most of it."""
+"""Users who repeat earlier requests: the cache answers most of them."""
 
 from locust import between, task
 
@@ -19,4 +19,4 @@ class RepeatingUser(TenantUser):
         text = f"Write a caption about {Topics(seed=number).topic()}"
         messages = [{"role": "user", "content": text}]
         body = {"model": self.options.model, "messages": messages, "temperature": 0}
-        self.ask("chat, kept", "/v1/chat/completions", {**body, "max_tokens": 48})
+        self.ask("chat, cached", "/v1/chat/completions", {**body, "max_tokens": 48})

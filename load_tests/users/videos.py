@@ -18,7 +18,7 @@ from load_tests.users.tenant_user import TenantUser
 SECONDS, WIDTH, HEIGHT = 12, 320, 180
 ORDER = {"count": 1, "min_s": 3, "max_s": 6, "quality": "draft", "framing": "fit"}
 TUS = {"Tus-Resumable": "1.0.0"}
-PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
+PART_HEADERS = {**TUS, "Content-Type": "application/offset+octet-stream"}
 ENDED = ("succeeded", "partial", "failed", "canceled")
 PATIENCE_S, POLL_S = 120.0, 0.5
 
@@ -33,16 +33,16 @@ def recording() -> tuple[bytes, bytes]:
 
 
 class VideoUser(TenantUser):
-    """Uploads by form or in pieces, orders a clip, follows the job, downloads, tidies up."""
+    """Uploads by form or in parts, orders a clip, follows the job, downloads, tidies up."""
 
     wait_time = between(2.0, 5.0)
 
     @task(2)
     def by_form(self) -> None:
-        video, said = recording()
+        video, transcript = recording()
         files = {
             "file": ("talk.mp4", video),
-            "transcript": ("talk.srt", said),
+            "transcript": ("talk.srt", transcript),
         }
         answer = self.client.post(
             "/api/v1/videos", files=files, headers=self.headers, name="video by form"
@@ -51,26 +51,27 @@ class VideoUser(TenantUser):
             self._clip(answer.json()["id"])
 
     @task(1)
-    def in_pieces(self) -> None:
-        """By tus: an upload, two pieces, what was kept in between."""
+    def in_parts(self) -> None:
+        """By tus: an upload in two parts, and what was stored after the first."""
         video, _ = recording()
         name = base64.b64encode(b"talk.mp4").decode()
-        said = {"Upload-Length": str(len(video)), "Upload-Metadata": f"filename {name}"}
+        upload_headers = {"Upload-Length": str(len(video)), "Upload-Metadata": f"filename {name}"}
         begun = self.client.post(
-            "/api/v1/uploads", headers={**self.headers, **TUS, **said}, name="upload"
+            "/api/v1/uploads", headers={**self.headers, **TUS, **upload_headers}, name="upload"
         )
-        if begun.status_code != 201:
+        if begun.status_code != 201 or begun.headers is None:
             return
-        place, half = begun.headers["location"], len(video) // 2
-        sent = self._piece(place, 0, video[:half])
-        self.client.head(place, headers={**self.headers, **TUS}, name="upload, how far")
-        sent = self._piece(place, half, video[half:])
+        location, half = str(begun.headers["location"]), len(video) // 2
+        sent = self._send_part(location, 0, video[:half])
+        self.client.head(location, headers={**self.headers, **TUS}, name="upload, how far")
+        sent = self._send_part(location, half, video[half:])
         if made := (sent.headers or {}).get("mobula-video"):
             self._forget(made)
 
-    def _piece(self, place: str, at: int, piece: bytes) -> Any:
-        headers = {**self.headers, **PIECE, "Upload-Offset": str(at)}
-        return self.client.patch(place, headers=headers, data=piece, name="upload, a piece")
+    def _send_part(self, location: str, offset: int, part: bytes) -> Any:
+        headers = {**self.headers, **PART_HEADERS, "Upload-Offset": str(offset)}
+        data: Any = part  # locust has no type for bytes
+        return self.client.patch(location, headers=headers, data=data, name="upload, a part")
 
     def _clip(self, video: str) -> None:
         order = self.client.post(

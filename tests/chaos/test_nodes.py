@@ -100,7 +100,7 @@ async def until(nodes: LocalNodes, holds: object) -> None:
 def report(fault: str, record: TrafficRecord, since: float) -> None:
     failed = record.failures(since - 1.0)
     last = max((call.sent - since for call in failed), default=0.0)
-    why = Counter((call.status, call.told) for call in failed).most_common(3)
+    why = Counter((call.status, call.error) for call in failed).most_common(3)
     print(  # noqa: T201
         f"{fault}: {record.answered(since)} answered, {len(failed)} failed (the last sent after "
         f"{last:.1f} s), slowest {record.slowest_s(since - 1.0):.2f} s {why or ''}"

@@ -4,18 +4,13 @@ In: model cards, polled in the background. Out: a fingerprint by model id, which
 cache key. So after a change of weights, tokenizer, template or engine no older entry is found.
 """
 
-import asyncio
-import contextlib
-import logging
-
+from cluster.runtime.background import PeriodicTask
 from cluster.runtime.problems import Problem
 from deployments.contracts.generation import ModelCard
 from deployments.ingress.model_registry import ModelRegistry
 
 POLL_S = 2.0
 FIRST_POLL_S = 0.25  # until every model has answered once
-
-logger = logging.getLogger("mobula.ingress")
 
 
 class ModelFingerprints:
@@ -29,7 +24,9 @@ class ModelFingerprints:
         self.by_model: dict[str, str] = {}
         self.version = ""
         self._models = models
-        self._polling: asyncio.Task[None] | None = None
+        self._polling = PeriodicTask(
+            self.refresh, self._interval_s, "refresh of the models' fingerprints"
+        )
 
     async def refresh(self) -> None:
         """Ask every model. Those that do not answer stay as they were."""
@@ -40,23 +37,14 @@ class ModelFingerprints:
 
     async def start(self) -> None:
         """Keep up to date from now on; does not wait for the models."""
-        self._polling = asyncio.create_task(self._poll(), name="model-fingerprints")
+        self._polling.start()
 
     async def close(self) -> None:
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-            self._polling = None
+        await self._polling.close()
 
-    async def _poll(self) -> None:
-        while True:
-            try:
-                await self.refresh()
-            except Exception:
-                logger.exception("the fingerprints of the models could not be refreshed")
-            is_complete = self.by_model.keys() >= set(self._models.ids)
-            await asyncio.sleep(POLL_S if is_complete else FIRST_POLL_S)
+    def _interval_s(self) -> float:
+        is_complete = self.by_model.keys() >= set(self._models.ids)
+        return POLL_S if is_complete else FIRST_POLL_S
 
 
 def fingerprint(card: ModelCard) -> str:

@@ -79,11 +79,11 @@ async def follow_abandoned(
 
         async def run(pair: LeaderAndFollower) -> None:
             async with door:
-                said = await _follow(client, url, key, model, pair)
-            if said == pair.prompt:
+                text = await _follow(client, url, key, model, pair)
+            if text == pair.prompt:
                 outcome.right[pair.name] += 1
             else:
-                outcome.wrong.append(f"{pair.name}: {said[:200]!r}")
+                outcome.wrong.append(f"{pair.name}: {text[:200]!r}")
 
         await asyncio.gather(*map(run, pairs))
         outcome.computations = await _submitted(client, url, model) - before

@@ -1,4 +1,4 @@
-"""`./mobula bench cache`: what kept answers gain, and what they must not cost.
+"""`./mobula bench cache`: what cached responses gain, and what they must not cost.
 
 One private cluster, on which each part deploys what it needs and measures it against its target:
 speed beside the bare apps in one interleaved run, latency beside the shipped model, coalescing over
@@ -88,12 +88,12 @@ def _clustered(
         settings = {}
         if options.redis:
             settings[REDIS] = os.environ.get(REDIS) or stack.enter_context(RedisProcess()).url
-        local = stack.enter_context(LocalServe(**settings))
+        local = stack.enter_context(LocalServe(profile="fast", **settings))
         benchmark = CacheBenchmark(local, options, console, scratch, raw)
         for name in parts:
-            found = PARTS[name](benchmark)
-            console.print(build_table(found))
-            measurements += found
+            part_measurements = PARTS[name](benchmark)
+            console.print(build_table(part_measurements))
+            measurements += part_measurements
     return measurements
 
 
@@ -109,11 +109,13 @@ def _other(name: str, path: Path, raw: dict[str, object]) -> Measurement:
 def build_report(
     measurements: Sequence[Measurement], options: argparse.Namespace, raw: dict[str, object]
 ) -> dict[str, object]:
-    asked = {name: value for name, value in vars(options).items() if name not in ("json", "check")}
+    conditions = {
+        name: value for name, value in vars(options).items() if name not in ("json", "check")
+    }
     return {
         "benchmark": "cache",
         "machine": describe_machine(),
-        "conditions": asked,
+        "conditions": conditions,
         "figures": [figure.to_dict() for figure in measurements],
         "passed": all_met(measurements),
         "raw": raw,

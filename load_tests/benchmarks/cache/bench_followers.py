@@ -44,10 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"deploying a slow echo model behind {REPLICAS} ingress replicas ...")
         _deploy(local)
         pairs = make_pairs(options.leaders, f"{time.monotonic_ns():x}")
-        found = asyncio.run(follow_abandoned(local.url, local.key, "slow", pairs, options.at_once))
-    measurements = build_measurements(found, options.leaders)
+        outcome = asyncio.run(
+            follow_abandoned(local.url, local.key, "slow", pairs, options.at_once)
+        )
+    measurements = build_measurements(outcome, options.leaders)
     console.print(build_table(measurements))
-    for wrong in found.wrong[:10]:
+    for wrong in outcome.wrong[:10]:
         console.print(wrong, markup=False)
     if options.json:
         report = {
@@ -56,24 +58,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             "conditions": {"leaders": options.leaders, "at_once": options.at_once, "pace": PACE},
             "figures": [measurement.to_dict() for measurement in measurements],
             "passed": all_met(measurements),
-            "wrong": found.wrong,
+            "wrong": outcome.wrong,
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if all_met(measurements) else 1
 
 
-def build_measurements(found: FollowerOutcome, leaders: int) -> list[Measurement]:
+def build_measurements(outcome: FollowerOutcome, leaders: int) -> list[Measurement]:
     """All followers are answered; an abandoned computation is hardly ever done once more."""
     names = [f"{kind}, leader {how}" for kind in ("whole", "stream") for how in LEAVING]
-    right = found.right.total()
+    right = outcome.right.total()
     return [
-        *(Measurement("followers", f"right: {name}", found.right[name]) for name in names),
+        *(Measurement("followers", f"right: {name}", outcome.right[name]) for name in names),
         Measurement("followers", f"right answers of {leaders}", right, at_least=leaders),
-        Measurement("followers", "wrong answers", len(found.wrong), at_most=0),
+        Measurement("followers", "wrong answers", len(outcome.wrong), at_most=0),
         Measurement(
             "followers",
             "computations for each pair",
-            found.computations / leaders,
+            outcome.computations / leaders,
             at_most=1.05,
         ),
     ]

@@ -1,11 +1,11 @@
-"""How often our SIEVE finds what is asked for, against LRU, and what it costs.
+"""Hit ratio of our SIEVE against LRU, and what an operation costs.
 
     ./mobula bench hit-ratio --check
 
-In: traces whose popularity follows Zipf's law, some mixed with keys that are asked for once. Out:
+In: traces whose popularity follows Zipf's law, some mixed with keys that are requested once. Out:
 hit ratios over whole traces from an empty start, the median of several seeds. "10 % size" means
-room for a tenth as many things as there are keys that are asked for again, all of one weight; the
-last rows count the keys asked for once too. LRU is an ordered dict that moves what is hit.
+capacity for a tenth as many entries as there are keys that are requested again, all of one weight;
+the last rows count the keys requested once too. LRU is an ordered dict that moves what is hit.
 
 Then CPU microseconds: of the queue alone, of the memory tier around it, and of an answer's name.
 """
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -39,7 +40,7 @@ RATIO_TARGET = 1.25
 
 @dataclass(frozen=True)
 class Workload:
-    """`keys` are asked for again and again, by Zipf's law with exponent `skew`; a share `once` of
+    """`keys` are requested again and again, by Zipf's law with exponent `skew`; a share `once` of
     all requests is for a key of its own. `judged`: the target is for this one."""
 
     name: str
@@ -88,52 +89,52 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def generate_trace(workload: Workload, requests: int, seed: int) -> list[int]:
-    """The keys that are asked for, in order; those asked for once are `keys` and above."""
+    """The requested keys, in order; those requested once are `keys` and above."""
     rng = np.random.default_rng(seed)
     weights = np.arange(1, workload.keys + 1) ** -workload.skew
-    asked = rng.choice(workload.keys, size=requests, p=weights / weights.sum())
+    trace = rng.choice(workload.keys, size=requests, p=weights / weights.sum())
     once = rng.random(requests) < workload.once
-    asked[once] = workload.keys + np.arange(once.sum())
-    return asked.tolist()
+    trace[once] = workload.keys + np.arange(once.sum())
+    return trace.tolist()
 
 
-def count_lru_hits(asked: Iterable[int], places: int) -> int:
-    kept: OrderedDict[int, None] = OrderedDict()
+def count_lru_hits(trace: Iterable[int], capacity: int) -> int:
+    entries: OrderedDict[int, None] = OrderedDict()
     hits = 0
-    for key in asked:
-        if key in kept:
-            kept.move_to_end(key)
+    for key in trace:
+        if key in entries:
+            entries.move_to_end(key)
             hits += 1
             continue
-        kept[key] = None
-        if len(kept) > places:
-            kept.popitem(last=False)
+        entries[key] = None
+        if len(entries) > capacity:
+            entries.popitem(last=False)
     return hits
 
 
-def count_sieve_hits(asked: Iterable[int], places: int) -> int:
-    kept: Sieve[int, bool] = Sieve(places)
+def count_sieve_hits(trace: Iterable[int], capacity: int) -> int:
+    entries: Sieve[int, bool] = Sieve(capacity)
     hits = 0
-    for key in asked:
-        if kept.get(key) is None:
-            kept.put(key, True, 1)
+    for key in trace:
+        if entries.get(key) is None:
+            entries.put(key, True, 1)
         else:
             hits += 1
     return hits
 
 
-def _measured(workload: Workload, per_key: int, seeds: int) -> dict[str, object]:
+def _measured(workload: Workload, per_key: int, seeds: int) -> dict[str, Any]:
     requests = per_key * workload.keys
-    lru, sieve, places = [], [], 0
+    lru, sieve, capacity = [], [], 0
     for seed in range(seeds):
-        asked = generate_trace(workload, requests, seed)
-        keys = len(set(asked)) if workload.of_all_keys else workload.keys
-        places = int(keys * workload.size)
-        lru.append(count_lru_hits(asked, places) / requests)
-        sieve.append(count_sieve_hits(asked, places) / requests)
+        trace = generate_trace(workload, requests, seed)
+        keys = len(set(trace)) if workload.of_all_keys else workload.keys
+        capacity = int(keys * workload.size)
+        lru.append(count_lru_hits(trace, capacity) / requests)
+        sieve.append(count_sieve_hits(trace, capacity) / requests)
     return {
         **asdict(workload),
-        "places": places,
+        "capacity": capacity,
         "lru": statistics.median(lru),
         "sieve": statistics.median(sieve),
         "ratio": statistics.median(ours / theirs for ours, theirs in zip(sieve, lru, strict=True)),
@@ -178,14 +179,14 @@ def _each(keys: Sequence[bytes], work: Callable[[bytes], object]) -> float:
 
 
 def _show(report: dict[str, object], console: Console) -> None:
-    table = Table("workload", "size", "places", "LRU", "SIEVE", "SIEVE / LRU")
+    table = Table("workload", "size", "capacity", "LRU", "SIEVE", "SIEVE / LRU")
     rows, costs = report["rows"], report["microseconds"]
     assert isinstance(rows, list)
     assert isinstance(costs, dict)
     for row in rows:
         judged = f" (target {RATIO_TARGET})" if row["judged"] else ""
         figures = (f"{row['lru']:.3f}", f"{row['sieve']:.3f}", f"{row['ratio']:.2f}{judged}")
-        table.add_row(row["name"], f"{row['size']:.0%}", str(row["places"]), *figures)
+        table.add_row(row["name"], f"{row['size']:.0%}", str(row["capacity"]), *figures)
     console.print(table)
     for name, microseconds in costs.items():
         console.print(f"{name}: {microseconds:.2f} us")

@@ -62,13 +62,13 @@ class SemanticOutcome:
         return upper_bound(self.errors, self.hits)
 
     def missed(self) -> list[str]:
-        """A sentence for each promise that was not kept."""
-        found = []
+        """A sentence for each target that was missed."""
+        faults = []
         if self.bound is not None and self.hits < MIN_HITS:
-            found.append(f"{self.policy}: only {self.hits} hits; {MIN_HITS} make a measurement")
+            faults.append(f"{self.policy}: only {self.hits} hits; {MIN_HITS} make a measurement")
         if self.bound is not None and self.error_upper > self.bound:
-            found.append(f"{self.policy}: up to {self.error_upper:.2%} of the hits were wrong")
-        return found
+            faults.append(f"{self.policy}: up to {self.error_upper:.2%} of the hits were wrong")
+        return faults
 
 
 def embed_texts(texts: Sequence[str], threads: int) -> dict[str, Vector]:
@@ -93,11 +93,11 @@ async def run_semantic_cache(
 
     cache = SemanticCache(embed, Random(seed), bound=bound)
     computed: set[str] = set()
-    asked = hits = errors = 0
+    requests_made = hits = errors = 0
     for request in requests:
         if request.text in computed:
             continue
-        asked += 1
+        requests_made += 1
         near = await cache.near(_TENANT, _FRAME, request.text)
         same = near is not None and near.key.decode() == request.meaning
         if near is not None and (near.check or not near.serve):
@@ -109,7 +109,7 @@ async def run_semantic_cache(
         computed.add(request.text)
         if not same:
             await cache.learn(_TENANT, _FRAME, request.text, request.meaning.encode())
-    return SemanticOutcome(f"bound {bound:.0%}", bound, asked, hits, errors)
+    return SemanticOutcome(f"bound {bound:.0%}", bound, requests_made, hits, errors)
 
 
 def run_static_threshold(
@@ -118,19 +118,19 @@ def run_static_threshold(
     """One similarity threshold for everything."""
     index = VectorIndex(per_tenant=len(requests), total=len(requests))
     computed: set[str] = set()
-    asked = hits = errors = 0
+    requests_made = hits = errors = 0
     for request in requests:
         if request.text in computed:
             continue
-        asked += 1
-        found = index.nearest(_TENANT, _FRAME, vectors[request.text])
-        if found is not None and found[1] >= threshold:
+        requests_made += 1
+        nearest = index.nearest(_TENANT, _FRAME, vectors[request.text])
+        if nearest is not None and nearest[1] >= threshold:
             hits += 1
-            errors += found[0].key.decode() != request.meaning
+            errors += nearest[0].key.decode() != request.meaning
             continue
         computed.add(request.text)
         index.add(_TENANT, _FRAME, vectors[request.text], request.meaning.encode())
-    return SemanticOutcome(f"threshold {threshold:g}", None, asked, hits, errors)
+    return SemanticOutcome(f"threshold {threshold:g}", None, requests_made, hits, errors)
 
 
 def print_outcomes(outcomes: Sequence[SemanticOutcome], console: Console) -> None:
@@ -154,8 +154,10 @@ def print_outcomes(outcomes: Sequence[SemanticOutcome], console: Console) -> Non
 def measure(
     requests: Sequence[LabelledRequest], vectors: Mapping[str, Vector], seed: int
 ) -> list[SemanticOutcome]:
-    kept = [asyncio.run(run_semantic_cache(requests, vectors, bound, seed)) for bound in BOUNDS]
-    return kept + [run_static_threshold(requests, vectors, threshold) for threshold in THRESHOLDS]
+    semantic = [asyncio.run(run_semantic_cache(requests, vectors, bound, seed)) for bound in BOUNDS]
+    return semantic + [
+        run_static_threshold(requests, vectors, threshold) for threshold in THRESHOLDS
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -166,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of the embedding model")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     given = parser.parse_args(arguments)
     console = Console()
     requests = generate_traffic(given.requests, Random(given.seed))

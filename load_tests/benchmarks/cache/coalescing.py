@@ -29,7 +29,7 @@ SLOW = {
 }
 REPLICAS = 4
 FILLING = "and so on " * 7  # the answer then takes more than 3 s
-ASKED_S = 1.0  # after which all requests have come in
+SENT_S = 1.0  # after which all requests have come in
 AGAIN_S = 0.1
 PATIENCE_S = 60.0
 
@@ -87,14 +87,14 @@ async def _burst(benchmark: CacheBenchmark, prompt: str, stream: bool, kill: boo
     ) as client:
         before = await _submitted(client, benchmark.url)
         began = time.monotonic()
-        asked = [
+        requests = [
             asyncio.create_task(_ask(client, benchmark.url, body))
             for _ in range(benchmark.options.clients)
         ]
         if kill:
-            await asyncio.sleep(ASKED_S)
+            await asyncio.sleep(SENT_S)
             await _kill_leader(benchmark, client)
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(*requests)
         took_s = time.monotonic() - began
         computations = await _submitted(client, benchmark.url) - before
     again = sum(tries - 1 for _, tries in answers)
@@ -120,12 +120,12 @@ async def read_stream_text(client: httpx.AsyncClient, url: str, body: dict[str, 
         answer.raise_for_status()
         if not body["stream"]:
             return str(answer.json()["choices"][0]["message"]["content"])
-        pieces = []
+        parts: list[str] = []
         async for line in answer.aiter_lines():
             if line == "data: [DONE]":
-                return "".join(pieces)
+                return "".join(parts)
             if line.startswith("data: "):
-                pieces += _contents(json.loads(line.removeprefix("data: ")))
+                parts += _contents(json.loads(line.removeprefix("data: ")))
     raise EOFError
 
 

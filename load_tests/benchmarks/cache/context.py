@@ -39,7 +39,7 @@ class CacheBenchmark:
         return auth_headers(self.local.key)
 
     def deploy(self, model: Mapping[str, Any], *, replicas: int = 1, **cache: Any) -> None:
-        """Mobula with this model, so many ingress replicas and these fields of `cache`, anew."""
+        """Redeploys Mobula with this model, so many ingress replicas and fields of `cache`."""
         from ray import serve
 
         from graphs.app import build
@@ -64,7 +64,7 @@ def auth_headers(key: str) -> dict[str, str]:
 
 
 def chat_body(prompt: str, model: str = "echo", **fields: Any) -> dict[str, Any]:
-    """A request whose answer may be kept."""
+    """A request whose response may be cached."""
     messages = [{"role": "user", "content": prompt}]
     return {"model": model, "messages": messages, "temperature": 0, **fields}
 
@@ -76,7 +76,7 @@ def read_cache_status(answer: httpx.Response) -> str:
 
 
 def is_hit(answer: httpx.Response, tier: str) -> bool:
-    """Whether the answer was kept in `tier`: l1, l2 or l3."""
+    """Whether the response was a hit in `tier`: l1, l2 or l3."""
     status = read_cache_status(answer)
     return ";hit;" in status and status.endswith(f"detail={tier}")
 
@@ -84,7 +84,7 @@ def is_hit(answer: httpx.Response, tier: str) -> bool:
 def request_until_hit(
     url: str, body: Mapping[str, Any], headers: Mapping[str, str], tier: str
 ) -> None:
-    """Have an answer kept; RuntimeError if it does not come from `tier` after 20 s."""
+    """Have a response cached; RuntimeError if it does not come from `tier` after 20 s."""
     until = time.monotonic() + KNOWN_S
     with httpx.Client(timeout=60, headers=headers) as client:
         while not is_hit(answer := client.post(url + CHAT, json=body), tier):

@@ -1,4 +1,4 @@
-"""How long a kept answer takes, from memory and from the shared tier, beside the shipped model.
+"""How long a cached response takes, from memory and from the shared tier, beside the shipped model.
 
 In: one cluster. Out: figures of one connection: medians of interleaved rounds of wrk's p50.
 """
@@ -22,7 +22,7 @@ TARGETS = {"l1": 0.05, "l2": 0.2}
 def measure_latency(benchmark: CacheBenchmark) -> list[Measurement]:
     measurements: list[Measurement] = []
     for tier, cache in (("l1", {}), ("l2", {"memory_mib": 0})):
-        benchmark.print(f"latency: deploying the nano model, answers kept in {tier} ...")
+        benchmark.print(f"latency: deploying the nano model, cached in {tier} ...")
         benchmark.deploy(NANO, shared="embedded", **cache)
         request_until_hit(benchmark.url, BODY, benchmark.headers, tier)
         loads = _rounds(benchmark)
@@ -35,13 +35,13 @@ def measure_latency(benchmark: CacheBenchmark) -> list[Measurement]:
 
 
 def _rounds(benchmark: CacheBenchmark) -> dict[str, list[WrkResult]]:
-    loads: dict[str, list[WrkResult]] = {"computed": [], "kept": []}
+    loads: dict[str, list[WrkResult]] = {"computed": [], "hit": []}
     for turn in range(benchmark.options.rounds + 1):  # the first warms up
-        for name, wishes in (("computed", NO_STORE), ("kept", {})):
+        for name, directives in (("computed", NO_STORE), ("hit", {})):
             load = run_wrk(
                 benchmark.url + CHAT,
                 json.dumps(BODY).encode(),
-                {**benchmark.headers, **wishes},
+                {**benchmark.headers, **directives},
                 connections=1,
                 seconds=benchmark.options.seconds,
                 scratch=benchmark.scratch,
@@ -52,13 +52,13 @@ def _rounds(benchmark: CacheBenchmark) -> dict[str, list[WrkResult]]:
 
 
 def build_measurements(tier: str, loads: dict[str, list[WrkResult]]) -> list[Measurement]:
-    computed, kept = (
-        statistics.median(load.p50_ms for load in loads[name]) for name in ("computed", "kept")
+    computed, hit = (
+        statistics.median(load.p50_ms for load in loads[name]) for name in ("computed", "hit")
     )
     errors = sum(load.errors for each in loads.values() for load in each)
     return [
         Measurement("latency", f"computed (beside {tier}), p50", computed, "ms"),
-        Measurement("latency", f"{tier}, p50", kept, "ms"),
-        Measurement("latency", f"{tier} / computed", kept / computed, at_most=TARGETS[tier]),
+        Measurement("latency", f"{tier}, p50", hit, "ms"),
+        Measurement("latency", f"{tier} / computed", hit / computed, at_most=TARGETS[tier]),
         Measurement("latency", f"{tier}, errors", errors, at_most=0),
     ]

@@ -1,4 +1,4 @@
-"""A kept chat completion of Mobula beside one of a LiteLLM proxy with its cache on.
+"""A cached chat completion of Mobula beside one of a LiteLLM proxy with its cache on.
 
 In: one cluster. LiteLLM keeps answers in its memory; what it does not have it asks Mobula for. Out:
 figures of interleaved rounds.
@@ -20,7 +20,7 @@ from load_tests.benchmarks.cache.context import (
     request_until_hit,
 )
 from load_tests.benchmarks.common.litellm_proxy import (
-    KEPT,
+    CACHE_KEY_HEADER,
     PACKAGE,
     Upstream,
     install_litellm,
@@ -46,17 +46,19 @@ def measure_litellm(benchmark: CacheBenchmark) -> list[Measurement]:
     keys = {"mobula": benchmark.local.key, "litellm": key}
     upstream = Upstream(f"{benchmark.url}/v1", benchmark.local.key)
 
-    def has_kept(url: str) -> None:
-        _has_kept(url, key)
+    def require_cache_hit(url: str) -> None:
+        _require_cache_hit(url, key)
 
-    with run_proxy(python, upstream, key, benchmark.scratch, cache=True, ready=has_kept) as url:
+    with run_proxy(
+        python, upstream, key, benchmark.scratch, cache=True, ready=require_cache_hit
+    ) as url:
         for turn in range(benchmark.options.rounds + 1):  # the first warms up
             for name, address in (("mobula", benchmark.url), ("litellm", url)):
                 load = _measured(benchmark, address, keys[name])
                 if turn:
                     loads[name].append(load)
             benchmark.print(f"litellm: round {turn} of {benchmark.options.rounds} done")
-        has_kept(url)
+        require_cache_hit(url)
     benchmark.raw["litellm"] = {
         name: [asdict(load) for load in each] for name, each in loads.items()
     }
@@ -67,8 +69,8 @@ def build_measurements(loads: dict[str, list[WrkResult]], version: str) -> list[
     rates = {name: statistics.median(x.requests_s for x in each) for name, each in loads.items()}
     errors = sum(load.errors for each in loads.values() for load in each)
     return [
-        Measurement("litellm", "mobula, kept", rates["mobula"], "requests/s"),
-        Measurement("litellm", f"litellm {version}, kept", rates["litellm"], "requests/s"),
+        Measurement("litellm", "mobula, cached", rates["mobula"], "requests/s"),
+        Measurement("litellm", f"litellm {version}, cached", rates["litellm"], "requests/s"),
         Measurement(
             "litellm", "mobula / litellm", rates["mobula"] / rates["litellm"], at_least=TARGET
         ),
@@ -87,8 +89,8 @@ def _measured(benchmark: CacheBenchmark, url: str, key: str) -> WrkResult:
     )
 
 
-def _has_kept(url: str, key: str) -> None:
+def _require_cache_hit(url: str, key: str) -> None:
     answer = httpx.post(url + CHAT, json=BODY, headers=auth_headers(key), timeout=30)
     answer.raise_for_status()
-    if KEPT not in answer.headers:
+    if CACHE_KEY_HEADER not in answer.headers:
         raise RuntimeError("litellm did not answer from its cache")

@@ -37,12 +37,15 @@ def measure_timing(benchmark: CacheBenchmark) -> list[Measurement]:
     first, second = asyncio.run(_tenants(benchmark))
     rng = Random(SEED)
     prompts = [f"{number} {rng.randbytes(60).hex()}" for number in range(count)]
-    asked = frozenset(rng.sample(prompts, count // 2))
-    _latencies(benchmark.url, first, sorted(asked))
+    sent_before = frozenset(rng.sample(prompts, count // 2))
+    _latencies(benchmark.url, first, sorted(sent_before))
     there, hits = _latencies(benchmark.url, second, rng.sample(prompts, count))
     here, _ = _latencies(benchmark.url, first, rng.sample(prompts, count))
     guessed, control = (
-        auc([-each[prompt] for prompt in asked], [-each[p] for p in prompts if p not in asked])
+        auc(
+            [-each[prompt] for prompt in sent_before],
+            [-each[p] for p in prompts if p not in sent_before],
+        )
         for each in (there, here)
     )
     return [
@@ -67,13 +70,13 @@ async def _tenants(benchmark: CacheBenchmark) -> tuple[str, str]:
 
 def _latencies(url: str, key: str, prompts: Sequence[str]) -> tuple[dict[str, float], int]:
     """Seconds that each took, and how many were hits."""
-    found, hits = {}, 0
+    latencies, hits = {}, 0
     with httpx.Client(base_url=url, headers=auth_headers(key), timeout=30) as client:
         for number in range(WARM_UPS):
             client.post(CHAT, json=chat_body(f"warm up {number} {time.monotonic_ns()}"))
         for prompt in prompts:
             began = time.perf_counter()
             answer = client.post(CHAT, json=chat_body(prompt))
-            found[prompt] = time.perf_counter() - began
+            latencies[prompt] = time.perf_counter() - began
             hits += ";hit;" in read_cache_status(answer)
-    return found, hits
+    return latencies, hits

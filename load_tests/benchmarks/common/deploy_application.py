@@ -15,13 +15,15 @@ from graphs.app import build
 from graphs.args import AppArgs
 
 
-def main(asked: str) -> None:
-    found = json.loads(asked)
+def main(arguments: str) -> None:
+    options_given = json.loads(arguments)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    ray.init(found["address"], namespace="serve", log_to_driver=False, logging_level="WARNING")
-    options = {"host": LOOPBACK, "port": found["port"]}
+    ray.init(
+        options_given["address"], namespace="serve", log_to_driver=False, logging_level="WARNING"
+    )
+    options = {"host": LOOPBACK, "port": options_given["port"]}
     serve.start(proxy_location="EveryNode", http_options=options)
-    serve.run(build(AppArgs.model_validate(found["args"])), name="mobula", route_prefix="/")
+    serve.run(build(AppArgs.model_validate(options_given["args"])), name="mobula", route_prefix="/")
 
 
 if __name__ == "__main__":

@@ -35,5 +35,5 @@ class EventLoopLags:
 
     def __call__(self) -> dict[str, float]:
         """Seconds by deployment; blocks until each has answered, at most ASK_S each."""
-        asked = {name: handle.loop_lag.remote() for name, handle in self._handles.items()}
-        return {name: float(call.result(timeout_s=ASK_S)) for name, call in asked.items()}
+        calls = {name: handle.loop_lag.remote() for name, handle in self._handles.items()}
+        return {name: float(call.result(timeout_s=ASK_S)) for name, call in calls.items()}

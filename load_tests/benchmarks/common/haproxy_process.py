@@ -157,10 +157,10 @@ def write_configuration(haproxy: HAProxyProcess, prefix: str | None) -> None:
         retries=5,
     )
     server = ServerConfig(name="replica", host="127.0.0.1", port=haproxy._upstream_port)
-    found: dict[str, Any] = {}
+    backends: dict[str, Any] = {}
     if prefix is not None:
-        found["http-mobula"] = BackendConfig(
+        backends["http-mobula"] = BackendConfig(
             name="http-mobula", path_prefix=prefix, app_name="mobula", servers=[server]
         )
-    api = HAProxyApi(config, found, config_file_path=str(haproxy.config))
+    api = HAProxyApi(config, backends, config_file_path=str(haproxy.config))
     api._generate_config_file_internal()

@@ -7,7 +7,6 @@ for all, which is the least it starts with, and looks nothing up on the network.
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,28 +17,28 @@ import httpx
 import psutil
 
 from cluster.runtime.installation import working_folder
+from load_tests.benchmarks.common.environments import install_environment
 from load_tests.benchmarks.common.free_port import free_port
 
 PACKAGE = "litellm[proxy]"
 FOLDER = working_folder() / ".mobula" / "bench" / "litellm"
 START_S = 120.0
-KEPT = "x-litellm-cache-key"  # on answers from its cache
+CACHE_KEY_HEADER = "x-litellm-cache-key"  # on answers from its cache
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where model `echo` is asked for; `url` ends in /v1."""
+    """Where model `echo` is served; `url` ends in /v1."""
 
     url: str
     key: str
 
 
 def install_litellm() -> Path:
-    """The Python of the environment; made once, kept for the next time."""
+    """The Python of the environment, which is made once. Raises MissingRequirement."""
     python = FOLDER / "bin" / "python"
     if not (FOLDER / "bin" / "litellm").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PACKAGE], check=True)
+        install_environment(FOLDER, (PACKAGE,))
     return python
 
 
@@ -80,18 +79,18 @@ def run_proxy(
 
 def _config(upstream: Upstream, key: str, *, cache: bool) -> dict[str, object]:
     model = {"model": "openai/echo", "api_base": upstream.url, "api_key": upstream.key}
-    kept = {"cache": True, "cache_params": {"type": "local"}} if cache else {}
+    settings = {"cache": True, "cache_params": {"type": "local"}} if cache else {}
     return {
         "model_list": [{"model_name": "echo", "litellm_params": model}],
-        "litellm_settings": kept,
+        "litellm_settings": settings,
         "general_settings": {"master_key": key},
     }
 
 
 def _environment() -> dict[str, str]:
     """Nothing of ours, and nothing looked up on the network when it starts."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**inherited, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 
 
 def _wait(

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -164,12 +165,12 @@ class LocalNodes:
 
     def _environment(self, node: LocalNode) -> dict[str, str]:
         cores = os.cpu_count() or 1
-        found = environment(
+        variables = environment(
             self._profile, node.ray.ports, node.mark, self.home, node.haproxy, cores,
             one_machine=False,
         )  # fmt: skip
         own = self._head_environment() if node is self.head else node.ray.joining_environment()
-        return {**found, **LEAN, **self._settings, **own}
+        return {**variables, **LEAN, **self._settings, **own}
 
     def _head_environment(self) -> dict[str, str]:
         return {} if self._gcs is None else self._gcs.environment()
@@ -177,7 +178,7 @@ class LocalNodes:
     def _await(self, *starts: Start) -> None:
         for node, start in starts:
             if start.wait(timeout=WAIT_S) != 0:
-                raise RuntimeError(f"{node.name} did not start:\n{_said(node.ray.folder)}")
+                raise RuntimeError(f"{node.name} did not start:\n{_read_logs(node.ray.folder)}")
 
     def deploy(self, args: Mapping[str, Any]) -> None:
         """Mobula with these AppArgs, with a proxy on every node; returns when it is up."""
@@ -194,7 +195,7 @@ class LocalNodes:
             timeout=3 * WAIT_S,
         )  # fmt: skip
         for node in self.nodes:
-            self.wait_for(lambda node=node: responds(node.url), f"{node.url} to answer")
+            self.wait_for(partial(responds, node.url), f"{node.url} to answer")
 
     def spread(self, deployment: str) -> dict[str, int]:
         """How many of its replicas each living node runs."""
@@ -231,7 +232,7 @@ def responds(url: str) -> bool:
         return False
 
 
-def _said(folder: Path) -> str:
+def _read_logs(folder: Path) -> str:
     """The last that was written there of a start."""
     logs = folder / "session_latest" / "logs"
     paths = [

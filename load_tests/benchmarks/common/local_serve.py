@@ -54,9 +54,9 @@ class LocalServe:
 
     def _environment(self) -> dict[str, str]:
         folder, cores = Path(self._folder.name), os.cpu_count() or 1
-        found = environment(self._profile, self._ports, self._id, self.home, folder, cores)
-        found.pop("RAY_START_HOOK", None)  # it is for `ray start`
-        return found
+        variables = environment(self._profile, self._ports, self._id, self.home, folder, cores)
+        variables.pop("RAY_START_HOOK", None)  # it is for `ray start`
+        return variables
 
     def _start(self) -> None:
         import ray
@@ -89,7 +89,7 @@ class LocalServe:
         self.run(bare_serve_apps.chain(), "chain", "/chain")
 
     def deploy_mobula(self, **model: Any) -> str:
-        """Mobula with one model, echo unless told otherwise; returns its admin key."""
+        """Mobula with one model, echo by default; returns its admin key."""
         from graphs.app import build
         from graphs.args import AppArgs
 
@@ -119,13 +119,13 @@ class LocalServe:
     def ingress_addresses(self) -> dict[str, int]:
         """The URL of each ingress replica's own port, and its process."""
         ports = range(self._ports.replicas, self._ports.replicas + BLOCK)
-        found: dict[str, int] = {}
+        addresses: dict[str, int] = {}
         for process in cluster_processes(self._id):
             with contextlib.suppress(psutil.Error):
                 for socket in process.net_connections("tcp"):
                     if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports:
-                        found[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
-        return found
+                        addresses[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
+        return addresses
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this cluster, but this process."""
@@ -135,28 +135,28 @@ class LocalServe:
         """Those addresses, once so many are up; TimeoutError after a minute."""
         self.wait_until_healthy("Ingress")
         until = time.monotonic() + HEALTHY_TIMEOUT_S
-        while len(found := self.ingress_addresses()) < replicas:
+        while len(addresses := self.ingress_addresses()) < replicas:
             if time.monotonic() > until:
-                raise TimeoutError(f"{len(found)} of {replicas} ingress replicas listen")
+                raise TimeoutError(f"{len(addresses)} of {replicas} ingress replicas listen")
             time.sleep(0.1)
-        return found
+        return addresses
 
     def replicas(self, deployment: str) -> list[int]:
         """The processes of a deployment's replicas, those on their way included."""
-        found, title = [], f"ray::ServeReplica:mobula:{deployment}"
+        pids, title = [], f"ray::ServeReplica:mobula:{deployment}"
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 words = " ".join(process.cmdline()).split()
                 if words and words[0].split(".")[0] == title:
-                    found.append(process.pid)
-        return found
+                    pids.append(process.pid)
+        return pids
 
     def count_running(self, deployment: str) -> int:
         """How many replicas of a deployment of Mobula Serve says are up."""
         from ray import serve
 
-        found = serve.status().applications["mobula"].deployments[deployment]
-        states = {str(state): count for state, count in found.replica_states.items()}
+        deployment_status = serve.status().applications["mobula"].deployments[deployment]
+        states = {str(state): count for state, count in deployment_status.replica_states.items()}
         return states.get("RUNNING", 0)
 
     def controller(self) -> int:
@@ -173,9 +173,11 @@ class LocalServe:
 
         until = time.monotonic() + HEALTHY_TIMEOUT_S
         while time.monotonic() < until:
-            found = serve.status().applications["mobula"].deployments[deployment]
+            deployment_status = serve.status().applications["mobula"].deployments[deployment]
             alive = len(self._replicas(deployment))  # a killed one is gone at once, here
-            if found.status == "HEALTHY" and found.replica_states == {"RUNNING": alive}:
+            if deployment_status.status == "HEALTHY" and deployment_status.replica_states == {
+                "RUNNING": alive
+            }:
                 return
             time.sleep(0.1)
         raise TimeoutError(f"'{deployment}' is not whole after {HEALTHY_TIMEOUT_S:g} s")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure of one part; without a bound it is only told."""
+    """One figure of one part; without a bound it is informational."""
 
     part: str
     name: str

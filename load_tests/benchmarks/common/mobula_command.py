@@ -72,11 +72,11 @@ class MobulaCommand:
     @contextmanager
     def create_temporary(cls, folder: Path, **settings: str) -> Iterator[Self]:
         """One whose cluster and logs are gone afterwards, however the test ended."""
-        found = cls(folder / "home", folder, Ports.free(), settings)
+        launcher = cls(folder / "home", folder, Ports.free(), settings)
         try:
-            yield found
+            yield launcher
         finally:
-            found.kill_all()
+            launcher.kill_all()
 
     def kill_all(self) -> None:
         """At once: first who would start again what is ended here."""

@@ -25,11 +25,11 @@ NAMED = {  # the beginning of a process's command line, or its name -> what we c
 
 def group_by_kind(processes: Iterable[psutil.Process]) -> dict[str, list[psutil.Process]]:
     """Those that are still there."""
-    found: dict[str, list[psutil.Process]] = {}
+    by_kind: dict[str, list[psutil.Process]] = {}
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            found.setdefault(classify_process(process), []).append(process)
-    return found
+            by_kind.setdefault(classify_process(process), []).append(process)
+    return by_kind
 
 
 def classify_process(process: psutil.Process) -> str:

@@ -9,6 +9,7 @@ from typing import Self
 import psutil
 import redis
 
+from cluster.cli.requirements import require_program
 from cluster.cli.test_servers import find_program
 from load_tests.benchmarks.common.free_port import free_port
 
@@ -16,13 +17,12 @@ START_S = 10.0
 
 
 class RedisProcess:
-    """Use as a context manager. Raises RuntimeError where redis-server is missing."""
+    """Use as a context manager. Raises MissingRequirement without redis-server."""
 
     def __init__(self) -> None:
-        program = find_program("redis-server")
-        if program is None:
-            raise RuntimeError("this needs redis-server")
-        self._program = str(program)
+        self._program = str(
+            require_program("redis-server", "apt-get install redis-server", find_program)
+        )
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,15 +1,15 @@
 """PySceneDetect and MoviePy in an environment of their own, so that ours stays as it is.
 
-In: nothing. Out: the paths of their programs; made once with pip, kept for the next time.
+In: nothing. Out: the paths of their programs; made once with pip, for later runs too.
 """
 
 import csv
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.runtime.installation import working_folder
+from load_tests.benchmarks.common.environments import install_environment
 
 PACKAGES = ("scenedetect-headless==0.7.2", "moviepy==2.2.1")
 WANTED = "\n".join(PACKAGES)
@@ -48,13 +48,11 @@ def read_first_frames(listing: Path) -> list[int]:
 
 
 def install_reference_tools(folder: Path = FOLDER) -> ReferenceTools:
-    """Raises CalledProcessError where they cannot be installed."""
-    python = folder / "bin" / "python"
+    """Raises MissingRequirement where they cannot be installed."""
     if find_installed(folder) is None:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        install_environment(folder, PACKAGES)
         (folder / STAMP).write_text(WANTED)
-    return ReferenceTools(python, folder / "bin" / "scenedetect")
+    return ReferenceTools(folder / "bin" / "python", folder / "bin" / "scenedetect")
 
 
 def find_installed(folder: Path = FOLDER) -> ReferenceTools | None:

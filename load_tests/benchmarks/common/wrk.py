@@ -4,11 +4,12 @@ Flows in: a URL, a JSON body, connections and seconds. Flows out: requests/s, la
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from cluster.cli.requirements import require_program
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _SCRIPT = """
@@ -33,11 +34,8 @@ class WrkResult:
 
 
 def require_wrk() -> str:
-    """The path of wrk; raises RuntimeError with the way to get it."""
-    found = shutil.which("wrk")
-    if found is None:
-        raise RuntimeError("this benchmark needs wrk: apt-get install wrk")
-    return found
+    """The path of wrk; raises MissingRequirement."""
+    return str(require_program("wrk", "apt-get install wrk"))
 
 
 def run_wrk(
@@ -75,5 +73,5 @@ def parse_report(text: str) -> WrkResult:
 
 
 def _latency(text: str, quantile: str) -> float:
-    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s|m)\b", text)
-    return float(found[1]) * _UNITS[found[2]] if found else float("nan")
+    match = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s|m)\b", text)
+    return float(match[1]) * _UNITS[match[2]] if match else float("nan")

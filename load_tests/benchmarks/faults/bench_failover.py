@@ -1,6 +1,6 @@
 """`./mobula bench failover`: what callers notice when replicas die, hang or fall ill.
 
-One cluster; its models are echo models with a pace, so that their capacity is places and not
+One cluster; its models are echo models with a pace, so that their capacity is slots and not
 cores. What is found is judged against the promises of docs/guides/resilience.md.
 """
 
@@ -50,7 +50,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each phase")
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="only these")
     parser.add_argument(
-        "--illness",
+        "--fault",
         action="append",
         choices=("stopped", "slow", "hanging"),
         help="of the gray replica, only these",
@@ -64,17 +64,17 @@ async def _measure(
     local: LocalServe, options: argparse.Namespace, console: Console
 ) -> list[Measurement]:
     wanted = options.scenario or SCENARIOS
-    found: list[Measurement] = []
+    measurements: list[Measurement] = []
     if "killed" in wanted:
         console.print("one of three replicas is killed ...")
-        found += await killed_replica.measure(local, options.seconds)
+        measurements += await killed_replica.measure(local, options.seconds)
     if "gray" in wanted:
         console.print("one of three replicas falls ill ...")
-        found += await degraded_replica.measure(local, options.seconds, options.illness or ())
+        measurements += await degraded_replica.measure(local, options.seconds, options.fault or ())
     if "dead" in wanted:
         console.print("all replicas are dead ...")
-        found += await all_replicas_dead.measure(local, options.seconds)
-    return found
+        measurements += await all_replicas_dead.measure(local, options.seconds)
+    return measurements
 
 
 if __name__ == "__main__":

@@ -16,11 +16,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from cluster.cli.requirements import MissingRequirement, require_program
+from cluster.cli.test_servers import find_program
 from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
 from load_tests.benchmarks.common.local_nodes import LocalNode, LocalNodes
@@ -96,11 +99,11 @@ async def measure_head_loss(nodes: LocalNodes, away_s: float) -> list[Measuremen
         replaced = await _replaced(nodes)
     return [
         Measurement("head lost", "away", back - gone, "s"),
-        *_told("head lost", record, gone, back),
+        *_traffic_measurements("head lost", record, gone, back),
         Measurement("head back", "its Ray started after", started, "s"),
         Measurement("head back", "Serve's controller runs after", acting, "s"),
         Measurement("head back", "a killed replica is replaced after", replaced, "s"),
-        *_told("head back", record, back, back + acting),
+        *_traffic_measurements("head back", record, back, back + acting),
     ]
 
 
@@ -116,22 +119,22 @@ class _Lost:
     """When the node was killed, and when every replica was back elsewhere."""
 
     at: float
-    whole: float
+    recovered: float
 
 
 async def measure_node_loss(nodes: LocalNodes, jobs: int, seconds: int) -> list[Measurement]:
     """Requests before and after it is noticed; replicas and jobs that go on elsewhere."""
     victim = next(each for each in nodes.workers if each.replicas("Clipper"))
     survivors = [each for each in nodes.nodes if each is not victim]
-    desk = ClipJobs(survivors[-1].url, nodes.key)
+    clip_jobs = ClipJobs(survivors[-1].url, nodes.key)
     with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        ordered = await asyncio.to_thread(desk.order, Path(folder), jobs, seconds)
-    await asyncio.to_thread(desk.wait_until_running, ordered)
+        ordered = await asyncio.to_thread(clip_jobs.order, Path(folder), jobs, seconds)
+    await asyncio.to_thread(clip_jobs.wait_until_running, ordered)
     async with run_traffic([each.url for each in nodes.nodes], nodes.key, callers=4) as record:
         await asyncio.sleep(WARM_S)
         lost = await _kill(nodes, victim)
         await asyncio.sleep(AFTER_S)
-    ends = await asyncio.to_thread(desk.wait_for_results, ordered)
+    ends = await asyncio.to_thread(clip_jobs.wait_for_results, ordered)
     resumed = [end for end in ends if end.attempts > 1]
     rows = _lost_figures(record, victim, lost)
     done = sum(end.state == "succeeded" for end in ends)
@@ -162,14 +165,16 @@ def _lost_figures(record: TrafficRecord, victim: LocalNode, lost: _Lost) -> list
     return [
         Measurement("node lost", f"failed in the first {noticed - lost.at:g} s", len(before)),
         Measurement("node lost", "the last of them sent after", last, "s"),
-        *_told("node lost, noticed", others, noticed, float("inf")),
+        *_traffic_measurements("node lost, noticed", others, noticed, float("inf")),
         Measurement("node lost", "slowest request", others.slowest_s(lost.at - 1.0), "s"),
         Measurement("node lost", "failed at its own proxy", sum(c.failed for c in own)),
-        Measurement("node lost", "every replica is back after", lost.whole - lost.at, "s"),
+        Measurement("node lost", "every replica is back after", lost.recovered - lost.at, "s"),
     ]
 
 
-def _told(part: str, record: TrafficRecord, since: float, until: float) -> list[Measurement]:
+def _traffic_measurements(
+    part: str, record: TrafficRecord, since: float, until: float
+) -> list[Measurement]:
     return [
         Measurement(part, "answered", record.answered(since, until), at_least=1),
         Measurement(part, "failed", len(record.failures(since, until)), at_most=0),
@@ -181,11 +186,14 @@ def _last(ends: Sequence[Any], since: float) -> float:
 
 
 async def _until(nodes: LocalNodes, holds: Any) -> None:
-    await asyncio.to_thread(nodes.wait_for, holds, "the cluster to be whole", 120.0)
+    await asyncio.to_thread(nodes.wait_for, holds, "the cluster to recover", 120.0)
 
 
 def _store() -> Any:
-    """A PostgreSQL of its own, as the tests have."""
+    """A PostgreSQL of its own, as the tests have. Raises MissingRequirement."""
+    require_program("initdb", "apt-get install postgresql", find_program)
+    if find_spec("tests") is None:
+        raise MissingRequirement("this needs a clone of the repository: its tests start PostgreSQL")
     from tests.servers.postgres import PostgresServer
 
     return PostgresServer()

@@ -2,7 +2,7 @@
 
 `./mobula up -d` in a home and on ports of its own, with what is served by default. One process
 after the other is killed, idle and under load; measured is how long until all is well again, and
-whether keys, accepted jobs and the usage of whole answers are still there.
+whether keys, accepted jobs and the usage of complete responses are still there.
 """
 
 import argparse
@@ -80,22 +80,24 @@ def _measure(
 ) -> list[Measurement]:
     key = admin_key(cluster.home, Settings(home=cluster.home)) or ""
     url = f"http://127.0.0.1:{cluster.ports.http}"
-    found: list[Measurement] = []
+    measurements: list[Measurement] = []
     for clients in options.clients:
-        witness = DurabilityCheck(url, key, clients)
-        kept: list[str] = []
-        with witness:
+        durability = DurabilityCheck(url, key, clients)
+        keys: list[str] = []
+        with durability:
             for role in options.part or DEFAULT:
                 console.print(f"{clients} clients: {role} is killed ...")
-                kept.append(witness.make_key(role))
-                job = witness.order_clips(cluster.folder) if options.job else None
+                keys.append(durability.make_key(role))
+                job = durability.order_clips(cluster.folder) if options.job else None
                 recovery = kill_and_recover(cluster, role)
-                found += build_measurements(recovery, clients)
+                measurements += build_measurements(recovery, clients)
                 if job is not None:
-                    lost = not witness.succeeds(job)
-                    found.append(Measurement(_part(role, clients), "jobs lost", lost, at_most=0))
-        found += _kept(witness, kept, clients)
-    return found
+                    lost = not durability.succeeds(job)
+                    measurements.append(
+                        Measurement(_part(role, clients), "jobs lost", lost, at_most=0)
+                    )
+        measurements += _durability_measurements(durability, keys, clients)
+    return measurements
 
 
 def build_measurements(recovery: Recovery, clients: int) -> list[Measurement]:
@@ -107,18 +109,20 @@ def build_measurements(recovery: Recovery, clients: int) -> list[Measurement]:
     ]
 
 
-def _kept(witness: DurabilityCheck, keys: Sequence[str], clients: int) -> list[Measurement]:
+def _durability_measurements(
+    durability: DurabilityCheck, keys: Sequence[str], clients: int
+) -> list[Measurement]:
     part = f"{clients} clients, all kills"
-    lost_keys = sum(not witness.is_key_valid(key) for key in keys)
+    lost_keys = sum(not durability.is_key_valid(key) for key in keys)
     measurements = [Measurement(part, "keys lost", lost_keys, "", at_most=0)]
     if not clients:
         return measurements
-    missing = max(0, witness.tokens - witness.ledger_tokens())
+    missing = max(0, durability.tokens - durability.ledger_tokens())
     return [
         *measurements,
-        Measurement(part, "whole answers", witness.answered),
-        Measurement(part, "failed requests", witness.failed),
-        Measurement(part, "tokens of whole answers", witness.tokens),
+        Measurement(part, "complete responses", durability.answered),
+        Measurement(part, "failed requests", durability.failed),
+        Measurement(part, "tokens of complete responses", durability.tokens),
         Measurement(part, "of them in no ledger", missing),
     ]
 

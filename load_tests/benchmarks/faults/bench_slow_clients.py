@@ -19,6 +19,8 @@ from typing import Any
 
 from rich.console import Console
 
+from cluster.cli.requirements import MissingRequirement
+from cluster.ops.ports import is_free
 from cluster.runtime.settings import ROOT
 from load_tests.machine import describe_machine
 
@@ -31,7 +33,7 @@ SETTLE_S = 2.0
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    with _place(options) as port:
+    with _target_port(options) as port:
         report = {**_measure(port, options), "machine": describe_machine()}
     console.print(markdown(report), markup=False, soft_wrap=True)
     if options.json:
@@ -40,9 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _place(options: argparse.Namespace) -> Iterator[int]:
-    """The port to ask."""
+def _target_port(options: argparse.Namespace) -> Iterator[int]:
+    """The port that requests go to."""
     if options.port:
+        if is_free(options.port, "127.0.0.1"):
+            raise MissingRequirement(f"nothing listens on port {options.port} of 127.0.0.1")
         yield options.port
     elif options.haproxy_alone:
         from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
@@ -63,12 +67,12 @@ def _measure(port: int, options: argparse.Namespace) -> dict[str, Any]:
     asyncio.run(measure_window(port, path, options.rate, min(1.0, options.seconds)))  # warm
     quiet: list[list[float]] = []
     beset: list[list[float]] = []
-    seen: list[dict[str, float]] = []
+    samples: list[dict[str, float]] = []
     for _ in range(options.rounds):
         quiet.append(asyncio.run(measure_window(port, path, options.rate, options.seconds)))
         with run_slow_clients(port, options) as counts:
             beset.append(asyncio.run(measure_window(port, path, options.rate, options.seconds)))
-        seen.append(counts)
+        samples.append(counts)
         time.sleep(SETTLE_S)
     without, with_them = sorted(sum(quiet, [])), sorted(sum(beset, []))
     return {
@@ -86,7 +90,7 @@ def _measure(port: int, options: argparse.Namespace) -> dict[str, Any]:
             _quantile(sorted(b), 0.99) / _quantile(sorted(q), 0.99)
             for q, b in zip(quiet, beset, strict=True)
         ],
-        "slow_clients": seen,
+        "slow_clients": samples,
     }
 
 
@@ -186,9 +190,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15.0, help="of each window")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bound", type=float, default=BOUND, help="of the ratio, for exit code 0")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--port", type=int, help="of a cluster that runs here [default: its own]")
-    place.add_argument("--haproxy-alone", action="store_true", help="before a tiny server")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--port", type=int, help="of a cluster that runs here [default: its own]")
+    target.add_argument("--haproxy-alone", action="store_true", help="before a tiny server")
     parser.add_argument("--json", type=Path, help="write all figures there")
     return parser.parse_args(argv)
 

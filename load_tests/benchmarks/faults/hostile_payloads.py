@@ -30,8 +30,8 @@ class PayloadShape:
 
     def text(self, size: int) -> str:
         """About `size` bytes of UTF-8."""
-        room = size - len(self.front.encode()) - len(self.end.encode())
-        return self.front + self.unit * max(1, room // len(self.unit.encode())) + self.end
+        free_bytes = size - len(self.front.encode()) - len(self.end.encode())
+        return self.front + self.unit * max(1, free_bytes // len(self.unit.encode())) + self.end
 
     @property
     def name(self) -> str:

@@ -94,10 +94,10 @@ def prompts() -> Iterator[HostileRequest]:
 
 
 async def send_all(
-    client: httpx.AsyncClient, key: str, asked: Iterator[HostileRequest]
+    client: httpx.AsyncClient, key: str, requests: Iterator[HostileRequest]
 ) -> AsyncIterator[HostileOutcome]:
     """One at a time, each beside a neighbour that asks for `/healthz` again and again."""
-    for request in asked:
+    for request in requests:
         async with _neighbour(client) as waits:
             yield await _ask(client, key, request, waits)
 

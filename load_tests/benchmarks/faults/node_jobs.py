@@ -54,14 +54,16 @@ class ClipJobs:
 
     def wait_for_results(self, jobs: Sequence[str], patience_s: float = 180.0) -> list[JobResult]:
         """How they ended, as far as they did in time."""
-        until, found = time.monotonic() + patience_s, dict[str, JobResult]()
-        while len(found) < len(jobs) and time.monotonic() < until:
-            for job in [job for job in jobs if job not in found]:
-                told = self._state(job)
-                if told.get("state") in ENDED:
-                    found[job] = JobResult(told["state"], told["attempts"], time.monotonic())
+        until, results = time.monotonic() + patience_s, dict[str, JobResult]()
+        while len(results) < len(jobs) and time.monotonic() < until:
+            for job in [job for job in jobs if job not in results]:
+                job_state = self._state(job)
+                if job_state.get("state") in ENDED:
+                    results[job] = JobResult(
+                        job_state["state"], job_state["attempts"], time.monotonic()
+                    )
             time.sleep(POLL_S)
-        return list(found.values())
+        return list(results.values())
 
     def _state(self, job: str) -> dict[str, Any]:
         """Empty where nobody answers."""

@@ -26,7 +26,7 @@ class TrafficCall:
     sent: float
     done: float
     status: int
-    told: str = ""
+    error: str = ""
 
     @property
     def failed(self) -> bool:
@@ -88,5 +88,5 @@ async def _call(client: httpx.AsyncClient, url: str, model: str, turn: int) -> T
         )
     except httpx.HTTPError as error:
         return TrafficCall(url, sent, time.monotonic(), 0, type(error).__name__)
-    told = "" if answer.is_success else answer.text[:200]
-    return TrafficCall(url, sent, time.monotonic(), answer.status_code, told)
+    body = "" if answer.is_success else answer.text[:200]
+    return TrafficCall(url, sent, time.monotonic(), answer.status_code, body)

@@ -32,13 +32,13 @@ class AbortCounts:
 
     unanswered: int = 0  # given up before the answer began
     midway: int = 0
-    whole: int = 0  # the last token came first
+    complete: int = 0  # the last token came first
     broken: int = 0  # the replica that served it died, or could not be reached
     refused: int = 0  # not counted as streams
 
     @property
     def streams(self) -> int:
-        return self.unanswered + self.midway + self.whole + self.broken
+        return self.unanswered + self.midway + self.complete + self.broken
 
 
 class AbortingClient:
@@ -86,25 +86,25 @@ class AbortingClient:
             async with asyncio.timeout(after_s):
                 writer.write(self._request)
                 status = (await reader.readline())[9:12]
-                whole = (await reader.read()).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
+                complete = (await reader.read()).endswith(b"[DONE]\n\n\r\n0\r\n\r\n")
         except TimeoutError:
-            self._count(status, whole=False)
+            self._count(status, complete=False)
         except OSError:
             self.aborts.broken += 1
         else:
-            self._count(status if whole or status == TOO_MANY else b"cut", whole=whole)
+            self._count(status if complete or status == TOO_MANY else b"cut", complete=complete)
         finally:
             writer.transport.abort()
         if status == TOO_MANY:
             await asyncio.sleep(REFUSED_S)
         return status != TOO_MANY
 
-    def _count(self, status: bytes, *, whole: bool) -> None:
+    def _count(self, status: bytes, *, complete: bool) -> None:
         aborts = self.aborts
         aborts.refused += status == TOO_MANY
         aborts.unanswered += status == b""
-        aborts.midway += status == OK and not whole
-        aborts.whole += status == OK and whole
+        aborts.midway += status == OK and not complete
+        aborts.complete += status == OK and complete
         aborts.broken += status not in (TOO_MANY, OK, b"")
 
 
@@ -117,10 +117,10 @@ async def count_held_slots(
     """
     held, last = 0, 0.0
     start = time.monotonic()
-    async with AsyncExitStack() as kept:
+    async with AsyncExitStack() as open_streams:
         while time.monotonic() - start - last < patience_s:
             stream = client.stream("POST", PATH, json={**body, "stream": True})
-            answer = await kept.enter_async_context(stream)
+            answer = await open_streams.enter_async_context(stream)
             if answer.status_code == httpx.codes.OK:
                 held, last = held + 1, time.monotonic() - start
             else:

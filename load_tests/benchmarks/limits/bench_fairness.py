@@ -23,11 +23,11 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.machine import describe_machine
 
-PLACES, TOKENS_PER_S, TOKENS = 8, 50.0, (10, 50)  # 30 tokens on average take 0.6 s
-CAPACITY = PLACES * TOKENS_PER_S / (sum(TOKENS) / 2)  # requests a second
+SLOTS, TOKENS_PER_S, TOKENS = 8, 50.0, (10, 50)  # 30 tokens on average take 0.6 s
+CAPACITY = SLOTS * TOKENS_PER_S / (sum(TOKENS) / 2)  # requests a second
 TOLERANCE, GOODPUT = 0.10, 0.95
 TIMEOUT_S = 30.0
-FILL_S = 5.0  # until the queue is full and places are no longer taken as they come
+FILL_S = 5.0  # until the queue is full and slots are no longer free
 PROMPT = "word " * 4
 SEED = 2024
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with LocalServe() as local:
         console.print("deploying a slow echo model ...")
         local.deploy_mobula(
-            max_running=PLACES, max_waiting=options.waiting, tokens_per_second=TOKENS_PER_S
+            max_running=SLOTS, max_waiting=options.waiting, tokens_per_second=TOKENS_PER_S
         )
         rows = asyncio.run(_measure(local.url, local.key, options, console))
     passed = all(row["passed"] for row in rows)
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": describe_machine(),
         "conditions": {
             "seconds": options.seconds,
-            "places": PLACES,
+            "slots": SLOTS,
             "waiting": options.waiting,
             "capacity_requests_s": round(CAPACITY, 2),
         },
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench fairness", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each scenario")
-    parser.add_argument("--waiting", type=int, default=64, help="places of the queue")
+    parser.add_argument("--waiting", type=int, default=64, help="length of the queue")
     parser.add_argument("--scenario", help="only those whose name has this in it")
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

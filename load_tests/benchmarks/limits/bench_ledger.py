@@ -89,7 +89,7 @@ async def compare_ledger(home: Path, requests: int, seed: int) -> dict[str, Any]
 def plan_requests(requests: int, seed: int) -> list[PlannedRequest]:
     """The requests of a run, the same for the same seed."""
     dice = random.Random(seed)
-    kinds = (_whole, _streamed, _stopped, _stopped_midway, _abandoned, _abandoned, _late, _twins)
+    kinds = (_unary, _streamed, _stopped, _stopped_midway, _abandoned, _abandoned, _late, _twins)
     planned: list[PlannedRequest] = []
     while len(planned) < requests:
         planned += dice.choice(kinds)(dice, len(planned))
@@ -102,7 +102,7 @@ def _body(dice: random.Random, number: int, **fields: Any) -> dict[str, Any]:
     return {"model": "instant", "messages": chat, "temperature": 0.7, **fields}
 
 
-def _whole(dice: random.Random, number: int) -> list[PlannedRequest]:
+def _unary(dice: random.Random, number: int) -> list[PlannedRequest]:
     body = _body(dice, number, n=dice.randrange(1, 4), max_tokens=dice.randrange(1, 60))
     return [PlannedRequest(f"whole-{number:06}", "whole", body)]
 

@@ -70,8 +70,8 @@ class CountedEngine:
             if on_left is not None:
                 on_left(rest)
 
-        asked = replace(request, on_left=left)
-        async with aclosing(self._engine.generate(asked)) as batches:
+        observed = replace(request, on_left=left)
+        async with aclosing(self._engine.generate(observed)) as batches:
             async for tokens in batches:
                 count.tokens += len(tokens.ids)
                 yield tokens
@@ -105,11 +105,11 @@ class CountedApplication:
         today = datetime.now(UTC)
         days = ((today.replace(day=1)).date().isoformat(), today.date().isoformat())
         async with self._tenancy.database.read() as connection:
-            found = [
+            amounts = [
                 await budget_used(connection, TENANT, unit, *days)
                 for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
             ]
-        return found[0], found[1]
+        return amounts[0], amounts[1]
 
     async def budget(self) -> int:
         """Tokens that the tenant's budget says are spent."""

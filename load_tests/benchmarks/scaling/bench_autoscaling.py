@@ -82,29 +82,29 @@ def run_live(console: Console) -> tuple[list[Measurement], dict[str, Any]]:
     from load_tests.benchmarks.scaling.autoscaling.live import compare_live
 
     console.print("a paced echo model on a cluster of its own, four minutes ...")
-    found = compare_live()
-    ratio = found["ratio"]
+    comparison = compare_live()
+    ratio = comparison["ratio"]
     measurements = [
-        Measurement("live", "requests", found["requests"]),
-        Measurement("live", "failed requests", found["failed"], at_most=0),
-        Measurement("live", "cold start", found["cold_start_s"], "s"),
-        Measurement("live", "replica-hours", found["live_replica_hours"]),
-        Measurement("live", "most replicas", found["live_peak"]),
-        Measurement("simulator", "replica-hours", found["simulated_replica_hours"]),
-        Measurement("simulator", "most replicas", found["simulated_peak"]),
+        Measurement("live", "requests", comparison["requests"]),
+        Measurement("live", "failed requests", comparison["failed"], at_most=0),
+        Measurement("live", "cold start", comparison["cold_start_s"], "s"),
+        Measurement("live", "replica-hours", comparison["live_replica_hours"]),
+        Measurement("live", "most replicas", comparison["live_peak"]),
+        Measurement("simulator", "replica-hours", comparison["simulated_replica_hours"]),
+        Measurement("simulator", "most replicas", comparison["simulated_peak"]),
         Measurement("simulator", "to live", ratio, at_least=1 - TO_LIVE, at_most=1 + TO_LIVE),
     ]
-    return measurements, {"live": found}
+    return measurements, {"live": comparison}
 
 
 def _steady_flips(seeds: Sequence[int], hours: float | None) -> float:
     """Turns of direction in ten minutes of steady Poisson load, the worst of the seeds."""
-    found = []
+    flip_rates = []
     for seed in seeds:
         trace = generate_trace("steady", seed, hours)
         outcome = simulate(trace, MACHINE, OurPolicies(SPEC, MACHINE), 1.0, SLO_S)
-        found.append(outcome.flips / (trace.hours * 6))
-    return max(found)
+        flip_rates.append(outcome.flips / (trace.hours * 6))
+    return max(flip_rates)
 
 
 def _figures(results: Sequence[TraceResult], steady: float) -> list[Measurement]:
@@ -130,9 +130,9 @@ def _at(results: Sequence[TraceResult], objective: float | None) -> list[Measure
     """Both contenders with the target that attains the objective; told where there is one."""
     if objective is None:
         return []
-    found = [(result.name, result.both_at(objective)) for result in results]
+    ratios = [(result.name, result.both_at(objective)) for result in results]
     name = f"to the default, both at {objective:.0%}"
-    measurements = [Measurement(trace, name, ratio, "x") for trace, ratio in found if ratio]
+    measurements = [Measurement(trace, name, ratio, "x") for trace, ratio in ratios if ratio]
     if measurements:
         mean = geometric_mean(measurement.value for measurement in measurements)
         measurements.append(Measurement("all", name, mean, "x", at_most=TO_DEFAULT))

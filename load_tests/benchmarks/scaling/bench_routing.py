@@ -81,7 +81,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _row(scenario: Scenario, policy: str, options: argparse.Namespace) -> dict[str, float | str]:
     times, hits = [], 0.0
     for seed in range(options.seeds):
-        run = Simulation(scenario, lambda *found: _policy(policy, *found), seed)
+        run = Simulation(scenario, lambda *replicas: _policy(policy, *replicas), seed)
         run.run()
         times += run.counted
         hits += run.hit_share / options.seeds
@@ -116,20 +116,22 @@ def _table(scenario: Scenario, rows: Sequence[dict[str, float | str]]) -> Table:
 def _figures(rows: Sequence[dict[str, float | str]]) -> list[Measurement]:
     """Our default against Serve's where replicas are not what they should be."""
     p99 = {(row["scenario"], row["policy"]): float(row["p99"]) for row in rows}
-    found = []
+    measurements = []
     for scenario in SCENARIOS:
         ratio = p99[scenario.name, "least-requests"] / p99[scenario.name, SERVE]
         at_most = 1.1 if scenario.name == "equal" else 0.7
         name = "p99 of least-requests to Serve's"
-        found.append(Measurement(scenario.name, name, ratio, at_most=at_most))
+        measurements.append(Measurement(scenario.name, name, ratio, at_most=at_most))
     hits = {row["policy"]: float(row["hits"]) for row in rows if row["scenario"] == "equal"}
     gain = hits["prefix"] / max(0.01, hits["least-requests"])
-    found.append(Measurement("equal", "warm prefixes, to least-requests", gain, at_least=1.3))
+    measurements.append(
+        Measurement("equal", "warm prefixes, to least-requests", gain, at_least=1.3)
+    )
     for count in (1, 4):
-        found.append(
+        measurements.append(
             Measurement(f"{count} replicas", "the Fleet's part of a call", _cost_us(count), "us")
         )
-    return found
+    return measurements
 
 
 def _cost_us(replicas: int, calls: int = 5000, rounds: int = 5) -> float:

@@ -14,7 +14,7 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.runtime.clock import ManualClock
 from load_tests.benchmarks.scaling.routing_simulation import (
     BEGINNINGS,
-    PLACES,
+    SLOTS,
     TOKENS_PER_S,
     SimulatedReplica,
     SimulatedRequest,
@@ -90,6 +90,6 @@ class ProductPolicy:
 
 
 def _stats(replica: SimulatedReplica) -> dict[str, float]:
-    free = max(0, PLACES - replica.held) / PLACES
+    free = max(0, SLOTS - replica.held) / SLOTS
     speed = TOKENS_PER_S * replica.pace
     return {"running": replica.running, "queued": len(replica.queue), "free": free, "speed": speed}

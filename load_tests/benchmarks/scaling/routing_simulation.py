@@ -3,7 +3,7 @@
 Flows in: how replicas are made, what happens to them and which policy spreads. Flows out: the
 response times.
 
-A replica decodes up to `PLACES` sequences side by side, each at the same pace, and queues the rest;
+A replica decodes up to `SLOTS` sequences side by side, each at the same pace, and queues the rest;
 a beginning that it has seen lately needs no prefill. Lengths are lognormal, as fitted to Azure's
 published traces of 2023.
 """
@@ -12,13 +12,14 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Protocol
 
 from cluster.runtime.clock import ManualClock
 
-PLACES = 8
+SLOTS = 8
 TOKENS_PER_S = 50.0  # of one sequence
 PREFILL_TOKENS_PER_S = 2000.0
 WARM = 40  # beginnings that a replica remembers
@@ -177,7 +178,7 @@ class Simulation:
                 int(BEGINNINGS * random.random() ** 2),
                 number % len(self._policies),
             )
-            self._at(now, lambda request=request: self._send(request))
+            self._at(now, partial(self._send, request))
 
     def _send(self, request: SimulatedRequest) -> None:
         now = self._clock.monotonic()
@@ -198,11 +199,11 @@ class Simulation:
         self._start(replica)
 
     def _start(self, replica: SimulatedReplica) -> None:
-        while replica.queue and replica.running < PLACES:
+        while replica.queue and replica.running < SLOTS:
             request = replica.queue.popleft()
             replica.running += 1
             at = self._clock.monotonic() + replica.service_s(request)
-            self._at(at, lambda request=request: self._finish(replica, request))
+            self._at(at, partial(self._finish, replica, request))
 
     def _finish(self, replica: SimulatedReplica, request: SimulatedRequest) -> None:
         now = self._clock.monotonic()
@@ -250,7 +251,7 @@ def capacity(scenario: Scenario) -> float:
     prompt = sum(_tokens(random, lengths.prompt) for _ in range(size)) / size
     answer = sum(_tokens(random, lengths.answer) for _ in range(size)) / size
     mean_s = 0.5 * prompt / PREFILL_TOKENS_PER_S + answer / TOKENS_PER_S
-    return sum(scenario.pace) * PLACES / mean_s
+    return sum(scenario.pace) * SLOTS / mean_s
 
 
 def _tokens(random: Random, shape: tuple[float, float]) -> int:

@@ -1,6 +1,6 @@
 """`./mobula bench capacity`: what a request costs each part, and what 1, 10 and 100 nodes carry.
 
-A private cluster is loaded with kept, computed and streamed answers, and the CPU time of its own
+A private cluster is loaded with cached, computed and streamed answers, and the CPU time of its own
 processes is counted; then with many tenants, then with many replicas and nothing to do. From that
 a model (capacity_model.py) says what a cluster of such nodes carries, and what is full first;
 docs/guides/capacity.md explains it.
@@ -33,7 +33,7 @@ from load_tests.machine import describe_machine
 
 NODES = (1, 10, 100)
 MIXES = {
-    "short answers, half of them kept": RequestMix(
+    "short responses, half of them cached": RequestMix(
         {"uncached": 0.5, "cached": 0.5}, {"uncached": 0.5, "cached": 0.005}
     ),
     "answers of half a second": RequestMix({"uncached": 1.0}, {"uncached": 0.5}),
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             redis = stack.enter_context(RedisProcess()) if options.redis else None
             settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
-            local = stack.enter_context(LocalServe(**settings))
+            local = stack.enter_context(LocalServe(profile="fast", **settings))
             costs = measure_costs(local, options.seconds, options.tenants, console.print, redis)
     report = build_report(costs, NodeSize(options.cores, options.memory_gib * 1024.0), machine)
     text = markdown(report)
@@ -65,10 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse_costs(found: dict[str, Any]) -> MeasuredCosts:
+def parse_costs(report: dict[str, Any]) -> MeasuredCosts:
     """From the JSON of an earlier run."""
-    requests = {kind: RequestCost(**cost) for kind, cost in found["requests"].items()}
-    return MeasuredCosts(**{**found, "requests": requests})
+    requests = {kind: RequestCost(**cost) for kind, cost in report["requests"].items()}
+    return MeasuredCosts(**{**report, "requests": requests})
 
 
 def build_report(
@@ -130,11 +130,11 @@ def _cost_row(kind: str, cost: dict[str, float]) -> str:
     return f"| {kind} | {shown} |"
 
 
-def _plan_row(name: str, found: dict[str, Any]) -> str:
-    first, second = found["ceilings"][:2]
+def _plan_row(name: str, plan: dict[str, Any]) -> str:
+    first, second = plan["ceilings"][:2]
     return (
-        f"| {name} | {found['nodes']} | {found['requests_s']:,.0f} | {found['ingress']} "
-        f"| {found['models']} | {first['part']} ({first['why']}) "
+        f"| {name} | {plan['nodes']} | {plan['requests_s']:,.0f} | {plan['ingress']} "
+        f"| {plan['models']} | {first['part']} ({first['why']}) "
         f"| {second['part']} at {second['requests_s']:,.0f} |"
     )
 

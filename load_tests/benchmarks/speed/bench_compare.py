@@ -6,7 +6,7 @@ with authentication, every kind of limit, usage, audit and cache on; bare Serve 
 deployment that calls an echo deployment (no authentication, no limits, no cache); LiteLLM's proxy
 (one worker, one key) from an echo server under uvicorn, because it runs no engine of its own.
 
-unary: computed answers. cached: kept ones (bare Serve keeps none). stream: 50 tokens at 100 a
+unary: computed answers. cached: cache hits (bare Serve has no cache). stream: 50 tokens at 100 a
 second, a chunk each with all three, so a stream that is not held up takes half a second and its
 first chunk 10 ms.
 """
@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with LocalServe() as local, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         console.print("starting the contenders ...")
-        with start_contenders(local, scratch, litellm=not options.no_litellm) as found:
-            names = [contender.name for contender in found]
+        with start_contenders(local, scratch, litellm=not options.no_litellm) as contenders:
+            names = [contender.name for contender in contenders]
             for turn in range(options.rounds + 1):  # the first warms up
                 seconds = options.seconds if turn else min(2.0, options.seconds)
-                some = _round(found, options.connections, seconds, turn, scratch)
+                some = _round(contenders, options.connections, seconds, turn, scratch)
                 measured += some if turn else []
                 console.print(f"round {turn} of {options.rounds} done")
     report = _report(measured, names[0], machine, options)
@@ -68,15 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _round(
-    found: Sequence[Contender],
+    contenders: Sequence[Contender],
     connections: Sequence[int],
     seconds: float,
     turn: int,
     scratch: Path,
 ) -> list[CaseResult]:
     """Everybody once in each case; who comes first changes from round to round."""
-    shift = turn % len(found)
-    order = [*found[shift:], *found[:shift]]
+    shift = turn % len(contenders)
+    order = [*contenders[shift:], *contenders[:shift]]
     return [
         CaseResult(contender.name, case, many, _one(contender, case, many, seconds, scratch))
         for case in CASES
@@ -123,12 +123,12 @@ def _report(
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        found = tuple(int(part) for part in text.split(","))
+        counts = tuple(int(part) for part in text.split(","))
     except ValueError:
-        found = ()
-    if not found or min(found) < 1:
+        counts = ()
+    if not counts or min(counts) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: numbers from 1 on, such as 1,16,64")
-    return found
+    return counts
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -99,10 +99,10 @@ def _prompts(files: ModelFiles, count: int) -> list[Prompt]:
 
 def compute_ratios(results: Sequence[Result]) -> list[dict[str, object]]:
     """How each target stands: measured ratio, wanted ratio, met or not."""
-    found = {(result.engine, result.concurrency): result.tokens_per_s for result in results}
+    speeds = {(result.engine, result.concurrency): result.tokens_per_s for result in results}
     rows: list[dict[str, object]] = []
     for engine, concurrency, against, wanted in TARGETS:
-        ours, theirs = found.get((engine, concurrency)), found.get((against, concurrency))
+        ours, theirs = speeds.get((engine, concurrency)), speeds.get((against, concurrency))
         if ours and theirs:
             rows.append(
                 {
@@ -119,7 +119,7 @@ def compute_ratios(results: Sequence[Result]) -> list[dict[str, object]]:
 
 def report(results: Sequence[Result], options: Options, console: Console) -> None:
     """A table: a row an engine, a column a concurrency, with ratios to plain transformers."""
-    found = {(result.engine, result.concurrency): result.tokens_per_s for result in results}
+    speeds = {(result.engine, result.concurrency): result.tokens_per_s for result in results}
     title = f"tokens a second, {options.tokens} a request, {options.threads} thread(s)"
     table = Table(title=title)
     table.add_column("engine")
@@ -127,7 +127,7 @@ def report(results: Sequence[Result], options: Options, console: Console) -> Non
         table.add_column(f"{concurrency} at once", justify="right")
     for name in dict.fromkeys(result.engine for result in results):
         cells = [
-            _cell(found, name, concurrency, GENERATE if concurrency == 1 else BATCHING)
+            _cell(speeds, name, concurrency, GENERATE if concurrency == 1 else BATCHING)
             for concurrency in options.concurrency
         ]
         table.add_row(name, *cells)
@@ -141,8 +141,8 @@ def report(results: Sequence[Result], options: Options, console: Console) -> Non
         )
 
 
-def _cell(found: dict[tuple[str, int], float], name: str, concurrency: int, against: str) -> str:
-    value, base = found.get((name, concurrency)), found.get((against, concurrency))
+def _cell(speeds: dict[tuple[str, int], float], name: str, concurrency: int, against: str) -> str:
+    value, base = speeds.get((name, concurrency)), speeds.get((against, concurrency))
     if value is None:
         return "-"
     return f"{value:,.0f}  ({value / base:.1f}x)" if base else f"{value:,.0f}"

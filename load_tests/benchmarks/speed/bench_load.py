@@ -16,10 +16,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
 
+from cluster.cli.requirements import MissingRequirement
 from cluster.cli.running_cluster import NOT_RUNNING, running_state
 from cluster.runtime.settings import ROOT, Settings
 from cluster.secrets.key_files import admin_key
@@ -43,16 +45,14 @@ class LoadTarget:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options, others = _options(argv)
-    try:
-        with _place(options) as place:
-            return _locust(place, others)
-    except LookupError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if find_spec("locust") is None:
+        raise MissingRequirement("this needs locust: MOBULA_EXTRAS=dev ./mobula bench load")
+    with _load_target(options) as target:
+        return _locust(target, others)
 
 
 @contextlib.contextmanager
-def _place(options: argparse.Namespace) -> Iterator[LoadTarget]:
+def _load_target(options: argparse.Namespace) -> Iterator[LoadTarget]:
     if options.private:
         with LocalServe() as local:
             _deploy(local)
@@ -62,14 +62,14 @@ def _place(options: argparse.Namespace) -> Iterator[LoadTarget]:
 
 
 def _running(options: argparse.Namespace) -> LoadTarget:
-    """Raises LookupError where no cluster runs and no `--host` is given."""
+    """Raises MissingRequirement where no cluster runs and no `--host` is given."""
     settings = Settings()
     key = options.key or admin_key(settings.home, settings) or ""
     if options.host:
         return LoadTarget(options.host, key)
     state = running_state(settings)
     if state is None:
-        raise LookupError(NOT_RUNNING)
+        raise MissingRequirement(NOT_RUNNING)
     return LoadTarget(state.url, key)
 
 
@@ -87,27 +87,27 @@ def _deploy(local: LocalServe) -> None:
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 
-def _locust(place: LoadTarget, others: Sequence[str]) -> int:
+def _locust(target: LoadTarget, others: Sequence[str]) -> int:
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
-    command += ["--only-summary", "--host", place.url, "--key", place.key]
+    command += ["--only-summary", "--host", target.url, "--key", target.key]
     if _value(others, "--mix") == "neighbours" and "--noisy-key" not in others:
-        command += ["--noisy-key", asyncio.run(_noisy_key(place))]
+        command += ["--noisy-key", asyncio.run(_noisy_key(target))]
     return subprocess.run([*command, *others], cwd=Path.cwd(), check=False).returncode
 
 
-async def _noisy_key(place: LoadTarget) -> str:
+async def _noisy_key(target: LoadTarget) -> str:
     """Of a new tenant, alone on a plan without limits: only fairness holds it back."""
-    async with httpx.AsyncClient(base_url=place.url, timeout=30) as client:
-        return await create_tenant(client, place.key, f"noisy-{secrets.token_hex(4)}", {})
+    async with httpx.AsyncClient(base_url=target.url, timeout=30) as client:
+        return await create_tenant(client, target.key, f"noisy-{secrets.token_hex(4)}", {})
 
 
 def _value(others: Sequence[str], name: str) -> str:
     """What follows an option of locust's."""
-    for at, word in enumerate(others):
+    for index, word in enumerate(others):
         if word.startswith(f"{name}="):
             return word.partition("=")[2]
-        if word == name and at + 1 < len(others):
-            return others[at + 1]
+        if word == name and index + 1 < len(others):
+            return others[index + 1]
     return ""
 
 

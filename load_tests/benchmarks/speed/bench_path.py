@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -122,7 +123,7 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
     many = options.connections
     rows = []
     for case in cases():
-        row = {
+        row: dict[str, Any] = {
             "case": case.name,
             "requests_s": _median(runs[case.name, many], "requests_s"),
             "p99_ms": _median(runs[case.name, many], "p99_ms"),
@@ -138,9 +139,11 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
         }
         rows.append(row)
     passed = all(
-        found["ratio"] >= RATIO_TARGET and found["added_ms"] <= ADDED_MS and row["errors"] == 0
+        comparison["ratio"] >= RATIO_TARGET
+        and comparison["added_ms"] <= ADDED_MS
+        and row["errors"] == 0
         for row in rows
-        for found in row["against"].values()
+        for comparison in row["against"].values()
     )
     return {
         "benchmark": "path",
@@ -176,8 +179,8 @@ def _show(report: dict[str, object], console: Console) -> None:
             f"{row['p99_ms']:.1f}",
             f"{row['p50_ms_alone']:.2f}",
             ", ".join(
-                f"{found['ratio']:.2f} ({found['added_ms']:+.2f}) of {name}"
-                for name, found in row["against"].items()
+                f"{comparison['ratio']:.2f} ({comparison['added_ms']:+.2f}) of {name}"
+                for name, comparison in row["against"].items()
             ),
         )
     console.print(table)

@@ -78,7 +78,7 @@ def profile_calls() -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         loop.set_task_factory(None)
 
 

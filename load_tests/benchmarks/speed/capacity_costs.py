@@ -147,10 +147,10 @@ def _request(
 
 def _cpu(local: LocalServe) -> dict[str, float]:
     """CPU milliseconds so far, by kind of process."""
-    found = {}
+    cpu_ms = {}
     for kind, processes in group_by_kind(local.processes()).items():
-        found[kind] = sum(_cpu_ms(process) for process in processes)
-    return found
+        cpu_ms[kind] = sum(_cpu_ms(process) for process in processes)
+    return cpu_ms
 
 
 def _cpu_ms(process: psutil.Process) -> float:

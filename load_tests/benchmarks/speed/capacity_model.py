@@ -1,7 +1,7 @@
 """What a cluster carries, from what a request costs. Pure: measured costs in, requests/s out.
 
 A node is cores and memory. A request costs CPU in HAProxy, in an ingress replica and, unless it is
-kept, in a model replica; every replica costs memory, and all of them cost Serve's controller. Each
+cached, in a model replica; every replica costs memory, and all cost Serve's controller. Each
 shared part has a ceiling of its own. `plan` says what so many nodes carry, and which ceiling is met
 first. The model is linear: it knows no contention between cores, no network, and no model's own
 compute, which `service_s` and `slots` stand for.
@@ -158,9 +158,9 @@ def _open(load: RequestMix, kinds: Sequence[Kind]) -> float:
 def _memory(
     nodes: int, machine: NodeSize, costs: MeasuredCosts, rate: float, replicas: int
 ) -> Ceiling:
-    room = nodes * (machine.memory_mib - costs.node_mib) / costs.replica_mib
+    free_gib = nodes * (machine.memory_mib - costs.node_mib) / costs.replica_mib
     why = f"{costs.replica_mib:.0f} MiB a replica, {costs.node_mib:.0f} MiB a node without one"
-    return Ceiling("the nodes' memory", rate * max(0.0, room) / replicas, why)
+    return Ceiling("the nodes' memory", rate * max(0.0, free_gib) / replicas, why)
 
 
 def _haproxy(nodes: int, machine: NodeSize, load: RequestMix, mean: RequestCost) -> list[Ceiling]:

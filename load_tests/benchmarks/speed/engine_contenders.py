@@ -148,16 +148,16 @@ class PlainBatching:
 
 def create_contenders(files: ModelFiles, threads: int) -> list[EngineContender]:
     """Everything that this machine can run for this model; Mobula's own first."""
-    found: list[EngineContender] = []
+    contenders: list[EngineContender] = []
     if files.ir is not None:
         sizing = OpenVinoSizing(MAX_RUNNING, _CACHE_TOKENS, threads)
-        whole = OpenVinoEngine("bench", files.ir, sizing)
+        all_at_once = OpenVinoEngine("bench", files.ir, sizing)
         stream = OpenVinoEngine("bench", files.ir, sizing)
-        found.append(OurEngine("openvino", whole, float("inf")))
-        found.append(OurEngine("openvino, streamed", stream, 0.02))
+        contenders.append(OurEngine("openvino", all_at_once, float("inf")))
+        contenders.append(OurEngine("openvino, streamed", stream, 0.02))
     torch_sizing = TorchSizing(MAX_RUNNING, _CACHE_TOKENS, threads)
     ours = TransformersEngine("bench", files.folder, torch_sizing)
-    found.append(OurEngine("transformers", ours, float("inf")))
-    found.append(PlainBatching(files.folder, threads))
-    found.append(PlainGenerate(files.folder, threads))
-    return found
+    contenders.append(OurEngine("transformers", ours, float("inf")))
+    contenders.append(PlainBatching(files.folder, threads))
+    contenders.append(PlainGenerate(files.folder, threads))
+    return contenders

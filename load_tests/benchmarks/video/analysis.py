@@ -42,7 +42,7 @@ LONG_PAIR = ContenderPair(
 
 @dataclass(frozen=True)
 class AnalysisContenders:
-    """The product's own pieces, as many at a time as there are `workers`."""
+    """The product's own tasks, as many at a time as there are `workers`."""
 
     source: MediaSource
     folder: Path
@@ -72,8 +72,8 @@ class AnalysisContenders:
         """As deployments/video/analysis_cache.py does it."""
         with ThreadPoolExecutor(1) as pool:
             sound = pool.submit(analyze_audio_task, self.source, self.folder)
-            seen = self.looked(split(), self.workers)
-            merge(self.source.info, seen, sound.result())
+            chunks = self.looked(split(), self.workers)
+            merge(self.source.info, chunks, sound.result())
 
 
 def measure_analysis(benchmark: VideoBenchmark) -> list[GoalRow]:
@@ -92,8 +92,8 @@ def measure_analysis(benchmark: VideoBenchmark) -> list[GoalRow]:
         lambda text: benchmark.print(f"analysis: {text}"),
     )
     benchmark.raw["analysis"] = build_rows(costs)
-    found = select_least(costs)
-    rows = [row for pair in pairs for row in pair.rows(found)]
+    least_costs = select_least(costs)
+    rows = [row for pair in pairs for row in pair.rows(least_costs)]
     if "S3" in benchmark.goals:
         rows += _long(benchmark, analysis)
     if "S4" in benchmark.goals:

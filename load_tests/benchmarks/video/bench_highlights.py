@@ -54,11 +54,11 @@ def _compared(samples: Sequence[PlantedSample]) -> str:
     """With which version, or why with none."""
     if all(one.others for one in samples):
         return list_versions()["scenedetect-headless"]
-    return "not run on recordings kept before" if find_installed() else "not installed"
+    return "not run on cached recordings" if find_installed() else "not installed"
 
 
 def _costs(samples: Sequence[PlantedSample]) -> list[Measurement]:
-    """Of those made now, not kept from an earlier run."""
+    """Of those made now, not cached by an earlier run."""
     made = [one for one in samples if one.written_s]
     length = sum(one.truth.duration for one in made)
     if not made:
@@ -110,7 +110,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=10, help="how many recordings")
     parser.add_argument("--first", type=int, default=0, help="the first one's seed")
-    parser.add_argument("--folder", type=Path, help="where features are kept for the next run")
+    parser.add_argument("--folder", type=Path, help="where features are cached for the next run")
     parser.add_argument("--ablate", action="store_true", help="each signal left out in turn")
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")

@@ -53,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         benchmark = VideoBenchmark(options, options.goals, console, Path(scratch), stack)
         for goals, part in PARTS:
             if goals & set(options.goals):
-                found = part(benchmark)
-                console.print(build_table(found))
-                rows += found
+                part_rows = part(benchmark)
+                console.print(build_table(part_rows))
+                rows += part_rows
     rows.sort(key=lambda row: int(row.goal[1:]))
     if len(rows) > 1:
         console.print(build_table(rows))
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_report(
     rows: Sequence[GoalRow], options: argparse.Namespace, raw: dict[str, object]
 ) -> dict[str, object]:
-    asked = {
+    conditions = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(options).items()
         if name not in ("json", "markdown", "check")
@@ -80,7 +80,7 @@ def build_report(
         "benchmark": "video",
         "machine": describe_machine(),
         "peers": list_versions(),
-        "conditions": asked,
+        "conditions": conditions,
         "goals": [row.to_dict() for row in rows],
         "passed": not list_missed(rows),
         "raw": raw,
@@ -113,7 +113,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="how often each contender takes its turn")
     add("--seconds", type=float, default=40.0, help="of the recording; clips have a fifth of it")
     add("--source", type=Path, help="a 1080p recording to use instead of one that is made")
-    add("--workers", type=int, default=min(2, os.cpu_count() or 1), help="pieces at a time")
+    add("--workers", type=int, default=min(2, os.cpu_count() or 1), help="tasks at a time")
     add("--clips", type=int, default=4, help="S7: how many")
     add("--seeds", type=int, default=3, help="S2, S3: how many planted recordings")
     add("--planted-seconds", type=_planted_s, default=300, help="S2, S3: length of each, from 300")

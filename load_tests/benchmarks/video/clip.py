@@ -19,11 +19,11 @@ SQUARE = OutputPlan(Framing("1:1", False, 0.5625, 1.0, (CropKeyframe(0, 0.2, 0),
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkClip:
-    """`said` is what is spoken in it."""
+    """`transcript` is what is spoken in it."""
 
     source: MediaSource
     plan: ClipPlan
-    said: Transcript
+    transcript: Transcript
     folder: Path
 
     @property
@@ -40,7 +40,9 @@ class BenchmarkClip:
     def finish(self) -> None:
         """Captions and their files, then the product's render."""
         start, end = self.plan.start, self.plan.end
-        words = captions(self.said, start, end, "karaoke", self.output.width, self.output.height)
+        words = captions(
+            self.transcript, start, end, "karaoke", self.output.width, self.output.height
+        )
         (self.folder / "clip.srt").write_text(words.srt, encoding="utf-8")
         (self.folder / "clip.vtt").write_text(words.vtt, encoding="utf-8")
         self.render()
@@ -58,9 +60,9 @@ def prepare_clip(
         Word(start + number / 3, start + (number + 0.9) / 3, f"word{number}", number % 8 == 7)
         for number in range(int(length * WORDS_PER_S))
     )
-    said = Transcript(words, "sidecar", "en")
-    made = captions(said, start, end, "karaoke", WIDTH, HEIGHT)
+    transcript = Transcript(words, "sidecar", "en")
+    made = captions(transcript, start, end, "karaoke", WIDTH, HEIGHT)
     keys = (CropKeyframe(start, 0.3, 0.0), CropKeyframe(end, 0.4, 0.0))
     framing = Framing("9:16", False, WIDE, 1.0, keys)
     plan = ClipPlan(1, start, end, (OutputPlan(framing, WIDTH, HEIGHT, made.ass),))
-    return BenchmarkClip(source, plan, said, folder)
+    return BenchmarkClip(source, plan, transcript, folder)

@@ -1,6 +1,6 @@
 """What the parts of `./mobula bench video` share: options, recordings, peers, one cluster.
 
-Everything dear is made when it is first asked for. Flows in: options. Flows out: files and a URL.
+Everything expensive is made when it is first needed. Flows in: options. Flows out: files and a URL.
 """
 
 import argparse

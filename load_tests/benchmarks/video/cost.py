@@ -49,18 +49,18 @@ def read_cpu_s(processes: Iterable[psutil.Process]) -> float:
 def measure_in_turn(
     contenders: Mapping[str, Work],
     rounds: int,
-    told: ProgressCallback,
+    progress_callback: ProgressCallback,
     elsewhere: Callable[[], float] | None = None,
 ) -> dict[str, list[Cost]]:
     """Each contender's cost in each round; another one begins each time."""
     names = list(contenders)
-    found: dict[str, list[Cost]] = {name: [] for name in names}
+    costs: dict[str, list[Cost]] = {name: [] for name in names}
     for turn in range(rounds):
         shift = turn % max(1, len(names))
         for name in [*names[shift:], *names[:shift]]:
-            found[name].append(measure_cost(contenders[name], elsewhere))
-        told(f"round {turn + 1} of {rounds} done: {', '.join(names)}")
-    return found
+            costs[name].append(measure_cost(contenders[name], elsewhere))
+        progress_callback(f"round {turn + 1} of {rounds} done: {', '.join(names)}")
+    return costs
 
 
 def select_least(costs: Mapping[str, list[Cost]]) -> dict[str, Cost]:

@@ -32,8 +32,8 @@ LIMITS = ChildLimits(memory_bytes=8 << 30, cpu_s=3600, wall_s=3600.0)
 
 def measure_executor_overhead(benchmark: VideoBenchmark) -> list[GoalRow]:
     clips, most = benchmark.options.clips, benchmark.options.workers
-    benchmark.print(f"crew: {clips} clips, {most} at a time ...")
-    folder = benchmark.folder("crew")
+    benchmark.print(f"executor: {clips} clips, {most} at a time ...")
+    folder = benchmark.folder("executor")
     commands = [build_command(one, folder) for one in _prepare_clips(benchmark, clips, folder)]
     scripts = [_script(folder, number, argv) for number, argv in enumerate(commands)]
     local = benchmark.cluster
@@ -45,23 +45,23 @@ def measure_executor_overhead(benchmark: VideoBenchmark) -> list[GoalRow]:
             "xargs": lambda: _xargs(folder, scripts, most),
         },
         benchmark.options.rounds,
-        lambda text: benchmark.print(f"crew: {text}"),
+        lambda text: benchmark.print(f"executor: {text}"),
         lambda: read_cpu_s(local.processes()),
     )
-    benchmark.raw["crew"] = build_rows(costs)
+    benchmark.raw["executor"] = build_rows(costs)
     return PAIR.rows(select_least(costs))
 
 
 def _prepare_clips(benchmark: VideoBenchmark, clips: int, folder: Path) -> list[BenchmarkClip]:
-    """Clips of a few seconds, at different places, one thread each."""
+    """Clips of a few seconds, at different times, one thread each."""
     length = benchmark.clip_s / 2
-    room = max(0.0, benchmark.recording.info.duration - length - 1)
-    found = []
+    latest_start = max(0.0, benchmark.recording.info.duration - length - 1)
+    clip_list = []
     for number in range(clips):
-        start = 0.4 + room * number / clips
+        start = 0.4 + latest_start * number / clips
         one = prepare_clip(benchmark.recording, folder, start, length)
-        found.append(replace(one, plan=replace(one.plan, index=number + 1, threads=1)))
-    return found
+        clip_list.append(replace(one, plan=replace(one.plan, index=number + 1, threads=1)))
+    return clip_list
 
 
 def build_command(clip: BenchmarkClip, folder: Path) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def build_command(clip: BenchmarkClip, folder: Path) -> tuple[str, ...]:
 
 
 def encode(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
-    """A piece: the command in the sandbox."""
+    """A task: the command in the sandbox."""
     return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 

@@ -30,7 +30,7 @@ Measure = Literal["cpu", "wall"]
 
 @dataclass(frozen=True, slots=True)
 class GoalRow:
-    """One comparison. `ours` and `theirs` are in `unit`; without a bound it is only told. `why`
+    """One comparison. `ours` and `theirs` are in `unit`; without a bound it is informational. `why`
     says why there is nothing to judge, such as "not built"."""
 
     goal: str
@@ -80,7 +80,7 @@ class GoalRow:
 
 @dataclass(frozen=True, slots=True)
 class ContenderPair:
-    """Two contenders of one goal, by name, and the measure that is judged; the other is told."""
+    """Two contenders of one goal, by name; only the measure `by` is judged."""
 
     goal: str
     what: str
@@ -93,7 +93,8 @@ class ContenderPair:
 
     def rows(self, costs: Mapping[str, Cost]) -> list[GoalRow]:
         ours, theirs = costs[self.ours], costs[self.theirs]
-        bounds = {"cpu": None, "wall": self.at_most_wall, self.by: self.at_most}
+        bounds: dict[str, float | None] = {"cpu": None, "wall": self.at_most_wall}
+        bounds[self.by] = self.at_most
         measures = (("CPU", "cpu", "cpu_s"), ("wall", "wall", "wall_s"))
         return [
             GoalRow(
@@ -134,11 +135,11 @@ def build_markdown(rows: Sequence[GoalRow]) -> str:
 
 def summarize(rows: Sequence[GoalRow]) -> str:
     judged, lost = [row for row in rows if row.is_judged], list_missed(rows)
-    said = f"{len(judged) - len(lost)} of {len(judged)} targets met"
+    summary = f"{len(judged) - len(lost)} of {len(judged)} targets met"
     if lost:
-        said += f"; MISSED: {', '.join(f'{row.goal} ({row.what})' for row in lost)}"
+        summary += f"; MISSED: {', '.join(f'{row.goal} ({row.what})' for row in lost)}"
     unjudged = [f"{row.goal} {row.why}" for row in rows if row.why]
-    return "; ".join([said, *unjudged])
+    return "; ".join([summary, *unjudged])
 
 
 def _cells(row: GoalRow) -> tuple[str, ...]:

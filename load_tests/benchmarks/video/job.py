@@ -7,7 +7,7 @@ clip was there; and where the time went, by stage.
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -46,21 +46,21 @@ def measure_job(benchmark: VideoBenchmark) -> list[GoalRow]:
         id_ = _upload(http, video, synthetic_recording.build_transcript(seconds))
         benchmark.print(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
         before = read_cpu_s(local.processes())
-        course = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
-        course.cpu_s = read_cpu_s(local.processes()) - before
-    benchmark.raw["job"] = asdict(course)
-    return build_rows(course, seconds)
+        timeline = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
+        timeline.cpu_s = read_cpu_s(local.processes()) - before
+    benchmark.raw["job"] = asdict(timeline)
+    return build_rows(timeline, seconds)
 
 
-def build_rows(course: JobTimeline, seconds: float) -> list[GoalRow]:
-    length = sum(clip["duration"] for clip in course.clips)
-    problems = sum(bool(clip["problems"]) for clip in course.clips)
+def build_rows(timeline: JobTimeline, seconds: float) -> list[GoalRow]:
+    length = sum(clip["duration"] for clip in timeline.clips)
+    problems = sum(bool(clip["problems"]) for clip in timeline.clips)
     named = f"the talk's {seconds:g} s"
     return [
-        GoalRow("S11", "job, wall", named, course.took_s, seconds, at_most=SHARE),
-        GoalRow("S11", "job, CPU", named, course.cpu_s, seconds),
-        GoalRow("S11", "first clip", "the job", course.first_s, course.took_s, at_most=FIRST),
-        GoalRow("S11", "clips made", "asked for", len(course.clips), CLIPS, "", at_least=1),
+        GoalRow("S11", "job, wall", named, timeline.took_s, seconds, at_most=SHARE),
+        GoalRow("S11", "job, CPU", named, timeline.cpu_s, seconds),
+        GoalRow("S11", "first clip", "the job", timeline.first_s, timeline.took_s, at_most=FIRST),
+        GoalRow("S11", "clips made", "asked for", len(timeline.clips), CLIPS, "", at_least=1),
         GoalRow("S11", "seconds of clips", "asked for", length, CLIPS * CLIP_S),
         GoalRow("S11", "clips that break a promise", "", problems, unit="", at_most=0),
     ]
@@ -79,11 +79,11 @@ def write_recording(folder: Path, seconds: int) -> Path:
     return video
 
 
-def _upload(http: httpx.Client, video: Path, said: str) -> str:
+def _upload(http: httpx.Client, video: Path, transcript: str) -> str:
     with video.open("rb") as file:
-        files = {
+        files: dict[str, tuple[str, IO[bytes] | bytes]] = {
             "file": (video.name, file),
-            "transcript": ("talk.srt", said.encode()),
+            "transcript": ("talk.srt", transcript.encode()),
         }
         answer = http.post("/api/v1/videos", files=files)
     answer.raise_for_status()
@@ -95,22 +95,25 @@ def _followed(http: httpx.Client, video: str, until: float) -> JobTimeline:
     long."""
     answer = http.post(f"/api/v1/videos/{video}/clips", json=ORDER)
     answer.raise_for_status()
-    path, course = f"/api/v1/jobs/{answer.json()['id']}", JobTimeline()
-    seen, first = {}, 0.0
-    while (found := _get(http, path))["state"] not in ENDED:
+    path, timeline = f"/api/v1/jobs/{answer.json()['id']}", JobTimeline()
+    stage_starts: dict[str, float] = {}
+    first = 0.0
+    while (job := _get(http, path))["state"] not in ENDED:
         if time.monotonic() > until:
-            raise RuntimeError(f"the job is not done: {found['stage']} {found['percent']:.0f} %")
-        seen.setdefault(found["stage"] or found["state"], time.time())
+            raise RuntimeError(f"the job is not done: {job['stage']} {job['percent']:.0f} %")
+        stage_starts.setdefault(job["stage"] or job["state"], time.time())
         if not first and any(clip["state"] == "ready" for clip in _clips(http, path)):
             first = time.time()
         time.sleep(POLL_S)
-    if found["state"] not in ("succeeded", "partial"):
-        raise RuntimeError(f"the job {found['state']}: {found['problem']}")
-    began = found["started"]
-    course.took_s, course.first_s = found["ended"] - began, (first or found["ended"]) - began
-    course.stages = {stage: round(at - began, 2) for stage, at in seen.items()}
-    course.clips = [_told(clip) for clip in _clips(http, path) if clip["state"] == "ready"]
-    return course
+    if job["state"] not in ("succeeded", "partial"):
+        raise RuntimeError(f"the job {job['state']}: {job['problem']}")
+    began = job["started"]
+    timeline.took_s, timeline.first_s = job["ended"] - began, (first or job["ended"]) - began
+    timeline.stages = {stage: round(at - began, 2) for stage, at in stage_starts.items()}
+    timeline.clips = [
+        _describe_clip(clip) for clip in _clips(http, path) if clip["state"] == "ready"
+    ]
+    return timeline
 
 
 def _get(http: httpx.Client, path: str) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _clips(http: httpx.Client, path: str) -> list[dict[str, Any]]:
     return list(_get(http, f"{path}/clips")["data"])
 
 
-def _told(clip: dict[str, Any]) -> dict[str, Any]:
+def _describe_clip(clip: dict[str, Any]) -> dict[str, Any]:
     reports = [file["report"] for file in clip["files"] if file.get("report")]
     sizes = [f"{file['width']}x{file['height']}" for file in clip["files"] if file.get("report")]
     problems = [problem for report in reports for problem in report["problems"]]

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +26,14 @@ POLL_S = 0.02
 MIB = 1024.0
 
 
+@dataclass(frozen=True)
+class MemoryPeaks:
+    """MiB: of each kind of child, and of the worker."""
+
+    children: dict[str, float]
+    worker: float
+
+
 def measure_memory(benchmark: VideoBenchmark) -> list[GoalRow]:
     short = benchmark.options.short_minutes
     factor = benchmark.options.longer
@@ -32,13 +41,13 @@ def measure_memory(benchmark: VideoBenchmark) -> list[GoalRow]:
     benchmark.print(f"memory: recordings of {short:g} and {short * factor:g} minutes at {SIZE} ...")
     brief, long = _recordings(folder, 60 * short, factor)
     few, many = _peaks(brief), _peaks(long)
-    benchmark.raw["memory"] = {"short": few, "long": many}
+    benchmark.raw["memory"] = {"short": asdict(few), "long": asdict(many)}
     name = f"{short:g} min"
     what = f"{short * factor:g} min"
-    child = max(few["children"].values()), max(many["children"].values())
+    child = max(few.children.values()), max(many.children.values())
     return [
         GoalRow("S12", f"largest child, {what}", name, child[1], child[0], "MiB", at_most=FLAT),
-        GoalRow("S12", f"worker that merges, {what}", name, many["worker"], few["worker"], "MiB"),
+        GoalRow("S12", f"worker that merges, {what}", name, many.worker, few.worker, "MiB"),
     ]
 
 
@@ -54,11 +63,10 @@ def _recordings(folder: Path, seconds: float, factor: int) -> tuple[Path, Path]:
     return folder / "short.mp4", folder / "long.mp4"
 
 
-def _peaks(recording: Path) -> dict[str, dict[str, float] | float]:
-    """MiB: of each kind of child, and of the worker."""
+def _peaks(recording: Path) -> MemoryPeaks:
     command = [sys.executable, "-m", "load_tests.benchmarks.video.memory", str(recording)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    return dict(json.loads(done.stdout))
+    return MemoryPeaks(**json.loads(done.stdout))
 
 
 class _MemorySampler:

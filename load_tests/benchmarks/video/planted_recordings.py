@@ -41,8 +41,8 @@ class _DetectionResult:
 
     def recall(self) -> float:
         assert self.fast is not None
-        found = to_clips(PlantedSample(self.truth, self.fast, 0.0, 0.0).rank_clips())
-        return scorer.score_finding(self.truth, found)["recall@k"]
+        clips = to_clips(PlantedSample(self.truth, self.fast, 0.0, 0.0).rank_clips())
+        return scorer.score_finding(self.truth, clips)["recall@k"]
 
 
 def measure_planted_recordings(benchmark: VideoBenchmark) -> list[GoalRow]:
@@ -52,23 +52,23 @@ def measure_planted_recordings(benchmark: VideoBenchmark) -> list[GoalRow]:
     seeds, seconds = benchmark.options.seeds, benchmark.options.planted_seconds
     benchmark.print(f"analysis: {seeds} planted recordings of {seconds} s ...")
     folder = benchmark.folder("planted")
-    seen = [_seen(benchmark, seed, folder) for seed in range(seeds)]
-    rows = _f1_rows(seen) if "S2" in wanted else []
+    results = [_detect(benchmark, seed, folder) for seed in range(seeds)]
+    rows = _f1_rows(results) if "S2" in wanted else []
     if "S3" in wanted:
-        recall = fmean(one.recall() for one in seen)
+        recall = fmean(one.recall() for one in results)
         rows.append(GoalRow("S3", "moments found", "planted", recall, unit="", at_least=RECALL))
     return rows
 
 
-def _f1_rows(seen: list[_DetectionResult]) -> list[GoalRow]:
-    ours = fmean(one.f1() for one in seen)
-    theirs = fmean(one.their_f1() for one in seen)
-    cuts = sum(len(one.truth.cuts) for one in seen)
+def _f1_rows(results: list[_DetectionResult]) -> list[GoalRow]:
+    ours = fmean(one.f1() for one in results)
+    theirs = fmean(one.their_f1() for one in results)
+    cuts = sum(len(one.truth.cuts) for one in results)
     what = f"F1 of {cuts} hard cuts"
     return [GoalRow("S2", what, "scenedetect detect-adaptive", ours, theirs, "", at_least=1.0)]
 
 
-def _seen(benchmark: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
+def _detect(benchmark: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
     recording = write_recording(seed, folder, benchmark.options.planted_seconds)
     source = MediaSource(recording.video, probe(recording.video, folder), "bench")
     fast = exact = None

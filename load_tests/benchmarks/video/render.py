@@ -9,6 +9,7 @@ import math
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from deployments.video.analysis import analyse_chunk, chunk_of_span
 from deployments.video.analysis_cache import MARGIN_S
@@ -39,6 +40,11 @@ SMART_CUT = GoalRow(
 )
 
 
+def _run_both(first: Work, second: Work) -> None:
+    first()
+    second()
+
+
 @dataclass(frozen=True)
 class RenderContenders:
     """What takes turns; `benchmark` knows where the peers are."""
@@ -56,7 +62,7 @@ class RenderContenders:
             "inspected": self.inspected,
             "uncaptioned": self.clip.uncaptioned().finish,
             "both": both.finish,
-            "two runs": lambda: (self.clip.finish(), square.render()),
+            "two runs": partial(_run_both, self.clip.finish, square.render),
             "chain": self.chain,
             "moviepy": self.moviepy,
         }
@@ -128,6 +134,6 @@ def measure_rendering(benchmark: VideoBenchmark) -> list[GoalRow]:
         lambda text: benchmark.print(f"render: {text}"),
     )
     benchmark.raw["render"] = build_rows(costs)
-    found = select_least(costs)
-    compared = [row for pair in pairs for row in pair.rows(found)]
+    least_costs = select_least(costs)
+    compared = [row for pair in pairs for row in pair.rows(least_costs)]
     return sorted([*compared, *rows], key=lambda row: int(row.goal[1:]))

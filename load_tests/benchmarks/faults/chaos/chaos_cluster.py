@@ -25,7 +25,7 @@ ECHOES = ("Model:echo", "Model:talk")
 LOOK_S = 5.0
 POLL_S = 0.1
 
-# Longer than any run: an answer that is served once more while it is computed anew is charged for
+# Longer than any run: an answer that is served once more while it is recomputed is charged for
 # the computing, which no client sees.
 FRESH_S = 86_400.0
 
@@ -67,8 +67,8 @@ class ChaosCluster:
     def deploy(
         self, *, models: int | None = None, version: int | None = None, restart: Sequence[str] = ()
     ) -> None:
-        """What differs from what runs: so many replicas of each echo model, another version of
-        them, or the same anew (`restart`: model ids, ingress, all). As `mobula deploy` would."""
+        """As `mobula deploy`: so many replicas of each echo model, another version of them, or
+        a restart (of model ids, ingress, all)."""
         from ray.serve.context import _get_global_client
         from ray.serve.schema import ServeDeploySchema
 
@@ -84,7 +84,7 @@ class ChaosCluster:
         self._live = sent
 
     def update(self, *deployments: str, **how: Any) -> None:
-        """Deploy; not whole before every replica of these deployments is another process."""
+        """Deploy; not healthy before every replica of these deployments is another process."""
         old = {pid for name in deployments for pid in self.pids(name)}
         self.deploy(**how)
         self._leaving = old
@@ -95,8 +95,8 @@ class ChaosCluster:
 
     def pids(self, kind: str) -> list[int]:
         """Oldest first."""
-        found = self.processes().get(kind, [])
-        return [process.pid for process in sorted(found, key=lambda each: each.create_time())]
+        processes = self.processes().get(kind, [])
+        return [process.pid for process in sorted(processes, key=lambda each: each.create_time())]
 
     def kill(self, kind: str, number: int = 0) -> int:
         """SIGKILL one process of a kind. Raises LookupError when there is none."""
@@ -119,16 +119,16 @@ class ChaosCluster:
         """What each replica that answers holds."""
         import ray
 
-        asked = []
+        calls = []
         for actor in self.local._replicas(deployment):
             with contextlib.suppress(ValueError):
-                asked.append(ray.get_actor(**actor).__ray_call__.remote(inspect_replica))
-        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=LOOK_S) if asked else ([], [])
-        found = []
+                calls.append(ray.get_actor(**actor).__ray_call__.remote(inspect_replica))
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=LOOK_S) if calls else ([], [])
+        inspections = []
         for each in ready:
             with contextlib.suppress(ray.exceptions.RayError):
-                found.append(ray.get(each))
-        return found
+                inspections.append(ray.get(each))
+        return inspections
 
     def find_problem(self) -> str:
         """Empty when every deployment runs as it should and answers; else what is wrong."""

@@ -38,17 +38,17 @@ class Fault:
 
 @dataclass
 class InjectedFault:
-    """One fault as it went; seconds since the run's start. `wrong` is what was not whole again."""
+    """One fault as it went; seconds since the run's start. `wrong` is what did not recover."""
 
     fault: Fault
     at: float
     action: FaultAction
-    whole_s: float = 0.0
+    recovery_s: float = 0.0
     wrong: str = ""
 
     @property
     def end(self) -> float:
-        return self.at + self.whole_s
+        return self.at + self.recovery_s
 
 
 def _kill(kind: str) -> Callable[[ChaosCluster], FaultAction]:
@@ -83,7 +83,7 @@ def _new_version(cluster: ChaosCluster) -> FaultAction:
     return FaultAction(f"version {cluster.version} of both echo models")
 
 
-def _anew(what: str, *deployments: str) -> Callable[[ChaosCluster], FaultAction]:
+def _restart(what: str, *deployments: str) -> Callable[[ChaosCluster], FaultAction]:
     """As if the code had changed."""
 
     def act(cluster: ChaosCluster) -> FaultAction:
@@ -122,8 +122,8 @@ FAULTS = {
         Fault("update-models", "planned", _new_version, planned=True),
         Fault("scale-down", "planned", _scale(-1), planned=True),
         Fault("scale-up", "planned", _scale(+1), planned=True),
-        Fault("update-ingress", "planned", _anew("ingress", "Ingress"), planned=True),
-        Fault("update-all", "code", _anew("all", *EVERYTHING), planned=True, keeper=True),
+        Fault("update-ingress", "planned", _restart("ingress", "Ingress"), planned=True),
+        Fault("update-all", "code", _restart("all", *EVERYTHING), planned=True, keeper=True),
         Fault("kill-model", "kills", _kill("Model:echo")),
         Fault("kill-talk", "kills", _kill_talk),
         Fault("kill-engine", "kills", _kill("engine")),
@@ -145,13 +145,13 @@ def parse_faults(text: str) -> list[Fault]:
 
     Raises ValueError naming what there is.
     """
-    found: list[Fault] = []
+    faults: list[Fault] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
         some = _meant(word)
         if some is None:
             raise ValueError(f"{word!r}: faults are {', '.join((*GROUPS, *FAULTS, 'all', 'none'))}")
-        found += some
-    return found
+        faults += some
+    return faults
 
 
 def _meant(word: str) -> list[Fault] | None:

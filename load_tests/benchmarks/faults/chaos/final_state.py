@@ -20,7 +20,7 @@ _CHAIN_S = 120.0
 
 
 async def read_final_state(cluster: ChaosCluster, tenant: str, wrong: str) -> FinalState:
-    """`wrong` is what was not whole when the load ended."""
+    """`wrong` is what had not recovered when the load ended."""
     headers = {"Authorization": f"Bearer {cluster.local.key}"}
     async with httpx.AsyncClient(
         base_url=cluster.local.url, headers=headers, timeout=_CHAIN_S
@@ -40,15 +40,19 @@ async def read_final_state(cluster: ChaosCluster, tenant: str, wrong: str) -> Fi
 async def _poll_until(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
     until = time.monotonic() + SETTLED_S
     while True:
-        found = await asyncio.to_thread(read)
-        if holds(found) or time.monotonic() > until:
-            return found
+        value = await asyncio.to_thread(read)
+        if holds(value) or time.monotonic() > until:
+            return value
         await asyncio.sleep(0.5)
 
 
 def _engines(cluster: ChaosCluster) -> dict[str, list[dict[str, Any]]]:
     looks = {model: cluster.inspect_replicas(model) for model in MODELS}
-    return {model: [look["engine"] for look in found] for model, found in looks.items() if found}
+    return {
+        model: [look["engine"] for look in replicas]
+        for model, replicas in looks.items()
+        if replicas
+    }
 
 
 def _quiet(engines: dict[str, list[dict[str, Any]]]) -> bool:

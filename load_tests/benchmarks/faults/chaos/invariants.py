@@ -32,7 +32,7 @@ class FinalState:
     `charged` is tokens in the usage ledger. `slots` are those in use by the limiter's view (None:
     it cannot say). `engines` are the counts of model replicas, of which there should be
     `replicas`. `chain` is empty when the
-    audit trail verifies, else what it says. `wrong` is what was not whole at the end.
+    audit trail verifies, else what it says. `wrong` is what had not recovered at the end.
     """
 
     charged: int
@@ -49,12 +49,12 @@ def check_invariants(
     after: FinalState,
     growths: Sequence[ResourceGrowth],
     *,
-    whole_s: float,
+    recovery_limit_s: float,
     service_s: float,
     failing: float = 0.0,
 ) -> list[Measurement]:
-    """`whole_s` is how long the cluster may need to be whole again after each fault, `failing` the
-    share of unary requests that may fail, `service_s` what a request takes in its slot."""
+    """`recovery_limit_s` is how long the cluster may take to recover after each fault, `failing`
+    the share of unary requests that may fail, `service_s` what a request takes in its slot."""
     torn = [result for result in results if is_connection_lost(result, injected_faults)]
     refused = [result for result in results if is_refused(result, injected_faults)]
     others = [
@@ -71,7 +71,7 @@ def check_invariants(
         *_of_kills(results, injected_faults, service_s),
         *_of_ledger(results, injected_faults, after.charged),
         *_of_leaks(after),
-        *_of_healing(injected_faults, after, whole_s),
+        *_of_healing(injected_faults, after, recovery_limit_s),
         *_of_growth(growths),
     ]
 
@@ -150,7 +150,7 @@ def _of_kills(
     results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], service_s: float
 ) -> list[Measurement]:
     """One of several replicas died: how many were answered, and how much later."""
-    seen = [
+    disturbed = [
         effect(injected, results)
         for injected in injected_faults
         if injected.fault.name == "kill-model"
@@ -160,10 +160,10 @@ def _of_kills(
         for result in calm(injected_faults, results)
         if result.ending is RequestOutcome.WHOLE
     ]
-    if not seen or not quiet:
+    if not disturbed or not quiet:
         return []
-    added_ms = max(each["p99_ms"] for each in seen) - 1e3 * quantile(quiet, 0.99)
-    success = min(each["success"] for each in seen)
+    added_ms = max(each["p99_ms"] for each in disturbed) - 1e3 * quantile(quiet, 0.99)
+    success = min(each["success"] for each in disturbed)
     most_ms = 1e3 * service_s
     return [
         Measurement("kill-model", "answered after it, at worst", 100 * success, "%", at_least=99.5),
@@ -176,14 +176,16 @@ def _of_kills(
 def _of_ledger(
     results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], charged: int
 ) -> list[Measurement]:
-    """What whole answers say was used is charged, and nothing for those that failed.
+    """What complete responses say was used is charged, and nothing for those that failed.
 
     A killed ingress replica takes with it what it had not written down yet, and may have written
     down answers that it could not deliver any more. A call whose deadline passed is charged for
     what was generated until then, which its client does not learn.
     """
-    computed = [result for result in results if not result.kept]
-    whole = sum(result.tokens for result in computed if result.ending is RequestOutcome.WHOLE)
+    computed = [result for result in results if not result.from_cache]
+    complete_tokens = sum(
+        result.tokens for result in computed if result.ending is RequestOutcome.WHOLE
+    )
     kills = [injected.at for injected in injected_faults if injected.fault.name == "kill-ingress"]
     unwritten = sum(
         result.tokens
@@ -195,9 +197,12 @@ def _of_ledger(
     ]
     most = max((result.tokens for result in computed), default=0)
     late = [result for result in computed if result.why == _DEADLINE]
-    least, largest = whole - unwritten, whole + most * (len(open_then) + len(late))
+    least, largest = (
+        complete_tokens - unwritten,
+        complete_tokens + most * (len(open_then) + len(late)),
+    )
     return [
-        Measurement("ledger", "tokens in whole answers", whole),
+        Measurement("ledger", "tokens in complete responses", complete_tokens),
         Measurement("ledger", "tokens charged", charged, at_least=least, at_most=largest),
     ]
 
@@ -221,20 +226,20 @@ def _of_leaks(after: FinalState) -> list[Measurement]:
 
 
 def _of_healing(
-    injected_faults: Sequence[InjectedFault], after: FinalState, whole_s: float
+    injected_faults: Sequence[InjectedFault], after: FinalState, recovery_limit_s: float
 ) -> list[Measurement]:
-    longest = max((injected.whole_s for injected in injected_faults), default=0.0)
+    longest = max((injected.recovery_s for injected in injected_faults), default=0.0)
     unhealed = sum(bool(injected.wrong) for injected in injected_faults)
     return [
-        Measurement("healing", "longest until whole again", longest, "s", at_most=whole_s),
-        Measurement("healing", "faults it was not whole after", unhealed, at_most=0),
-        Measurement("healing", "not whole at the end", float(bool(after.wrong)), at_most=0),
+        Measurement("healing", "longest recovery", longest, "s", at_most=recovery_limit_s),
+        Measurement("healing", "faults without recovery", unhealed, at_most=0),
+        Measurement("healing", "not recovered at the end", float(bool(after.wrong)), at_most=0),
         Measurement("audit", "the trail does not verify", float(bool(after.chain)), at_most=0),
     ]
 
 
 def _of_growth(growths: Sequence[ResourceGrowth]) -> list[Measurement]:
-    """What grew, judged where a bound is stated; of Python objects it is only told."""
+    """What grew, judged where a bound is stated; of Python objects it is informational."""
     return [
         Measurement(
             "growth", f"{growth.measure} of {growth.processes} {growth.kind}",
@@ -265,7 +270,7 @@ def effect(injected: InjectedFault, results: Sequence[RequestResult]) -> dict[st
         "fault": injected.fault.name,
         "target": injected.action.target,
         "at_s": round(injected.at, 2),
-        "whole_s": round(injected.whole_s, 2),
+        "recovery_s": round(injected.recovery_s, 2),
         "wrong": injected.wrong,
         "unary": len(unary),
         "failed": dict(Counter(describe_result(result) for result in failed)),

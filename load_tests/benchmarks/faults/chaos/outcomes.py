@@ -5,14 +5,14 @@ from enum import StrEnum
 
 
 class RequestOutcome(StrEnum):
-    """`whole` is what was asked for; `problem` a typed refusal before the first byte of an answer,
+    """`whole` is the expected response; `problem` a typed refusal before its first byte,
     `in-band` one in the middle of a stream. The others are faults of their own.
     """
 
     WHOLE = "whole"
     PROBLEM = "problem"
     IN_BAND = "in-band"
-    WRONG = "wrong"  # answered, but not with what was asked for
+    WRONG = "wrong"  # a response that was not expected
     UNTYPED = "untyped"  # an error that is not one of our problems
     CUT = "cut"  # the connection ended within the answer
     UNANSWERED = "unanswered"  # the connection ended before the answer
@@ -28,8 +28,8 @@ class RequestResult:
     """One request: seconds since the run's start when it was sent, and until its end.
 
     `why` is a problem's slug or what the client can say. `tokens` are those that the answer says
-    were used (of a broken stream: those that came, which are refunded). `kept`: the cache answered,
-    and nothing is charged.
+    were used (of a broken stream: those that came, which are refunded). `from_cache`: the
+    cache answered, and nothing is charged.
     """
 
     model: str
@@ -40,7 +40,7 @@ class RequestResult:
     status: int = 0
     why: str = ""
     tokens: int = 0
-    kept: bool = False
+    from_cache: bool = False
 
     @property
     def end(self) -> float:

@@ -15,7 +15,7 @@ def inspect_replica(actor: Any) -> dict[str, Any]:
     """The process, its tasks and Python objects, and the engine's counts where there is one."""
     replica = actor._replica_impl
     wrapper = replica._user_callable_wrapper
-    found: dict[str, Any] = {
+    inspection: dict[str, Any] = {
         "pid": os.getpid(),
         "tasks": _tasks({replica._event_loop, wrapper._user_code_event_loop}),
         "objects": len(gc.get_objects()),
@@ -24,8 +24,8 @@ def inspect_replica(actor: Any) -> dict[str, Any]:
     stats = getattr(getattr(model, "engine", None), "stats", None)
     if stats is not None:
         counts = stats()
-        found["engine"] = {f.name: getattr(counts, f.name) for f in fields(counts)}
-    return found
+        inspection["engine"] = {f.name: getattr(counts, f.name) for f in fields(counts)}
+    return inspection
 
 
 def _tasks(loops: set[asyncio.AbstractEventLoop | None]) -> int:

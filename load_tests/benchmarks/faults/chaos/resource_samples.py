@@ -104,7 +104,7 @@ def measure_growth(samples: Sequence[ResourceSample], warm_s: float) -> list[Res
     begin, finish = set(moments[:part]), set(moments[-part:])
     lived = _pids(samples, begin) & _pids(samples, finish)
     kinds = sorted({vital.kind for vital in samples if vital.pid in lived})
-    found = []
+    growths = []
     for kind in kinds:
         ours = [v for v in samples if v.kind == kind and v.pid in lived]
         pids = {v.pid for v in ours}
@@ -112,8 +112,8 @@ def measure_growth(samples: Sequence[ResourceSample], warm_s: float) -> list[Res
             first = sum(_median(ours, pid, measure, begin) for pid in pids)
             last = sum(_median(ours, pid, measure, finish) for pid in pids)
             if first or last:
-                found.append(ResourceGrowth(kind, measure, first, last, len(pids)))
-    return found
+                growths.append(ResourceGrowth(kind, measure, first, last, len(pids)))
+    return growths
 
 
 def _pids(samples: Iterable[ResourceSample], moments: set[float]) -> set[int]:

@@ -48,10 +48,10 @@ class ChaosRecord:
 
 @dataclass(frozen=True)
 class ChaosConditions:
-    """`whole_s` is the longest wait for the cluster to be whole again; `calm_s` the pause after."""
+    """`recovery_limit_s` is the longest wait for a recovery; `calm_s` the pause after it."""
 
     patience_s: float = 180.0
-    whole_s: float = 60.0
+    recovery_limit_s: float = 60.0
     calm_s: float = 3.0
     sample_s: float = 10.0
 
@@ -84,7 +84,7 @@ async def run_chaos(
     finally:
         await asyncio.to_thread(sampler.stop)
         wire.close()
-    record.wrong = await asyncio.to_thread(cluster.wait_until_healthy, conditions.whole_s)
+    record.wrong = await asyncio.to_thread(cluster.wait_until_healthy, conditions.recovery_limit_s)
     record.results, record.samples = traffic.results, sampler.samples
     record.held_back = traffic.held_back
     record.seconds = time.monotonic() - origin
@@ -94,8 +94,8 @@ async def run_chaos(
 async def _warm(asker: VerifyingClient, plan: TrafficPlan) -> int:
     """Every replica has answered, and engines have filled the memory that they were given, before
     anything counts; returns the tokens that this took."""
-    asked = [asker.unary(plan.model, f"warm {number}") for number in range(WARM_REQUESTS)]
-    results = await asyncio.gather(*asked)
+    requests = [asker.unary(plan.model, f"warm {number}") for number in range(WARM_REQUESTS)]
+    results = await asyncio.gather(*requests)
     if plan.engine_every:
         for _ in range(ENGINE_WARM_REQUESTS // ENGINE_AT_ONCE):
             some = [asker.unary(plan.engine, "", max_tokens=8) for _ in range(ENGINE_AT_ONCE)]
@@ -126,8 +126,10 @@ async def _strike(
                 f"{type(error).__name__}: {error}"[:200],
             )
         else:
-            injected.wrong = await asyncio.to_thread(cluster.wait_until_healthy, conditions.whole_s)
-        injected.whole_s = time.monotonic() - origin - injected.at
-        state = injected.wrong or f"whole again after {injected.whole_s:.1f} s"
+            injected.wrong = await asyncio.to_thread(
+                cluster.wait_until_healthy, conditions.recovery_limit_s
+            )
+        injected.recovery_s = time.monotonic() - origin - injected.at
+        state = injected.wrong or f"recovered after {injected.recovery_s:.1f} s"
         say(f"{traffic.done} requests: {fault.name} ({injected.action.target}): {state}")
         await asyncio.sleep(conditions.calm_s)

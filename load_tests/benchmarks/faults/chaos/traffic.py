@@ -15,21 +15,21 @@ from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestR
 from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 
 _TICK_S = 0.01
-_KEPT = 64  # prompts whose answers may be kept
+_CACHEABLE_PROMPTS = 64  # prompts whose responses may be cached
 _REFUSED_S = 0.25  # until a stream is tried again that was not opened
 
 
 @dataclass(frozen=True)
 class TrafficPlan:
-    """At least `requests` unary ones at `rate` a second; one of `kept_every` may be answered by the
-    cache and one of `engine_every` asks a real engine (0: none). `streams` are open at any time,
+    """At least `requests` unary ones at `rate` a second. One of `cacheable_every` may be a cache
+    hit, one of `engine_every` asks a real engine (0: none). `streams` are open at any time,
     `stream_tokens` long.
     """
 
     requests: int
     rate: float
     model: str = "echo"
-    kept_every: int = 10
+    cacheable_every: int = 10
     engine: str = ""
     engine_every: int = 0
     streams: int = 0
@@ -89,8 +89,10 @@ class ConstantTraffic:
         self.sent += 1
         if plan.engine_every and number % plan.engine_every == 1:
             result = self.client.unary(plan.engine, "", max_tokens=8)
-        elif plan.kept_every and number % plan.kept_every == 0:
-            result = self.client.unary(plan.model, f"kept number {number % _KEPT}", temperature=0)
+        elif plan.cacheable_every and number % plan.cacheable_every == 0:
+            result = self.client.unary(
+                plan.model, f"cacheable number {number % _CACHEABLE_PROMPTS}", temperature=0
+            )
         else:
             result = self.client.unary(plan.model, f"request number {number}")
         task = asyncio.create_task(self._keep(result))

@@ -34,7 +34,7 @@ class _Response:
     why: str = ""
     text: list[str] = field(default_factory=list)
     tokens: int = 0
-    kept: bool = False
+    from_cache: bool = False
 
 
 class VerifyingClient:
@@ -53,8 +53,8 @@ class VerifyingClient:
 
     async def stream(self, model: str, prompt: str, tokens: int) -> RequestResult:
         """A stream of exactly `tokens` tokens: the prompt again and again."""
-        told = {"stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True}
-        body = _body(model, prompt, {**told, "max_tokens": tokens})
+        options = {"stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True}
+        body = _body(model, prompt, {**options, "max_tokens": tokens})
         expected = (prompt * (tokens // len(prompt) + 1))[:tokens]
         return await self._shot(
             model, body, lambda reply, into: _read_stream(reply, into, expected)
@@ -82,7 +82,7 @@ class VerifyingClient:
         streams = b'"stream":true' in body
         return RequestResult(
             model, streams, began - self._origin, time.monotonic() - began,
-            answer.ending, answer.status, answer.why, answer.tokens, answer.kept,
+            answer.ending, answer.status, answer.why, answer.tokens, answer.from_cache,
         )  # fmt: skip
 
     async def _ask(
@@ -95,7 +95,7 @@ class VerifyingClient:
         try:
             answer.status = reply.status
             came_about = reply.headers.get(b"cache-status", b"")
-            answer.kept = b";hit" in came_about or b";collapsed" in came_about
+            answer.from_cache = b";hit" in came_about or b";collapsed" in came_about
             if reply.status == 200:
                 await read(reply, answer)
             else:
@@ -124,13 +124,13 @@ async def _read_whole(reply: StreamedResponse, into: _Response, prompt: str) -> 
     body = await reply.body()
     try:
         answer = orjson.loads(body)
-        said = answer["choices"][0]["message"]["content"]
+        text = answer["choices"][0]["message"]["content"]
         into.tokens = int(answer["usage"]["total_tokens"])
     except (ValueError, KeyError, TypeError, IndexError):
         into.ending, into.why = RequestOutcome.WRONG, body[:60].decode(errors="replace")
         return
-    into.ending = RequestOutcome.WHOLE if said == prompt or not prompt else RequestOutcome.WRONG
-    into.why = "" if into.ending is RequestOutcome.WHOLE else f"said {said[:40]!r}"
+    into.ending = RequestOutcome.WHOLE if text == prompt or not prompt else RequestOutcome.WRONG
+    into.why = "" if into.ending is RequestOutcome.WHOLE else f"text {text[:40]!r}"
 
 
 async def _read_stream(reply: StreamedResponse, into: _Response, expected: str) -> None:
@@ -138,9 +138,11 @@ async def _read_stream(reply: StreamedResponse, into: _Response, expected: str) 
         if into.ending is RequestOutcome.IN_BAND:
             continue
         if data == b"[DONE]":
-            whole = "".join(into.text) == expected
-            into.ending = RequestOutcome.WHOLE if whole else RequestOutcome.WRONG
-            into.why = "" if whole else f"{sum(map(len, into.text))} of {len(expected)} characters"
+            is_complete = "".join(into.text) == expected
+            into.ending = RequestOutcome.WHOLE if is_complete else RequestOutcome.WRONG
+            into.why = (
+                "" if is_complete else f"{sum(map(len, into.text))} of {len(expected)} characters"
+            )
             continue
         _record_event(orjson.loads(data), into)
     if into.ending is RequestOutcome.CUT:

@@ -52,19 +52,21 @@ async def measure(local: LocalServe, seconds: float) -> list[Measurement]:
             after = [await read_call_stats(client, name) for name in _MODELS]
             ended = time.monotonic()
         probes = [await _recovered(local, client, name) for name in _MODELS]
-    found = []
+    measurements = []
     for name, offered in zip(_MODELS, (one, two), strict=True):
         first = offered.between(died, died + _OPENS_S)
         then = offered.between(died + _OPENS_S, ended - 0.5)
-        found += _answers(name, first, then)
+        measurements += _answers(name, first, then)
     for number, name in enumerate(_MODELS):
         attempts = after[number]["attempts"] - before[number]["attempts"]
         calls = RATE * seconds
-        found.append(
+        measurements.append(
             Measurement(name, "attempts upstream once open", attempts / calls, at_most=0.02)
         )
-        found.append(Measurement(name, "probes until it is closed", probes[number], at_most=3))
-    return found
+        measurements.append(
+            Measurement(name, "probes until it is closed", probes[number], at_most=3)
+        )
+    return measurements
 
 
 def _answers(

@@ -1,6 +1,6 @@
 """One of three replicas is stopped, ten times as slow, or takes requests and hangs.
 
-Every illness is met by two models at the same time, so that both have the same noise: one that
+Every fault is met by two models at the same time, so that both have the same noise: one that
 hedges and one that does not. Twice, with slow replicas left out of the rotation and without.
 """
 
@@ -33,19 +33,19 @@ LOAD = 0.4  # so that two replicas can carry it without a queue
 SILENCE_S = 1.0
 _HEDGE = {"quantile": 0.95, "share": 0.2}  # a share of just 1 - quantile would run out
 _MODELS = ("unhedged", "hedged")
-_ILLNESSES = ("stopped", "slow", "hanging")
+_FAULTS = ("stopped", "slow", "hanging")
 _SETTLES_S = 4.0  # after a fault, until the figures "later" are taken
 _RECOVERS_S = 6.0
 _OPEN_S = 1.0  # what is due so shortly before a fault is still open when it comes
 
 
-async def measure(local: LocalServe, seconds: float, illnesses: Sequence[str]) -> list[Measurement]:
+async def measure(local: LocalServe, seconds: float, faults: Sequence[str]) -> list[Measurement]:
     measurements: list[Measurement] = []
     for ejecting in (False, True):
         local.run(_app(ejecting), "mobula", "/")
         async with create_client(local.url, local.key) as client:
-            for illness in illnesses or _ILLNESSES:
-                measurements += await _one(local, client, illness, seconds, ejecting)
+            for fault in faults or _FAULTS:
+                measurements += await _one(local, client, fault, seconds, ejecting)
                 await asyncio.sleep(_RECOVERS_S)
     return measurements
 
@@ -60,7 +60,7 @@ def _app(ejecting: bool) -> Any:
 
 
 async def _one(
-    local: LocalServe, client: httpx.AsyncClient, illness: str, seconds: float, ejecting: bool
+    local: LocalServe, client: httpx.AsyncClient, fault: str, seconds: float, ejecting: bool
 ) -> list[Measurement]:
     for name in _MODELS:
         await asyncio.to_thread(local.wait_until_healthy, f"Model:{name}")
@@ -72,11 +72,11 @@ async def _one(
         await asyncio.sleep(_SETTLES_S)  # connections and estimates
         began = time.monotonic()
         await asyncio.sleep(seconds)
-        with _fallen_ill(local, illness):
+        with _degraded(local, fault):
             fell = time.monotonic()
             await asyncio.sleep(_SETTLES_S + seconds)
             ended = time.monotonic()
-    part = f"{illness}, {'ejection' if ejecting else 'no ejection'}"
+    part = f"{fault}, {'ejection' if ejecting else 'no ejection'}"
     measurements = []
     for name, offered in zip(_MODELS, (one, two), strict=True):
         times = {
@@ -87,7 +87,7 @@ async def _one(
         measurements += _figures(part, name, times, recovers=ejecting)
     plain, hedged = (offered.between(fell, ended) for offered in (one, two))
     cut = 1 - quantile(hedged, 0.99) / quantile(plain, 0.99)
-    promised = 0.3 if illness == "slow" and not ejecting else None
+    promised = 0.3 if fault == "slow" and not ejecting else None
     return [*measurements, Measurement(part, "hedging cuts p99 by", cut, at_least=promised)]
 
 
@@ -109,13 +109,13 @@ def _figures(
 
 
 @contextmanager
-def _fallen_ill(local: LocalServe, illness: str) -> Iterator[None]:
+def _degraded(local: LocalServe, fault: str) -> Iterator[None]:
     """One replica of each model is ill while the body runs."""
     with ExitStack() as stack:
         for name in _MODELS:
             process = local.replicas(f"Model:{name}")[0]
-            if illness == "stopped":
+            if fault == "stopped":
                 stack.enter_context(pause_process(process))
             else:
-                stack.enter_context(inject_fault(local.home, process, illness))  # type: ignore[arg-type]
+                stack.enter_context(inject_fault(local.home, process, fault))  # type: ignore[arg-type]
         yield

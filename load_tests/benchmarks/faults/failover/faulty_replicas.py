@@ -1,4 +1,4 @@
-"""The models under test: an echo model whose replicas fall ill when they are told to.
+"""The models under test: an echo model whose replicas fail on request.
 
 Flows in: a folder with a file for each ill process, named by its id, that says how. Flows out: the
 app, built with such replicas. Nothing of this is in the product: `ill` replaces the class that the
@@ -32,10 +32,10 @@ class FaultyReplica(ModelReplica):
     """Looks before each call whether it is ill."""
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
-        illness = _read_fault()
-        if illness == "hanging":
+        fault = _read_fault()
+        if fault == "hanging":
             await asyncio.Event().wait()
-        if illness == "slow":
+        if fault == "slow":
             await asyncio.sleep((SLOWNESS - 1) * SERVICE_S)
         return await super().generate(request)
 
@@ -52,15 +52,15 @@ def _read_fault() -> str | None:
 
 
 @contextmanager
-def inject_fault(home: Path, process: int, illness: ReplicaFault) -> Iterator[None]:
+def inject_fault(home: Path, process: int, fault: ReplicaFault) -> Iterator[None]:
     """The replica of that process is ill while the body runs."""
     _folder(home).mkdir(exist_ok=True)
-    told = _folder(home) / str(process)
-    told.write_text(illness)
+    fault_file = _folder(home) / str(process)
+    fault_file.write_text(fault)
     try:
         yield
     finally:
-        told.unlink(missing_ok=True)
+        fault_file.unlink(missing_ok=True)
 
 
 @contextmanager

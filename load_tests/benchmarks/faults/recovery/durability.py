@@ -1,4 +1,4 @@
-"""What clients were promised before a cluster died, and whether it was kept afterwards.
+"""What clients were promised before a cluster died, and whether it still held afterwards.
 
 Flows in: a URL and the admin key. Flows out: counts of what was lost: answers whose tokens are in
 no ledger, keys that open nothing, jobs that were accepted and do not end.
@@ -9,7 +9,7 @@ import itertools
 import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx
 
@@ -112,7 +112,7 @@ class DurabilityCheck:
         if not video.exists():
             synthetic_recording.write_recording(video, TALK_S, 320, 180, fps=15)
         with video.open("rb") as file:
-            files = {
+            files: dict[str, tuple[str, IO[bytes] | str]] = {
                 "file": (video.name, file),
                 "transcript": ("t.srt", synthetic_recording.build_transcript(TALK_S)),
             }
@@ -124,15 +124,15 @@ class DurabilityCheck:
 
     def succeeds(self, job: str) -> bool:
         """Whether it ends with what was ordered."""
-        found: dict[str, Any] = {}
+        job_view: dict[str, Any] = {}
 
         def has_ended() -> bool:
             with contextlib.suppress(httpx.HTTPError, ValueError):
-                found.update(self._admin.get(job).json())
-            return found.get("state") in ENDED
+                job_view.update(self._admin.get(job).json())
+            return job_view.get("state") in ENDED
 
         wait_for(has_ended, "the job to end", JOB_S)
-        return found["state"] == "succeeded"
+        return job_view["state"] == "succeeded"
 
 
 def _tokens(http: httpx.Client, body: dict[str, Any]) -> int | None:

@@ -39,9 +39,9 @@ def promised_recovery_s(role: Role, clients: int) -> float:
 
 
 def load_supervision(cluster: MobulaCommand) -> Supervision:
-    found = supervisions.load(cluster.home)
-    assert found is not None, "nobody supervises the cluster"
-    return found
+    supervision = supervisions.load(cluster.home)
+    assert supervision is not None, "nobody supervises the cluster"
+    return supervision
 
 
 def is_ready(cluster: MobulaCommand) -> bool:

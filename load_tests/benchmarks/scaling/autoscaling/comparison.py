@@ -102,7 +102,7 @@ def compare_contenders(
     default = [_swept(traces, tick_s, target, {}) for target in targets]
     quick = [_swept(traces, tick_s, target, _QUICK) for target in targets]
     optima = [_optimum(trace, tick_s, run) for trace, run in zip(traces, runs, strict=True)]
-    found = [each for each in optima if each is not None]
+    optimum_hours_found = [each for each in optima if each is not None]
     return TraceResult(
         name=name,
         ours=ours,
@@ -110,11 +110,13 @@ def compare_contenders(
         quick=quick,
         default_at=interpolate_cost(ours.attained, default),
         quick_at=interpolate_cost(ours.attained, quick),
-        optimum_hours=fmean(found) if len(found) == len(optima) else None,
+        optimum_hours=fmean(optimum_hours_found)
+        if len(optimum_hours_found) == len(optima)
+        else None,
         busy_hours=fmean(compute_busy_hours(trace, MACHINE) for trace in traces),
         flips_per_10_min=fmean(run.flips for run in runs) / (traces[0].hours * 6),
         ours_swept=[ours, *(_ours(traces, tick_s, each) for each in others if sweep)],
-        first=_course(traces[0], runs[0], tick_s),
+        first=_time_series(traces[0], runs[0], tick_s),
     )
 
 
@@ -155,8 +157,8 @@ def _run(trace: Trace, tick_s: float, controller: Controller) -> ScalingOutcome:
 
 
 def _optimum(trace: Trace, tick_s: float, ours: ScalingOutcome) -> float | None:
-    found = find_optimum(trace, MACHINE, tick_s, SLO_S, ours.attained)
-    return None if found is None else found.replica_hours
+    optimum = find_optimum(trace, MACHINE, tick_s, SLO_S, ours.attained)
+    return None if optimum is None else optimum.replica_hours
 
 
 def _point(setting: float, runs: Sequence[ScalingOutcome]) -> SweepPoint:
@@ -165,7 +167,7 @@ def _point(setting: float, runs: Sequence[ScalingOutcome]) -> SweepPoint:
     )
 
 
-def _course(trace: Trace, run: ScalingOutcome, tick_s: float) -> dict[str, list[float]]:
+def _time_series(trace: Trace, run: ScalingOutcome, tick_s: float) -> dict[str, list[float]]:
     """The first seed's targets and busy replicas, for a picture: about 600 points."""
     from load_tests.benchmarks.scaling.autoscaling.optimal_plan import compute_demand
 

@@ -24,13 +24,13 @@ class OurPolicies:
         self._scaler = Scaler("model", spec)
         self._machine = machine
 
-    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
+    def target(self, at: float, target: int, ready: int, metrics: ObservedMetrics) -> int:
         reading = MetricsSnapshot(
             at=at,
             target=target,
             ready=ready,
-            requests=seen.requests(LOOK_BACK_S, PUSH_S),
-            tokens=seen.tokens(LOOK_BACK_S, PUSH_S),
+            requests=metrics.requests(LOOK_BACK_S, PUSH_S),
+            tokens=metrics.tokens(LOOK_BACK_S, PUSH_S),
             tokens_each=float(self._machine.tokens),
         )
         return self._scaler.decide(reading, NO_BOUNDS).target
@@ -60,9 +60,9 @@ class RayDefault:
         self._load = 0.0
         self._direction, self._since = 0, 0.0
 
-    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
+    def target(self, at: float, target: int, ready: int, metrics: ObservedMetrics) -> int:
         if at - self._pushed >= self._push_s:
-            self._pushed, self._load = at, seen.requests(self._look_back_s)
+            self._pushed, self._load = at, metrics.requests(self._look_back_s)
         wanted = math.ceil(self._load / self._each) if ready else target
         direction = (wanted > target) - (wanted < target)
         if direction != self._direction:

@@ -71,14 +71,14 @@ class ReplicaWatch:
 
     def cold_start_s(self, spare: float = 60.0) -> float:
         """The mean time from a rise of the count to as many that answer; `spare` without one."""
-        found, rise = [], None
+        delays_s, rise = [], None
         for index in range(1, len(self.counts)):
             if self.counts[index] > self.counts[index - 1] and rise is None:
                 rise = (self.seconds[index], self.counts[index])
             if rise and self.ready[index] >= rise[1]:
-                found.append(self.seconds[index] - rise[0])
+                delays_s.append(self.seconds[index] - rise[0])
                 rise = None
-        return float(np.mean(found)) if found else spare
+        return float(np.mean(delays_s)) if delays_s else spare
 
     def _look(self) -> None:
         from ray import serve
@@ -95,15 +95,15 @@ class ReplicaWatch:
 
 def compare_live() -> dict[str, Any]:
     """Run both; the simulator's replicas start as slowly as the real ones did."""
-    asked = trace()
-    watch, whole_s, failures = _live(asked)
-    until_s = asked.length_s
+    trace_sent = trace()
+    watch, latencies_s, failures = _live(trace_sent)
+    until_s = trace_sent.length_s
     live_hours = watch.hours(until_s)
     cold_s = watch.cold_start_s()
     machine = ReplicaProfile(SLOTS, 1e9, PACE, cold_s, 65_536, patience_s=60.0)
-    outcome = simulate(asked, machine, OurPolicies(SPEC, machine), 1.0, 2.0, start=1)
+    outcome = simulate(trace_sent, machine, OurPolicies(SPEC, machine), 1.0, 2.0, start=1)
     return {
-        "requests": len(asked.arrivals),
+        "requests": len(trace_sent.arrivals),
         "failed": failures,
         "cold_start_s": cold_s,
         "live_replica_hours": live_hours,
@@ -111,13 +111,13 @@ def compare_live() -> dict[str, Any]:
         "ratio": outcome.replica_hours / live_hours,
         "live_peak": max(watch.counts),
         "simulated_peak": int(outcome.targets.max()),
-        "live_p95_s": float(np.quantile(whole_s, 0.95)),
+        "live_p95_s": float(np.quantile(latencies_s, 0.95)),
         "live": [list(pair) for pair in zip(watch.seconds, watch.counts, strict=True)],
         "simulated": outcome.targets.tolist(),
     }
 
 
-def _live(asked: Trace) -> tuple[ReplicaWatch, list[float], int]:
+def _live(trace_sent: Trace) -> tuple[ReplicaWatch, list[float], int]:
     scaling = SPEC.model_dump(mode="json")
     with LocalServe() as local:
         key = local.deploy_mobula(
@@ -129,11 +129,11 @@ def _live(asked: Trace) -> tuple[ReplicaWatch, list[float], int]:
         )
         local.wait_until_healthy(DEPLOYMENT)
         with ReplicaWatch() as watch:
-            whole_s, failures = asyncio.run(_drive(local.url, key, asked))
-    return watch, whole_s, failures
+            latencies_s, failures = asyncio.run(_drive(local.url, key, trace_sent))
+    return watch, latencies_s, failures
 
 
-async def _drive(url: str, key: str, asked: Trace) -> tuple[list[float], int]:
+async def _drive(url: str, key: str, trace_sent: Trace) -> tuple[list[float], int]:
     """Send each request at its time; seconds of each answer, and how many were not 200."""
     headers = {"Authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=None)
@@ -148,10 +148,10 @@ async def _drive(url: str, key: str, asked: Trace) -> tuple[list[float], int]:
             answer = await client.post("/v1/chat/completions", json=_body(at, tokens))
             return time.monotonic() - sent if answer.status_code == 200 else None
 
-        pairs = zip(asked.arrivals, asked.answers, strict=True)
-        found = await asyncio.gather(*(one(float(at), int(n)) for at, n in pairs))
-    whole = [seconds for seconds in found if seconds is not None]
-    return whole, len(found) - len(whole)
+        pairs = zip(trace_sent.arrivals, trace_sent.answers, strict=True)
+        answers_s = await asyncio.gather(*(one(float(at), int(n)) for at, n in pairs))
+    latencies_s = [seconds for seconds in answers_s if seconds is not None]
+    return latencies_s, len(answers_s) - len(latencies_s)
 
 
 def _body(at: float, tokens: int) -> dict[str, Any]:

@@ -60,13 +60,13 @@ def find_optimum(
     load = compute_demand(trace, machine)
     averaged = [_mean(load, span) for span in _SPANS_S]
     spared = [load + spare * machine.slots for spare in _SPARE]
-    found: list[ScalingOutcome] = []
+    attaining: list[ScalingOutcome] = []
     for loads in (averaged, spared):
         outcomes = [_cheapest(trace, machine, tick_s, slo_s, objective, each) for each in loads]
-        found = [outcome for outcome in outcomes if outcome]
-        if found:
+        attaining = [outcome for outcome in outcomes if outcome]
+        if attaining:
             break
-    return min(found, key=lambda outcome: outcome.replica_hours, default=None)
+    return min(attaining, key=lambda outcome: outcome.replica_hours, default=None)
 
 
 def compute_demand(trace: Trace, machine: ReplicaProfile) -> Array:
@@ -108,7 +108,7 @@ def _cheapest(
     load: Array,
 ) -> ScalingOutcome | None:
     """Leave out as many spells as possible, the least used first."""
-    ordered = sorted(find_busy_spans(load, machine), key=lambda spell: spell.share)
+    ordered = sorted(find_busy_spans(load, machine), key=lambda span: span.share)
 
     def run(left_out: int) -> ScalingOutcome:
         plan = PlannedController(_replicas(ordered[left_out:], len(load), machine))
@@ -128,12 +128,12 @@ def _cheapest(
     return best
 
 
-def _replicas(kept: list[BusySpan], seconds: int, machine: ReplicaProfile) -> Any:
+def _replicas(spans: list[BusySpan], seconds: int, machine: ReplicaProfile) -> Any:
     """Replicas to ask for in each second: of every layer from one cold start early."""
     changes = np.zeros(seconds + 1, np.int64)
-    for spell in kept:
-        changes[max(0, spell.start - int(machine.cold_start_s) - 1)] += 1
-        changes[min(seconds, spell.end)] -= 1
+    for span in spans:
+        changes[max(0, span.start - int(machine.cold_start_s) - 1)] += 1
+        changes[min(seconds, span.end)] -= 1
     return np.maximum(1, np.cumsum(changes))
 
 

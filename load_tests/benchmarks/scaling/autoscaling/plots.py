@@ -13,15 +13,15 @@ _WORST = 0.25  # attainment worse than this by far is of no interest
 
 def draw_plots(results: Sequence[TraceResult]) -> str:
     """Two charts for each trace, under each other."""
-    charts = [chart for result in results for chart in (_misses(result), _course(result))]
-    whole = [
+    charts = [chart for result in results for chart in (_misses(result), _time_series(result))]
+    document = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT * len(charts)}" '
         f'width="{WIDTH}" height="{HEIGHT * len(charts)}" font-family="sans-serif" font-size="11">'
     ]
     for number, chart in enumerate(charts):
         placed = f'<svg y="{number * HEIGHT}" '
-        whole.append(re.sub(r"^<svg ", placed, chart))
-    return "\n".join([*whole, "</svg>\n"])
+        document.append(re.sub(r"^<svg ", placed, chart))
+    return "\n".join([*document, "</svg>\n"])
 
 
 def _misses(result: TraceResult) -> str:
@@ -47,7 +47,7 @@ def _line(points: Sequence[SweepPoint], ours: SweepPoint) -> list[tuple[float, f
     return sorted((point.hours, 100 * (1 - point.attained)) for point in near)
 
 
-def _course(result: TraceResult) -> str:
+def _time_series(result: TraceResult) -> str:
     hours = [at / 3600 for at in result.first["at"]]
     series = {
         "replicas asked for": list(zip(hours, result.first["targets"], strict=True)),

@@ -48,7 +48,7 @@ class ReplicaProfile:
 
 
 class SimulatedReplicas:
-    """Moves only forward: `advance`, then look, then `ask`."""
+    """Moves only forward: `advance`, then look, then `scale_to`."""
 
     def __init__(self, trace: Trace, machine: ReplicaProfile, replicas: int) -> None:
         self.machine = machine
@@ -74,7 +74,7 @@ class SimulatedReplicas:
         return int((self.status == READY).sum())
 
     @property
-    def asked(self) -> int:
+    def requested(self) -> int:
         return int(((self.status == READY) | (self.status == STARTING)).sum())
 
     def advance(self, until: float) -> None:
@@ -93,9 +93,9 @@ class SimulatedReplicas:
             self._counts,
         )
 
-    def ask(self, replicas: int) -> None:
+    def scale_to(self, replicas: int) -> None:
         """That many from now on: start some, or give some up."""
-        _ask(
+        _scale_to(
             replicas,
             self.machine.cold_start_s,
             self.status,
@@ -129,7 +129,7 @@ def _advance(until, patience_s, requests, waits, status, times, opened, ends, su
             times[event, : times.shape[1] - 1] = at
         while counts[NEXT] < arrived and _least(status, opened, counts[TOP]) >= 0:
             best = _least(status, opened, counts[TOP])
-            _place(best, at, patience_s, requests, waits, times, opened, ends, sums, counts)
+            _assign(best, at, patience_s, requests, waits, times, opened, ends, sums, counts)
 
 
 @njit(cache=True)
@@ -157,7 +157,7 @@ def _least(status, opened, top):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _place(replica, at, patience_s, requests, waits, times, opened, ends, sums, counts):  # type: ignore[no-untyped-def]
+def _assign(replica, at, patience_s, requests, waits, times, opened, ends, sums, counts):  # type: ignore[no-untyped-def]
     arrivals, services, tokens = requests
     request = counts[NEXT]
     slots = times.shape[1] - 1
@@ -174,21 +174,21 @@ def _place(replica, at, patience_s, requests, waits, times, opened, ends, sums, 
     opened[replica] += 1
     counts[OPEN] += 1
     sums[TOKENS] += tokens[request]
-    place = counts[ENDS]
+    index = counts[ENDS]
     counts[ENDS] += 1
-    while place > 0:  # sift up a heap by time
-        above = (place - 1) // 2
+    while index > 0:  # sift up a heap by time
+        above = (index - 1) // 2
         if ends[0][above] <= times[replica, slot]:
             break
-        _move(ends, above, place)
-        place = above
-    ends[0][place], ends[1][place], ends[2][place] = times[replica, slot], replica, tokens[request]
+        _move(ends, above, index)
+        index = above
+    ends[0][index], ends[1][index], ends[2][index] = times[replica, slot], replica, tokens[request]
 
 
 @njit(cache=True)
-def _move(ends, source, place):  # type: ignore[no-untyped-def]
-    ends[0][place], ends[1][place] = ends[0][source], ends[1][source]
-    ends[2][place] = ends[2][source]
+def _move(ends, source, index):  # type: ignore[no-untyped-def]
+    ends[0][index], ends[1][index] = ends[0][source], ends[1][source]
+    ends[2][index] = ends[2][source]
 
 
 @njit(cache=True)
@@ -203,26 +203,26 @@ def _end(ends, status, opened, sums, counts):  # type: ignore[no-untyped-def]
     counts[ENDS] -= 1
     last = counts[ENDS]
     time, who, held = ends[0][last], ends[1][last], ends[2][last]
-    place = 0
+    index = 0
     while True:  # sift down
-        below = 2 * place + 1
+        below = 2 * index + 1
         if below >= last:
             break
         if below + 1 < last and ends[0][below + 1] < ends[0][below]:
             below += 1
         if ends[0][below] >= time:
             break
-        _move(ends, below, place)
-        place = below
-    ends[0][place], ends[1][place], ends[2][place] = time, who, held
+        _move(ends, below, index)
+        index = below
+    ends[0][index], ends[1][index], ends[2][index] = time, who, held
 
 
 @njit(cache=True)
-def _ask(replicas, cold_start_s, status, times, opened, sums, counts):  # type: ignore[no-untyped-def]
-    asked = 0
+def _scale_to(replicas, cold_start_s, status, times, opened, sums, counts):  # type: ignore[no-untyped-def]
+    requested = 0
     for index in range(counts[TOP]):
-        asked += status[index] == READY or status[index] == STARTING
-    for _ in range(replicas - asked):
+        requested += status[index] == READY or status[index] == STARTING
+    for _ in range(replicas - requested):
         free = 0
         while status[free] != OFF:
             free += 1
@@ -231,7 +231,7 @@ def _ask(replicas, cold_start_s, status, times, opened, sums, counts):  # type: 
         counts[PAID] += 1
         counts[BOOTING] += 1
         counts[TOP] = max(counts[TOP], free + 1)
-    for _ in range(asked - replicas):
+    for _ in range(requested - replicas):
         _give_up(status, times, opened, counts)
 
 

@@ -49,7 +49,7 @@ class ObservedMetrics:
 
 
 class Controller(Protocol):
-    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
+    def target(self, at: float, target: int, ready: int, metrics: ObservedMetrics) -> int:
         """Replicas to ask for, at `at` seconds of the trace."""
         ...
 
@@ -75,34 +75,34 @@ def simulate(
     start: int = 4,
 ) -> ScalingOutcome:
     """Run the whole trace from `start` replicas on; only what is after `counted_from` counts."""
-    fleet = SimulatedReplicas(trace, machine, replicas=start)
+    replicas = SimulatedReplicas(trace, machine, replicas=start)
     ticks = int(trace.length_s / tick_s)
-    seen, target, paid_before = ObservedMetrics(ticks, tick_s), start, 0.0
+    metrics, target, paid_before = ObservedMetrics(ticks, tick_s), start, 0.0
     targets, ready = np.empty(ticks), np.empty(ticks)
     for tick in range(ticks):
         at = (tick + 1) * tick_s
-        fleet.advance(at)
-        seen.note(fleet.sums)
-        up = fleet.ready
-        target = controller.target(at, target, up, seen)
-        fleet.ask(target)
+        replicas.advance(at)
+        metrics.note(replicas.sums)
+        up = replicas.ready
+        target = controller.target(at, target, up, metrics)
+        replicas.scale_to(target)
         targets[tick], ready[tick] = target, up
         if at <= trace.counted_from:
-            paid_before = float(fleet.sums[REPLICA_S])
+            paid_before = float(replicas.sums[REPLICA_S])
     counted = slice(int(trace.counted_from / tick_s), None)
     return ScalingOutcome(
-        attained(trace, fleet, slo_s),
-        (float(fleet.sums[REPLICA_S]) - paid_before) / HOUR,
+        attained(trace, replicas, slo_s),
+        (float(replicas.sums[REPLICA_S]) - paid_before) / HOUR,
         count_flips(targets[counted]),
         targets[counted],
         ready[counted],
     )
 
 
-def attained(trace: Trace, fleet: SimulatedReplicas, slo_s: float) -> float:
+def attained(trace: Trace, replicas: SimulatedReplicas, slo_s: float) -> float:
     """Of the requests that were counted; one that never started missed."""
     counted = trace.arrivals >= trace.counted_from
-    return float(np.mean((fleet.waits + fleet.first)[counted] <= slo_s))
+    return float(np.mean((replicas.waits + replicas.first)[counted] <= slo_s))
 
 
 def count_flips(targets: Array) -> int:

@@ -20,7 +20,7 @@ from cluster.runtime.settings import ROOT
 from cluster.runtime.version import VERSION
 from load_tests.benchmarks.common.free_port import free_port
 from load_tests.benchmarks.common.litellm_proxy import (
-    KEPT,
+    CACHE_KEY_HEADER,
     Upstream,
     install_litellm,
     read_version,
@@ -34,7 +34,7 @@ TOKENS = 50  # of a stream
 PACE = 100.0  # tokens/s of every model and mock when it streams
 MESSAGES = [{"role": "user", "content": PROMPT}]
 UNARY = {"model": "echo", "messages": MESSAGES}
-KEPT_BODY = {**UNARY, "temperature": 0}
+CACHEABLE = {**UNARY, "temperature": 0}
 STREAM = {"model": "paced", "messages": MESSAGES, "max_tokens": TOKENS, "stream": True}
 _UP_S = 30.0
 
@@ -62,10 +62,10 @@ def start_contenders(
 ) -> Iterator[list[Contender]]:
     """All of them, answering."""
     with ExitStack() as stack:
-        found = [_mobula(local), _bare(local)]
+        contenders = [_mobula(local), _bare(local)]
         if litellm:
-            found.append(_litellm(stack, scratch))
-        yield found
+            contenders.append(_litellm(stack, scratch))
+        yield contenders
 
 
 def _mobula(local: LocalServe) -> Contender:
@@ -84,7 +84,11 @@ def _mobula(local: LocalServe) -> Contender:
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
     apply_every_limit(local.url, local.key)
     streamed = {**STREAM, "ignore_eos": True}
-    cases = {"unary": UNARY, "stream": streamed, "cached": KEPT_BODY}
+    cases: dict[str, dict[str, Any]] = {
+        "unary": UNARY,
+        "stream": streamed,
+        "cached": CACHEABLE,
+    }
     return Contender(
         f"mobula {VERSION}",
         {case: _target(local.url + CHAT, local.key, body) for case, body in cases.items()},
@@ -115,24 +119,24 @@ def _litellm(stack: ExitStack, scratch: Path) -> Contender:
     def answers(url: str) -> None:
         httpx.post(url + CHAT, json=UNARY, headers=headers, timeout=30).raise_for_status()
 
-    def has_kept(url: str) -> None:
-        answer = httpx.post(url + CHAT, json=KEPT_BODY, headers=headers, timeout=30)
+    def require_cache_hit(url: str) -> None:
+        answer = httpx.post(url + CHAT, json=CACHEABLE, headers=headers, timeout=30)
         answer.raise_for_status()
-        if KEPT not in answer.headers:
+        if CACHE_KEY_HEADER not in answer.headers:
             raise RuntimeError("litellm did not answer from its cache")
 
     plain = stack.enter_context(
         run_proxy(python, upstream, key, scratch, cache=False, ready=answers)
     )
-    kept = stack.enter_context(
-        run_proxy(python, upstream, key, scratch, cache=True, ready=has_kept)
+    cache_url = stack.enter_context(
+        run_proxy(python, upstream, key, scratch, cache=True, ready=require_cache_hit)
     )
     return Contender(
         f"LiteLLM {read_version(python)}",
         {
             "unary": _target(plain + CHAT, key, UNARY),
             "stream": _target(plain + CHAT, key, {**STREAM, "model": "echo"}),
-            "cached": _target(kept + CHAT, key, KEPT_BODY),
+            "cached": _target(cache_url + CHAT, key, CACHEABLE),
         },
     )
 

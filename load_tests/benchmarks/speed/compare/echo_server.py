@@ -28,9 +28,9 @@ class EchoApp:
         if body.get("stream"):
             await self._stream(send, int(body.get("max_tokens") or 50))
             return
-        said = body["messages"][-1]["content"] if "messages" in body else ""
+        words = body["messages"][-1]["content"] if "messages" in body else ""
         await _start(send, _JSON)
-        await send({"type": "http.response.body", "body": orjson.dumps(_answer(said))})
+        await send({"type": "http.response.body", "body": orjson.dumps(_answer(words))})
 
     async def _stream(self, send: Any, tokens: int) -> None:
         await _start(send, _SSE)
@@ -60,8 +60,8 @@ async def _send_event(send: Any, data: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-def _answer(said: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": said}
+def _answer(words: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": words}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     return {**_envelope("chat.completion"), "choices": [choice], "usage": usage}

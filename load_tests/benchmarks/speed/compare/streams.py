@@ -96,8 +96,8 @@ async def _one(wire: NoRetryClient, path: str, target: Target, tally: _Tally, un
 async def _events(reply: StreamedResponse) -> AsyncIterator[float]:
     """When each event with data came."""
     rest = b""
-    async for piece in reply.chunks():
-        *events, rest = (rest + piece).split(b"\n\n")
+    async for chunk in reply.chunks():
+        *events, rest = (rest + chunk).split(b"\n\n")
         now = time.monotonic()
         for event in events:
             if event.startswith(b"data: ") and event != b"data: [DONE]":

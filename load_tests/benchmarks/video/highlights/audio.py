@@ -95,7 +95,8 @@ def _syllables(noise: np.random.Generator, voice: Samples, start: float, end: fl
     swells = max(1, round((end - start) / 0.2))
     shape = np.abs(np.sin(np.linspace(0, swells * np.pi, part.size, dtype=np.float32))) ** 0.6
     level = _gain(VOICE_DB + noise.normal(0, 1.5))
-    return (0.9 * part + 0.15 * _noise(noise, part.size)) * shape * level
+    wave = (0.9 * part + 0.15 * _noise(noise, part.size)) * shape * level
+    return wave.astype(np.float32)
 
 
 def _bursts(track: Samples, noise: np.random.Generator, part: Ingredient) -> None:
@@ -128,10 +129,11 @@ def _decoy(track: Samples, noise: np.random.Generator, decoy: Decoy) -> None:
         _add(track, (click * _gain(CLICK_DB)).astype(np.float32), decoy.start)
     elif decoy.kind == "music":
         fade = np.minimum(np.linspace(0, count / RATE / 2, count), 1.0)
-        _add(track, _chord(noise, count, MUSIC_DB) * np.minimum(fade, fade[::-1]), decoy.start)
+        fade = np.minimum(fade, fade[::-1]).astype(np.float32)
+        _add(track, _chord(noise, count, MUSIC_DB) * fade, decoy.start)
     elif decoy.kind == "intro":
         beat = 0.6 + 0.4 * np.maximum(np.sin(2 * np.pi * 2 * np.arange(count) / RATE), 0)
-        _add(track, _chord(noise, count, INTRO_DB) * beat, decoy.start)
+        _add(track, _chord(noise, count, INTRO_DB) * beat.astype(np.float32), decoy.start)
 
 
 def _chord(noise: np.random.Generator, count: int, db: float) -> Samples:

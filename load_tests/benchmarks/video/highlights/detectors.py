@@ -1,4 +1,4 @@
-"""Where PySceneDetect sees hard cuts. In: a recording's file. Out: times, kept beside it as JSON.
+"""Where PySceneDetect sees hard cuts. In: a recording's file. Out: times, cached beside it as JSON.
 
 It runs in an environment of its own, which `./mobula bench video` makes; without one, nothing is
 compared.
@@ -15,18 +15,18 @@ DETECTORS = ("detect-content", "detect-adaptive")
 Cuts = Mapping[str, list[float]]
 
 
-def detect_cuts(video: Path, fps: int, kept: Path) -> Cuts:
+def detect_cuts(video: Path, fps: int, cache_file: Path) -> Cuts:
     """By detector, in seconds; nothing where it is not installed."""
     peers = find_installed()
     if peers is None:
         return {}
-    found = {detector: _cuts(peers, detector, video, fps) for detector in DETECTORS}
-    kept.write_text(json.dumps(found))
-    return found
+    cuts_by_detector = {detector: _cuts(peers, detector, video, fps) for detector in DETECTORS}
+    cache_file.write_text(json.dumps(cuts_by_detector))
+    return cuts_by_detector
 
 
-def read_cached_cuts(kept: Path) -> Cuts:
-    return dict(json.loads(kept.read_text())) if kept.exists() else {}
+def read_cached_cuts(cache_file: Path) -> Cuts:
+    return dict(json.loads(cache_file.read_text())) if cache_file.exists() else {}
 
 
 def _cuts(peers: ReferenceTools, detector: str, video: Path, fps: int) -> list[float]:

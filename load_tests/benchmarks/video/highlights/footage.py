@@ -56,7 +56,7 @@ def plan_subjects(
     it elsewhere."""
     fast = [part for moment in planted for part in moment.ingredients if part.kind == "motion"]
     hidden = [decoy for decoy in decoys if decoy.kind == "shake"]
-    found, phase, lift, shot = [], random.uniform(0, 6), random.uniform(0, 6), 0
+    subjects, phase, lift, shot = [], random.uniform(0, 6), random.uniform(0, 6), 0
     for tick in range(int(length * SUBJECT_RATE)):
         time = tick / SUBJECT_RATE
         if shot + 1 < len(shots) and shots[shot + 1].start <= time:
@@ -69,5 +69,5 @@ def plan_subjects(
         if any(decoy.start <= time < decoy.end for decoy in hidden):
             continue
         x, y = 0.5 + reach * math.sin(phase), 0.5 + 0.3 * math.sin(lift)
-        found.append(PlannedSubject(time, round(x, 4), round(y, 4), *SIZE))
-    return tuple(found)
+        subjects.append(PlannedSubject(time, round(x, 4), round(y, 4), *SIZE))
+    return tuple(subjects)

@@ -38,7 +38,7 @@ def draw_frames(truth: GroundTruth, backgrounds: Frame) -> Iterator[Frame]:
     face = _face()
     starts = np.array([shot.start for shot in truth.shots]) - 1e-6
     flashes, shakes = truth.of("flash"), truth.of("shake")
-    places = _places(truth)
+    positions = _positions(truth)
     for number in range(round(truth.duration * truth.fps)):
         time = number / truth.fps
         if any(one.start <= time + 1e-6 < one.end + 1e-6 for one in flashes):
@@ -47,7 +47,7 @@ def draw_frames(truth: GroundTruth, backgrounds: Frame) -> Iterator[Frame]:
         shaken = any(one.start <= time < one.end for one in shakes)
         shot = int(np.searchsorted(starts, time, side="right")) - 1
         frame = _background(truth.shots, shot, time, backgrounds, _shift(random, shaken))
-        x, y = places[number]
+        x, y = positions[number]
         if np.isfinite(x):
             left, top = (
                 round(x * WIDTH) - face.shape[1] // 2,
@@ -57,24 +57,24 @@ def draw_frames(truth: GroundTruth, backgrounds: Frame) -> Iterator[Frame]:
         yield frame
 
 
-def _places(truth: GroundTruth) -> NDArray[np.float64]:
+def _positions(truth: GroundTruth) -> NDArray[np.float64]:
     """The subject's centre in each frame, from five places a second; NaN where none is."""
     times = np.arange(round(truth.duration * truth.fps)) / truth.fps
     known = np.array([(one.time, one.x, one.y) for one in truth.subjects])
     if known.size == 0:
         return np.full((times.size, 2), np.nan)
-    places = np.stack([np.interp(times, known[:, 0], known[:, at]) for at in (1, 2)], axis=1)
+    positions = np.stack([np.interp(times, known[:, 0], known[:, at]) for at in (1, 2)], axis=1)
     starts = np.array([shot.start for shot in truth.shots])
     held = np.searchsorted(known[:, 0], times + 1e-6, side="right") - 1
     following = np.minimum(held + 1, len(known) - 1)
     scene = [np.searchsorted(starts - 1e-6, at, "right") for at in (times, known[:, 0])]
     cut = scene[1][following] != scene[0]  # not across a cut
-    places[cut] = known[np.maximum(held, 0)][cut][:, 1:]
+    positions[cut] = known[np.maximum(held, 0)][cut][:, 1:]
     late = scene[1][np.maximum(held, 0)] != scene[0]
-    places[late] = known[following][late][:, 1:]
+    positions[late] = known[following][late][:, 1:]
     gone = np.any([(times >= one.start) & (times < one.end) for one in truth.of("shake")], axis=0)
-    places[gone] = np.nan
-    return places
+    positions[gone] = np.nan
+    return positions
 
 
 def _shift(random: Random, shaken: bool) -> tuple[int, int]:

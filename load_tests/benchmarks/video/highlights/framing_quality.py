@@ -46,11 +46,11 @@ class FramingQuality:
 def measure_framing(truth: GroundTruth, framing: Framing, span: Span) -> FramingQuality:
     subjects = [one for one in truth.subjects if span[0] <= one.time < span[1]]
     times = np.array([one.time for one in subjects])
-    whole = _whole(framing, times)
+    uncropped = _find_uncropped(framing, times)
     return FramingQuality(
         len(subjects),
-        int((whole | _inside(framing, subjects, times)).sum()),
-        int(whole.sum()),
+        int((uncropped | _inside(framing, subjects, times)).sum()),
+        int(uncropped.sum()),
         tuple(_drifts(truth, framing, span)),
         _speed(framing),
         _across(framing, [cut for cut in truth.cuts if span[0] < cut < span[1]], 1 / truth.fps),
@@ -95,7 +95,7 @@ def track_positions(framing: Framing, times: Line) -> Line:
     return np.asarray(points[at] + share[:, None] * (points[after] - points[at]))
 
 
-def _whole(framing: Framing, times: Line) -> NDArray[np.bool_]:
+def _find_uncropped(framing: Framing, times: Line) -> NDArray[np.bool_]:
     if framing.fit or framing.width == framing.height == 1.0:
         return np.ones(times.size, dtype=bool)
     shown = np.zeros(times.size, dtype=bool)

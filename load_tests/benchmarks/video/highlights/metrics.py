@@ -21,11 +21,13 @@ def iou(one: Span, other: Span) -> float:
     return common / ((one[1] - one[0]) + (other[1] - other[0]) - common)
 
 
-def match_spans(found: Sequence[Span], true: Sequence[Span], threshold: float) -> list[int | None]:
-    """For each of `found`, best first, the true one that it finds and none before it has."""
+def match_spans(
+    predicted: Sequence[Span], true: Sequence[Span], threshold: float
+) -> list[int | None]:
+    """For each of `predicted`, best first, the true one that it finds and none before it has."""
     left = set(range(len(true)))
     matched: list[int | None] = []
-    for span in found:
+    for span in predicted:
         best = max(left, key=lambda at: iou(span, true[at]), default=None)
         if best is not None and iou(span, true[best]) >= threshold:
             left.discard(best)
@@ -35,8 +37,10 @@ def match_spans(found: Sequence[Span], true: Sequence[Span], threshold: float) -
     return matched
 
 
-def average_precision(found: Sequence[Span], true: Sequence[Span], threshold: float) -> float:
-    hits = np.array([one is not None for one in match_spans(found, true, threshold)], dtype=float)
+def average_precision(predicted: Sequence[Span], true: Sequence[Span], threshold: float) -> float:
+    hits = np.array(
+        [one is not None for one in match_spans(predicted, true, threshold)], dtype=float
+    )
     if not true or hits.size == 0:
         return 0.0
     precision = np.cumsum(hits) / np.arange(1, hits.size + 1)
@@ -44,18 +48,18 @@ def average_precision(found: Sequence[Span], true: Sequence[Span], threshold: fl
     return float((envelope * hits).sum() / len(true))
 
 
-def mean_average_precision(found: Sequence[Span], true: Sequence[Span]) -> float:
+def mean_average_precision(predicted: Sequence[Span], true: Sequence[Span]) -> float:
     """Over IoU .5 to .95."""
-    return float(np.mean([average_precision(found, true, each) for each in THRESHOLDS]))
+    return float(np.mean([average_precision(predicted, true, each) for each in THRESHOLDS]))
 
 
-def recall(found: Sequence[Span], true: Sequence[Span], threshold: float = 0.5) -> float:
-    held = sum(one is not None for one in match_spans(found[: len(true)], true, threshold))
+def recall(predicted: Sequence[Span], true: Sequence[Span], threshold: float = 0.5) -> float:
+    held = sum(one is not None for one in match_spans(predicted[: len(true)], true, threshold))
     return held / len(true) if true else 0.0
 
 
-def hit_at_1(found: Sequence[Span], true: Sequence[Span], threshold: float = 0.5) -> float:
-    return float(bool(found) and any(iou(found[0], one) >= threshold for one in true))
+def hit_at_1(predicted: Sequence[Span], true: Sequence[Span], threshold: float = 0.5) -> float:
+    return float(bool(predicted) and any(iou(predicted[0], one) >= threshold for one in true))
 
 
 def kendall_tau(ones: Sequence[float], others: Sequence[float]) -> float | None:
@@ -67,10 +71,10 @@ def kendall_tau(ones: Sequence[float], others: Sequence[float]) -> float | None:
     return float(agreed / np.sqrt(untied)) if untied else None
 
 
-def f1(found: float, true: float, right_found: float, right_true: float) -> float:
+def f1(predicted: float, true: float, right_predicted: float, right_true: float) -> float:
     """From what there is and what of it is right, on either side; 1 where there is nothing."""
-    if found == 0 and true == 0:
+    if predicted == 0 and true == 0:
         return 1.0
-    precision = right_found / found if found else 0.0
+    precision = right_predicted / predicted if predicted else 0.0
     recalled = right_true / true if true else 0.0
     return 2 * precision * recalled / (precision + recalled) if precision + recalled else 0.0

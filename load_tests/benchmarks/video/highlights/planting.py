@@ -43,10 +43,10 @@ def plant(seed: int, duration: float | None = None) -> GroundTruth:
     fps = random.choice((10, 12, 15))
     decoys = _long_decoys(random, length)
     taken = [(decoy.start, decoy.end) for decoy in decoys]
-    said = speech_script.write_speech(random, decoys[0].end + 0.5, length - 1.0)
-    planted = _moments(random, said, taken, length)
+    sentences = speech_script.write_speech(random, decoys[0].end + 0.5, length - 1.0)
+    planted = _moments(random, sentences, taken, length)
     keyword = random.choice(speech_script.KEYWORDS)
-    said = _spoken(random, said, planted, keyword)
+    sentences = _spoken(random, sentences, planted, keyword)
     busy = taken + [(moment.start, moment.end) for moment in planted]
     decoys += _short_decoys(random, length, busy, fps)
     shots = plan_shots(random, length, fps, planted, decoys)
@@ -56,10 +56,10 @@ def plant(seed: int, duration: float | None = None) -> GroundTruth:
         fps=fps,
         planted=tuple(planted),
         decoys=tuple(decoys),
-        words=tuple(word for sentence in said for word in sentence.words),
+        words=tuple(word for sentence in sentences for word in sentence.words),
         keywords=(keyword,),
         shots=shots,
-        dead_air=_dead_air(random, said, busy),
+        dead_air=_dead_air(random, sentences, busy),
         subjects=plan_subjects(random, length, planted, decoys, shots),
     )
 
@@ -67,46 +67,46 @@ def plant(seed: int, duration: float | None = None) -> GroundTruth:
 def _long_decoys(random: Random, length: float) -> list[Decoy]:
     intro = Decoy("intro", 0.0, round(random.uniform(8, 20), 2))
     taken = [(intro.start, intro.end)]
-    found = [intro]
+    decoys = [intro]
     for kind, shortest, longest in (("music", 40, 90), ("shake", 8, 20)):
         start, end = _free(random, length, random.uniform(shortest, longest), taken)
         taken.append((start, end))
-        found.append(Decoy(kind, start, end))  # type: ignore[arg-type]
-    return found
+        decoys.append(Decoy(kind, start, end))  # type: ignore[arg-type]
+    return decoys
 
 
 def _short_decoys(random: Random, length: float, busy: list[Span], fps: int) -> list[Decoy]:
-    found = []
+    decoys = []
     for kind, shortest, longest in (("click", 0.01, 0.03), ("flash", 1 / fps, 2 / fps)) * 2:
         start, end = _free(random, length, random.uniform(shortest, longest), busy, 5.0)
-        found.append(Decoy(kind, start, end))  # type: ignore[arg-type]
-    return found
+        decoys.append(Decoy(kind, start, end))  # type: ignore[arg-type]
+    return decoys
 
 
 def _moments(
-    random: Random, said: list[SpokenSentence], taken: list[Span], length: float
+    random: Random, sentences: list[SpokenSentence], taken: list[Span], length: float
 ) -> list[PlantedMoment]:
     count = min(MOST, max(FEWEST, round(length / PER_MOMENT_S)))
     grades = [FAINTEST + (1 - FAINTEST) * i / (count - 1) for i in range(count)]
-    busy, found = list(taken), []
+    busy, moments = list(taken), []
     for grade in random.sample(grades, count):
         wanted = random.uniform(*MOMENT_S)
-        start, end = _sentences(random, said, wanted, busy, length)
+        start, end = _sentences(random, sentences, wanted, busy, length)
         if end <= start:
             continue
         busy.append((start, end))
-        found.append(_moment(random, start, end, grade))
-    return sorted(found, key=lambda moment: moment.start)
+        moments.append(_moment(random, start, end, grade))
+    return sorted(moments, key=lambda moment: moment.start)
 
 
 def _sentences(
-    random: Random, said: list[SpokenSentence], wanted: float, busy: list[Span], length: float
+    random: Random, sentences: list[SpokenSentence], wanted: float, busy: list[Span], length: float
 ) -> Span:
     """A free stretch of about this length from a sentence's beginning to a sentence's end."""
     for _ in range(200):
-        first = random.randrange(len(said))
-        start = said[first].start
-        end = min((one.end for one in said[first:]), key=lambda end: abs(end - start - wanted))
+        first = random.randrange(len(sentences))
+        start = sentences[first].start
+        end = min((one.end for one in sentences[first:]), key=lambda end: abs(end - start - wanted))
         fits = MOMENT_S[0] <= end - start <= MOMENT_S[1] and end < length - 2
         if fits and _is_free(start, end, busy, APART_S):
             return start, end
@@ -145,50 +145,60 @@ def _ingredient(
 
 
 def _spoken(
-    random: Random, said: list[SpokenSentence], planted: list[PlantedMoment], keyword: str
+    random: Random, sentences: list[SpokenSentence], planted: list[PlantedMoment], keyword: str
 ) -> list[SpokenSentence]:
     """The sentences with what moments say, without those that would be said over silent ones."""
-    passing = random.sample(range(len(said)), 2)
-    told = [
+    passing = random.sample(range(len(sentences)), 2)
+    spoken_sentences = [
         speech_script.reword(random, one, speech_script.PASSING.format(keyword).capitalize())
         if at in passing
         else one
-        for at, one in enumerate(said)
+        for at, one in enumerate(sentences)
     ]
     for moment in planted:
-        inside = [one for one in told if moment.start <= one.start and one.end <= moment.end]
-        outside = [one for one in told if one not in inside]
-        told = outside + (_gripping(random, inside, moment, keyword) if moment.spoken else [])
-    return sorted(told, key=lambda one: one.start)
+        inside = [
+            one for one in spoken_sentences if moment.start <= one.start and one.end <= moment.end
+        ]
+        outside = [one for one in spoken_sentences if one not in inside]
+        spoken_sentences = outside + (
+            _gripping(random, inside, moment, keyword) if moment.spoken else []
+        )
+    return sorted(spoken_sentences, key=lambda one: one.start)
 
 
 def _gripping(
     random: Random, inside: list[SpokenSentence], moment: PlantedMoment, keyword: str
 ) -> list[SpokenSentence]:
     strengths = {part.kind: part.strength for part in moment.ingredients}
-    told = list(inside)
-    for at in random.sample(range(len(told)), _part(len(told), strengths.get("hook", 0.0))):
-        told[at] = speech_script.reword(random, told[at], random.choice(speech_script.GRIPPING))
-    mentions = min(len(told), round(MENTIONS * strengths.get("keyword", 0.0)))
-    for at in random.sample(range(len(told)), mentions):
-        told[at] = speech_script.reword(
-            random, told[at], random.choice(speech_script.ABOUT).format(keyword)
+    spoken_sentences = list(inside)
+    for at in random.sample(
+        range(len(spoken_sentences)), _part(len(spoken_sentences), strengths.get("hook", 0.0))
+    ):
+        spoken_sentences[at] = speech_script.reword(
+            random, spoken_sentences[at], random.choice(speech_script.GRIPPING)
         )
-    return told
+    mentions = min(len(spoken_sentences), round(MENTIONS * strengths.get("keyword", 0.0)))
+    for at in random.sample(range(len(spoken_sentences)), mentions):
+        spoken_sentences[at] = speech_script.reword(
+            random, spoken_sentences[at], random.choice(speech_script.ABOUT).format(keyword)
+        )
+    return spoken_sentences
 
 
 def _part(count: int, strength: float) -> int:
     return min(count, round(strength * count))
 
 
-def _dead_air(random: Random, said: list[SpokenSentence], busy: list[Span]) -> tuple[Span, ...]:
+def _dead_air(
+    random: Random, sentences: list[SpokenSentence], busy: list[Span]
+) -> tuple[Span, ...]:
     """Digital silence in some of the long pauses, with room to the words on both sides."""
-    found = []
-    for one, following in zip(said, said[1:], strict=False):
+    silences = []
+    for one, following in zip(sentences, sentences[1:], strict=False):
         start, end = one.end + 0.15, following.start - 0.15
         if end - start >= SILENCE_S[0] and _is_free(start, end, busy, 1.0):
-            found.append((round(start, 2), round(min(end, start + SILENCE_S[1]), 2)))
-    return tuple(found)
+            silences.append((round(start, 2), round(min(end, start + SILENCE_S[1]), 2)))
+    return tuple(silences)
 
 
 def _free(

@@ -36,7 +36,7 @@ class Recording:
 
 
 def write_recording(seed: int, folder: Path, duration: float | None = None) -> Recording:
-    """`planted-<seed>.mkv` and `planted-<seed>.json` in `folder`; made anew if they are there."""
+    """`planted-<seed>.mkv` and `planted-<seed>.json` in `folder`; replaced if they are there."""
     planned = plant(seed, duration)
     video = folder / f"planted-{seed}.mkv"
     wav = folder / f"planted-{seed}.wav"

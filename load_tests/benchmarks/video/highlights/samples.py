@@ -44,16 +44,20 @@ def load_sample(seed: int, folder: Path, compared: bool = False) -> PlantedSampl
 
     `compared`: with what other detectors see in it, which takes its time.
     """
-    kept, told = folder / f"planted-{seed}.npz", folder / f"planted-{seed}.json"
+    features_file, truth_file = folder / f"planted-{seed}.npz", folder / f"planted-{seed}.json"
     cuts = folder / f"planted-{seed}-cuts.json"
     began = time.monotonic()
-    if kept.exists() and told.exists():
+    if features_file.exists() and truth_file.exists():
         return PlantedSample(
-            load(told), extract_features(kept, kept), 0.0, 0.0, read_cached_cuts(cuts)
+            load(truth_file),
+            extract_features(features_file, features_file),
+            0.0,
+            0.0,
+            read_cached_cuts(cuts),
         )
     recording = write_recording(seed, folder)
     written = time.monotonic()
-    features = extract_features(recording.video, kept)
+    features = extract_features(recording.video, features_file)
     analysed = time.monotonic()
     others = detect_cuts(recording.video, recording.truth.fps, cuts) if compared else {}
     recording.video.unlink()

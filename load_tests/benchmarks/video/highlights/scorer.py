@@ -87,8 +87,8 @@ def count_cut_words(words: Sequence[Word], clips: Sequence[ScoredClip]) -> tuple
 
 def share_within_lengths(clips: Sequence[ScoredClip], shortest: float, longest: float) -> float:
     """Q7: the share of clips whose length is in the band, to the millisecond."""
-    kept = [shortest - 1e-3 <= clip.end - clip.start <= longest + 1e-3 for clip in clips]
-    return sum(kept) / len(kept) if kept else 1.0
+    fitting = [shortest - 1e-3 <= clip.end - clip.start <= longest + 1e-3 for clip in clips]
+    return sum(fitting) / len(fitting) if fitting else 1.0
 
 
 def max_overlap(clips: Sequence[ScoredClip]) -> float:
@@ -101,10 +101,10 @@ def silence_f1(truth: GroundTruth, features: MediaFeatures) -> float:
     if features.audio is None:
         return 0.0
     count = round(truth.duration / CELL_S)
-    told = _cells(features.audio.silences, count)
+    predicted = _cells(features.audio.silences, count)
     true = _cells(np.array(truth.silences).reshape(-1, 2), count)
-    right = float((told & _widened(true)).sum()), float((true & _widened(told)).sum())
-    return f1(float(told.sum()), float(true.sum()), *right)
+    right = float((predicted & _widened(true)).sum()), float((true & _widened(predicted)).sum())
+    return f1(float(predicted.sum()), float(true.sum()), *right)
 
 
 def cut_f1(truth: GroundTruth, features: MediaFeatures, frames: int) -> float:
@@ -113,9 +113,11 @@ def cut_f1(truth: GroundTruth, features: MediaFeatures, frames: int) -> float:
 
 
 def cuts_f1(truth: GroundTruth, cuts: Iterable[float], frames: int) -> float:
-    told, true = np.array([*cuts]), np.array(truth.cuts)
+    predicted, true = np.array([*cuts]), np.array(truth.cuts)
     slack = (frames + 0.25) / truth.fps
-    return f1(len(told), len(true), _near(told, true, slack), _near(true, told, slack))
+    return f1(
+        len(predicted), len(true), _near(predicted, true, slack), _near(true, predicted, slack)
+    )
 
 
 def _about(clip: ScoredClip, decoy: Decoy) -> bool:

@@ -46,7 +46,7 @@ ASIDE_SHARE = 0.08
 DROPPED = (0.10, 0.45)  # a word's length in seconds: shortest, longest
 BREATH = (0.25, 0.9)  # between sentences
 LONG_PAUSE_SHARE = 0.06
-ROOM_S = 1.6  # a shorter sentence is not told in other words
+MIN_REWORDED_S = 1.6  # a shorter sentence is not told in other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,13 @@ def write_plain_sentence(random: Random) -> str:
 
 def write_speech(random: Random, start: float, end: float) -> list[SpokenSentence]:
     """Sentences one after the other, with breaths and now and then a long pause."""
-    said, at = [], start
+    sentences: list[SpokenSentence] = []
+    at = start
     while True:
         sentence = time_words(random, write_plain_sentence(random), at)
         if sentence.end > end:
-            return said
-        said.append(sentence)
+            return sentences
+        sentences.append(sentence)
         long = random.random() < LONG_PAUSE_SHARE
         at = sentence.end + (random.uniform(1.5, 4.0) if long else random.uniform(*BREATH))
 
@@ -93,7 +94,8 @@ def time_words(random: Random, text: str, start: float, end: float | None = None
     lengths = [length * random.uniform(0.8, 1.2) for length in lengths]
     gaps = [random.choice((0.02, 0.04, 0.08, 0.15)) for _ in tokens[1:]] + [0.0]
     scale = 1.0 if end is None else (end - start) / (sum(lengths) + sum(gaps))
-    words, at = [], start
+    words: list[Word] = []
+    at = start
     for token, length, gap in zip(tokens, lengths, gaps, strict=True):
         last = len(words) == len(tokens) - 1
         words.append(Word(round(at, 3), round(at + length * scale, 3), token, ends_sentence=last))
@@ -101,8 +103,8 @@ def time_words(random: Random, text: str, start: float, end: float | None = None
     return SpokenSentence(tuple(words))
 
 
-def reword(random: Random, said: SpokenSentence, text: str) -> SpokenSentence:
+def reword(random: Random, sentence: SpokenSentence, text: str) -> SpokenSentence:
     """Another text in the same stretch of time, if that is long enough to say it."""
-    if said.end - said.start < ROOM_S:
-        return said
-    return time_words(random, text, said.start, said.end)
+    if sentence.end - sentence.start < MIN_REWORDED_S:
+        return sentence
+    return time_words(random, text, sentence.start, sentence.end)

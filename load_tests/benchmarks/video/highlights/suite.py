@@ -8,13 +8,14 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from random import Random
 from statistics import fmean, stdev
 
 import numpy as np
 
 from deployments.contracts.clips import Highlight
-from deployments.contracts.media import NO_TRANSCRIPT
+from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures
 from deployments.video.ranking import WEIGHTS, rank
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.video.highlights import baselines, scorer, visual_quality
@@ -62,7 +63,7 @@ def measure_all(samples: Sequence[PlantedSample]) -> list[Measurement]:
 
 def _finding(means: dict[str, dict[str, float]]) -> list[Measurement]:
     ours = means["ours"]
-    told = [
+    measurements = [
         Measurement("Q1", f"{who} {name}", value)
         for who in ("random", "uniform", "loudest")
         for name, value in means[who].items()
@@ -71,7 +72,7 @@ def _finding(means: dict[str, dict[str, float]]) -> list[Measurement]:
         Measurement("Q1", "HIT@1", ours["hit@1"], at_least=0.95),
         Measurement("Q1", "recall@k, IoU .5", ours["recall@k"], at_least=0.90),
         Measurement("Q1", "mAP@.5:.95", ours["map"], at_least=0.60),
-        *told,
+        *measurements,
     ]
 
 
@@ -79,7 +80,7 @@ def _order(samples: Sequence[PlantedSample]) -> list[Measurement]:
     clips = [to_clips(one.rank_clips()) for one in samples]
     pairs = list(zip(samples, clips, strict=True))
     taus = _taus(pairs, "intensity")
-    decoys = [scorer.find_decoy_clips(one.truth, found) for one, found in pairs]
+    decoys = [scorer.find_decoy_clips(one.truth, clips) for one, clips in pairs]
     return [
         Measurement("Q2", "tau, score and intensity", fmean(taus), at_least=0.7),
         Measurement("Q2", "its standard error", _error(taus)),
@@ -113,9 +114,13 @@ def _lifts(means: dict[str, dict[str, float]]) -> list[Measurement]:
 
 
 def _borders(samples: Sequence[PlantedSample]) -> list[Measurement]:
-    found = [(one, to_clips(one.rank_clips())) for one in samples]
-    edges = np.sum([scorer.count_cut_words(one.truth.words, clips) for one, clips in found], axis=0)
-    kept = fmean(scorer.share_within_lengths(clips, SHORTEST_S, LONGEST_S) for _, clips in found)
+    ranked = [(one, to_clips(one.rank_clips())) for one in samples]
+    edges = np.sum(
+        [scorer.count_cut_words(one.truth.words, clips) for one, clips in ranked], axis=0
+    )
+    within_lengths = fmean(
+        scorer.share_within_lengths(clips, SHORTEST_S, LONGEST_S) for _, clips in ranked
+    )
     return [
         Measurement(
             "Q5", "borders inside a word", 100 * float(edges[1] / edges[0]), "%", at_most=0
@@ -124,10 +129,10 @@ def _borders(samples: Sequence[PlantedSample]) -> list[Measurement]:
         Measurement(
             "Q7",
             "largest IoU of two clips",
-            max(scorer.max_overlap(c) for _, c in found),
+            max(scorer.max_overlap(c) for _, c in ranked),
             at_most=0.3,
         ),
-        Measurement("Q7", "lengths in the band", 100 * kept, "%", at_least=100),
+        Measurement("Q7", "lengths in the band", 100 * within_lengths, "%", at_least=100),
     ]
 
 
@@ -144,11 +149,19 @@ def measure_ablations(samples: Sequence[PlantedSample]) -> list[Measurement]:
     """Q10: what is left of mAP without each signal, and without sound, pictures or words."""
     return [
         *(
-            Measurement("Q10", f"mAP without {name}", _map(samples, lambda s, n=name: s.ranked(n)))
+            Measurement("Q10", f"mAP without {name}", _map(samples, partial(_rank_without, name)))
             for name in WEIGHTS
         ),
-        Measurement("Q10", "mAP without sound", _map(samples, lambda s: _blind(s, audio=None))),
-        Measurement("Q10", "mAP without pictures", _map(samples, lambda s: _blind(s, video=None))),
+        Measurement(
+            "Q10",
+            "mAP without sound",
+            _map(samples, lambda s: _rank(s, replace(s.features, audio=None))),
+        ),
+        Measurement(
+            "Q10",
+            "mAP without pictures",
+            _map(samples, lambda s: _rank(s, replace(s.features, video=None))),
+        ),
         Measurement(
             "Q10",
             "mAP without words",
@@ -157,8 +170,12 @@ def measure_ablations(samples: Sequence[PlantedSample]) -> list[Measurement]:
     ]
 
 
-def _blind(one: PlantedSample, **lost: None) -> tuple[Highlight, ...]:
-    return rank(replace(one.features, **lost), one.truth.transcript, one.options)
+def _rank_without(signal: str, one: PlantedSample) -> tuple[Highlight, ...]:
+    return one.rank_clips(signal)
+
+
+def _rank(one: PlantedSample, features: MediaFeatures) -> tuple[Highlight, ...]:
+    return rank(features, one.truth.transcript, one.options)
 
 
 def _map(

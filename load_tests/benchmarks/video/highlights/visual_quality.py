@@ -25,22 +25,28 @@ MODES: tuple[Mode, ...] = ("auto", "follow")
 
 def measure_cuts(samples: Sequence[PlantedSample]) -> list[Measurement]:
     """As good as the best of the others, where all files were given to them."""
-    found = []
+    measurements = []
     for frames in (0, 1):
         others = _others(samples, frames)
         ours = fmean(scorer.cut_f1(one.truth, one.features, frames) for one in samples)
         about = f"hard cut F1, {frames} frame{'s' * (frames != 1)}"
-        found.append(Measurement("Q6", about, ours, at_least=max(others.values(), default=None)))
-        found += [Measurement("Q6", f"{about}: {name}", value) for name, value in others.items()]
-    return found
+        measurements.append(
+            Measurement("Q6", about, ours, at_least=max(others.values(), default=None))
+        )
+        measurements += [
+            Measurement("Q6", f"{about}: {name}", value) for name, value in others.items()
+        ]
+    return measurements
 
 
 def measure_framings(samples: Sequence[PlantedSample]) -> list[Measurement]:
     middle = combine(frame_recording(one.truth, None, _all_spans(one), "follow") for one in samples)
-    found = [Measurement("Q8", "subject inside, crop in the middle", _share(middle.inside, middle))]
+    measurements = [
+        Measurement("Q8", "subject inside, crop in the middle", _share(middle.inside, middle))
+    ]
     for mode in MODES:
-        found += _framed(samples, mode)
-    return found
+        measurements += _framed(samples, mode)
+    return measurements
 
 
 def _framed(samples: Sequence[PlantedSample], mode: Mode) -> list[Measurement]:
@@ -51,7 +57,7 @@ def _framed(samples: Sequence[PlantedSample], mode: Mode) -> list[Measurement]:
     both = combine((moments, spread))
     moved = float(max(both.drifts, default=0.0))
     still = f"{mode}: crop's travel, {len(both.drifts)} still subjects"
-    told = [Measurement("Q8", f"{mode}: shown whole", _share(both.whole, both))]
+    extra = [Measurement("Q8", f"{mode}: shown whole", _share(both.whole, both))]
     return [
         Measurement(
             "Q8", f"{mode}: subject inside, moments", _share(moments.inside, moments), "", HELD
@@ -62,7 +68,7 @@ def _framed(samples: Sequence[PlantedSample], mode: Mode) -> list[Measurement]:
         Measurement("Q8", still, moved, "px", at_most=0),
         Measurement("Q8", f"{mode}: fastest pan", both.speed, "widths/s", at_most=TOP_SPEED),
         Measurement("Q8", f"{mode}: pans across a hard cut", both.across, at_most=0),
-        *(told if mode == "auto" else []),
+        *(extra if mode == "auto" else []),
     ]
 
 

@@ -152,7 +152,7 @@ async def test_what_the_cache_answered_is_known() -> None:
     async with server(kept, says("hello", **{"Cache-Status": "Mobula;fwd=miss"})) as client:
         results = [await client.unary("echo", "hello") for _ in range(2)]
 
-    assert [result.kept for result in results] == [True, False]
+    assert [result.from_cache for result in results] == [True, False]
 
 
 async def test_nobody_there_is_unreachable_and_nobody_answering_is_silent() -> None:

@@ -41,9 +41,9 @@ def result(
 
 
 def injected(
-    name: str, at: float, streams: int = 0, whole_s: float = 1.0, wrong: str = ""
+    name: str, at: float, streams: int = 0, recovery_s: float = 1.0, wrong: str = ""
 ) -> InjectedFault:
-    return InjectedFault(FAULTS[name], at, FaultAction("it", streams), whole_s, wrong)
+    return InjectedFault(FAULTS[name], at, FaultAction("it", streams), recovery_s, wrong)
 
 
 def missed(
@@ -53,7 +53,7 @@ def missed(
     growths: tuple[ResourceGrowth, ...] = (),
 ) -> list[str]:
     measurements = check_invariants(
-        results, injected_faults, after, growths, whole_s=30, service_s=0.1
+        results, injected_faults, after, growths, recovery_limit_s=30, service_s=0.1
     )
     return [measurement.name for measurement in measurements if not measurement.met]
 
@@ -118,8 +118,8 @@ def test_what_a_failed_request_was_charged_is_a_miss() -> None:
     ]
 
 
-def test_kept_answers_are_not_charged() -> None:
-    results = [result(1, tokens=10), result(2, tokens=10, kept=True)]
+def test_cached_responses_are_not_charged() -> None:
+    results = [result(1, tokens=10), result(2, tokens=10, from_cache=True)]
 
     assert missed(results, [], replace(CLEAN, charged=10)) == []
 
@@ -141,7 +141,7 @@ def test_a_killed_ingress_replica_may_take_its_last_seconds_of_the_ledger_with_i
         (engine(handlers=1), "sequences still open in engines"),
         (engine(failed=0), "sequences that engines lost count of"),
         (replace(CLEAN, chain="broken at 7"), "the trail does not verify"),
-        (replace(CLEAN, wrong="Model:echo: UNHEALTHY"), "not whole at the end"),
+        (replace(CLEAN, wrong="Model:echo: UNHEALTHY"), "not recovered at the end"),
     ],
 )  # fmt: skip
 def test_whatever_is_left_behind_is_a_miss(after: FinalState, name: str) -> None:
@@ -149,11 +149,9 @@ def test_whatever_is_left_behind_is_a_miss(after: FinalState, name: str) -> None
 
 
 def test_a_cluster_that_heals_too_late_or_not_at_all_is_a_miss() -> None:
-    assert missed([result(1)], [injected("kill-talk", 5, whole_s=31)]) == [
-        "longest until whole again"
-    ]
+    assert missed([result(1)], [injected("kill-talk", 5, recovery_s=31)]) == ["longest recovery"]
     assert missed([result(1)], [injected("kill-talk", 5, wrong="no engine")]) == [
-        "faults it was not whole after"
+        "faults without recovery"
     ]
 
 
@@ -167,7 +165,7 @@ def test_growth_is_judged_beside_noise_and_python_objects_are_not() -> None:
 
 
 def test_the_effect_of_a_fault_is_what_clients_saw_around_it() -> None:
-    fault = injected("kill-model", 50, whole_s=4)
+    fault = injected("kill-model", 50, recovery_s=4)
     results = [result(at, took=0.1) for at in range(0, 50, 2)] + [
         result(at, took=0.3) for at in range(50, 60)
     ]

@@ -55,7 +55,7 @@ def test_requests_wait_for_a_slot_of_the_replica_they_were_sent_to() -> None:
 def test_a_replica_that_is_asked_for_answers_one_cold_start_later() -> None:
     fleet = SimulatedReplicas(trace([1.0]), MACHINE, replicas=0)
     fleet.advance(2.0)
-    fleet.ask(1)
+    fleet.scale_to(1)
     fleet.advance(6.9)
     assert fleet.ready == 0
     fleet.advance(20.0)
@@ -65,7 +65,7 @@ def test_a_replica_that_is_asked_for_answers_one_cold_start_later() -> None:
 def test_a_replica_that_is_given_up_is_paid_for_until_its_last_answer() -> None:
     fleet = SimulatedReplicas(trace([0.5], tokens=100), MACHINE, replicas=2)
     fleet.advance(1.0)
-    fleet.ask(0)
+    fleet.scale_to(0)
     fleet.advance(60.0)
     assert fleet.sums[2] == pytest.approx(1.0 + 10.5, abs=0.01)
 
