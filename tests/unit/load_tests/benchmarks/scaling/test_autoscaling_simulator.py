@@ -88,10 +88,7 @@ def test_open_requests_of_an_endless_fleet_follow_littles_law() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name == "step" else pytest.mark.exhaustive)
-        for name in NAMES
-    ],
+    [pytest.param(name, marks=() if name == "step" else pytest.mark.exhaustive) for name in NAMES],
 )
 def test_the_same_seed_gives_the_same_trace(name: str) -> None:
     one, same, other = (generate_trace(name, seed, 0.2) for seed in (1, 1, 2))
