@@ -113,16 +113,17 @@ async def test_making_emails_unique_per_tenant_keeps_users_and_their_refresh_tok
     await database.close()
 
 
-def test_processes_that_migrate_at_once_all_succeed(empty_url: str) -> None:
+@pytest.mark.parametrize("processes", [3, pytest.param(4, marks=pytest.mark.exhaustive)])
+def test_processes_that_migrate_at_once_all_succeed(empty_url: str, processes: int) -> None:
     code = f"from cluster.storage.migrate import migrate; migrate({empty_url!r})"
     started = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
+        for _ in range(processes)
     ]
 
     ends = [(process.communicate()[1], process.returncode) for process in started]
 
-    assert ends == [("", 0)] * 3
+    assert ends == [("", 0)] * processes
 
 
 async def test_a_store_of_newer_code_is_refused_by_name(url: str) -> None:

@@ -1,4 +1,7 @@
-"""The simulated fleet, the traces and the contenders of `bench autoscaling`."""
+"""The simulated fleet, the traces and the contenders of `bench autoscaling`.
+
+Cases that simulate for long run with --all only.
+"""
 
 from collections.abc import Sequence
 
@@ -24,9 +27,6 @@ from load_tests.benchmarks.scaling.autoscaling.simulator import (
     simulate,
 )
 from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, NAMES, Trace, generate_trace
-
-# The simulator is a tool of `bench autoscaling`, no part of the product.
-pytestmark = pytest.mark.exhaustive
 
 MACHINE = ReplicaProfile(slots=2, read_per_s=1e12, write_per_s=10.0, cold_start_s=5.0)
 
@@ -71,22 +71,25 @@ def test_a_replica_that_is_given_up_is_paid_for_until_its_last_answer() -> None:
 
 
 def test_who_would_wait_too_long_is_refused_and_counts_as_missed() -> None:
-    asked = trace([0.1] * 40)
-    outcome = simulate(asked, MACHINE, Fixed(1), 1.0, slo_s=2.0, start=1)
+    offered = trace([0.1] * 40)
+    outcome = simulate(offered, MACHINE, Fixed(1), 1.0, slo_s=2.0, start=1)
     assert outcome.attained == pytest.approx(4 / 40, abs=0.06)
 
 
 def test_open_requests_of_an_endless_fleet_follow_littles_law() -> None:
-    asked = generate_trace("steady", 1, 0.5)
+    offered = generate_trace("steady", 1, 0.5)
     machine = ReplicaProfile()
-    service = machine.services(asked)[1]
-    rate = len(asked.arrivals) / asked.length_s
-    assert compute_demand(asked, machine)[60:].mean() == pytest.approx(
+    service = machine.services(offered)[1]
+    rate = len(offered.arrivals) / offered.length_s
+    assert compute_demand(offered, machine)[60:].mean() == pytest.approx(
         rate * service.mean(), rel=0.05
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == "step" else pytest.mark.exhaustive) for name in NAMES],
+)
 def test_the_same_seed_gives_the_same_trace(name: str) -> None:
     one, same, other = (generate_trace(name, seed, 0.2) for seed in (1, 1, 2))
     assert np.array_equal(one.arrivals, same.arrivals)
@@ -95,17 +98,20 @@ def test_the_same_seed_gives_the_same_trace(name: str) -> None:
     assert one.arrivals[-1] <= one.length_s
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("name", "dispersion"), [("chat", (1.4, 3.9, 16.0)), ("code", (13.0, 72.0, 164.0))]
 )
 def test_arrivals_are_as_bursty_as_published(name: str, dispersion: tuple[float, ...]) -> None:
     """Variance to mean of counts in 1, 10 and 60 s, averaged over hours of other seeds."""
-    found = []
+    ratios = []
     for seed in range(8):
         arrivals = generate_trace(name, seed, 1.0).arrivals
         counts = [np.bincount((arrivals // span).astype(int))[:-1] for span in (1, 10, 60)]
-        found.append([each.var() / each.mean() for each in counts])
-    for index, (mean, published) in enumerate(zip(np.mean(found, axis=0), dispersion, strict=True)):
+        ratios.append([each.var() / each.mean() for each in counts])
+    for index, (mean, published) in enumerate(
+        zip(np.mean(ratios, axis=0), dispersion, strict=True)
+    ):
         assert published / 2 < mean < published * 2, (index, mean)
 
 
@@ -121,25 +127,26 @@ def test_rays_default_waits_thirty_seconds_up_and_ten_minutes_down() -> None:
 
 
 def test_ours_follows_load_and_costs_less_than_a_fleet_for_the_peak() -> None:
-    asked = generate_trace("step", 3, 1.0)
+    offered = generate_trace("step", 3, 1.0)
     machine = ReplicaProfile()
     spec = ScalingSpec(max_replicas=100)
-    ours = simulate(asked, machine, OurPolicies(spec, machine), 1.0, 2.0)
-    peak = simulate(asked, machine, Fixed(int(ours.targets.max())), 1.0, 2.0)
+    ours = simulate(offered, machine, OurPolicies(spec, machine), 1.0, 2.0)
+    peak = simulate(offered, machine, Fixed(int(ours.targets.max())), 1.0, 2.0)
 
     assert ours.attained > 0.9
-    assert compute_busy_hours(asked, machine) < ours.replica_hours < 0.8 * peak.replica_hours
+    assert compute_busy_hours(offered, machine) < ours.replica_hours < 0.8 * peak.replica_hours
 
 
+@pytest.mark.exhaustive
 def test_the_optimum_attains_what_was_asked_of_it_for_less() -> None:
-    asked = generate_trace("chat", 3, 0.5)
+    offered = generate_trace("chat", 3, 0.5)
     machine = ReplicaProfile()
-    ours = simulate(asked, machine, OurPolicies(ScalingSpec(max_replicas=100), machine), 1.0, 2.0)
-    best = find_optimum(asked, machine, 1.0, 2.0, ours.attained)
+    ours = simulate(offered, machine, OurPolicies(ScalingSpec(max_replicas=100), machine), 1.0, 2.0)
+    best = find_optimum(offered, machine, 1.0, 2.0, ours.attained)
 
     assert best is not None
     assert best.attained >= ours.attained
-    assert compute_busy_hours(asked, machine) < best.replica_hours < ours.replica_hours
+    assert compute_busy_hours(offered, machine) < best.replica_hours < ours.replica_hours
 
 
 def test_turns_are_counted_not_steps() -> None:
