@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 from sqlalchemy import insert
 from starlette.types import ASGIApp
 
@@ -124,14 +123,7 @@ async def filled(url: str) -> Database:
 
 
 def application(services: AppServices) -> ASGIApp:
-    """Routes are made once, which takes longer than a test; one world is open at a time."""
-    if not _made:
-        _made.append(create_api(services, operations(services)))
-    _made[0].state.services = services
-    return wrap(_made[0], services)
-
-
-_made: list[FastAPI] = []
+    return wrap(create_api(services, operations(services)), services)
 
 
 @asynccontextmanager
