@@ -1,4 +1,4 @@
-"""For every tier: how many examples Hypothesis tries, and what the garbage collector looks at.
+"""For every tier: examples of Hypothesis, what the garbage collector looks at, compiled statements.
 
 Hypothesis times no example, because other work shares the machine. `./mobula test` tries a few
 examples of each property, `./mobula test --all` many (the profile `thorough`).
@@ -9,10 +9,15 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+from sqlalchemy.dialects import registry
 
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("quick")
+
+# All engines of a worker share their compiled statements.
+registry.register("sqlite.aiosqlite", "tests.servers.dialects", "SharedSqlite")
+registry.register("postgresql.asyncpg", "tests.servers.dialects", "SharedPostgres")
 
 
 @pytest.hookimpl(wrapper=True)

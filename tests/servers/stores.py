@@ -1,38 +1,43 @@
-"""The store on SQLite and on PostgreSQL, migrated and with nothing in it.
+"""The store on SQLite and on PostgreSQL, migrated: empty, or with a plan and tenants.
 
-A tier's conftest imports all of them; the fixtures are called `url` and `database`, and tests run
-on both. Migrating takes longer than most tests, so it is done once a session: the file is
-copied, the database emptied before each test.
+A tier's conftest imports the fixtures that it needs; `store_url` and `open_store` are called `url`
+and `database`, and tests run on both. Migrating takes longer than most tests, so it is done once a
+session: the file is copied, the database restored before each test.
 """
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import insert
 
 from cluster.storage.database import Database, run_sync
 from cluster.storage.migrate import migrate
-from cluster.storage.tables import metadata
+from cluster.storage.tables import plans, tenants
 from tests.servers.fixtures import postgres_server, postgres_url
 from tests.servers.postgres import PostgresServer
+from tests.servers.reused_postgres import PostgresTemplates, ReusedPostgres
 
 __all__ = [
+    "TENANTS",
     "emptied_postgres",
+    "empty_postgres",
     "migrated_file",
     "migrated_postgres",
     "open_store",
     "postgres_server",
     "postgres_url",
+    "sqlite_with_tenants",
     "store_url",
+    "tenants_file",
+    "tenants_postgres",
+    "tenants_url",
 ]
 
-_LEAVE_ME_ALONE = text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
+TENANTS = ("acme", "acme-2", "other")
 
 
 @pytest.fixture(scope="session")
@@ -44,34 +49,20 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: PostgresServer) -> "Refilled":
-    return Refilled(postgres_server)
+def migrated_postgres(postgres_server: PostgresServer) -> PostgresTemplates:
+    return PostgresTemplates(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(migrated_postgres: PostgresTemplates) -> Iterator[ReusedPostgres]:
+    with ReusedPostgres(migrated_postgres) as database:
+        yield database
 
 
 @pytest.fixture
-def emptied_postgres(migrated_postgres: "Refilled") -> str:
-    """Whatever the test before left in it, or forgot to close."""
-    return migrated_postgres.empty()
-
-
-class Refilled:
-    """A migrated database that is used again and again, and another where a table is gone."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self._server = server
-        self._url = ""
-
-    def empty(self) -> str:
-        """Its URL."""
-        try:
-            if self._url:
-                run_sync(_empty(self._url))
-                return self._url
-        except DBAPIError:
-            pass
-        self._url = self._server.new_database()
-        migrate(self._url)
-        return self._url
+def emptied_postgres(empty_postgres: ReusedPostgres) -> str:
+    """The URL of a migrated database without rows."""
+    return empty_postgres.restore()
 
 
 @pytest.fixture(name="url", params=["sqlite", "postgres"])
@@ -90,11 +81,51 @@ async def open_store(url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def _empty(url: str) -> None:
+def add_tenants(url: str) -> None:
+    """The plan `default`, and TENANTS on it."""
+    run_sync(_add_tenants(url))
+
+
+async def _add_tenants(url: str) -> None:
+    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
+    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
     database = Database(url)
     async with database.begin() as connection:
-        await connection.execute(_LEAVE_ME_ALONE)
-        names = (table.name for table in reversed(metadata.sorted_tables))
-        deletions = " ".join(f"DELETE FROM {name};" for name in names)
-        await connection.execute(text(f"DO $$ BEGIN {deletions} END $$"))
+        await connection.execute(insert(plans), [plan])
+        await connection.execute(insert(tenants), [{**row, "id": id, "name": id} for id in TENANTS])
     await database.close()
+
+
+@cache
+def sqlite_with_tenants() -> bytes:
+    """The file of a store with TENANTS."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "tenants.db"
+        url = f"sqlite+aiosqlite:///{file}"
+        migrate(url)
+        add_tenants(url)
+        return file.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def tenants_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied: a store with TENANTS."""
+    path = tmp_path_factory.mktemp("store") / "tenants.db"
+    path.write_bytes(sqlite_with_tenants())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tenants_postgres(migrated_postgres: PostgresTemplates) -> Iterator[ReusedPostgres]:
+    with ReusedPostgres(migrated_postgres, add_tenants) as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def tenants_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store with TENANTS and nothing else."""
+    if request.param == "sqlite":
+        file = shutil.copy(request.getfixturevalue("tenants_file"), tmp_path / "tenants.db")
+        return f"sqlite+aiosqlite:///{file}"
+    postgres: ReusedPostgres = request.getfixturevalue("tenants_postgres")
+    return postgres.restore()

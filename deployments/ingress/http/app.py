@@ -5,7 +5,7 @@ Serve and, with fakes, under a test client.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from re import Pattern
 from typing import Any
@@ -22,7 +22,7 @@ from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.context import request_state
 from deployments.ingress.http.client_address import ClientAddress
-from deployments.ingress.http.documentation import documentation_routes
+from deployments.ingress.http.documentation import documentation_routes, documents
 from deployments.ingress.http.middleware import wrap
 from deployments.ingress.http.middleware.boundary import ANY_HOST, TrustedHosts
 from deployments.ingress.http.openapi import (
@@ -38,6 +38,7 @@ from deployments.ingress.http.problems import from_http_exception, render
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
+from deployments.ingress.operations.base import Operation
 from deployments.ingress.pipeline.fast_path import FastPath, HotRoute
 from deployments.ingress.routes.operations import (
     NATIVE,
@@ -106,8 +107,8 @@ def create_app(
     """
     if behind_serve:
         services.loop_lag.start()
-    known = operations(services)
-    app: ASGIApp = OperationRouter(create_api(services, known), _endpoints(services, known))
+    api = create_api(services, operations(services))
+    app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
     app = wrap(app, services, behind_serve=behind_serve)
     rendered = services.rendered_responses
     if rendered is not None:
@@ -171,10 +172,10 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
         openapi_url=None,
         generate_unique_id_function=_operation_id,
     )
-    api.include_router(documentation_routes(api))
-    api.include_router(_operation_routes(services, known))
-    api.router.routes.extend(_shared_routes())
+    api.router.routes.extend(_shared_routes(tuple(_operation_types(known))))
     api.state.services = services
+    api.state.operation_endpoints = _endpoints(services, known)
+    api.state.documents = documents(api)
     api.state.allowed_methods = AllowedMethods(api.routes)
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
@@ -189,11 +190,20 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def _operation_types(known: Operations) -> Iterable[tuple[str, type[Operation[Any]]]]:
+    for name, operation in known.items():
+        yield name, type(operation)
+
+
 @cache
-def _shared_routes() -> tuple[BaseRoute, ...]:
-    """Routes that find their services in the application's state: one set serves every app."""
+def _shared_routes(types: tuple[tuple[str, type[Operation[Any]]], ...]) -> tuple[BaseRoute, ...]:
+    """Routes find their services in the application's state, so one set serves every application
+    of a process. FastAPI takes longer to make them than to serve a hundred requests.
+    """
     api = FastAPI(generate_unique_id_function=_operation_id)
     api.router.routes.clear()
+    api.include_router(documentation_routes())
+    api.include_router(_operation_routes(dict(types)))
     api.include_router(resource_routes())
     return tuple(api.router.routes)
 
@@ -205,16 +215,23 @@ def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
     }
 
 
-def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
+def _endpoint_in_state(path: str) -> Endpoint:
+    async def serve(request: Request) -> Response:
+        endpoint: Endpoint = request.app.state.operation_endpoints[path]
+        return await endpoint(request)
+
+    return serve
+
+
+def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
     router = APIRouter()
-    endpoints = _endpoints(services, known)
     for path, name, dialect, tag, summary, schema in _ROUTES:
-        operation = known[name]
+        operation = types[name]
         cached = operation.request_class is not RequestClass.EMBED
         streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
         router.add_api_route(
             path,
-            endpoints[path],
+            _endpoint_in_state(path),
             methods=["POST"],
             response_model=None,
             name=name,

@@ -108,8 +108,10 @@ class Documents:
         return await asyncio.shield(self._documents[path])
 
 
-def documentation_routes(api: FastAPI) -> APIRouter:
-    """The routes; `api` is described at the first request for `/openapi.json`."""
+def documents(api: FastAPI) -> Documents:
+    """The documents of one application; `api` is described at the first request for
+    `/openapi.json`.
+    """
     sources: dict[str, Callable[[], Document]] = {
         "/openapi.json": lambda: Document.of(orjson.dumps(api.openapi()), JSON)
     }
@@ -117,12 +119,18 @@ def documentation_routes(api: FastAPI) -> APIRouter:
         sources[path] = partial(_from_package, file, media_type)
     for path, (text, media_type) in _OWN.items():
         sources[path] = partial(Document.of, text.encode(), media_type)
-    documents, router = Documents(sources), APIRouter(include_in_schema=False)
+    return Documents(sources)
+
+
+def documentation_routes() -> APIRouter:
+    """The routes, for every application whose state has `documents`."""
+    router = APIRouter(include_in_schema=False)
 
     async def serve(request: Request) -> Response:
-        return _response(await documents.get(request.scope["path"]), request)
+        of_app: Documents = request.app.state.documents
+        return _response(await of_app.get(request.scope["path"]), request)
 
-    for path in sources:
+    for path in ("/openapi.json", *_FILES, *_OWN):
         router.add_api_route(path, serve, methods=["GET"], response_model=None)
     return router
 

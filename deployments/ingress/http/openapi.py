@@ -4,7 +4,8 @@ Routes read their bodies themselves, so the schemas of bodies are added here; Fa
 rest. What the headers do is documented in docs/guides/cache.md and docs/guides/tenancy.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -223,12 +224,23 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
 
 
 def _example(status: int) -> Problem:
-    general = (cls for cls in _subclasses(Problem) if cls.__module__ == Problem.__module__)
-    problem = next(cls for cls in general if cls.status == status)
+    problem = _general_problems()[status]
     example = Problem.__new__(problem)
     Problem.__init__(example, _DETAILS[status])
     return example
 
 
-def _subclasses(cls: type[Problem]) -> list[type[Problem]]:
-    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]
+@cache
+def _general_problems() -> Mapping[int, type[Problem]]:
+    """The first problem of each status in the module of Problem."""
+    general: dict[int, type[Problem]] = {}
+    for problem in _subclasses(Problem):
+        if problem.__module__ == Problem.__module__:
+            general.setdefault(problem.status, problem)
+    return general
+
+
+def _subclasses(cls: type[Problem]) -> Iterator[type[Problem]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _subclasses(child)

@@ -10,7 +10,7 @@ import pytest
 from cluster.runtime.settings import Settings
 from tests.api.administration.world import Seed, World, seeded, world_of
 from tests.api.web import MakeServices
-from tests.servers.fixtures import postgres_server, postgres_url  # noqa: F401
+from tests.servers.stores import migrated_postgres, postgres_server  # noqa: F401
 
 NewWorld = Callable[[], AbstractAsyncContextManager[World]]
 

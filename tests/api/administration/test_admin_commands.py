@@ -11,15 +11,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from click.testing import Result
-from typer.testing import CliRunner
 
 from cluster.cli import api
-from cluster.cli.app import app
 from tests.api.administration.conftest import NewWorld
 from tests.api.administration.world import HOOK, PASSWORD, World
+from tests.command_line import CommandResult, run_command
 
-Run = Callable[..., Result]
+Run = Callable[..., CommandResult]
 
 
 class Served:
@@ -64,8 +62,8 @@ def run(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
         monkeypatch.setattr(api, "connect", connect)
 
-        def run(words: str, *more: str, code: int = 0, **options: Any) -> Result:
-            result = CliRunner().invoke(app, [*words.split(), *more], **options)
+        def run(words: str, *more: str, code: int = 0, **options: Any) -> CommandResult:
+            result = run_command([*words.split(), *more], **options)
             assert "Traceback" not in result.output
             assert result.exit_code == code, result.output
             return result

@@ -1,28 +1,59 @@
 """The same administration over either store, also where two change things at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from cluster.runtime.settings import Settings
-from tests.api.administration.world import HOOK, PASSWORD, World, seeded, serving
+from cluster.storage.database import run_sync
+from tests.api.administration.world import (
+    HOOK,
+    PASSWORD,
+    Seed,
+    World,
+    seeded,
+    serving,
+    world_of,
+)
 from tests.api.web import MakeServices
+from tests.servers.reused_postgres import PostgresTemplates, ReusedPostgres
 
 ACME = "/api/v1/tenants/acme"
+
+
+@pytest.fixture(scope="session")
+def postgres_seed(
+    migrated_postgres: PostgresTemplates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ReusedPostgres, Seed]]:
+    """A seeded database, and the home that opens it."""
+    home, made = tmp_path_factory.mktemp("seed") / "home", []
+
+    def fill(url: str) -> None:
+        shutil.rmtree(home, ignore_errors=True)
+        made.append(run_sync(seeded(Settings(home=home, database_url=SecretStr(url)))))
+
+    with ReusedPostgres(migrated_postgres, fill) as database:
+        database.restore()
+        yield database, made[-1]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, make_services: MakeServices
 ) -> AsyncIterator[World]:
-    url = None
-    if request.param == "postgresql":
-        url = SecretStr(request.getfixturevalue("postgres_url"))
-    settings = Settings(home=tmp_path / "home", database_url=url)
-    async with serving(await seeded(settings), settings, make_services) as world:
+    if request.param == "sqlite":
+        seed: Seed = request.getfixturevalue("seed")
+        async with world_of(seed, tmp_path / "home", make_services) as world:
+            yield world
+        return
+    database, seed = request.getfixturevalue("postgres_seed")
+    home = shutil.copytree(seed.home, tmp_path / "home")
+    settings = Settings(home=home, database_url=SecretStr(database.restore()))
+    async with serving(seed, settings, make_services) as world:
         yield world
 
 

@@ -28,7 +28,7 @@ from deployments.video.config import VideoConfig
 from deployments.video.services import MediaServices, media_services
 from tests.api.administration.recorded import video_in
 from tests.api.fakes import Records
-from tests.api.videos.media_world import WRITER, Keys, application, filled
+from tests.api.videos.media_world import WRITER, Keys, application, store_in
 from tests.api.web import client_of
 from tests.media_fixtures.infos import picture
 
@@ -74,7 +74,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
     async def unspent(*_: object) -> int:
         return 0
 
-    database = await filled(f"sqlite+aiosqlite:///{folder / 'clips.db'}")
+    database = store_in(folder)
     limiter = TenantLimiter(MemoryAuthority(clock), "test", clock, unspent, lambda _: None)
     grounds = SimpleNamespace(
         limiter=limiter,

@@ -6,34 +6,26 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from sqlalchemy import insert
 from starlette.types import ASGIApp
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
 from cluster.blobs.store import BlobStore
 from cluster.runtime.clock import ManualClock
-from cluster.storage.database import Database
-from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.plan import Plan
 from deployments.ingress.http.app import create_api
 from deployments.ingress.http.middleware import wrap
 from deployments.ingress.operations import operations
 from deployments.ingress.routes.files import router
 from tests.api.files.linked_media import DATA, LIFE_S, Media, WithMedia
+from tests.api.videos.media_world import store_in
 from tests.api.web import MakeServices, client_of
 
 
 @pytest.fixture
 async def media(tmp_path: Path) -> AsyncIterator[Media]:
     """Holds `clip` of the tenant `acme`: DATA."""
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'files.db'}")
-    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
-    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-        await connection.execute(insert(plans), [plan])
-        await connection.execute(insert(tenants), [{**row, "id": "acme", "name": "Acme"}])
+    database = store_in(tmp_path)
     clock, store = ManualClock(), BlobStore(str(tmp_path / "blobs"))
     files = TenantFiles(database, store, clock, lambda _: Plan(id="default"))
     await files.put("acme", "clip", DATA, "video/mp4", clock.wall() + 10 * LIFE_S)

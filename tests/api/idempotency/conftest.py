@@ -16,6 +16,7 @@ from tests.api.idempotency.replays import NewReplica, ThreeKeys
 from tests.api.web import MakeServices, client_of
 from tests.servers.stores import (  # noqa: F401
     emptied_postgres,
+    empty_postgres,
     migrated_file,
     migrated_postgres,
     open_store,

@@ -8,8 +8,6 @@ from random import Random
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
-from sqlalchemy import insert
 from starlette.types import ASGIApp
 
 from cluster.blobs.files import TenantFiles
@@ -20,7 +18,6 @@ from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
-from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import MediaPlan, Plan
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits, Transcript
@@ -39,6 +36,7 @@ from deployments.video.services import MediaServices
 from deployments.video.transcript import Kind, ReadsTranscripts, parse_transcript
 from deployments.video.uploads.repository import UploadStore
 from tests.api.web import client_of
+from tests.servers.stores import sqlite_with_tenants
 
 WRITER, READER, STRANGER, PLAIN = "mob_writer_s", "mob_reader_s", "mob_stranger_s", "mob_plain_s"
 BOTH = frozenset({Scope.MEDIA_READ, Scope.MEDIA_WRITE})
@@ -110,28 +108,15 @@ async def public(host: str, port: int) -> list[str]:
     return ["10.0.0.7"] if host.startswith("inside.") else [PUBLIC]
 
 
-async def filled(url: str) -> Database:
+def store_in(folder: Path) -> Database:
     """A store with the tenants acme and other."""
-    database = Database(url)
-    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
-    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-        await connection.execute(insert(plans), [plan])
-        rows = [{**row, "id": name, "name": name} for name in ("acme", "other")]
-        await connection.execute(insert(tenants), rows)
-    return database
+    file = folder / "mobula.db"
+    file.write_bytes(sqlite_with_tenants())
+    return Database(f"sqlite+aiosqlite:///{file}")
 
 
 def application(services: AppServices) -> ASGIApp:
-    """Routes are made once, which takes longer than a test; one world is open at a time."""
-    if not _made:
-        _made.append(create_api(services, operations(services)))
-    _made[0].state.services = services
-    return wrap(_made[0], services)
-
-
-_made: list[FastAPI] = []
+    return wrap(create_api(services, operations(services)), services)
 
 
 @asynccontextmanager
@@ -144,7 +129,7 @@ async def opened(
 ) -> AsyncIterator[World]:
     """The application on a new store in `folder`."""
     clock, plan = ManualClock(), Plan(id="default", media=MediaPlan(**wishes))
-    database = await filled(f"sqlite+aiosqlite:///{folder / 'media.db'}")
+    database = store_in(folder)
     world: list[World] = []
 
     def plan_of(_: str) -> Plan:

@@ -14,7 +14,6 @@ from cluster.storage.database import Database
 from cluster.storage.tables import stored_objects
 from cluster.tenants.plan import Plan
 
-TENANTS = ("acme", "acme-2", "other")
 MB = 1 << 20
 TYPE = "video/mp4"
 

@@ -4,6 +4,7 @@ The judge is a list of all that was ever asked for, looked through from start to
 """
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,6 @@ from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Kind
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from cluster.storage.tables import metadata
 from invalidating import invalidate
 
 LONGEST_S = 1000.0
@@ -115,9 +115,6 @@ STEPS = st.one_of(
 
 async def played(url: str, steps: Sequence[tuple]) -> None:  # type: ignore[type-arg]
     database, clock = Database(url), ManualClock()
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.drop_all)
-        await connection.run_sync(metadata.create_all)
     feeds = [InvalidationFeed(database, clock, longest_s=LONGEST_S) for _ in range(3)]
     play = Play(database, clock, feeds)
     try:
@@ -132,13 +129,15 @@ async def played(url: str, steps: Sequence[tuple]) -> None:  # type: ignore[type
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=5, max_size=40))
 def test_no_replica_takes_a_worthless_answer_for_good(
+    migrated_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     steps: list[tuple],  # type: ignore[type-arg]
 ) -> None:
     monkeypatch.setattr(store, "MAX_NAMES", 2)
     monkeypatch.setattr(store, "MAX_PREFIXES", 2)
-    asyncio.run(played(f"sqlite+aiosqlite:///{tmp_path / 'mobula.db'}", steps))
+    copied = shutil.copy(migrated_file, tmp_path / "mobula.db")
+    asyncio.run(played(f"sqlite+aiosqlite:///{copied}", steps))
 
 
 async def test_an_answer_that_may_still_live_is_not_lost_to_pruning(

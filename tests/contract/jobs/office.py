@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from cluster.storage.tables import events, metadata, plans, tenants, usage
+from cluster.storage.tables import events, usage
 from deployments.contracts.jobs import Job, JobLease, NewJob
 from deployments.jobs.store import JobStore
 
@@ -18,18 +18,6 @@ LEASE_S = 15.0
 TENANTS = ("acme", "other")
 
 T = TypeVar("T")
-
-
-async def fill(url: str) -> None:
-    """Tables, a plan and tenants."""
-    database = Database(url)
-    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
-    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-        await connection.execute(insert(plans), [plan])
-        await connection.execute(insert(tenants), [{**row, "id": n, "name": n} for n in TENANTS])
-    await database.close()
 
 
 @dataclass

@@ -110,8 +110,8 @@ async def check(url: str, steps: list[Step]) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_every_job_ends_once_and_under_one_fence_at_a_time(
-    jobs_sqlite: Path, steps: list[Step]
+    tenants_file: Path, steps: list[Step]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        copied = shutil.copy(jobs_sqlite, folder)
+        copied = shutil.copy(tenants_file, folder)
         asyncio.run(check(f"sqlite+aiosqlite:///{copied}", [("add", 1), ("add", 4), *steps]))

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, TenantRepository
 from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.reused_postgres import PostgresTemplates, ReusedPostgres
 
 __all__ = ["redis_server", "redis_session"]
 
@@ -56,7 +57,8 @@ def clock() -> ManualClock:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated store with the plans `free` and `pro`, the tenants `acme` and `other` on free."""
     if request.param == "postgresql":
-        return filled(request.getfixturevalue("emptied_postgres"))
+        postgres: ReusedPostgres = request.getfixturevalue("postgres_with_plans")
+        return postgres.restore()
     path = tmp_path / "mobula.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite+aiosqlite:///{path}"
@@ -66,13 +68,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def sqlite_template(migrated_file: Path) -> Path:
     path = migrated_file.with_name("template.db")
     shutil.copy(migrated_file, path)
-    filled(f"sqlite+aiosqlite:///{path}")
+    add_plans(f"sqlite+aiosqlite:///{path}")
     return path
 
 
-def filled(url: str) -> str:
+@pytest.fixture(scope="session")
+def postgres_with_plans(migrated_postgres: PostgresTemplates) -> Iterator[ReusedPostgres]:
+    with ReusedPostgres(migrated_postgres, add_plans) as database:
+        yield database
+
+
+def add_plans(url: str) -> None:
     run_sync(_fill(url, ManualClock()))
-    return url
 
 
 async def _fill(url: str, clock: ManualClock) -> None:

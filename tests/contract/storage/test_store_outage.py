@@ -7,14 +7,15 @@ from cluster.auth.keys import ApiKeyIssuer
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database, DatabaseUnavailable
-from tests.contract.storage.conftest import PEPPER, add_key, filled, until
+from tests.contract.storage.conftest import PEPPER, add_key, until
 from tests.servers.postgres import PostgresServer
+from tests.servers.reused_postgres import ReusedPostgres
 
 
 @pytest.fixture
-def url(emptied_postgres: str) -> str:
+def url(postgres_with_plans: ReusedPostgres) -> str:
     """Only PostgreSQL can be away."""
-    return filled(emptied_postgres)
+    return postgres_with_plans.restore()
 
 
 async def test_requests_are_authenticated_while_the_store_is_down(

@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from cluster.cli import doctor
-from cluster.cli.app import app
 from cluster.cli.demo import events
 from cluster.cli.doctor import examine
 from cluster.ops import cluster_state as states
@@ -16,6 +14,7 @@ from cluster.ops.cluster_state import ClusterState
 from cluster.ops.ports import Listener
 from cluster.ops.processes import ClusterId
 from cluster.runtime.settings import ROOT, Settings
+from tests.command_line import run_command
 
 COMMANDS = (
     "up", "down", "status", "demo", "test", "doctor", "models", "bench", "tenants", "plans", "keys",
@@ -29,14 +28,14 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_help_names_every_command() -> None:
-    text = CliRunner().invoke(app, ["--help"]).output
+    text = run_command(["--help"]).output
 
     assert [name for name in COMMANDS if name not in text] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
-    result = CliRunner().invoke(app, [command, "--help"])
+    result = run_command([command, "--help"])
 
     assert result.exit_code == 0
     assert "Usage" in result.output
@@ -82,7 +81,7 @@ def test_help_loads_nothing_heavy() -> None:
     ],
 )
 def test_without_a_cluster_a_sentence_is_said(arguments: str, code: int) -> None:
-    result = CliRunner().invoke(app, arguments)
+    result = run_command(arguments.split())
 
     assert result.exit_code == code
     assert result.output
@@ -90,7 +89,7 @@ def test_without_a_cluster_a_sentence_is_said(arguments: str, code: int) -> None
 
 
 def test_an_unknown_profile_is_refused() -> None:
-    result = CliRunner().invoke(app, ["up", "--profile", "warp"])
+    result = run_command(["up", "--profile", "warp"])
 
     assert result.exit_code == 1
     assert "fast, plain" in result.output

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from cluster.administration.reports import AUDIT
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
-from cluster.cli.app import app
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
+from tests.command_line import run_command
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ async def fill(home: Path, statement: str | None = None) -> None:
 def test_an_untouched_trail_passes(home: Path) -> None:
     bootstrap(home, Settings(home=home))
     asyncio.run(fill(home))
-    result = CliRunner().invoke(app, ["audit", "verify"])
+    result = run_command(["audit", "verify"])
 
     assert result.exit_code == 0, result.output
     assert "verified" in result.output
@@ -61,7 +60,7 @@ def test_an_untouched_trail_passes(home: Path) -> None:
 def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement: str) -> None:
     bootstrap(home, Settings(home=home))
     asyncio.run(fill(home, statement))
-    result = CliRunner().invoke(app, ["audit", "verify"])
+    result = run_command(["audit", "verify"])
 
     assert result.exit_code == 1
     assert "findings in" in result.output
@@ -81,7 +80,7 @@ def test_a_key_that_was_changed_in_the_store_is_named(
 ) -> None:
     bootstrap(home, Settings(home=home))
     asyncio.run(fill(home, statement))
-    result = CliRunner().invoke(app, ["audit", "verify"])
+    result = run_command(["audit", "verify"])
 
     assert result.exit_code == 1
     assert says in result.output
@@ -89,7 +88,7 @@ def test_a_key_that_was_changed_in_the_store_is_named(
 
 
 def test_without_a_store_a_sentence_is_said(home: Path) -> None:
-    result = CliRunner().invoke(app, ["audit", "verify"])
+    result = run_command(["audit", "verify"])
 
     assert result.exit_code == 1
     assert "no database" in result.output

@@ -3,10 +3,9 @@
 import importlib.util
 
 import pytest
-from typer.testing import CliRunner
 
-from cluster.cli.app import app
 from cluster.cli.bench import GROUPS
+from tests.command_line import run_command
 
 NAMES = [(group, name) for group in GROUPS for name in GROUPS[group].benchmarks]
 Call = tuple[str, list[str]]
@@ -26,7 +25,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 
 
 def bench(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["bench", *arguments])
+    result = run_command(["bench", *arguments])
     return result.exit_code, result.output
 
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from cluster.cli.app import app
 from cluster.storage import migrate
+from tests.command_line import run_command
 
 BOOTSTRAP_KEY = "mob_" + "b" * 12 + "_" + "k" * 40
 
@@ -18,7 +17,7 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(arguments))
+    result = run_command(list(arguments))
     return result.exit_code, result.output
 
 

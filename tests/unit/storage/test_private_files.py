@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from cluster.cli.app import app
 from cluster.storage.files import make_private, write_for_owner_only
+from tests.command_line import run_command
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def test_an_older_home_is_closed_when_it_is_made_ready(
 
     monkeypatch.setenv("MOBULA_HOME", str(home))
 
-    assert CliRunner().invoke(app, ["bootstrap"]).exit_code == 0
+    assert run_command(["bootstrap"]).exit_code == 0
 
     opened = [path.name for path in home.iterdir() if not path.is_symlink() and mode(path) & 0o077]
     assert opened == []
@@ -67,6 +66,6 @@ def test_commands_that_write_into_the_home_write_for_their_owner(
 ) -> None:
     monkeypatch.setenv("MOBULA_HOME", str(tmp_path / "home"))
 
-    CliRunner().invoke(app, [command])
+    run_command([command])
 
     assert os.umask(0o077) == 0o077

@@ -1,21 +1,25 @@
 """The stores of tests/contract/jobs."""
 
-from tests.contract.jobs.conftest import (
-    clock,
-    database,
-    jobs_postgres,
-    jobs_sqlite,
-    office,
+from tests.contract.jobs.conftest import clock, office, url
+from tests.servers.stores import (
+    migrated_file,
+    migrated_postgres,
+    open_store,
     postgres_server,
-    url,
+    tenants_file,
+    tenants_postgres,
+    tenants_url,
 )
 
 __all__ = [
     "clock",
-    "database",
-    "jobs_postgres",
-    "jobs_sqlite",
+    "migrated_file",
+    "migrated_postgres",
     "office",
+    "open_store",
     "postgres_server",
+    "tenants_file",
+    "tenants_postgres",
+    "tenants_url",
     "url",
 ]
