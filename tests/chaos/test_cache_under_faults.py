@@ -1,7 +1,7 @@
 """The cache while its shared tier is frozen, flushed, killed or poisoned, or a replica is killed.
 
-One cluster with two ingress replicas; they share answers through a Redis first and through the
-deployment `Cache-0` then. The replicas are asked at their own ports, so it is known which of them
+The tier's cluster has two ingress replicas; they share responses through a Redis first and through
+the deployment `Cache-0` then. Requests go to the replicas' own ports, so it is known which of them
 answers. Figures are printed, and only bounds that hold on a busy machine are asserted.
 """
 
@@ -10,7 +10,7 @@ import itertools
 import statistics
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import httpx
 import pytest
@@ -39,25 +39,6 @@ from tests.servers.redis_server import RedisServer
 FELT_S = 0.5  # what a fault may add to the slowest miss, on a machine that does other things
 LEASE_S = 2.0  # of a lease, deployments/cache/single_flight/coalescing.py
 SEEN_S = 1.0  # within which every replica knows of an invalidation
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cluster(redis_server: RedisServer) -> Iterator[ClusterProcess]:
-    with ClusterProcess(redis_server.url, "embedded") as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def embedded(cluster: ClusterProcess) -> ClusterProcess:
-    """From here on the answers are shared through a deployment of ours."""
-    cluster.keep_answers_in("embedded")
-    return cluster
 
 
 @pytest.fixture

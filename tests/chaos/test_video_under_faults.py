@@ -1,8 +1,8 @@
 """Jobs of clips while those who make them, answer for them or watch over them are killed.
 
-One cluster with two Clipper and two ingress replicas. Every job makes clips of the same recording
-for a tenant of its own, so each is compared with one that nobody disturbed. A killed replica's
-lease runs out within 15 s; the jobs run side by side, so that they wait together.
+The tier's cluster has two Clipper and two ingress replicas. Every job makes clips of the same
+recording for a tenant of its own, so each is compared with one that nobody disturbed. A killed
+replica's lease runs out within 15 s; the jobs run side by side, so that they wait together.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,22 +50,16 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterProcess]:
-    with ClusterProcess("", "embedded", clippers=2) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Talk:
     return Talk.made_in(tmp_path_factory.mktemp("talk"), 20)
 
 
 @pytest.fixture
-async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
+async def operator(embedded: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
     """Opens a connection for each request: what ends with a killed replica is not used again."""
-    headers = {"Authorization": f"Bearer {cluster.key}"}
+    headers = {"Authorization": f"Bearer {embedded.key}"}
     async with httpx.AsyncClient(
-        base_url=cluster.url,
+        base_url=embedded.url,
         headers=headers,
         timeout=60,
         limits=httpx.Limits(max_keepalive_connections=0),
@@ -195,10 +189,10 @@ async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment
     ],
 )
 async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_same_clips(
-    cluster: ClusterProcess, operator: httpx.AsyncClient, recording: Talk, stages: list[str]
+    embedded: ClusterProcess, operator: httpx.AsyncClient, recording: Talk, stages: list[str]
 ) -> None:
     moments = [MOMENTS[stage] for stage in stages]
-    killer = Killer(Path(cluster.home))
+    killer = Killer(Path(embedded.home))
     first, *owners = [await owner(operator, recording) for _ in range(1 + len(moments))]
 
     undisturbed, *done = await asyncio.gather(
@@ -224,20 +218,20 @@ async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_sam
 
 @pytest.mark.exhaustive
 async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
-    cluster: ClusterProcess, operator: httpx.AsyncClient, recording: Talk
+    embedded: ClusterProcess, operator: httpx.AsyncClient, recording: Talk
 ) -> None:
-    await asyncio.to_thread(cluster.wait_until_whole, "Clipper", "Ingress")
+    await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
     owners = [await owner(operator, recording) for _ in range(3)]
     jobs = [await ordered(operator, each) for each in owners[:2]]
-    (place, ingress), *_ = (await asyncio.to_thread(cluster.ingress_addresses, 2)).items()
+    (place, ingress), *_ = (await asyncio.to_thread(embedded.ingress_addresses, 2)).items()
     seen: list[Event] = []
     following = asyncio.create_task(
-        follow_to_the_end([place, cluster.url], owners[0], jobs[0], seen)
+        follow_to_the_end([place, embedded.url], owners[0], jobs[0], seen)
     )
     await eventually(lambda: any(event.kind == "progress" for event in seen), 30)
 
     ordering = asyncio.create_task(order_until_accepted(operator, owners[2]))
-    os.kill(await asyncio.to_thread(cluster.controller), signal.SIGKILL)
+    os.kill(await asyncio.to_thread(embedded.controller), signal.SIGKILL)
     os.kill(ingress, signal.SIGKILL)
     jobs.append(await ordering)
 
@@ -249,7 +243,7 @@ async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
     await asyncio.wait_for(following, OVER_S)
     assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
     assert seen[-1].kind == "succeeded"
-    await asyncio.to_thread(cluster.wait_until_whole, "Clipper", "Ingress")
+    await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
 
 
 async def follow_to_the_end(places: list[str], owner: Owner, job: str, seen: list[Event]) -> None:
@@ -276,7 +270,7 @@ async def order_until_accepted(client: httpx.AsyncClient, owner: Owner) -> str:
         await asyncio.sleep(0.2)
 
 
-async def test_nothing_of_the_killed_is_left(cluster: ClusterProcess) -> None:
-    home = Path(cluster.home)
+async def test_nothing_of_the_killed_is_left(embedded: ClusterProcess) -> None:
+    home = Path(embedded.home)
     await eventually(lambda: not working_in(home / "scratch"))
     await eventually(lambda: not work_folders(home))
