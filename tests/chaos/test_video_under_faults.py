@@ -82,7 +82,7 @@ class Outcome:
     job: dict[str, Any]
     clips: list[dict[str, Any]]
     events: list[Event]
-    news: list[tuple[str, int | None]]  # what webhooks are told: kind, and number of the clip
+    news: list[tuple[str, int | None]]  # events for webhooks: kind, and number of the clip
     charged: list[int]
 
     @property
@@ -109,8 +109,8 @@ class Outcome:
         assert [event.seq for event in self.events] == list(range(1, len(kinds) + 1))
         ready = [e.data["number"] for e in self.events if e.data.get("state") == "ready"]
         assert sorted(ready) == list(range(1, COUNT + 1))
-        told = [("clip.ready", number) for number in range(1, COUNT + 1)]
-        assert sorted(self.news, key=str) == [*told, ("job.succeeded", None)]
+        expected = [("clip.ready", number) for number in range(1, COUNT + 1)]
+        assert sorted(self.news, key=str) == [*expected, ("job.succeeded", None)]
         assert self.charged == [seconds]
 
 
@@ -125,8 +125,8 @@ async def ordered(client: httpx.AsyncClient, owner: Owner) -> str:
 
 async def outcome(client: httpx.AsyncClient, owner: Owner, job: str) -> Outcome:
     over = await ended(client, owner.headers, job, OVER_S, patient=True)
-    told = await client.get("/api/v1/events?limit=100", headers=owner.headers)
-    news = [(each["kind"], each["data"].get("number")) for each in told.json()["data"]]
+    response = await client.get("/api/v1/events?limit=100", headers=owner.headers)
+    news = [(each["kind"], each["data"].get("number")) for each in response.json()["data"]]
     return Outcome(
         job=over,
         clips=await clips(client, owner.headers, job),
@@ -159,7 +159,7 @@ class Struck:
     killed: Killed
     outcome: Outcome
     before: dict[int, list[str]]
-    kept: bool  # whether what was ready was left as it was
+    unchanged: bool  # whether what was ready was left as it was
 
 
 async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment: Moment) -> Struck:
@@ -177,8 +177,8 @@ async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment
         f"{time.monotonic() - died:.1f} s in attempt {found.job['attempts']}"
     )
     after, later = digests(found.clips), await updated(client, owner, job)
-    kept = all(after[n] == before[n] and later[n] == times[n] for n in before)
-    return Struck(killed, found, before, kept)
+    unchanged = all(after[n] == before[n] and later[n] == times[n] for n in before)
+    return Struck(killed, found, before, unchanged)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_sam
         each.outcome.assert_ended_once(recording.seconds)
         assert each.outcome.content == undisturbed.content, name
         assert each.outcome.job["attempts"] == 2, name
-        assert each.kept, name
+        assert each.unchanged, name
         retried = [e.data["reason"] for e in each.outcome.events if e.kind == "retrying"]
         assert retried == ["lease-expired"], name
     assert done[-1].before
@@ -223,10 +223,10 @@ async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
     await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
     owners = [await owner(operator, recording) for _ in range(3)]
     jobs = [await ordered(operator, each) for each in owners[:2]]
-    (place, ingress), *_ = (await asyncio.to_thread(embedded.ingress_addresses, 2)).items()
+    (address, ingress), *_ = (await asyncio.to_thread(embedded.ingress_addresses, 2)).items()
     seen: list[Event] = []
     following = asyncio.create_task(
-        follow_to_the_end([place, embedded.url], owners[0], jobs[0], seen)
+        follow_to_the_end([address, embedded.url], owners[0], jobs[0], seen)
     )
     await eventually(lambda: any(event.kind == "progress" for event in seen), 30)
 
@@ -246,15 +246,17 @@ async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
     await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
 
 
-async def follow_to_the_end(places: list[str], owner: Owner, job: str, seen: list[Event]) -> None:
+async def follow_to_the_end(
+    addresses: list[str], owner: Owner, job: str, seen: list[Event]
+) -> None:
     """As a browser does: it comes back, elsewhere if need be, and says what it has seen."""
     while not seen or seen[-1].kind not in ENDED:
         last = seen[-1].seq if seen else None
-        async with httpx.AsyncClient(base_url=places[0]) as client:
+        async with httpx.AsyncClient(base_url=addresses[0]) as client:
             with contextlib.suppress(httpx.TransportError, AssertionError):
                 async for event in follow(client, owner.headers, job, last):
                     seen.append(event)
-        places = places[-1:]
+        addresses = addresses[-1:]
         await asyncio.sleep(0.2)
 
 

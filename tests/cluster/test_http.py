@@ -213,5 +213,5 @@ async def test_a_method_that_no_route_has_is_refused_before_serve_counts_it(
     assert answer.json()["type"].endswith("method-not-implemented")
 
 
-async def test_a_replica_tells_how_late_its_event_loop_runs(client: httpx.AsyncClient) -> None:
+async def test_a_replica_reports_its_event_loop_lag(client: httpx.AsyncClient) -> None:
     assert 0 <= (await health(client))["replica"]["loop_lag_s"] < 60
