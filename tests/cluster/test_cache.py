@@ -70,7 +70,6 @@ async def test_sixty_equal_requests_at_once_are_computed_once_over_all_replicas(
     assert computations == 1 or (stats["l2"]["errors"] and computations <= stats["replicas"])
 
 
-@pytest.mark.every_profile
 async def test_a_cached_response_is_served_by_every_replica(crowd: httpx.AsyncClient) -> None:
     await ready(crowd)
     body = chat("slow")
