@@ -25,8 +25,8 @@ ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "brows
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# pytest-xdist workers of tiers whose files are independent. Each file of chaos starts a cluster, so
-# two run at once on any machine.
+# pytest-xdist workers of tiers whose files are independent. Most files of chaos wait for a cluster
+# of their own, so two run at once on any machine.
 WORKERS = {
     "unit": "logical",
     "contract": "logical",
@@ -34,7 +34,10 @@ WORKERS = {
     "video": "logical",
     "chaos": "2",
 }
-GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
+GROUPED = {
+    "contract": "loadgroup",
+    "chaos": "loadgroup",
+}  # tiers whose conftest groups files; elsewhere: by file
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30

@@ -99,8 +99,8 @@ class LeaseClient:
             await self._wait_for_exchange(tenant)
 
     def probe(self) -> None:
-        """In degraded mode: one exchange at a time, of a tenant that needs one or else of any, so that
-        it ends although no tenant has anything to report."""
+        """In degraded mode: one exchange at a time, of a tenant that needs one or else of any, so
+        that it ends although no tenant has anything to report."""
         tenants = [tenant for tenant in self._tenants.values() if tenant.buckets]
         if not tenants or any(tenant.exchange is not None for tenant in tenants):
             return

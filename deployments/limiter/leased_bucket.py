@@ -51,7 +51,7 @@ class LeasedBucket:
         self._reported = 0
         self._wanted = 0
         self._doubt = _DOUBT
-        self._leased = 0  # slots that the authority knows of
+        self._leased = 0  # credits, or slots, that the authority knows of
         self._sent_at = now
 
     def update_limit(self, limit: Limit) -> None:
@@ -184,10 +184,10 @@ class LeasedBucket:
         self.available(now)
         self.acked = grant.number
         self.adjust -= self._reported
-        self.is_idle = self._reported == 0 and grant.credits == 0
-        self._reported = 0
         self.holding += grant.credits
         self._leased += grant.credits
+        self.is_idle = self._reported == self._leased == 0
+        self._reported = 0
         self.expires = self._sent_at + self.lifetime_s * _MARGIN
         self.level, self.level_at = grant.level, now
         if self.kind is BucketKind.BUDGET:

@@ -8,59 +8,53 @@ process. It ends when its standard input does, also because the tests were kille
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from cluster.runtime.settings import ROOT, process_environment
 
-Authority = Literal["embedded", "redis"]
-Shared = Literal["auto", "embedded", "redis", "off"]
+if TYPE_CHECKING:
+    from load_tests.benchmarks.common.local_serve import LocalServe
+
+Backend = Literal["redis", "embedded"]
+PACED = {"engine": "echo", "num_cpus": 0.1, "first_token_s": 0.05, "tokens_per_second": 40}
+BREAKER = {"min_requests": 5, "open_s": 1.0}
 MODELS = [
     {"id": "echo", "engine": "echo", "num_cpus": 0.1},
     {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
-]
-PACED = {"engine": "echo", "num_cpus": 0.1, "first_token_s": 0.05, "tokens_per_second": 40}
-BREAKER = {"min_requests": 5, "open_s": 1.0}
-FRAGILE_MODELS = [
     {**PACED, "id": "trio", "replicas": 3, "routing": {"ejection": {"silence_s": 1.0}}},
-    {**PACED, "id": "frail", "resilience": {"breaker": BREAKER, "fallback": ["stand-in"]}},
+    {**PACED, "id": "frail", "resilience": {"breaker": BREAKER, "fallback": ["echo"]}},
     {**PACED, "id": "alone", "resilience": {"breaker": BREAKER, "patience_s": 2.0}},
-    {"id": "stand-in", "engine": "echo", "num_cpus": 0.1},
 ]
-SETS = {
-    "plain": {"models": MODELS, "ingress": {"num_cpus": 0.1, "replicas": 2}},
-    "fragile": {"models": FRAGILE_MODELS, "ingress": {"num_cpus": 0.1}},
+ARGS = {
+    "models": MODELS,
+    "ingress": {"num_cpus": 0.1, "replicas": 2},
+    "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False},
 }
 MARK = "chaos: "  # what is ours on standard output
 
 
 class ClusterProcess:
-    """Use as a context manager; `authority` keeps the limits until `keep_limits_in` changes it.
+    """Use as a context manager. The Redis at `redis_url` holds limits and cached responses at
+    first, until `redeploy` says otherwise."""
 
-    `clippers` is how many replicas make clips, `served` one of SETS. Without `redis_url` there is
-    no Redis.
-    """
-
-    def __init__(
-        self, redis_url: str, authority: Authority, clippers: int = 1, served: str = "plain"
-    ) -> None:
-        redis = {"MOBULA_REDIS_URL": redis_url} if redis_url else {}
-        arguments = [authority, str(clippers), served]
+    def __init__(self, redis_url: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.cluster_process", *arguments],
-            cwd=ROOT, env=process_environment(redis), text=True,
+            [sys.executable, "-m", "tests.chaos.cluster_process"],
+            cwd=ROOT, env=process_environment({"MOBULA_REDIS_URL": redis_url}), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
         try:
-            found = json.loads(self._answer())
+            properties = json.loads(self._read_reply())
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        self.url: str = found["url"]
-        self.key: str = found["key"]
-        self.home: str = found["home"]
+        self.url: str = properties["url"]
+        self.key: str = properties["key"]
+        self.home: str = properties["home"]
         return self
 
     def __exit__(
@@ -73,43 +67,38 @@ class ClusterProcess:
 
     def kill_one(self, deployment: str) -> None:
         """End one replica of a deployment as a crash would."""
-        self._tell("kill", deployment)
+        self._send("kill", deployment)
 
     def wait_until_whole(self, *deployments: str) -> None:
         """Until what was killed before is replaced."""
         for deployment in deployments or ("Limiter", "Ingress"):
-            self._tell("whole", deployment)
+            self._send("whole", deployment)
 
-    def keep_limits_in(self, authority: Authority) -> None:
-        """Deploy anew with another authority, and wait until that is up."""
-        self._tell("authority", authority)
+    def redeploy(self, backend: Backend) -> None:
+        """Deploy anew with limits and shared cache in `backend`, and wait until that is up."""
+        self._send("redeploy", backend)
 
-    def keep_answers_in(self, shared: Shared) -> None:
-        """Deploy anew with another shared tier of the cache and the Limiter replica as authority,
-        and wait until that is up."""
-        self._tell("shared", shared)
-
-    def ingress_addresses(self, replicas: int) -> dict[str, int]:
+    def ingress_addresses(self, replicas: int = 2) -> dict[str, int]:
         """The URL of each ingress replica's own port, and its process, once so many are up."""
-        found: dict[str, int] = json.loads(self._tell("addresses", str(replicas)))
-        return found
+        addresses: dict[str, int] = json.loads(self._send("addresses", str(replicas)))
+        return addresses
 
     def replicas(self, deployment: str) -> list[int]:
         """The processes of a deployment's replicas."""
-        found: list[int] = json.loads(self._tell("replicas", deployment))
-        return found
+        processes: list[int] = json.loads(self._send("replicas", deployment))
+        return processes
 
     def controller(self) -> int:
         """The process of Serve's controller."""
-        return int(self._tell("controller", "-"))
+        return int(self._send("controller", "-"))
 
-    def _tell(self, *words: str) -> str:
+    def _send(self, command: str, argument: str) -> str:
         assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(words) + "\n")
+        self._process.stdin.write(f"{command} {argument}\n")
         self._process.stdin.flush()
-        return self._answer()
+        return self._read_reply()
 
-    def _answer(self) -> str:
+    def _read_reply(self) -> str:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(MARK):
@@ -117,45 +106,37 @@ class ClusterProcess:
         raise AssertionError("the cluster's process ended")
 
 
-def main(authority: str, clippers: int, served: str) -> None:
+def main() -> None:
     from load_tests.benchmarks.common.local_serve import LocalServe
 
     with LocalServe() as local:
-        deploy(local, authority, clippers=clippers, served=served)
-        say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
-        commands: dict[str, Any] = {
+        deploy(local, "redis")
+        reply(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
+        commands: dict[str, Callable[[str], object]] = {
             "kill": local.kill_one,
             "whole": local.wait_until_healthy,
-            "authority": lambda found: deploy(local, found),
-            "shared": lambda found: deploy(local, "embedded", found),
+            "redeploy": lambda backend: deploy(local, backend),
             "controller": lambda _: local.controller(),
             "replicas": local.replicas,
             "addresses": lambda count: local.wait_for_ingress(int(count)),
         }
         for line in sys.stdin:
-            name, argument = line.split()
-            say(json.dumps(commands[name](argument)))
+            command, argument = line.split()
+            reply(json.dumps(commands[command](argument)))
 
 
-def deploy(
-    local: Any, authority: str, shared: str = "auto", clippers: int = 1, served: str = "plain"
-) -> None:
+def deploy(local: "LocalServe", backend: str) -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
-    args = {
-        **SETS[served],
-        "limiter": {"authority": authority},
-        "cache": {"shared": shared},
-        "video": {"enabled": clippers > 0, "replicas": max(1, clippers), "gpu": False},
-    }
+    args = {**ARGS, "limiter": {"authority": backend}, "cache": {"shared": backend}}
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 
-def say(text: str) -> None:
+def reply(text: str) -> None:
     sys.stdout.write(f"{MARK}{text}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main()

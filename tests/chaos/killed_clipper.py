@@ -86,9 +86,9 @@ class Killer:
             os.kill(row.worker, signal.SIGCONT)
             return None
         parents = {process.ppid() for process in children}
-        found = Killed(row.worker, now.stage, children, [psutil.Process(pid) for pid in parents])
+        killed = Killed(row.worker, now.stage, children, [psutil.Process(pid) for pid in parents])
         os.kill(row.worker, signal.SIGKILL)
-        return found
+        return killed
 
     def _children(self, worker: int) -> list[psutil.Process]:
         folders = self._scratch.glob(f"work-{worker}-*")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.chaos.cache_traffic import Got, ask, computed, fresh, up
+from tests.chaos.cache_traffic import Response, ask, computed, fresh, up
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
 
@@ -29,17 +29,17 @@ async def kill_leader(
     async def leads() -> bool:
         return await computed(client, "slow") > before
 
-    def asked(place: str, begun: list[str] | None) -> asyncio.Task[Got]:
-        return asyncio.create_task(ask(client, place, prompt, model="slow", begun=begun))
+    def request(address: str, begun: list[str] | None) -> asyncio.Task[Response]:
+        return asyncio.create_task(ask(client, address, prompt, model="slow", begun=begun))
 
-    leading = asked(one, None if begun is None else [])
+    leading = request(one, None if begun is None else [])
     await eventually(leads)
-    following = [asked(other, begun) for _ in range(FOLLOWERS)]
+    following = [request(other, begun) for _ in range(FOLLOWERS)]
     await eventually(followed)
     os.kill(processes[one], signal.SIGKILL)
     killed = time.monotonic()
-    got = await asyncio.gather(*following)
+    responses = await asyncio.gather(*following)
     print(f"leader killed: answers after {time.monotonic() - killed:.2f} s")  # noqa: T201
-    assert all(each.right for each in got)
+    assert all(each.right for each in responses)
     assert not (await leading).right
     assert await computed(client, "slow") - before == 2

@@ -42,8 +42,10 @@ class Stream:
 async def ask(client: httpx.AsyncClient, model: str) -> Answer:
     sent = time.monotonic()
     chat = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
-    got = await client.post(URL, json=chat)
-    return Answer(sent, time.monotonic() - sent, got.status_code, got.headers, got.json())
+    response = await client.post(URL, json=chat)
+    return Answer(
+        sent, time.monotonic() - sent, response.status_code, response.headers, response.json()
+    )
 
 
 async def ask_all(client: httpx.AsyncClient, model: str, number: int) -> list[Answer]:
@@ -53,8 +55,8 @@ async def ask_all(client: httpx.AsyncClient, model: str, number: int) -> list[An
     async def worker() -> list[Answer]:
         return [await ask(client, model) for _ in left]
 
-    found = await asyncio.gather(*(worker() for _ in range(8)))
-    return sorted((each for some in found for each in some), key=lambda each: each.sent)
+    answers = await asyncio.gather(*(worker() for _ in range(8)))
+    return sorted((each for some in answers for each in some), key=lambda each: each.sent)
 
 
 @asynccontextmanager
@@ -84,9 +86,9 @@ async def read(client: httpx.AsyncClient, model: str, stream: Stream) -> Stream:
         "stream": True,
         "messages": [{"role": "user", "content": "x" * STREAMED}],
     }
-    async with client.stream("POST", URL, json=chat) as got:
-        stream.status = got.status_code
-        async for line in got.aiter_lines():
+    async with client.stream("POST", URL, json=chat) as response:
+        stream.status = response.status_code
+        async for line in response.aiter_lines():
             if line == "data: [DONE]":
                 stream.whole = True
             elif line.startswith("data: "):
@@ -104,8 +106,8 @@ def _hear(stream: Stream, event: Mapping[str, Any]) -> None:
 async def calls_of(client: httpx.AsyncClient, model: str) -> Mapping[str, Any]:
     """How the ingress's calls of a model have gone, by `/health`."""
     health = (await client.get("/health")).json()
-    found: Mapping[str, Any] = health["models"][model]["calls"]
-    return found
+    calls: Mapping[str, Any] = health["models"][model]["calls"]
+    return calls
 
 
 def slowest(answers: Sequence[Answer]) -> float:

@@ -1,7 +1,7 @@
 """The cache while its shared tier is frozen, flushed, killed or poisoned, or a replica is killed.
 
-One cluster with two ingress replicas; they share answers through a Redis first and through the
-deployment `Cache-0` then. The replicas are asked at their own ports, so it is known which of them
+The tier's cluster has two ingress replicas; they share responses through a Redis first and through
+the deployment `Cache-0` then. Requests go to the replicas' own ports, so it is known which of them
 answers. Figures are printed, and only bounds that hold on a busy machine are asserted.
 """
 
@@ -10,15 +10,15 @@ import itertools
 import statistics
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
 from tests.chaos.cache_traffic import (
-    KEPT_ONLY,
-    Got,
+    CACHED_ONLY,
+    Response,
     ask,
     computed,
     fresh,
@@ -30,8 +30,8 @@ from tests.chaos.cache_traffic import (
     warm,
 )
 from tests.chaos.cluster_process import ClusterProcess
-from tests.chaos.kept_in_redis import answers, flights, holds, is_clean, publishing, swap
 from tests.chaos.killed_leader import FOLLOWERS, kill_leader
+from tests.chaos.redis_cache import answers, flights, holds, is_clean, publishing, swap
 from tests.cluster.polling import eventually
 from tests.cluster.tenants import make_tenant
 from tests.servers.redis_server import RedisServer
@@ -39,25 +39,6 @@ from tests.servers.redis_server import RedisServer
 FELT_S = 0.5  # what a fault may add to the slowest miss, on a machine that does other things
 LEASE_S = 2.0  # of a lease, deployments/cache/single_flight/coalescing.py
 SEEN_S = 1.0  # within which every replica knows of an invalidation
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cluster(redis_server: RedisServer) -> Iterator[ClusterProcess]:
-    with ClusterProcess(redis_server.url, "embedded") as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def embedded(cluster: ClusterProcess) -> ClusterProcess:
-    """From here on the answers are shared through a deployment of ours."""
-    cluster.keep_answers_in("embedded")
-    return cluster
 
 
 @pytest.fixture
@@ -73,20 +54,20 @@ async def client(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_frozen_redis_adds_little_to_a_miss_and_is_used_again(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
-    one, other = places = await up(cluster, client)
-    hot = await warm(client, places)
-    async with traffic(client, places, hot) as got:
-        frozen = await more(got, 300)
+    one, other = addresses = await up(cluster, client)
+    hot = await warm(client, addresses)
+    async with traffic(client, addresses, hot) as responses:
+        frozen = await more(responses, 300)
         redis_server.freeze()
         try:
-            thawed = await more(got, 600)
+            thawed = await more(responses, 600)
         finally:
             redis_server.thaw()
         await eventually(lambda: shared(client, one, other), timeout_s=15)
         back = time.monotonic()
-        await more(got, 100)
-    _, before = halves(got, hot, 0.0, frozen)
-    hits, misses = halves(got, hot, frozen, thawed)
+        await more(responses, 100)
+    _, before = halves(responses, hot, 0.0, frozen)
+    hits, misses = halves(responses, hot, frozen, thawed)
     usual = statistics.median(each.took for each in before)
     added = [each.took - usual for each in misses]
     print(  # noqa: T201
@@ -118,15 +99,15 @@ async def test_claims_that_a_frozen_redis_gave_too_late_hold_up_nobody_for_long(
 async def test_a_redis_flushed_in_mid_traffic_costs_only_misses(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
-    one, other = places = await up(cluster, client)
-    hot, lost = await warm(client, places), await warm(client, [one])
-    async with traffic(client, places, hot) as got:
-        flushed = await more(got, 200)
+    one, other = addresses = await up(cluster, client)
+    hot, lost = await warm(client, addresses), await warm(client, [one])
+    async with traffic(client, addresses, hot) as responses:
+        flushed = await more(responses, 200)
         redis_server.flush()
         again = [await ask(client, other, prompt) for prompt in lost]
         await eventually(lambda: shared(client, one, other))
-        end = await more(got, 200)
-    hits, misses = halves(got, hot, flushed, end)
+        end = await more(responses, 200)
+    hits, misses = halves(responses, hot, flushed, end)
     assert {each.by.rpartition("=")[2] for each in hits} == {"l1"}
     assert {each.by for each in [*again, *misses]} == {"mobula;fwd=miss;stored"}
     assert all(each.right for each in again)
@@ -135,40 +116,40 @@ async def test_a_redis_flushed_in_mid_traffic_costs_only_misses(
 async def test_an_invalidation_is_heeded_while_redis_is_dead_and_after_it_is_back_with_old_answers(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
-    one, other = places = await up(cluster, client)
-    hot, cut = await warm(client, places), fresh()
+    one, other = addresses = await up(cluster, client)
+    hot, cut = await warm(client, addresses), fresh()
     prompts = {f"post:{uuid.uuid4().hex}": fresh() for _ in range(12)}
     tags = {tag: {"Mobula-Cache-Tags": tag} for tag in prompts}
-    told, last = dict.fromkeys(tags, 0.0), dict.fromkeys(tags, 0.0)
+    invalidated_at, last = dict.fromkeys(tags, 0.0), dict.fromkeys(tags, 0.0)
     going = True
 
-    async def watch(place: str) -> None:
+    async def watch(address: str) -> None:
         while going:
             for tag, prompt in prompts.items():
-                found = await ask(client, place, prompt, tags[tag] | KEPT_ONLY)
-                assert found.right or found.status == 504
-                last[tag] = found.done if found.right else last[tag]
+                response = await ask(client, address, prompt, tags[tag] | CACHED_ONLY)
+                assert response.right or response.status == 504
+                last[tag] = response.done if response.right else last[tag]
 
     async def tell(some: Iterable[str]) -> None:
         for tag in some:
             path = "/api/v1/cache/invalidations"
             (await client.post(path, json={"tag": tag})).raise_for_status()
-            told[tag] = time.monotonic()
+            invalidated_at[tag] = time.monotonic()
 
-    for (tag, prompt), place in itertools.product(prompts.items(), places):
-        await ask(client, place, prompt, tags[tag])
+    for (tag, prompt), address in itertools.product(prompts.items(), addresses):
+        await ask(client, address, prompt, tags[tag])
     first, *_, latest = prompts
-    async with traffic(client, places, hot), Redis.from_url(redis_server.url) as redis:
+    async with traffic(client, addresses, hot), Redis.from_url(redis_server.url) as redis:
         begun: list[str] = []
         slow = asyncio.create_task(ask(client, one, cut, tags[latest], model="slow", begun=begun))
         await eventually(lambda: begun)
         old = {key: (await redis.dump(key), await redis.pttl(key)) for key in await answers(redis)}
-        watching = [asyncio.create_task(watch(place)) for place in places]
+        watching = [asyncio.create_task(watch(address)) for address in addresses]
         await eventually(lambda: all(last.values()))
         await tell([first])
         redis_server.kill()
         await tell(list(tags)[1:])
-        await eventually(lambda: time.monotonic() - max(told.values()) > 2 * SEEN_S)
+        await eventually(lambda: time.monotonic() - max(invalidated_at.values()) > 2 * SEEN_S)
         assert (await slow).right
         redis_server.restart()
         await redis.connection_pool.disconnect()
@@ -180,43 +161,45 @@ async def test_an_invalidation_is_heeded_while_redis_is_dead_and_after_it_is_bac
         going = False
         await asyncio.gather(*watching)
         assert await redis.exists(*old) == len(old) >= len(prompts)
-        wish = tags[latest] | KEPT_ONLY
-        kept = [await ask(client, place, cut, wish, model="slow") for place in places]
+        wish = tags[latest] | CACHED_ONLY
+        cached = [await ask(client, address, cut, wish, model="slow") for address in addresses]
         anew = [await ask(client, other, prompt, tags[tag]) for tag, prompt in prompts.items()]
-    lags = [last[tag] - told[tag] for tag in tags]
+    lags = [last[tag] - invalidated_at[tag] for tag in tags]
     print(f"invalidated: served for at most {max(lags):.2f} s more")  # noqa: T201
     assert max(lags) <= SEEN_S
-    assert {each.status for each in kept} == {504}
+    assert {each.status for each in cached} == {504}
     assert all(each.right and ";fwd=" in each.by for each in anew)
 
 
 async def test_a_poisoned_redis_gives_nobody_an_answer_of_another_tenant_or_request(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
-    one, other = places = await up(cluster, client)
+    one, other = addresses = await up(cluster, client)
     tenants = [(await make_tenant(client)).headers for _ in "12"]
     redis_server.flush()
 
-    async def said_at(place: str, said: Sequence[tuple[str, Mapping[str, str]]]) -> list[Got]:
-        return [await ask(client, place, prompt, whose) for prompt, whose in said]
+    async def send_all(
+        address: str, requests: Sequence[tuple[str, Mapping[str, str]]]
+    ) -> list[Response]:
+        return [await ask(client, address, prompt, whose) for prompt, whose in requests]
 
     async with Redis.from_url(redis_server.url) as redis:
-        said = [(fresh(), whose) for _ in range(6) for whose in tenants]
-        said += [("what both of them ask", whose) for whose in tenants]
-        await said_at(one, said)
-        await eventually(lambda: holds(redis, len(said)))
+        requests = [(fresh(), whose) for _ in range(6) for whose in tenants]
+        requests += [("what both of them ask", whose) for whose in tenants]
+        await send_all(one, requests)
+        await eventually(lambda: holds(redis, len(requests)))
         before, poison = await computed(client, "echo"), await swap(redis)
-        got = await said_at(other, said)
-        assert {each.by for each in got} == {"mobula;fwd=miss;stored"}
-        assert all(each.right for each in got)
-        assert await computed(client, "echo") - before == len(said)
+        responses = await send_all(other, requests)
+        assert {each.by for each in responses} == {"mobula;fwd=miss;stored"}
+        assert all(each.right for each in responses)
+        assert await computed(client, "echo") - before == len(requests)
         await eventually(lambda: is_clean(redis, poison))
-        async with traffic(client, places, await warm(client, places)):
+        async with traffic(client, addresses, await warm(client, addresses)):
             for _ in range(6):
-                said = [(fresh(), whose) for _ in range(4) for whose in tenants]
-                await said_at(one, said)
+                requests = [(fresh(), whose) for _ in range(4) for whose in tenants]
+                await send_all(one, requests)
                 await swap(redis)
-                assert all(each.right for each in await said_at(other, said))
+                assert all(each.right for each in await send_all(other, requests))
 
 
 @pytest.mark.exhaustive
@@ -224,23 +207,23 @@ async def test_a_poisoned_log_of_a_stream_gives_its_followers_nothing_of_another
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
     one, other = await up(cluster, client)
-    said = [(fresh(), (await make_tenant(client)).headers) for _ in "12"]
+    requests = [(fresh(), (await make_tenant(client)).headers) for _ in "12"]
     before = await computed(client, "slow")
 
-    def stream(place: str) -> list[asyncio.Task[Got]]:
-        asked = (ask(client, place, *each, model="slow", begun=[]) for each in said)
-        return [asyncio.create_task(each) for each in asked]
+    def stream(address: str) -> list[asyncio.Task[Response]]:
+        calls = (ask(client, address, *each, model="slow", begun=[]) for each in requests)
+        return [asyncio.create_task(each) for each in calls]
 
     async with Redis.from_url(redis_server.url) as redis:
         leading = stream(one)
-        await eventually(lambda: publishing(redis, len(said)))
+        await eventually(lambda: publishing(redis, len(requests)))
         mine, theirs = [await redis.lrange(key, 1, -1) for key in await flights(redis)]
         for key, frames in zip(await flights(redis), (theirs, mine), strict=True):
             for at, frame in enumerate(frames[: min(len(mine), len(theirs))], start=1):
                 await redis.lset(key, at, frame)
-        got = await asyncio.gather(*stream(other), *leading)
-    assert all(each.right for each in got)
-    assert await computed(client, "slow") - before == 2 * len(said)
+        responses = await asyncio.gather(*stream(other), *leading)
+    assert all(each.right for each in responses)
+    assert await computed(client, "slow") - before == 2 * len(requests)
 
 
 @pytest.mark.exhaustive
@@ -255,25 +238,25 @@ async def test_a_killed_leader_hands_over_to_who_follows_it_through_redis(
         await kill_leader(cluster, client, None, followed)
 
 
-async def test_a_killed_shelf_fails_no_request_and_is_used_again(
+async def test_a_killed_cache_shard_fails_no_request_and_is_used_again(
     embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:
-    one, other = places = await up(embedded, client)
-    hot, lost = await warm(client, places), iter(await warm(client, [one], 100))
-    async with traffic(client, [embedded.url], hot) as got:
-        await more(got, 200)
+    one, other = addresses = await up(embedded, client)
+    hot, lost = await warm(client, addresses), iter(await warm(client, [one], 100))
+    async with traffic(client, [embedded.url], hot) as responses:
+        await more(responses, 200)
         await asyncio.to_thread(embedded.kill_one, "Cache-0")
         killed = time.monotonic()
 
         async def is_gone() -> bool:
-            return (await ask(client, other, next(lost), KEPT_ONLY)).status == 504
+            return (await ask(client, other, next(lost), CACHED_ONLY)).status == 504
 
         await eventually(is_gone)
         await eventually(lambda: shared(client, one, other), timeout_s=40)
         await eventually(lambda: shared(client, other, one))
         back = time.monotonic()
-        await more(got, 100)
-    hits, misses = halves(got, hot, killed, back)
+        await more(responses, 100)
+    hits, misses = halves(responses, hot, killed, back)
     print(  # noqa: T201
         f"shelf killed: used again after {back - killed:.2f} s; until then {len(misses)} misses "
         f"took at most {1e3 * max(each.took for each in misses):.1f} ms"
@@ -281,7 +264,7 @@ async def test_a_killed_shelf_fails_no_request_and_is_used_again(
     assert {each.by.rpartition("=")[2] for each in hits} <= {"l1", "l2"}
 
 
-async def test_a_killed_leader_hands_its_streams_over_through_the_shelf(
+async def test_a_killed_leader_hands_its_streams_over_through_the_cache_shard(
     embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:
     begun: list[str] = []

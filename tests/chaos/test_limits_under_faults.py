@@ -1,9 +1,9 @@
 """Limits while what keeps them is frozen, killed, flushed, slow, or while replicas are killed.
 
-One cluster with two ingress replicas; its limits stand on a Redis first and on the Limiter replica
-then. The bounds are those that deployments/limiter/degraded_mode.py states. Figures are printed,
-and only bounds that hold on a busy machine are asserted; what a request costs is measured by
-benchmarks.
+The tier's cluster has two ingress replicas; limits stand on a Redis first and on the Limiter
+replica then. The bounds are those that deployments/limiter/degraded_mode.py states. Figures are
+printed, and only bounds that hold on a busy machine are asserted; what a request costs is measured
+by benchmarks.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -37,25 +37,6 @@ LEAST_SHARE = 0.1  # of the rate, at least admitted after a fault
 
 SLOTS, STREAMS = 16, 500
 LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURST}}}
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cluster(redis_server: RedisServer) -> Iterator[ClusterProcess]:
-    with ClusterProcess(redis_server.url, "redis") as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def embedded(cluster: ClusterProcess) -> ClusterProcess:
-    """From here on the Limiter replica keeps the limits."""
-    cluster.keep_limits_in("embedded")
-    return cluster
 
 
 @pytest.fixture
@@ -120,7 +101,7 @@ async def test_a_frozen_redis_is_not_felt_and_costs_no_more_than_is_stated(
 async def test_hard_budgets_refuse_while_redis_is_frozen(
     cluster: ClusterProcess, operator: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
-    tenant = await make_tenant(operator, budgets={"requests": {"day": 1000}})
+    tenant = await make_tenant(operator, budgets={"requests": {"day": 100_000}})
     await eventually(lambda: answers(operator, tenant, 200))
     redis_server.freeze()
     try:
@@ -211,7 +192,7 @@ async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None
 async def until_calm(cluster: ClusterProcess, operator: httpx.AsyncClient) -> None:
     """What was deployed or killed before is up, and the limits' authority answers in time."""
     await asyncio.to_thread(cluster.wait_until_whole)
-    tenant = await make_tenant(operator, budgets={"requests": {"day": 10_000}})
+    tenant = await make_tenant(operator, budgets={"requests": {"day": 100_000}})
     await eventually(lambda: answers(operator, tenant, 200), timeout_s=30)
 
     async def calm() -> bool:

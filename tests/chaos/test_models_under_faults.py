@@ -1,9 +1,9 @@
 """Models while their replicas are killed and stopped: what callers notice of it.
 
-One cluster with one ingress replica, so that its `/health` tells of all calls. Where a model is to
-stay dead for a while, Serve's controller is stopped meanwhile. Figures are printed, and only bounds
-that hold on a busy machine are asserted; `./mobula bench failover` is for those that need a quiet
-one.
+Requests go to one ingress replica of the tier's cluster, so that its `/health` is of all calls.
+Where a model is to stay dead for a while, Serve's controller is stopped meanwhile. Figures are
+printed, and only bounds that hold on a busy machine are asserted; `./mobula bench failover` is for
+those that need a quiet one.
 """
 
 import asyncio
@@ -35,16 +35,17 @@ STREAMS = 9
 BUDGET = 10_000_000
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterProcess]:
-    with ClusterProcess("", "embedded", clippers=0, served="fragile") as cluster:
-        yield cluster
+@pytest.fixture
+def ingress(embedded: ClusterProcess) -> str:
+    """The URL of one ingress replica's own port."""
+    embedded.wait_until_whole("Ingress", "Limiter")
+    return min(embedded.ingress_addresses())
 
 
 @pytest.fixture
-async def client(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {cluster.key}"}
-    async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=60) as client:
+async def client(embedded: ClusterProcess, ingress: str) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {embedded.key}"}
+    async with httpx.AsyncClient(base_url=ingress, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -57,22 +58,22 @@ def stopped(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-def kill(cluster: ClusterProcess, model: str) -> None:
-    os.kill(cluster.replicas(f"Model:{model}")[0], signal.SIGKILL)
+def kill(embedded: ClusterProcess, model: str) -> None:
+    os.kill(embedded.replicas(f"Model:{model}")[0], signal.SIGKILL)
 
 
 async def test_a_killed_replica_fails_no_answer_and_only_its_own_streams(
-    cluster: ClusterProcess, client: httpx.AsyncClient
+    embedded: ClusterProcess, ingress: str, client: httpx.AsyncClient
 ) -> None:
     tenant = await make_tenant(client, budgets={"tokens": {"day": BUDGET}})
     streams = [Stream() for _ in range(STREAMS)]
     async with (
-        httpx.AsyncClient(base_url=cluster.url, headers=tenant.headers, timeout=60) as reader,
+        httpx.AsyncClient(base_url=ingress, headers=tenant.headers, timeout=60) as reader,
         asking(client, "trio", workers=6) as answers,
     ):
         reading = [asyncio.create_task(read(reader, "trio", stream)) for stream in streams]
         await eventually(lambda: all(stream.text for stream in streams))
-        kill(cluster, "trio")
+        kill(embedded, "trio")
         await asyncio.gather(*reading)
     broken = [stream for stream in streams if not stream.whole]
     print(  # noqa: T201
@@ -101,15 +102,15 @@ async def test_a_killed_replica_fails_no_answer_and_only_its_own_streams(
 
 
 async def test_a_dead_model_is_answered_for_or_refused_at_once_and_found_again(
-    cluster: ClusterProcess, client: httpx.AsyncClient
+    embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:
     models = ("frail", "alone")
     for model in models:
-        cluster.wait_until_whole(f"Model:{model}")
+        embedded.wait_until_whole(f"Model:{model}")
         assert (await ask(client, model)).body["model"] == model
-    with stopped(cluster.controller()):
+    with stopped(embedded.controller()):
         for model in models:
-            kill(cluster, model)
+            kill(embedded, model)
         first = await asyncio.gather(*(ask_all(client, model, 24) for model in models))
         before = await calls_of(client, "frail")
         covered = await ask_all(client, "frail", 200)
@@ -123,7 +124,7 @@ async def test_a_dead_model_is_answered_for_or_refused_at_once_and_found_again(
         f"{slowest(refused):.3f} s, and {attempts} attempts in {len(covered)} calls"
     )
     assert {(a.status, a.instead, a.body["model"]) for a in [*first[0], *covered]} == {
-        (200, "stand-in", "stand-in")
+        (200, "echo", "echo")
     }
     assert before["breaker"]["state"] != "closed"
     assert attempts <= 0.02 * len(covered)
@@ -131,7 +132,7 @@ async def test_a_dead_model_is_answered_for_or_refused_at_once_and_found_again(
     assert all(_refusal(answer) for answer in [*first[1], *refused])
     assert slowest(first[1]) < 10
     for model in models:
-        cluster.wait_until_whole(f"Model:{model}")
+        embedded.wait_until_whole(f"Model:{model}")
         up = await calls_of(client, model)
 
         async def is_back(model: str = model) -> bool:
@@ -150,12 +151,12 @@ def _refusal(answer: Answer) -> bool:
 
 @pytest.mark.exhaustive
 async def test_a_stopped_replica_holds_up_its_calls_for_a_moment_and_others_not_at_all(
-    cluster: ClusterProcess, client: httpx.AsyncClient
+    embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:
-    cluster.wait_until_whole("Model:trio")
+    embedded.wait_until_whole("Model:trio")
     async with asking(client, "trio", workers=6) as answers:
         await eventually(lambda: len(answers) > 60)
-        with stopped(cluster.replicas("Model:trio")[0]):
+        with stopped(embedded.replicas("Model:trio")[0]):
             held = len(answers)
             await eventually(lambda: len(answers) > held + 150, timeout_s=30)
             late = len(answers)

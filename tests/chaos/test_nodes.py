@@ -59,7 +59,7 @@ async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -
         ready = [await asyncio.to_thread(responds, each.url) for each in nodes.workers]
         await asyncio.to_thread(nodes.start_head)
         await until(nodes, nodes.head.has_controller)
-        kept = [worker.replicas() for worker in nodes.workers]
+        replicas_after = [worker.replicas() for worker in nodes.workers]
         os.kill(nodes.workers[0].replicas(MODEL)[0], signal.SIGKILL)
         before_the_fault = time.monotonic()
         await until(nodes, lambda: replicas_of(nodes, MODEL) == MODELS)
@@ -68,7 +68,7 @@ async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -
     assert record.failures(gone, before_the_fault - 1.0) == []
     assert record.answered(gone) > 0
     assert ready == [True, True]
-    assert kept == replicas
+    assert replicas_after == replicas
 
 
 @pytest.mark.exhaustive

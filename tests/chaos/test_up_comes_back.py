@@ -59,6 +59,14 @@ def test_nothing_but_the_api_listens_for_others(cluster: Mobula) -> None:
     assert len(found) > 10  # and the others are there
 
 
+def test_a_second_up_is_refused(cluster: Mobula) -> None:
+    code, output = cluster.run("up", "-d", "--config", str(cluster.config()))
+
+    assert code == 1
+    assert "already running at" in output
+    assert cluster.run("status")[0] == 0
+
+
 def test_calls_without_a_token_end_no_process(cluster: Mobula) -> None:
     before = {
         process.pid for processes in by_role(cluster.state().id).values() for process in processes
@@ -138,4 +146,5 @@ def test_down_ends_a_cluster_that_is_being_started_again(cluster: Mobula) -> Non
     assert (code, output.splitlines()[-1]) == (0, "ended; nothing is left running"), output
     assert not watching.is_alive()
     assert cluster.run("status") == (1, "not running\n")
+    assert cluster.run("down") == (0, "nothing is running\n")
     cluster.assert_nothing_left(state)

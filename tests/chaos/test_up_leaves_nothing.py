@@ -5,7 +5,6 @@ nothing but `/readyz`.
 """
 
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -30,10 +29,14 @@ def mobula(tmp_path: Path) -> Iterator[Mobula]:
         yield found
 
 
-def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:
-    process, state = mobula.up()
-    assert len(cluster_processes(state.id)) > 10
+def test_a_killed_up_is_cleared_by_the_next_one_which_ctrl_c_ends(mobula: Mobula) -> None:
+    process, killed = mobula.up()
+    with process:
+        process.kill()
+    assert len(cluster_processes(killed.id)) > 10
 
+    process, state = mobula.up()
+    assert cluster_processes(killed.id) == []
     with process:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         process.communicate(timeout=END_S)
@@ -94,25 +97,6 @@ def test_ctrl_c_in_the_moment_it_gets_ready(mobula: Mobula) -> None:
         process.communicate(timeout=END_S)
 
     mobula.assert_nothing_left(state)
-
-
-def test_a_killed_up_is_cleared_by_the_next_one_and_then_by_down(mobula: Mobula) -> None:
-    process, killed = mobula.up()
-    with process:
-        process.kill()
-    assert len(cluster_processes(killed.id)) > 10
-
-    code, output = mobula.run("up", "-d", "--config", str(mobula.config()))
-
-    assert code == 0, output
-    assert cluster_processes(killed.id) == []
-    detached = mobula.state()
-    assert mobula.run("status")[0] == 0
-    assert re.search("already running", mobula.run("up", "-d")[1])
-    assert mobula.run("down")[0] == 0
-    mobula.assert_nothing_left(detached)
-    code, output = mobula.run("down")
-    assert (code, output) == (0, "nothing is running\n")
 
 
 @pytest.mark.exhaustive

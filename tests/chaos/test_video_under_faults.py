@@ -1,8 +1,8 @@
 """Jobs of clips while those who make them, answer for them or watch over them are killed.
 
-One cluster with two Clipper and two ingress replicas. Every job makes clips of the same recording
-for a tenant of its own, so each is compared with one that nobody disturbed. A killed replica's
-lease runs out within 15 s; the jobs run side by side, so that they wait together.
+The tier's cluster has two Clipper and two ingress replicas. Every job makes clips of the same
+recording for a tenant of its own, so each is compared with one that nobody disturbed. A killed
+replica's lease runs out within 15 s; the jobs run side by side, so that they wait together.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,22 +50,16 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[ClusterProcess]:
-    with ClusterProcess("", "embedded", clippers=2) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Talk:
     return Talk.made_in(tmp_path_factory.mktemp("talk"), 20)
 
 
 @pytest.fixture
-async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
+async def operator(embedded: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
     """Opens a connection for each request: what ends with a killed replica is not used again."""
-    headers = {"Authorization": f"Bearer {cluster.key}"}
+    headers = {"Authorization": f"Bearer {embedded.key}"}
     async with httpx.AsyncClient(
-        base_url=cluster.url,
+        base_url=embedded.url,
         headers=headers,
         timeout=60,
         limits=httpx.Limits(max_keepalive_connections=0),
@@ -88,7 +82,7 @@ class Outcome:
     job: dict[str, Any]
     clips: list[dict[str, Any]]
     events: list[Event]
-    news: list[tuple[str, int | None]]  # what webhooks are told: kind, and number of the clip
+    news: list[tuple[str, int | None]]  # events for webhooks: kind, and number of the clip
     charged: list[int]
 
     @property
@@ -115,8 +109,8 @@ class Outcome:
         assert [event.seq for event in self.events] == list(range(1, len(kinds) + 1))
         ready = [e.data["number"] for e in self.events if e.data.get("state") == "ready"]
         assert sorted(ready) == list(range(1, COUNT + 1))
-        told = [("clip.ready", number) for number in range(1, COUNT + 1)]
-        assert sorted(self.news, key=str) == [*told, ("job.succeeded", None)]
+        expected = [("clip.ready", number) for number in range(1, COUNT + 1)]
+        assert sorted(self.news, key=str) == [*expected, ("job.succeeded", None)]
         assert self.charged == [seconds]
 
 
@@ -131,8 +125,8 @@ async def ordered(client: httpx.AsyncClient, owner: Owner) -> str:
 
 async def outcome(client: httpx.AsyncClient, owner: Owner, job: str) -> Outcome:
     over = await ended(client, owner.headers, job, OVER_S, patient=True)
-    told = await client.get("/api/v1/events?limit=100", headers=owner.headers)
-    news = [(each["kind"], each["data"].get("number")) for each in told.json()["data"]]
+    response = await client.get("/api/v1/events?limit=100", headers=owner.headers)
+    news = [(each["kind"], each["data"].get("number")) for each in response.json()["data"]]
     return Outcome(
         job=over,
         clips=await clips(client, owner.headers, job),
@@ -165,7 +159,7 @@ class Struck:
     killed: Killed
     outcome: Outcome
     before: dict[int, list[str]]
-    kept: bool  # whether what was ready was left as it was
+    unchanged: bool  # whether what was ready was left as it was
 
 
 async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment: Moment) -> Struck:
@@ -183,8 +177,8 @@ async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment
         f"{time.monotonic() - died:.1f} s in attempt {found.job['attempts']}"
     )
     after, later = digests(found.clips), await updated(client, owner, job)
-    kept = all(after[n] == before[n] and later[n] == times[n] for n in before)
-    return Struck(killed, found, before, kept)
+    unchanged = all(after[n] == before[n] and later[n] == times[n] for n in before)
+    return Struck(killed, found, before, unchanged)
 
 
 @pytest.mark.parametrize(
@@ -195,10 +189,10 @@ async def struck(client: httpx.AsyncClient, killer: Killer, owner: Owner, moment
     ],
 )
 async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_same_clips(
-    cluster: ClusterProcess, operator: httpx.AsyncClient, recording: Talk, stages: list[str]
+    embedded: ClusterProcess, operator: httpx.AsyncClient, recording: Talk, stages: list[str]
 ) -> None:
     moments = [MOMENTS[stage] for stage in stages]
-    killer = Killer(Path(cluster.home))
+    killer = Killer(Path(embedded.home))
     first, *owners = [await owner(operator, recording) for _ in range(1 + len(moments))]
 
     undisturbed, *done = await asyncio.gather(
@@ -214,7 +208,7 @@ async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_sam
         each.outcome.assert_ended_once(recording.seconds)
         assert each.outcome.content == undisturbed.content, name
         assert each.outcome.job["attempts"] == 2, name
-        assert each.kept, name
+        assert each.unchanged, name
         retried = [e.data["reason"] for e in each.outcome.events if e.kind == "retrying"]
         assert retried == ["lease-expired"], name
     assert done[-1].before
@@ -224,20 +218,20 @@ async def test_a_job_whose_clipper_is_killed_in_any_stage_ends_once_with_the_sam
 
 @pytest.mark.exhaustive
 async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
-    cluster: ClusterProcess, operator: httpx.AsyncClient, recording: Talk
+    embedded: ClusterProcess, operator: httpx.AsyncClient, recording: Talk
 ) -> None:
-    await asyncio.to_thread(cluster.wait_until_whole, "Clipper", "Ingress")
+    await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
     owners = [await owner(operator, recording) for _ in range(3)]
     jobs = [await ordered(operator, each) for each in owners[:2]]
-    (place, ingress), *_ = (await asyncio.to_thread(cluster.ingress_addresses, 2)).items()
+    (address, ingress), *_ = (await asyncio.to_thread(embedded.ingress_addresses, 2)).items()
     seen: list[Event] = []
     following = asyncio.create_task(
-        follow_to_the_end([place, cluster.url], owners[0], jobs[0], seen)
+        follow_to_the_end([address, embedded.url], owners[0], jobs[0], seen)
     )
     await eventually(lambda: any(event.kind == "progress" for event in seen), 30)
 
     ordering = asyncio.create_task(order_until_accepted(operator, owners[2]))
-    os.kill(await asyncio.to_thread(cluster.controller), signal.SIGKILL)
+    os.kill(await asyncio.to_thread(embedded.controller), signal.SIGKILL)
     os.kill(ingress, signal.SIGKILL)
     jobs.append(await ordering)
 
@@ -249,18 +243,20 @@ async def test_killed_ingress_and_controller_lose_no_job_that_was_accepted(
     await asyncio.wait_for(following, OVER_S)
     assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
     assert seen[-1].kind == "succeeded"
-    await asyncio.to_thread(cluster.wait_until_whole, "Clipper", "Ingress")
+    await asyncio.to_thread(embedded.wait_until_whole, "Clipper", "Ingress")
 
 
-async def follow_to_the_end(places: list[str], owner: Owner, job: str, seen: list[Event]) -> None:
+async def follow_to_the_end(
+    addresses: list[str], owner: Owner, job: str, seen: list[Event]
+) -> None:
     """As a browser does: it comes back, elsewhere if need be, and says what it has seen."""
     while not seen or seen[-1].kind not in ENDED:
         last = seen[-1].seq if seen else None
-        async with httpx.AsyncClient(base_url=places[0]) as client:
+        async with httpx.AsyncClient(base_url=addresses[0]) as client:
             with contextlib.suppress(httpx.TransportError, AssertionError):
                 async for event in follow(client, owner.headers, job, last):
                     seen.append(event)
-        places = places[-1:]
+        addresses = addresses[-1:]
         await asyncio.sleep(0.2)
 
 
@@ -276,7 +272,7 @@ async def order_until_accepted(client: httpx.AsyncClient, owner: Owner) -> str:
         await asyncio.sleep(0.2)
 
 
-async def test_nothing_of_the_killed_is_left(cluster: ClusterProcess) -> None:
-    home = Path(cluster.home)
+async def test_nothing_of_the_killed_is_left(embedded: ClusterProcess) -> None:
+    home = Path(embedded.home)
     await eventually(lambda: not working_in(home / "scratch"))
     await eventually(lambda: not work_folders(home))

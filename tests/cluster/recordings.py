@@ -77,10 +77,12 @@ async def order(client: httpx.AsyncClient, headers: Headers, video: str, **optio
 async def follow(
     client: httpx.AsyncClient, headers: Headers, job: str, after: int | None = None
 ) -> AsyncIterator[Event]:
-    """Events as they come; `after` is said as a browser says it that comes back."""
-    said = {} if after is None else {"Last-Event-ID": str(after)}
+    """Events as they come; `after` is sent as a browser does that reconnects."""
+    resume_headers = {} if after is None else {"Last-Event-ID": str(after)}
     path = f"/api/v1/jobs/{job}/events"
-    async with client.stream("GET", path, headers={**headers, **said}, timeout=120) as answer:
+    async with client.stream(
+        "GET", path, headers={**headers, **resume_headers}, timeout=120
+    ) as answer:
         assert answer.status_code == 200, await answer.aread()
         seq, kind = 0, ""
         async for line in answer.aiter_lines():

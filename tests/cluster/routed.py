@@ -47,10 +47,10 @@ class Trio:
         self.model = ModelClient("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
-        found = self._place(ask, reachable)
-        if found is not None:
-            self.sent[found.state.replica] += 1
-        return found
+        dispatch = self._place(ask, reachable)
+        if dispatch is not None:
+            self.sent[dispatch.state.replica] += 1
+        return dispatch
 
     async def ask(self, text: str = "hello") -> str:
         """Returns the replica that it was sent to last."""

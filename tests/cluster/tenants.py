@@ -41,9 +41,9 @@ async def make_tenant(operator: httpx.AsyncClient, **plan: Any) -> Tenant:
     tenant = Tenant(name, name, body["key"], body["id"])
 
     async def known_everywhere() -> bool:
-        """Every replica polls for changes; each is asked, as far as a balancer lets one choose."""
-        asked = [operator.get("/v1/models", headers=tenant.headers) for _ in range(8)]
-        return {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
+        """Every replica polls for changes; each is tried, as far as a balancer lets one choose."""
+        requests = [operator.get("/v1/models", headers=tenant.headers) for _ in range(8)]
+        return {answer.status_code for answer in await asyncio.gather(*requests)} == {200}
 
     await eventually(known_everywhere)
     return tenant

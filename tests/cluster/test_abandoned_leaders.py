@@ -13,8 +13,8 @@ PAIRS = 4 * len(LEAVING)
 
 async def test_followers_of_abandoned_leaders_get_the_whole_answer(cluster: LocalServe) -> None:
     pairs = make_pairs(PAIRS, uuid.uuid4().hex[:8])
-    found = await follow_abandoned(cluster.url, cluster.key, "slow", pairs, at_once=PAIRS)
+    outcome = await follow_abandoned(cluster.url, cluster.key, "slow", pairs, at_once=PAIRS)
 
-    assert found.wrong == []
-    assert found.right.total() == PAIRS
-    assert found.computations <= PAIRS + 2  # some leaders leave before anybody has joined
+    assert outcome.wrong == []
+    assert outcome.right.total() == PAIRS
+    assert outcome.computations <= PAIRS + 2  # some leaders leave before anybody has joined

@@ -18,7 +18,6 @@ async def anonymous(cluster: LocalServe) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.every_profile
 async def test_three_times_the_limit_never_gets_more_than_the_limit_in_any_window(
     client: httpx.AsyncClient, cluster: LocalServe
 ) -> None:
@@ -51,7 +50,6 @@ async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
     assert "generate-requests" in second.json()["error"]["message"]
 
 
-@pytest.mark.every_profile
 async def test_a_budget_is_spent_to_the_unit_by_racing_clients(
     client: httpx.AsyncClient, cluster: LocalServe
 ) -> None:

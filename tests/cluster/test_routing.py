@@ -45,7 +45,7 @@ async def test_requests_are_spread_evenly(trio: Trio, policy: PolicyName) -> Non
     assert set((await trio.asks(60)).values()) == {20}
 
 
-async def test_nobody_is_left_out_by_response_times_that_are_alike(trio: Trio) -> None:
+async def test_similar_response_times_exclude_no_replica(trio: Trio) -> None:
     choose(trio.fleet, "least-time")
     assert len(await trio.asks(60)) == REPLICAS
 
@@ -56,16 +56,16 @@ async def test_equal_beginnings_stay_on_one_replica(trio: Trio) -> None:
     assert len(set(homes.values())) == REPLICAS
     stayed = 0
     for _ in range(5):
-        found = [await trio.ask(f"beginning {number}") for number in homes]
-        stayed += sum(home == now for home, now in zip(homes.values(), found, strict=True))
+        replicas = [await trio.ask(f"beginning {number}") for number in homes]
+        stayed += sum(home == now for home, now in zip(homes.values(), replicas, strict=True))
     assert stayed >= 0.9 * 150
 
 
-async def test_nothing_is_left_outstanding(trio: Trio) -> None:
+async def test_no_request_stays_outstanding(trio: Trio) -> None:
     await eventually(lambda: not any(each.requests for each in trio.fleet.statuses().values()))
 
 
-async def test_a_stopped_replica_is_left_out_and_comes_back(trio: Trio) -> None:
+async def test_a_stopped_replica_gets_no_requests_until_it_is_back(trio: Trio) -> None:
     choose(trio.fleet, "least-requests")
     await trio.asks(30)
     name, pid = next(iter(processes().items()))

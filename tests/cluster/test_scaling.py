@@ -12,15 +12,15 @@ async def test_a_floor_raises_replicas_live_and_shows_why(
     cluster: LocalServe, client: httpx.AsyncClient
 ) -> None:
     async def elastic() -> dict[str, object]:
-        found = (await client.get("/api/v1/scaling/status")).raise_for_status().json()
-        assert (found["away"], found["ingress_replicas"]) == ([], 2)
-        return next(each for each in found["deployments"] if each["model"] == "elastic")
+        status = (await client.get("/api/v1/scaling/status")).raise_for_status().json()
+        assert (status["away"], status["ingress_replicas"]) == ([], 2)
+        return next(each for each in status["deployments"] if each["model"] == "elastic")
 
     async def ready(count: int) -> bool:
-        found = await elastic()
-        queue = found["queue"]
+        status = await elastic()
+        queue = status["queue"]
         assert isinstance(queue, dict)
-        return (found["ready"], queue["replicas"]) == (count, count)
+        return (status["ready"], queue["replicas"]) == (count, count)
 
     await eventually(lambda: ready(1))
     (await client.put(BOUNDS, json={"floor": 2})).raise_for_status()

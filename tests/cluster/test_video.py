@@ -46,7 +46,7 @@ class Made:
     tenant: Tenant
     talk: Talk
     upload: str = ""
-    kept: int = 0  # bytes that were there after the first piece broke off
+    received: int = 0  # bytes that were there after the first piece broke off
     video: str = ""
     job: str = ""
     events: list[Event] = field(default_factory=list)
@@ -68,7 +68,7 @@ async def made(cluster: LocalServe, recording: Talk) -> Made:
     async with httpx.AsyncClient(
         base_url=cluster.url, headers=found.tenant.headers, timeout=60
     ) as mine:
-        found.upload, found.kept, found.video = await bring_in_pieces(
+        found.upload, found.received, found.video = await bring_in_pieces(
             mine, "talk.mp4", recording.file.read_bytes()
         )
         await _put_transcript(mine, found)
@@ -107,7 +107,7 @@ async def _look_early(mine: httpx.AsyncClient, found: Made) -> None:
 
 
 def test_an_upload_goes_on_where_its_connection_broke_off(made: Made) -> None:
-    assert 0 < made.kept <= made.talk.file.stat().st_size // 3
+    assert 0 < made.received <= made.talk.file.stat().st_size // 3
 
 
 def test_events_come_in_order_and_end_with_the_jobs_end(made: Made) -> None:
@@ -160,13 +160,13 @@ async def test_clips_are_upright_captioned_good_and_their_words_say_who_wrote_th
         assert QUICK["min_s"] - 0.5 <= clip["duration"] <= QUICK["max_s"] + 0.5
         assert clip["captions"] == {"style": "karaoke", "origin": "sidecar", "why": ""}
         assert clip["text"]["generated_by"] in ("nano", "template")
-        told = (await client.get(files["srt"]["url"])).text
-        assert "-->" in told
-        assert all(word in told for word in clip["excerpt"].split()[:2])
+        subtitles = (await client.get(files["srt"]["url"])).text
+        assert "-->" in subtitles
+        assert all(word in subtitles for word in clip["excerpt"].split()[:2])
     assert "nano" in {clip["text"]["generated_by"] for clip in found}
 
 
-async def test_the_seconds_that_were_asked_for_are_charged_once(
+async def test_the_requested_seconds_are_charged_once(
     client: httpx.AsyncClient, made: Made
 ) -> None:
     assert await video_seconds(client, made.tenant.headers) == [SPOKEN_S]
@@ -177,7 +177,7 @@ async def test_what_belongs_to_a_tenant_is_not_there_for_another(
 ) -> None:
     other = (await make_tenant(client)).headers
     upload, video, job = made.upload, f"/api/v1/videos/{made.video}", f"/api/v1/jobs/{made.job}"
-    asked = [
+    requests = [
         ("GET", upload, {}),
         ("HEAD", upload, {"headers": TUS}),
         ("PATCH", upload, {"headers": {**PIECE, "Upload-Offset": "0"}, "content": b"x"}),
@@ -192,7 +192,7 @@ async def test_what_belongs_to_a_tenant_is_not_there_for_another(
         ("POST", f"{job}/cancel", {}),
         ("DELETE", job, {}),
     ]
-    for method, path, how in asked:
+    for method, path, how in requests:
         headers = {**how.pop("headers", {}), **other}
         answer = await client.request(method, path, headers=headers, **how)
         assert answer.status_code == 404, (method, path, answer.text)
@@ -248,10 +248,10 @@ async def test_a_cancelled_job_leaves_no_process_no_folder_no_clip_and_no_charge
         return bool(links) and bool(working_in(cluster.home / "scratch"))
 
     await eventually(one_is_ready, timeout_s=60)
-    asked = time.monotonic()
+    cancelled_at = time.monotonic()
     (await client.post(f"/api/v1/jobs/{job}/cancel", headers=tenant.headers)).raise_for_status()
     await eventually(lambda: not working_in(cluster.home / "scratch"))
-    assert time.monotonic() - asked < GONE_S
+    assert time.monotonic() - cancelled_at < GONE_S
     over = await ended(client, tenant.headers, job)
     assert over["state"] == "canceled"
     assert work_folders(cluster.home) == []

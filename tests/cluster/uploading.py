@@ -13,25 +13,25 @@ PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
 async def bring_in_pieces(mine: httpx.AsyncClient, name: str, whole: bytes) -> tuple[str, int, str]:
-    """Where the upload was, how much of the first piece was kept, and the video it became."""
+    """Where the upload was, how much of the first piece was received, and the video it became."""
     filename = base64.b64encode(name.encode()).decode()
-    said = {"Upload-Length": str(len(whole)), "Upload-Metadata": f"filename {filename}"}
-    begun = await mine.post("/api/v1/uploads", headers={**TUS, **said})
+    upload_headers = {"Upload-Length": str(len(whole)), "Upload-Metadata": f"filename {filename}"}
+    begun = await mine.post("/api/v1/uploads", headers={**TUS, **upload_headers})
     assert begun.status_code == 201, begun.text
     upload = begun.headers["location"]
-    at = kept = await _broken_off(mine, upload, whole)
-    half = (kept + len(whole)) // 2
-    for piece in (whole[kept:half], whole[half:]):
+    at = received = await _broken_off(mine, upload, whole)
+    half = (received + len(whole)) // 2
+    for piece in (whole[received:half], whole[half:]):
         headers = {**PIECE, "Upload-Offset": str(at)}
         sent = await mine.patch(upload, headers=headers, content=piece)
         assert sent.status_code == 204, sent.text
         at += len(piece)
         assert int(sent.headers["upload-offset"]) == at
-    return upload, kept, sent.headers["mobula-video"]
+    return upload, received, sent.headers["mobula-video"]
 
 
 async def _broken_off(mine: httpx.AsyncClient, upload: str, whole: bytes) -> int:
-    """Send a third and break the connection off; how much was kept, once nobody holds it.
+    """Send a third and break the connection off; how much was received, once nobody holds it.
 
     Again if nothing of it had reached the cluster.
     """
@@ -51,12 +51,12 @@ async def _broken_off(mine: httpx.AsyncClient, upload: str, whole: bytes) -> int
         empty = {**PIECE, "Upload-Offset": str(offset)}
         return (await mine.patch(upload, headers=empty)).status_code == 204
 
-    async def kept() -> bool:
+    async def received() -> bool:
         headers = {**PIECE, "Upload-Offset": "0", "Content-Length": str(len(whole))}
         with pytest.raises(ConnectionAbortedError):
             await mine.patch(upload, headers=headers, content=some())
         await eventually(free, timeout_s=5)
         return offset > 0
 
-    await eventually(kept)
+    await eventually(received)
     return offset

@@ -91,7 +91,9 @@ def test_no_interval_ever_admits_more_than_its_limit(
     assert run_in_virtual_time(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
 
 
-async def consume_budget(replicas: int, capacity: int, lost: float, pace_s: float, seed: int) -> None:
+async def consume_budget(
+    replicas: int, capacity: int, lost: float, pace_s: float, seed: int
+) -> None:
     """Reserve and settle through a network that loses messages, and is down for a while."""
     rng = random.Random(seed)
     network = SimulatedNetwork(seed, latency_s=0.004, lost=lost, late=0.2)

@@ -1,5 +1,5 @@
-"""While the authority is late and after it: slots of wide limits, the return to exact decisions, and
-leases that ended before they were renewed."""
+"""A late authority: slots of wide limits meanwhile, the return to exact decisions, and leases that
+ended before they were renewed."""
 
 import asyncio
 
@@ -9,6 +9,7 @@ from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter
+from tests.cluster.polling import eventually
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, per_second, plan, tick
 
 
@@ -64,9 +65,7 @@ async def test_degraded_mode_ends_although_no_tenant_has_anything_to_report(
     limiter = bench.limiter(authority=authority)
     authority.open.clear()
     reserving = asyncio.create_task(is_refused(limiter, "acme", LIMITED[kind]))
-    async with asyncio.timeout(5):
-        while limiter.authority_is_up:
-            await asyncio.sleep(0)
+    await eventually(lambda: not limiter.authority_is_up)
     for _ in range(20):
         await tick(bench, limiter, seconds=0.0)
         authority.open.set()
