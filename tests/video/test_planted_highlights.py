@@ -54,6 +54,7 @@ def test_a_lost_signal_makes_no_crash(planted: PlantedSample, lost: str) -> None
     assert len(planted.rank_clips(lost)) == len(planted.truth.planted)
 
 
+@pytest.mark.exhaustive  # that features are equal bit for bit is tested with small recordings
 def test_the_number_of_parts_of_the_analysis_changes_nothing(
     recording: Recording, planted: PlantedSample
 ) -> None:
