@@ -34,10 +34,8 @@ WORKERS = {
     "video": "logical",
     "chaos": "2",
 }
-GROUPED = {
-    "contract": "loadgroup",
-    "chaos": "loadgroup",
-}  # tiers whose conftest groups files; elsewhere: by file
+# Tiers whose conftest groups tests that share what is expensive to make; elsewhere: by file.
+GROUPED = {"contract": "loadgroup", "video": "loadgroup", "chaos": "loadgroup"}
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from deployments.contracts.media import MediaSource
-from deployments.video.probe.probe import probe
+from tests.media_fixtures.in_process import probe_in_process
 from tests.media_fixtures.recordings import make
 
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], MediaSource]:
-    """The recording of a kind (see recordings.KINDS), made and probed when first asked for."""
+    """The recording of a kind (see recordings.KINDS), made and probed on first use."""
     folder: Path = tmp_path_factory.mktemp("recordings")
 
     @cache
     def made(kind: str) -> MediaSource:
         path = make(kind, folder)
-        return MediaSource(path, probe(path, folder), sha256=kind)
+        return MediaSource(path, probe_in_process(path), sha256=kind)
 
     return made

@@ -19,8 +19,8 @@ def decode_all(request: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, str] = {}
     for name in request["names"]:
         sys.stdout.write(f"begin {name}\n")
-        told = answer_or_problem(look_and_decode, {"name": name, "limits": request["limits"]})
-        kinds[name] = told["problem"]["kind"] if "problem" in told else "decoded"
+        result = answer_or_problem(probe_and_decode, {"name": name, "limits": request["limits"]})
+        kinds[name] = result["problem"]["kind"] if "problem" in result else "decoded"
         sys.stdout.write(f"end {name} {kinds[name]} {peak_kib()}\n")
     return kinds
 
@@ -31,7 +31,7 @@ def peak_kib() -> int:
     return int(status.split("VmHWM:")[1].split()[0])
 
 
-def look_and_decode(request: dict[str, Any]) -> dict[str, Any]:
+def probe_and_decode(request: dict[str, Any]) -> dict[str, Any]:
     return {**probe_file(request), "frames": decode(request["name"])}
 
 

@@ -59,11 +59,11 @@ def cut(data: bytearray, random: Random) -> bytes:
 
 def resized(data: bytearray, random: Random) -> bytes:
     """Overwrites the four bytes before or after a box's name, or any four."""
-    places = [data.find(box, random.randrange(len(data))) for box in random.sample(BOXES, 8)]
-    found = [place for place in places if place >= 4] or [random.randrange(4, len(data) - 8)]
-    at = random.choice(found) + random.choice((-4, -4, 4, 8, 12))
+    names = [data.find(box, random.randrange(len(data))) for box in random.sample(BOXES, 8)]
+    offsets = [name for name in names if name >= 4] or [random.randrange(4, len(data) - 8)]
+    offset = random.choice(offsets) + random.choice((-4, -4, 4, 8, 12))
     value = random.choice((*EXTREMES, random.getrandbits(32), random.getrandbits(10)))
-    data[at : at + 4] = struct.pack(">I", value)
+    data[offset : offset + 4] = struct.pack(">I", value)
     return bytes(data)
 
 
@@ -76,8 +76,8 @@ def blanked(data: bytearray, random: Random) -> bytes:
 
 def moved(data: bytearray, random: Random) -> bytes:
     start, end = sorted(random.randrange(len(data)) for _ in range(2))
-    there = random.randrange(len(data))
-    return bytes(data[:there] + data[start : min(end, start + 20_000)] + data[there:])
+    target = random.randrange(len(data))
+    return bytes(data[:target] + data[start : min(end, start + 20_000)] + data[target:])
 
 
 def disguises(folder: Path, sibling: str) -> list[Path]:
@@ -129,14 +129,14 @@ def with_reference(recording: bytes, target: bytes) -> bytes:
 
 def replaced(data: bytes, path: list[bytes], new: bytes) -> bytes:
     """`data` with the first box at `path` replaced; sizes above it follow."""
-    at = 0
-    while at + 8 <= len(data):
-        size = struct.unpack(">I", data[at : at + 4])[0]
-        if data[at + 4 : at + 8] == path[0]:
-            inner = data[at + 8 : at + size]
-            made = new if len(path) == 1 else box(path[0], replaced(inner, path[1:], new))
-            return data[:at] + made + data[at + size :]
-        at += max(8, size)
+    offset = 0
+    while offset + 8 <= len(data):
+        size = struct.unpack(">I", data[offset : offset + 4])[0]
+        if data[offset + 4 : offset + 8] == path[0]:
+            inner = data[offset + 8 : offset + size]
+            replacement = new if len(path) == 1 else box(path[0], replaced(inner, path[1:], new))
+            return data[:offset] + replacement + data[offset + size :]
+        offset += max(8, size)
     raise ValueError(f"no {path[0]!r}")
 
 

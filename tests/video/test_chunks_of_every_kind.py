@@ -2,6 +2,7 @@
 timing; and where its pictures and sounds lie on the source's timeline."""
 
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deployments.contracts.media import MediaFeatures, MediaSource
 from deployments.video.analysis import analyse_chunk, analyze_audio_task, chunks, merge, save
 from deployments.video.probe.probe import probe
 from deployments.video.sandbox.binary import ffmpeg_binary
+from tests.media_fixtures.in_process import children_in_process
 from tests.media_fixtures.recordings import make
 
 KINDS = (
@@ -42,6 +44,12 @@ CODINGS = {
     "mpeg2.mpg": ("-c:v", "mpeg2video", "-bf", "2"),
     "vp9.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _in_process() -> Iterator[None]:
+    with children_in_process():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +89,7 @@ def test_every_coding_gives_the_same_from_any_number_of_chunks(name: str, work: 
 
 
 @cache
-def heard(kind: str, work: Path) -> MediaFeatures:
+def audio_features_of(kind: str, work: Path) -> MediaFeatures:
     path = make(kind, work)
     source = MediaSource(path, probe(path, work), "")
     return merge(source.info, [], analyze_audio_task(source, work))
@@ -101,7 +109,7 @@ def heard(kind: str, work: Path) -> MediaFeatures:
     ],
 )
 def test_beeps_are_heard_when_they_sound(kind: str, expected: list[float], work: Path) -> None:
-    audio_features = heard(kind, work).audio
+    audio_features = audio_features_of(kind, work).audio
     assert audio_features is not None
     loud = np.concatenate(([False], audio_features.level > -30))
     onsets = audio_features.start + np.flatnonzero(loud[1:] & ~loud[:-1]) * audio_features.hop_s

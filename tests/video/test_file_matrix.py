@@ -28,6 +28,7 @@ from deployments.video.probe.tracks import number_of, sound_of, with_sound
 from deployments.video.quality import inspect
 from deployments.video.render import render
 from tests.media_fixtures.eyes import beeps, flashes, pictures, sound
+from tests.media_fixtures.in_process import probe_in_process
 from tests.media_fixtures.plans import never
 from tests.media_fixtures.recordings import Recording, build, remux
 
@@ -43,10 +44,10 @@ def exhaustive(*values: object) -> object:
 
 
 def opened(path: Path) -> MediaSource:
-    return MediaSource(path, probe(path, path.parent), path.name)
+    return MediaSource(path, probe_in_process(path), path.name)
 
 
-def made(
+def render_and_inspect(
     plan: ClipPlan, source: MediaSource, *, spoken: bool = False
 ) -> list[tuple[RenderedFile, ClipReport]]:
     """The videos of a plan with their reports."""
@@ -100,7 +101,7 @@ def test_a_picture_of_any_size_and_form_becomes_clips_of_every_framing(
     assert (source.info.video.width, source.info.video.height) == (width, height)
 
     plan = ClipPlan(1, 0.0, 1.0, tuple(outputs(source.info, aspects)), quality="draft")
-    for (file, report), output in zip(made(plan, source), plan.outputs, strict=True):
+    for (file, report), output in zip(render_and_inspect(plan, source), plan.outputs, strict=True):
         assert report.problems == (), output
         assert (report.frames, report.black_frames) == (10, 0)
         _, luma = pictures(file.path)
@@ -163,27 +164,27 @@ def test_nothing_that_was_said_is_lost_whichever_begins_first(
     end = 5.6 - zero
     whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
     plan = ClipPlan(1, start, end, (whole,), quality="draft")
-    [(file, report)] = made(plan, source)
+    [(file, report)] = render_and_inspect(plan, source)
 
     def within(begins: float) -> list[float]:
         """Even seconds from `begins` to the clip's end, by the clip's clock."""
         first = max(start + zero, begins - 1e-9)
-        return [at - zero - start for at in (0.0, 2.0, 4.0) if first <= at < end + zero]
+        return [time - zero - start for time in (0.0, 2.0, 4.0) if first <= time < end + zero]
 
-    heard = beeps(file.path)
-    assert heard == pytest.approx(within(order.sound), abs=PLACED_S)
-    seen = [at for at in flashes(file.path) if at > 0.1]
-    wanted = [at for at in within(order.picture) if at > 0.1]
-    assert seen == pytest.approx(wanted, abs=PLACED_S)
-    for at in seen:
-        assert min(abs(beep - at) for beep in heard) <= SYNC_S
+    beep_times = beeps(file.path)
+    assert beep_times == pytest.approx(within(order.sound), abs=PLACED_S)
+    flash_times = [time for time in flashes(file.path) if time > 0.1]
+    expected = [time for time in within(order.picture) if time > 0.1]
+    assert flash_times == pytest.approx(expected, abs=PLACED_S)
+    for flash in flash_times:
+        assert min(abs(beep - flash) for beep in beep_times) <= SYNC_S
     assert abs(report.duration_s - (end - start)) <= 0.041
-    told = [problem for problem in report.problems if problem.startswith("sound begins")]
+    problems = [problem for problem in report.problems if problem.startswith("sound begins")]
     late = order.picture - zero - start
     silent = order.sound - zero - start
-    assert bool(told) == (max(late, silent) > 0.25)
-    if told:
-        assert ("before the picture" in told[0]) == (late > 0.25)
+    assert bool(problems) == (max(late, silent) > 0.25)
+    if problems:
+        assert ("before the picture" in problems[0]) == (late > 0.25)
     assert report.loudness is not None
 
 
@@ -225,14 +226,14 @@ def test_of_several_tracks_the_one_that_is_meant_is_heard(tmp_path: Path, name: 
 
     whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
     plan = ClipPlan(1, 0.5, 3.5, (whole,), quality="draft")
-    [(file, report)] = made(plan, source)
+    [(file, report)] = render_and_inspect(plan, source)
     assert report.problems == ()
     assert report.loudness == pytest.approx(-14.0, abs=1.0)
     assert pitch(file.path) == pytest.approx(330, abs=5)
 
     if sounds[0] == SILENCE:  # and on demand the other
-        asked = replace(source, info=with_sound(source.info, 1, None))
-        [(_, report)] = made(plan, asked)
+        with_first_track = replace(source, info=with_sound(source.info, 1, None))
+        [(_, report)] = render_and_inspect(plan, with_first_track)
         why = "though audio track 2 is not; audio_track chooses it"
         assert report.problems == (f"the clip is silent, {why}",)
 
@@ -264,7 +265,9 @@ def test_sound_that_half_of_the_listeners_would_miss_is_mended(
         "-c:a", "aac",
     )  # fmt: skip
     whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
-    [(file, report)] = made(ClipPlan(1, 0.5, 3.0, (whole,), quality="draft"), opened(path))
+    [(file, report)] = render_and_inspect(
+        ClipPlan(1, 0.5, 3.0, (whole,), quality="draft"), opened(path)
+    )
 
     assert report.problems == ()
     assert said in report.repairs[0]
@@ -276,7 +279,7 @@ def test_sound_that_half_of_the_listeners_would_miss_is_mended(
     assert mono == pytest.approx(levels[0], abs=0.5)
 
 
-def test_a_black_picture_is_told_although_captions_are_drawn_on_it(tmp_path: Path) -> None:
+def test_a_black_picture_is_reported_although_captions_are_drawn_on_it(tmp_path: Path) -> None:
     path = remux(
         tmp_path / "black.mp4", "-f", "lavfi", "-i", "color=black:s=160x90:r=10:d=2", "-c:v",
         "libx264", "-pix_fmt", "yuv420p",
@@ -288,7 +291,9 @@ def test_a_black_picture_is_told_although_captions_are_drawn_on_it(tmp_path: Pat
         "Dialogue: 0:00:00.00,0:00:09.00,Default,MMMM\n"
     )
     whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90, ass)
-    [(file, report)] = made(ClipPlan(1, 0.0, 1.5, (whole,), quality="draft"), opened(path))
+    [(file, report)] = render_and_inspect(
+        ClipPlan(1, 0.0, 1.5, (whole,), quality="draft"), opened(path)
+    )
 
     _, luma = pictures(file.path)
     assert luma.max() > 200  # there are captions
@@ -296,7 +301,7 @@ def test_a_black_picture_is_told_although_captions_are_drawn_on_it(tmp_path: Pat
     assert report.problems == (f"{report.frames} of {report.frames} frames are black",)
 
 
-def test_a_recording_that_was_cut_off_before_its_index_is_told_as_that(tmp_path: Path) -> None:
+def test_a_recording_without_its_index_is_refused_as_incomplete(tmp_path: Path) -> None:
     whole = build(Recording(), tmp_path / "whole.mp4").read_bytes()
     short = tmp_path / "short.mp4"
     short.write_bytes(whole[: len(whole) // 2])

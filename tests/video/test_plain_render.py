@@ -38,8 +38,8 @@ def test_a_crop_is_what_plain_ffmpeg_makes_of_it(
     plan = clip(following(CropKeyframe(0.0, 0.25, 0.0)), quality="final")
     video, _ = render(plan, source, tmp_path, None, never)
     crop = "crop=50:90:40:0:exact=1,scale=90:160:flags=bicubic,setsar=1"
-    at = ("-ss", "1.355", "-t", "2", "-an", "-vf", crop)
+    span_and_crop = ("-ss", "1.355", "-t", "2", "-an", "-vf", crop)
     encode = ("-c:v", "libx264", "-preset", "medium", "-crf", "19", "-pix_fmt", "yuv420p")
     plain = tmp_path / "plain-ffmpeg.mp4"
-    ffmpeg("-i", str(source.path), *at, *encode, str(plain))
+    ffmpeg("-i", str(source.path), *span_and_crop, *encode, str(plain))
     assert ssim(video.path, plain) >= 0.98

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.video.probe.probe import probe
-from deployments.video.sandbox import private_folder
+from tests.media_fixtures.in_process import probe_in_process
 from tests.media_fixtures.recordings import DURATION_S, KINDS, make
 
 USUAL: dict[str, Any] = {
@@ -42,22 +41,21 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_it_is_told_as_it_was_made(kind: str, recordings: Path, tmp_path: Path) -> None:
+def test_a_recording_is_described_as_it_was_made(kind: str, recordings: Path) -> None:
     path = make(kind, recordings)
 
-    with private_folder(tmp_path) as folder:
-        info = probe(path, folder)
+    info = probe_in_process(path)
 
     assert info.duration == pytest.approx(DURATION_S, abs=0.07)
     assert (info.video is not None) == KINDS[kind].sees
     assert bool(info.audio) == KINDS[kind].hears
     assert info.bytes == path.stat().st_size
     if info.video is not None:
-        wanted = {**USUAL, **UNUSUAL.get(kind, {})}
-        told = {name: getattr(info.video, name) for name in wanted}
+        expected = {**USUAL, **UNUSUAL.get(kind, {})}
+        described = {name: getattr(info.video, name) for name in expected}
         if kind in SIZES_VARY:
-            wanted |= {name: told[name] for name in ("coded_width", "coded_height")}
-        assert told == wanted
+            expected |= {name: described[name] for name in ("coded_width", "coded_height")}
+        assert described == expected
         assert info.video.start == pytest.approx(STARTS.get(kind, 0.0), abs=0.03)
         if kind in RATES:
             assert float(info.video.fps) == pytest.approx(RATES[kind], rel=1e-6)

@@ -37,14 +37,14 @@ def beeps(features: MediaFeatures) -> list[float]:
     assert features.audio is not None
     loud = np.concatenate(([False], features.audio.level > -30))
     onsets = np.flatnonzero(loud[1:] & ~loud[:-1])
-    return [features.audio.start + float(at) * features.audio.hop_s for at in onsets]
+    return [features.audio.start + float(hop) * features.audio.hop_s for hop in onsets]
 
 
 def flashes(features: MediaFeatures) -> list[float]:
     """When flashes set in after the first, seconds."""
     assert features.video is not None
     jumps = np.flatnonzero(np.diff(features.video.luma) > 0.15)
-    return [float(features.video.times[at + 1]) for at in jumps]
+    return [float(features.video.times[frame + 1]) for frame in jumps]
 
 
 def test_features_are_the_same_from_one_chunk_and_from_many(
@@ -54,7 +54,7 @@ def test_features_are_the_same_from_one_chunk_and_from_many(
     assert saved(analysed("plain", 3), work) == saved(analysed("plain", 1), work)
 
 
-def test_every_frame_is_seen_at_its_own_time(analysed: Analysed) -> None:
+def test_every_frame_is_analysed_at_its_own_time(analysed: Analysed) -> None:
     features = analysed("plain", 1)
     video_features = features.video
 
@@ -67,7 +67,7 @@ def test_every_frame_is_seen_at_its_own_time(analysed: Analysed) -> None:
     assert video_features.cuts.size == 0
 
 
-def test_sound_is_heard_at_its_own_time(analysed: Analysed) -> None:
+def test_sound_is_analysed_at_its_own_time(analysed: Analysed) -> None:
     features = analysed("plain", 1)
     audio_features = features.audio
 
@@ -79,7 +79,7 @@ def test_sound_is_heard_at_its_own_time(analysed: Analysed) -> None:
     assert audio_features.level.max() == pytest.approx(20 * np.log10(0.8 / np.sqrt(2)), abs=0.5)
 
 
-def test_of_a_truncated_file_what_is_there_is_kept(analysed: Analysed) -> None:
+def test_a_truncated_file_is_analysed_up_to_its_end(analysed: Analysed) -> None:
     features = analysed("truncated", 1)
 
     assert features.partial
@@ -111,7 +111,7 @@ def test_keyframes_alone_are_fewer_and_of_another_version(
     assert features.version != analysed("plain", 1).version
 
 
-def test_what_was_analysed_comes_back_from_its_file(analysed: Analysed, work: Path) -> None:
+def test_saved_features_are_loaded_unchanged(analysed: Analysed, work: Path) -> None:
     path = work / "features.npz"
     save(analysed("plain", 1), path)
     assert saved(load(path), work) == path.read_bytes()

@@ -20,13 +20,13 @@ SMOKE = {"Arabic", "Thai", "Chinese"}
 
 
 def burnt(text: str, style: str = "karaoke", size: tuple[int, int] = (180, 320)) -> str:
-    words = (((0.5 * at, 0.5 * at + 0.5, word)) for at, word in enumerate(text.split()))
+    words = (((0.5 * i, 0.5 * i + 0.5, word)) for i, word in enumerate(text.split()))
     made = captions(said(*words), 0.0, 2.0, style, *size).ass
     assert made is not None
     return made
 
 
-def place(frame: NDArray[np.uint8]) -> tuple[float, float]:
+def lit_centre(frame: NDArray[np.uint8]) -> tuple[float, float]:
     """Row and column of the middle of what is lit."""
     lit = np.argwhere(np.abs(frame.astype(int) - YELLOW).max(axis=-1) < 30)
     assert len(lit) > 8
@@ -45,7 +45,7 @@ def test_a_script_is_drawn_by_its_font_and_lit_in_its_order(script: str, tmp_pat
     assert drawn_outside(frames) == 0
     assert "not found" not in log
     assert font in set(re.findall(r"fontselect: .*? -> (\S+?),", log))
-    first, second, third = (place(frames[round(at * FPS)]) for at in (0.25, 0.75, 1.25))
+    first, second, third = (lit_centre(frames[round(time * FPS)]) for time in (0.25, 0.75, 1.25))
     for before, after in ((first, second), (second, third)):
         if abs(before[0] - after[0]) < 6:  # in one line
             assert (after[1] < before[1]) == (script in RIGHT_TO_LEFT)

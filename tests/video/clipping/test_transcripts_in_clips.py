@@ -8,7 +8,7 @@ import pytest
 
 from tests.media_fixtures.scripts import SCRIPTS
 from tests.unit.video.transcript import youtube
-from tests.video.clipping.clip_bench import opened
+from tests.video.clipping.worker_harness import open_worker
 
 OPTIONS: dict[str, Any] = {
     "count": 1, "min_s": 7.0, "max_s": 9.0, "start": 0.0, "end": 9.0, "texts": False,
@@ -55,11 +55,11 @@ async def test_a_transcript_is_burnt_in_and_written_once_and_whole(
     make: str, talk: Path, home: Path
 ) -> None:
     words, kind, said = MAKES[make]
-    async with opened(home) as bench:
-        order = await bench.video(talk, words, kind)
-        job, (part,) = await bench.ended(await bench.begin(order, **OPTIONS))
+    async with open_worker(home) as harness:
+        spec = await harness.add_video(talk, words, kind)
+        job, (part,) = await harness.wait_until_ended(await harness.submit(spec, **OPTIONS))
         assert job.state == "succeeded", job.problem
-        written = await bench.text(part, "srt")
+        written = await harness.read_subtitles(part, "srt")
 
     assert part.data["captions"] == {"style": "karaoke", "origin": "sidecar", "why": ""}
     lines = [line for line in written.splitlines() if "-->" not in line and not line.isdigit()]

@@ -9,7 +9,7 @@ import pytest
 from deployments.contracts.jobs import Job, JobOutput
 from tests.media_fixtures.eyes import beeps, pictures
 from tests.media_fixtures.recordings import Recording, build, remux
-from tests.video.clipping.clip_bench import TENANT, Bench, RecordingExecutor, opened
+from tests.video.clipping.worker_harness import TENANT, WorkerHarness, open_worker
 
 CUES = "\n".join(
     f"{n + 1}\n00:00:0{n},200 --> 00:00:0{n},900\nNumber {n} it is.\n" for n in range(6)
@@ -42,11 +42,11 @@ def sound_file(kind: str, folder: Path) -> Path:
     return build(Recording(sees=False, audio=coded), folder / f"sound.{suffix}")
 
 
-async def copied(bench: Bench, part: JobOutput, folder: Path, kind: str = "video") -> Path:
+async def fetch(harness: WorkerHarness, part: JobOutput, folder: Path, kind: str = "video") -> Path:
     """A clip's file."""
     [file] = [file for file in part.data["files"] if file["kind"] == kind]
     path = folder / Path(file["path"]).name
-    await bench.worker.media.files.fetch(TENANT, file["path"], path)
+    await harness.worker.media.files.fetch(TENANT, file["path"], path)
     return path
 
 
@@ -57,10 +57,12 @@ async def copied(bench: Bench, part: JobOutput, folder: Path, kind: str = "video
 async def test_sound_alone_becomes_a_captioned_waveform(
     home: Path, tmp_path: Path, kind: str
 ) -> None:
-    async with opened(home) as bench:
-        order = await bench.video(sound_file(kind, tmp_path), CUES)
-        assert order.info.video is None
-        job, [part] = await bench.ended(await bench.begin(order, count=1, min_s=3.0, max_s=6.0))
+    async with open_worker(home) as harness:
+        spec = await harness.add_video(sound_file(kind, tmp_path), CUES)
+        assert spec.info.video is None
+        job, [part] = await harness.wait_until_ended(
+            await harness.submit(spec, count=1, min_s=3.0, max_s=6.0)
+        )
 
         assert job.state == "succeeded", job.problem
         video = next(file for file in part.data["files"] if file["kind"] == "video")
@@ -69,21 +71,22 @@ async def test_sound_alone_becomes_a_captioned_waveform(
         assert video["report"]["loudness"] is not None
         assert part.data["captions"]["style"] == "karaoke"
         start, end = part.data["start"], part.data["end"]
-        file = await copied(bench, part, tmp_path)
+        file = await fetch(harness, part, tmp_path)
         _, luma = pictures(file)
         assert luma.shape[1:] == (960, 540)
         assert luma.shape[0] == pytest.approx((end - start) * 30, abs=1)
         assert luma[:, 640:].max() > 200, "there are captions"
         assert luma[:, 330:630].max() > 120, "there is a wave"
-        beeping = [at for at in (0.0, 2.0, 4.0) if start <= at < end - 0.1]
-        heard = beeps(file)
-        assert heard == pytest.approx([at - start for at in beeping], abs=0.03)
+        expected = [beep - start for beep in (0.0, 2.0, 4.0) if start <= beep < end - 0.1]
+        assert beeps(file) == pytest.approx(expected, abs=0.03)
 
 
 async def job_of(home: Path, file: Path, **options: object) -> tuple[Job, tuple[JobOutput, ...]]:
-    async with opened(home) as bench:
-        order = await bench.video(file)
-        return await bench.ended(await bench.begin(order, captions="none", texts=False, **options))
+    async with open_worker(home) as harness:
+        spec = await harness.add_video(file)
+        return await harness.wait_until_ended(
+            await harness.submit(spec, captions="none", texts=False, **options)
+        )
 
 
 async def test_clips_end_where_the_camera_died_though_the_sound_goes_on(
@@ -103,7 +106,7 @@ async def test_clips_end_where_the_camera_died_though_the_sound_goes_on(
         assert video["report"]["problems"] == []
 
 
-async def test_a_range_in_which_there_is_no_picture_is_told_as_that(
+async def test_a_range_without_a_picture_fails_with_the_range_that_has_one(
     home: Path, tmp_path: Path
 ) -> None:
     path = build(Recording(suffix="mkv", shape="trim=end=2"), tmp_path / "dead.mkv")
@@ -113,7 +116,7 @@ async def test_a_range_in_which_there_is_no_picture_is_told_as_that(
     assert "has a picture from 0.0 to 2.0 s only" in job.problem["detail"]
 
 
-async def test_a_stretch_that_cannot_be_looked_at_is_framed_without(
+async def test_a_stretch_that_cannot_be_analysed_is_framed_without_analysis(
     home: Path, tmp_path: Path
 ) -> None:
     """Garbage in the middle of a transport stream."""
@@ -125,23 +128,3 @@ async def test_a_stretch_that_cannot_be_looked_at_is_framed_without(
 
     assert job.state in ("succeeded", "partial"), job.problem
     assert [part.state for part in parts] == ["ready"]
-
-
-async def test_a_clip_that_cannot_be_made_is_replaced_by_the_next_best(
-    talk: Path, home: Path
-) -> None:
-    executor = RecordingExecutor(spoilt_times=1)
-    async with opened(home, executor) as bench:
-        order = await bench.video(talk)
-        job, parts = await bench.ended(await bench.begin(order, captions="none", texts=False))
-
-    assert (job.state, job.result["clips"], job.result["failed"]) == ("succeeded", 2, 0)
-    assert [part.state for part in parts] == ["ready", "ready"]
-    replaced = parts[0].data
-    assert replaced["instead_of"]["problem"] == {
-        "slug": "media-damaged",
-        "detail": "This stretch cannot be decoded.",
-    }
-    assert replaced["instead_of"]["start"] != replaced["start"]
-    assert "instead_of" not in parts[1].data
-    assert parts[1].data["start"] != replaced["start"]

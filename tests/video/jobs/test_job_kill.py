@@ -18,10 +18,10 @@ from deployments.contracts.jobs import JobResult
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import JobWorker, WorkerTimings
 
-url, where, later = sys.argv[1], sys.argv[2], float(sys.argv[3])
+url, lease_s, *deaths = sys.argv[1], float(sys.argv[2]), *sys.argv[3:]
 
-def die(here):
-    if here == where:
+def die(stage):
+    if stage == death:
         os.kill(os.getpid(), signal.SIGKILL)
 
 class Clips:
@@ -42,11 +42,11 @@ class Clips:
 
 async def main():
     clock = ManualClock()
-    clock.advance(later)
+    clock.advance(attempt * lease_s)
     database = Database(url)
     store = JobStore(database, clock, Random(1))
     timings = WorkerTimings(poll_s=0.01, slowest_s=0.02)
-    worker = JobWorker(store, [Clips()], where, clock, pace=timings)
+    worker = JobWorker(store, [Clips()], death, clock, pace=timings)
     await worker.start()
     async with asyncio.timeout(20):
         while not (await store.page("acme", state="succeeded")).items:
@@ -54,24 +54,30 @@ async def main():
     await worker.close()
     await database.close()
 
-asyncio.run(main())
+for attempt, death in enumerate(deaths):
+    child = os.fork()
+    if not child:
+        asyncio.run(main())
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 DEATHS = ("claimed", "between", "inside", "before the end")
 
 
-async def run(url: str, where: str, later: float) -> int:
-    """Its exit status."""
-    arguments = [sys.executable, "-c", WORKER, url, where, str(later)]
-    done = await asyncio.to_thread(subprocess.run, arguments, cwd=ROOT, check=False)
-    return done.returncode
+async def run_workers(url: str, *deaths: str) -> list[int]:
+    """One process after another works until it reaches its death; each imports nothing, because it
+    is forked. The lease of the one before has ended. Their exit statuses."""
+    arguments = [sys.executable, "-c", WORKER, url, str(LEASE_S), *deaths]
+    process = await asyncio.to_thread(
+        subprocess.run, arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return [int(status) for status in process.stdout.split()]
 
 
 async def test_a_job_whose_worker_is_killed_anywhere_ends_once(office: Office, url: str) -> None:
     made = await office.add(max_attempts=len(DEATHS) + 1)
 
-    for number, where in enumerate(DEATHS):
-        assert await run(url, where, number * LEASE_S) == -9, where
-    assert await run(url, "nowhere", len(DEATHS) * LEASE_S) == 0
+    assert await run_workers(url, *DEATHS, "nowhere") == [-9] * len(DEATHS) + [0]
 
     ended = await office.store.get("acme", made.id)
     assert (ended.state, ended.attempts) == ("succeeded", len(DEATHS) + 1)

@@ -45,7 +45,7 @@ def test_a_plain_recording_is_described(made, probed) -> None:
     ]
 
 
-def test_uneven_pictures_are_found_by_their_times(made, probed) -> None:
+def test_a_variable_frame_rate_is_detected_from_time_stamps(made, probed) -> None:
     assert probed(made("vfr")).video.vfr
 
 
@@ -85,7 +85,7 @@ def test_oblong_pixels_are_made_square(made, probed) -> None:
     assert (video.sar, video.width, video.height) == (Fraction(4, 3), 213, 90)
 
 
-def test_bright_pictures_are_told_by_their_transfer(made, probed) -> None:
+def test_hdr_is_detected_from_the_transfer_function(made, probed) -> None:
     video = probed(made("hdr_pq")).video
 
     assert (video.hdr, video.bits) == ("pq", 10)
@@ -130,7 +130,7 @@ def test_tracks_and_their_languages_are_listed(ffmpeg, probed, tmp_path: Path) -
     ]
 
 
-def test_a_missing_length_is_found_by_looking(ffmpeg, probed, tmp_path: Path) -> None:
+def test_a_missing_duration_is_measured(ffmpeg, probed, tmp_path: Path) -> None:
     made = ffmpeg(*SIGHT, *X264, "made.mkv")
     pipe = [ffmpeg_binary(), "-v", "error", "-i", str(made), "-c", "copy", "-f", "matroska", "-"]
     streamed = tmp_path / "streamed.mkv"
@@ -142,8 +142,8 @@ def test_a_missing_length_is_found_by_looking(ffmpeg, probed, tmp_path: Path) ->
 def test_a_header_that_says_too_little_is_not_believed(ffmpeg, probed) -> None:
     path = ffmpeg(*SIGHT, *SOUND, *X264, "lie.mkv")
     data = path.read_bytes()
-    at = data.index(b"\x44\x89\x88") + 3  # EBML element Duration, 8 bytes: milliseconds
-    path.write_bytes(data[:at] + np.array([150.0], ">f8").tobytes() + data[at + 8 :])
+    offset = data.index(b"\x44\x89\x88") + 3  # EBML element Duration, 8 bytes: milliseconds
+    path.write_bytes(data[:offset] + np.array([150.0], ">f8").tobytes() + data[offset + 8 :])
 
     assert probed(path).duration == pytest.approx(1.0, abs=0.1)
 

@@ -43,11 +43,11 @@ def test_what_is_wrong_with_a_file_is_found(recording: Recordings, tmp_path: Pat
     spoil(video.path, "-vf", "drawbox=t=fill", "-af", "adelay=80:all=1,volume=20dB")
     report = inspect(video.path, plan, source, tmp_path, never, ssim=True)
     assert report.black_frames == 60
-    told = " ".join(report.problems)
-    assert "60 of 60 frames are black" in told
-    assert "LUFS instead of -14.0" in told
-    assert "sound ends" in told
-    assert "unlike its source" in told
+    problems = " ".join(report.problems)
+    assert "60 of 60 frames are black" in problems
+    assert "LUFS instead of -14.0" in problems
+    assert "sound ends" in problems
+    assert "unlike its source" in problems
 
 
 def test_a_recording_cut_short_gives_a_partial_clip(recording: Recordings, tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def test_the_first_and_the_last_frame_are_exact(
     recording: Recordings, tmp_path: Path, kind: str, start: float, first: int, step: int
 ) -> None:
     video, _ = made(clip(WHOLE, start=start, end=start + 2), recording(kind), tmp_path)
-    seen = numbers(video.path)
-    assert seen == list(range(first, first + step * len(seen), step))
-    assert abs(len(seen) - 2 * recording(kind).info.video.fps) <= 1
+    shown = numbers(video.path)
+    assert shown == list(range(first, first + step * len(shown), step))
+    assert abs(len(shown) - 2 * recording(kind).info.video.fps) <= 1
 
 
 def test_a_jump_is_seen_on_its_very_frame_and_not_before(
@@ -150,17 +150,17 @@ def test_silence_stays_silent(recording: Recordings, tmp_path: Path) -> None:
 
 
 def test_progress_rises_to_the_end(recording: Recordings, tmp_path: Path) -> None:
-    told: list[float] = []
-    render(clip(WHOLE), recording("plain"), tmp_path, told.append, never)
-    assert told
-    assert told == sorted(told)
-    assert 0.9 < told[-1] <= 1
+    shares: list[float] = []
+    render(clip(WHOLE), recording("plain"), tmp_path, shares.append, never)
+    assert shares
+    assert shares == sorted(shares)
+    assert 0.9 < shares[-1] <= 1
 
 
 def test_a_cancelled_clip_leaves_no_file(recording: Recordings, tmp_path: Path) -> None:
-    asked = iter([False, False, True])
+    cancelled = iter([False, False, True])
     with pytest.raises(Cancelled):
-        render(clip(WHOLE), recording("plain"), tmp_path, None, lambda: next(asked, True))
+        render(clip(WHOLE), recording("plain"), tmp_path, None, lambda: next(cancelled, True))
     assert not list(tmp_path.glob("c1*"))
 
 

@@ -1,4 +1,4 @@
-"""A clip worker over a home of its own, with a short talk to clip: whole jobs without Ray."""
+"""A clip worker over a private home, and calls that tests make of it: whole jobs without Ray."""
 
 import asyncio
 from collections import Counter
@@ -29,53 +29,53 @@ OPTIONS: Mapping[str, Any] = {"count": 2, "min_s": 2.0, "max_s": 4.0, "quality":
 
 
 class RecordingExecutor(ThreadTaskExecutor):
-    """Counts tasks by their names. The clip numbered `spoilt` cannot be rendered, nor can the
-    first `spoilt_times` that are tried."""
+    """Counts tasks by their names. The clip numbered `failing` cannot be rendered, nor can the
+    first `failures` that are tried."""
 
-    def __init__(self, spoilt: int | None = None, spoilt_times: int = 0) -> None:
+    def __init__(self, failing: int | None = None, failures: int = 0) -> None:
         super().__init__()
-        self.done: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.rendered: list[int] = []
-        self._spoilt = spoilt
-        self._spoilt_times = spoilt_times
+        self._failing = failing
+        self._failures = failures
 
     async def run(self, folder: Path, task: Callable[..., T], *arguments: Any) -> T:
-        self.done[task.__name__] += 1
+        self.calls[task.__name__] += 1
         if task.__name__ == "render_task":
             plan: ClipPlan = arguments[0]
             self.rendered.append(plan.index)
-            self._spoilt_times -= 1
-            if plan.index == self._spoilt or self._spoilt_times >= 0:
+            self._failures -= 1
+            if plan.index == self._failing or self._failures >= 0:
                 raise MediaDamaged("This stretch cannot be decoded.")
         return await super().run(folder, task, *arguments)
 
 
 @dataclass
-class Backwards:
-    """A text model that wants every order turned round, and writes one caption."""
+class ReversingTextModel:
+    """A text model that reverses every order, and writes one caption."""
 
-    asked: list[str] = field(default_factory=list)
+    prompts: list[str] = field(default_factory=list)
 
     async def caption(self, tenant: str, holder: str, topic: str, seed: int) -> Mapping[str, Any]:
         return {"model": "house", "variants": [{"text": f"All about {topic} #coffee"}]}
 
     async def ask(self, tenant: str, holder: str, prompt: str) -> str:
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         letters = [line[0] for line in prompt.splitlines() if line[1:3] == ": "]
         return ",".join(reversed(letters))
 
 
 @dataclass
-class Bench:
+class WorkerHarness:
     """One running worker."""
 
     worker: ClipWorker
     executor: RecordingExecutor
 
-    async def video(
-        self, file: Path, words: str | bytes | None = None, kind: str = "srt"
+    async def add_video(
+        self, file: Path, transcript: str | bytes | None = None, kind: str = "srt"
     ) -> ClipJobSpec:
-        """An order for the recording in `file`, which became a video; `words` lie beside it."""
+        """The spec of a job for the recording in `file`, stored with `transcript` beside it."""
         media, id_ = self.worker.media, new_id()
         data = await asyncio.to_thread(file.read_bytes)
 
@@ -83,51 +83,68 @@ class Bench:
             yield data
 
         await media.ingest.store(TENANT, id_, chunks())
-        made = await media.ingest.admit(media.ingest.draft(TENANT, "k", "talk.mp4", id_))
-        if words is None:
-            return order_of(made)
-        raw = words if isinstance(words, bytes) else words.encode()
+        video = await media.ingest.admit(media.ingest.draft(TENANT, "k", "talk.mp4", id_))
+        if transcript is None:
+            return spec_of(video)
+        raw = transcript if isinstance(transcript, bytes) else transcript.encode()
         await media.files.put(TENANT, transcript_of(id_), raw, "application/x-subrip", None)
-        return order_of(made, (transcript_of(id_), kind))
+        return spec_of(video, (transcript_of(id_), kind))
 
-    async def text(self, part: JobOutput, kind: str) -> str:
+    async def read_subtitles(self, part: JobOutput, kind: str) -> str:
         """The subtitle file of a clip."""
         [file] = [each for each in part.data["files"] if each["kind"] == kind]
         chunks = await self.worker.media.files.open(TENANT, file["path"])
         return b"".join([chunk async for chunk in chunks]).decode()
 
-    async def begin(self, order: ClipJobSpec, **options: Any) -> str:
+    async def submit(self, spec: ClipJobSpec, **options: Any) -> str:
         """The id of a new job."""
-        said = to_spec(order)
-        said["options"] |= {**OPTIONS, **options}
-        new = NewJob(TENANT, CLIPS, "k", said, order.video)
+        document = to_spec(spec)
+        document["options"] |= {**OPTIONS, **options}
+        new = NewJob(TENANT, CLIPS, "k", document, spec.video)
         async with self.worker.media.database.begin() as connection:
             job = await self.worker.media.jobs.create(connection, new)
         self.worker.wake()
         return job.id
 
-    async def ended(self, job: str) -> tuple[Job, tuple[JobOutput, ...]]:
+    async def wait_until_ended(self, job_id: str) -> tuple[Job, tuple[JobOutput, ...]]:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                found = await self.worker.media.jobs.get(TENANT, job)
-                if found.state in ENDED:
-                    return found, await self.parts(job)
+                job = await self.worker.media.jobs.get(TENANT, job_id)
+                if job.state in ENDED:
+                    return job, await self.outputs(job_id)
                 await asyncio.sleep(0.05)
 
-    async def until_ready(self, job: str, number: int) -> JobOutput:
-        """Wait for one clip."""
+    async def wait_until_ready(self, job_id: str, number: int) -> JobOutput:
+        """Waits for one clip."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                for part in await self.parts(job):
+                for part in await self.outputs(job_id):
                     if part.number == number and part.state == "ready":
                         return part
                 await asyncio.sleep(0.02)
 
-    async def parts(self, job: str) -> tuple[JobOutput, ...]:
-        return await self.worker.media.jobs.parts(TENANT, job)
+    async def outputs(self, job_id: str) -> tuple[JobOutput, ...]:
+        return await self.worker.media.jobs.parts(TENANT, job_id)
+
+    def scratch_folders(self) -> list[Path]:
+        """Private folders of jobs that exist now."""
+        return list(self.worker.media.scratch.iterdir())
 
 
-def order_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJobSpec:
+@dataclass(frozen=True)
+class ClippedTalk:
+    """A finished job over a talk with a transcript. `calls` counts its tasks by their names,
+    `scratch` are the private folders that were left when it had ended."""
+
+    home: Path
+    spec: ClipJobSpec
+    job: Job
+    parts: tuple[JobOutput, ...]
+    calls: Counter[str]
+    scratch: list[Path]
+
+
+def spec_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJobSpec:
     assert video.info is not None
     info = from_json(video.info)
     return ClipJobSpec(
@@ -136,15 +153,15 @@ def order_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJob
 
 
 @asynccontextmanager
-async def opened(
+async def open_worker(
     home: Path, executor: RecordingExecutor | None = None, writer: TextWriter | None = None
-) -> AsyncIterator[Bench]:
+) -> AsyncIterator[WorkerHarness]:
     """A worker that works until the block ends."""
     executor = executor or RecordingExecutor()
     config = VideoConfig(gpu=False, writer=None if writer is None else "house")
     worker = ClipWorker(Settings(home=home), config, executor, writer, SystemClock())
     await worker.start()
     try:
-        yield Bench(worker, executor)
+        yield WorkerHarness(worker, executor)
     finally:
         await worker.close()
