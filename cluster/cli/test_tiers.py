@@ -1,7 +1,8 @@
 """`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
 
 Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
-a separate process, because Ray reads its environment once.
+a separate process, because Ray reads its environment once. Lint runs beside the unit tier, and what
+its tools say comes after.
 """
 
 import os
@@ -11,7 +12,9 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from cluster.cli import test_servers
@@ -21,6 +24,7 @@ from cluster.runtime.settings import ROOT, process_environment
 
 TESTS = ROOT / "tests"
 LINT = "lint"
+BESIDE_LINT = "unit"  # runs meanwhile, because mypy uses one processor
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
@@ -71,20 +75,38 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
     if unknown:
         return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
     tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
-    outcomes: list[TierResult] = []
     if test_servers.TIERS & set(tiers):
         test_servers.ensure_servers()
-    for tier in tiers:
-        if tier == LINT:
-            outcomes.append(_lint())
-            continue
-        outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
-        if tier in SECOND_RUN:
-            again = selection(keyword, stop, exhaustive, again=True)
-            outcomes.append(_pytest(tier, again, SECOND_RUN[tier]))
-        if stop and outcomes[-1].failed:
-            break
-    return _report(outcomes)
+    clock = SystemClock()
+    began = clock.monotonic()
+    outcomes = _run_tiers(tiers, keyword, stop, exhaustive)
+    return _report(outcomes, clock.monotonic() - began)
+
+
+def _run_tiers(
+    tiers: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
+) -> list[TierResult]:
+    """Runs one tier after the other, but lint beside the next one if that is BESIDE_LINT."""
+    outcomes: list[TierResult] = []
+    with ThreadPoolExecutor(1, "lint") as executor:
+        lint: Future[tuple[TierResult, str]] | None = None
+        for tier, following in zip_longest(tiers, tiers[1:]):
+            if tier == LINT:
+                lint = executor.submit(_lint)
+            else:
+                outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
+            if tier in SECOND_RUN:
+                again = selection(keyword, stop, exhaustive, again=True)
+                outcomes.append(_pytest(tier, again, SECOND_RUN[tier]))
+            if lint is not None and not (tier == LINT and following == BESIDE_LINT):
+                outcome, output = lint.result()
+                print_rich(f"\n[bold]== {LINT}[/]")
+                print_plain(output)
+                outcomes.append(outcome)
+                lint = None
+            if stop and any(outcome.failed for outcome in outcomes):
+                break
+    return outcomes
 
 
 def available() -> list[str]:
@@ -93,16 +115,19 @@ def available() -> list[str]:
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
-def _lint() -> TierResult:
+def _lint() -> tuple[TierResult, str]:
+    """The outcome, and what the tools said."""
     clock = SystemClock()
     began = clock.monotonic()
-    print_rich(f"\n[bold]== {LINT}[/]")
     scripts = Path(sys.executable).parent
-    failed = 0
+    failed, lines = 0, []
     for name, *arguments in CHECKS:
-        print_plain(f"$ {' '.join((name, *arguments))}")
-        failed += _call([str(scripts / name), *arguments]) != 0
-    return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
+        lines.append(f"$ {' '.join((name, *arguments))}")
+        code, output = _call_quietly([str(scripts / name), *arguments])
+        failed += code != 0
+        lines += [output.rstrip()] if output.strip() else []
+    seconds = clock.monotonic() - began
+    return TierResult(LINT, len(CHECKS) - failed, failed, 0, seconds), "\n".join(lines)
 
 
 def selection(keyword: str | None, stop: bool, exhaustive: bool, again: bool = False) -> list[str]:
@@ -162,6 +187,21 @@ def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> i
     ).returncode
 
 
+def _call_quietly(command: Sequence[str]) -> tuple[int, str]:
+    """The exit code, and both streams."""
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=process_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout
+
+
 def counts(report: Path) -> tuple[int, int, int]:
     """Passed, failed and skipped tests of a JUnit report; zeros if there is none."""
     if not report.exists():
@@ -177,7 +217,7 @@ def counts(report: Path) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
-def _report(outcomes: Sequence[TierResult]) -> int:
+def _report(outcomes: Sequence[TierResult], seconds: float) -> int:
     print_rich("\n[bold]== summary[/]")
     for outcome in outcomes:
         word = "FAILED" if outcome.failed else "ok"
@@ -186,6 +226,6 @@ def _report(outcomes: Sequence[TierResult]) -> int:
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)
-    print_plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
+    print_plain(f"{seconds:.0f} s in all")
     print_plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if passed and not failed else 1

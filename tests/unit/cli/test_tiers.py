@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,42 @@ def test_the_last_line_sums_up(
 
     assert test_tiers.run(["unit"], None, stop=False) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("tiers", "beside"),
+    [
+        pytest.param(["lint", "unit", "api"], True, id="unit follows"),
+        pytest.param(["lint", "api"], False, id="another tier follows"),
+        pytest.param(["unit", "lint"], False, id="nothing follows"),
+    ],
+)
+def test_lint_runs_beside_the_unit_tier_and_speaks_after_it(
+    tiers: list[str],
+    beside: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    linting = threading.Event()
+
+    def check(command: Sequence[str]) -> tuple[int, str]:
+        linting.set()
+        return 1, "a fault of style"
+
+    def run(tier: str, *_: object) -> TierResult:
+        assert not beside or linting.wait(10)
+        sys.stdout.write(f"output of {tier}\n")
+        return TierResult(tier, 1, 0, 0, 1.0)
+
+    monkeypatch.setattr(test_tiers, "_call_quietly", check)
+    monkeypatch.setattr(test_tiers, "_pytest", run)
+
+    assert test_tiers.run(tiers, None, stop=False) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("a fault of style") == len(test_tiers.CHECKS)
+    assert any(line.startswith("lint       FAILED") for line in lines)
+    if beside:
+        assert lines.index("output of unit") < lines.index("a fault of style")
 
 
 @pytest.mark.parametrize(
