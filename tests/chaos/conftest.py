@@ -6,10 +6,13 @@ independent, and xdist runs two at once.
 """
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.remote import Producer
 
 from tests.chaos.cluster_process import ClusterProcess
+from tests.scheduling import GroupScheduling
 from tests.servers.redis_server import RedisServer
 
 
@@ -32,11 +35,16 @@ def embedded(cluster: ClusterProcess) -> ClusterProcess:
     return cluster
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the marks
+def group_of(path: PurePosixPath) -> str:
+    """The files of the shared cluster; each other file by itself."""
+    return "under faults" if path.stem.endswith("_under_faults") else path.stem
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log, group_of)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the shared cluster come in its two phases, and go to one worker."""
-    shared = {item.path for item in items if item.path.stem.endswith("_under_faults")}
-    for item in items:
-        group = "under faults" if item.path in shared else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The tests of the shared cluster come in its two phases."""
     items.sort(key=lambda item: "embedded" in getattr(item, "fixturenames", ()))

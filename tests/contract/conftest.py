@@ -1,7 +1,11 @@
 """Both stores, for every folder of the tier; some put others in their place."""
 
-import pytest
+from pathlib import PurePosixPath
 
+import pytest
+from xdist.remote import Producer
+
+from tests.scheduling import GroupScheduling
 from tests.servers.stores import (
     emptied_postgres,
     empty_postgres,
@@ -31,8 +35,11 @@ __all__ = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes whole files, and one worker all those that load PyTorch."""
-    for item in items:
-        loads_torch = item.path.parent.name in ("embedding", "engines")
-        item.add_marker(pytest.mark.xdist_group("torch" if loads_torch else str(item.path)))
+def group_of(path: PurePosixPath) -> str:
+    """Whole files, and one group for all those that load PyTorch."""
+    return "torch" if path.parent.name in ("embedding", "engines") else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log, group_of)
