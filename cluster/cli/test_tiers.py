@@ -25,8 +25,9 @@ ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "brows
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# pytest-xdist workers of tiers whose files are independent. Each file of chaos starts a cluster, so
-# two run at once on any machine.
+# pytest-xdist workers of tiers whose files are independent. A worker takes whole files, or the
+# groups of the tier's conftest (tests/scheduling.py). Each file of chaos starts a cluster, so two
+# run at once on any machine.
 WORKERS = {
     "unit": "logical",
     "contract": "logical",
@@ -34,8 +35,6 @@ WORKERS = {
     "video": "logical",
     "chaos": "2",
 }
-# Tiers whose conftest groups tests that share what is expensive to make; elsewhere: by file.
-GROUPED = {"contract": "loadgroup", "video": "loadgroup"}
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
@@ -128,11 +127,7 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selected
-        options += (
-            ["-n", WORKERS[tier], "--dist", GROUPED.get(tier, "loadfile")]
-            if tier in WORKERS
-            else []
-        )
+        options += ["-n", WORKERS[tier], "--dist", "loadfile"] if tier in WORKERS else []
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:

@@ -1,7 +1,10 @@
 """Both stores, for every folder of the tier; some put others in their place."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.scheduling import GroupScheduling
 from tests.servers.stores import (
     emptied_postgres,
     migrated_file,
@@ -23,8 +26,11 @@ __all__ = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker takes whole files, and one worker all those that load PyTorch."""
-    for item in items:
-        loads_torch = item.path.parent.name in ("embedding", "engines")
-        item.add_marker(pytest.mark.xdist_group("torch" if loads_torch else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
+    """One worker runs all tests that load PyTorch."""
+    return GroupScheduling(
+        config,
+        log,
+        lambda file: "torch" if Path(file).parent.name in ("embedding", "engines") else None,
+    )

@@ -1,13 +1,17 @@
-"""Which tests of this tier one pytest-xdist worker runs: each of them, or whole files."""
+"""Which tests of this tier run on one worker of pytest-xdist."""
+
+from pathlib import Path
 
 import pytest
+
+from tests.scheduling import GroupScheduling
 
 # Their tests share a recording, an analysis or a finished job that takes seconds to make.
 WHOLE_FILES = {"test_clipping", "test_planted_highlights", "test_sandboxed_analysis"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a group, xdist gives each test to the worker that is idle."""
-    for item in items:
-        if item.path.stem in WHOLE_FILES:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
+    return GroupScheduling(
+        config, log, lambda file: file if Path(file).stem in WHOLE_FILES else None
+    )
