@@ -27,7 +27,7 @@ GROUPS = {
             "path": "Requests a second and overhead of the request path.",
             "stream": "How much of the engine's speed reaches an HTTP client that streams.",
             "engine": "Tokens a second of an engine, without Serve.",
-            "compare": "Mobula, bare Serve and LiteLLM side by side.",
+            "compare": "Mobula, bare Serve, LiteLLM, SMG and Portkey side by side.",
             "capacity": "What a request costs each process, and what N nodes carry.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
@@ -83,16 +83,19 @@ HELP = ("-h", "--help")
 
 bench = typer.Typer(
     help="Measure this machine. `mobula bench GROUP NAME` and `mobula bench NAME` are the same; "
-    "each benchmark has a --help of its own.",
+    "each benchmark has a --help of its own. With `--against REV` it also runs on another commit, "
+    "in turn, and shows the ratios.",
     no_args_is_help=True,
     context_settings={"help_option_names": [*HELP]},
 )
 
 
 def run_benchmark(group: str, name: str, arguments: Sequence[str]) -> int:
-    """`main(arguments)` of the benchmark's module."""
+    """`main(arguments)` of the benchmark's module, or it and that of another commit in turn."""
     from cluster.cli.run_module import main_of
 
+    if any(word.partition("=")[0] == "--against" for word in arguments):
+        return main_of("load_tests.benchmarks.against.run", [name, *arguments])
     module = f"load_tests.benchmarks.{group}.bench_{name.replace('-', '_')}"
     return main_of(module, arguments)
 

@@ -70,6 +70,11 @@ class JobAttempt:
             if self._handler_task is not None:
                 self._handler_task.cancel()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was stopped because its lease was lost."""
+        return self._stop is StopReason.LOST
+
     async def _attempt(self) -> None:
         try:
             await self._run_handler()

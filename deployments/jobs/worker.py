@@ -117,7 +117,7 @@ class JobWorker:
 
     async def _beat(self) -> None:
         """Renew the leases or check them; a lease that cannot be renewed any more is lost."""
-        attempts = tuple(self._attempts.values())
+        attempts = tuple(each for each in self._attempts.values() if not each.is_lost)
         if not attempts:
             return
         try:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 _POST = (
     "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
-    "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    "Content-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n"
 )
 _LARGEST = 1 << 20  # bytes of a head or a chunk's line
 
@@ -89,17 +89,21 @@ class NoRetryClient:
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._idle: list[_Connection] = []
 
-    async def post(self, path: str, key: str, body: bytes) -> StreamedResponse:
-        """Send once. Raises ConnectionRefused, NoResponse, TruncatedResponse."""
+    async def post(
+        self, path: str, key: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> StreamedResponse:
+        """Send once; `headers` are added to those of a JSON request. Raises ConnectionRefused,
+        NoResponse, TruncatedResponse."""
         connection = self._take_idle() or await self._connect()
-        head = _POST.format(path=path, host=self._host, key=key, length=len(body))
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        head = _POST.format(path=path, host=self._host, key=key, length=len(body), more=more)
         try:
             connection.writer.write(head.encode() + body)
-            status, headers = await _head(connection)
+            status, answer_headers = await _head(connection)
         except BaseException:
             connection.abort()
             raise
-        return StreamedResponse(self, connection, status, headers)
+        return StreamedResponse(self, connection, status, answer_headers)
 
     def release_connection(self, connection: _Connection, headers: Mapping[bytes, bytes]) -> None:
         if headers.get(b"connection", b"").lower() == b"close":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -31,7 +32,13 @@ class Measurement:
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
     def to_dict(self) -> dict[str, object]:
-        return {**asdict(self), "met": self.met}
+        return {"key": figure_key(self.part, self.name), **asdict(self), "met": self.met}
+
+
+def figure_key(*labels: str) -> str:
+    """A name for figures with these labels that stays when only a version in them changes."""
+    parts = (re.sub(r"\d+\.\d+[\w.]*", "", label.lower()) for label in labels)
+    return ".".join(re.sub(r"[^a-z0-9]+", "-", part).strip("-") for part in parts)
 
 
 def all_met(measurements: Sequence[Measurement]) -> bool:

@@ -1,14 +1,16 @@
-"""`./mobula bench compare`: Mobula, bare Serve and LiteLLM side by side.
+"""`./mobula bench compare`: Mobula, bare Serve, LiteLLM, SMG and Portkey side by side.
 
 All are up on this machine at the same time and measured in turn, round after round, so that a noisy
 moment hits all; medians are shown. Each answers with the prompt again: Mobula from its echo engine
 with authentication, every kind of limit, usage, audit and cache on; bare Serve from a FastAPI
-deployment that calls an echo deployment (no authentication, no limits, no cache); LiteLLM's proxy
-(one worker, one key) from an echo server under uvicorn, because it runs no engine of its own.
+deployment that calls an echo deployment (no authentication, no limits, no cache); LiteLLM (one
+worker, one key), SMG and Portkey's gateway (no keys, no limits) from one echo server under uvicorn,
+because they run no engines. That server is measured alone too: it bounds the three. Gateways are
+installed in environments of their own in the first run.
 
-unary: computed answers. cached: cache hits (bare Serve has no cache). stream: 50 tokens at 100 a
-second, a chunk each with all three, so a stream that is not held up takes half a second and its
-first chunk 10 ms.
+unary: computed answers. cached: cache hits (only Mobula and LiteLLM have a cache). stream: 50
+tokens at 100 a second, a chunk each with all of them, so a stream that is not held up takes half a
+second and its first chunk 10 ms.
 """
 
 import argparse
@@ -26,7 +28,8 @@ from rich.console import Console
 from cluster.runtime.clock import SystemClock
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
-from load_tests.benchmarks.speed.compare.contenders import Contender, start_contenders
+from load_tests.benchmarks.speed.compare.contenders import start_contenders
+from load_tests.benchmarks.speed.compare.gateways import GATEWAYS
 from load_tests.benchmarks.speed.compare.report import (
     CASES,
     CaseResult,
@@ -35,6 +38,7 @@ from load_tests.benchmarks.speed.compare.report import (
     markdown,
 )
 from load_tests.benchmarks.speed.compare.streams import StreamResult, run_streams
+from load_tests.benchmarks.speed.compare.targets import Contender
 from load_tests.machine import describe_machine
 
 CONNECTIONS = (1, 16, 64)
@@ -48,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with LocalServe() as local, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         console.print("starting the contenders ...")
-        with start_contenders(local, scratch, litellm=not options.no_litellm) as contenders:
+        with start_contenders(local, scratch, gateways=options.gateways) as contenders:
             names = [contender.name for contender in contenders]
             for turn in range(options.rounds + 1):  # the first warms up
                 seconds = options.seconds if turn else min(2.0, options.seconds)
@@ -92,7 +96,11 @@ def _one(
     target = contender.targets[case]
     if case == "stream":
         return run_streams(target, connections=connections, seconds=seconds)
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {target.key}"}
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {target.key}",
+        **target.headers,
+    }
     return run_wrk(
         target.url, target.body, headers,
         connections=connections, seconds=seconds, scratch=scratch,
@@ -131,13 +139,20 @@ def _numbers(text: str) -> tuple[int, ...]:
     return counts
 
 
+def _gateways(text: str) -> list[str]:
+    names = [] if text == "none" else text.split(",")
+    if unknown := [name for name in names if name not in GATEWAYS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: gateways are {', '.join(GATEWAYS)}")
+    return names
+
+
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench compare", description=__doc__)
     add = parser.add_argument
     add("--rounds", type=int, default=3, help="how often each case is measured")
     add("--seconds", type=float, default=4.0, help="length of one measurement")
     add("--connections", type=_numbers, default=CONNECTIONS, help="such as 1,16,64")
-    add("--no-litellm", action="store_true", help="do not install and measure LiteLLM")
+    add("--gateways", type=_gateways, default=[*GATEWAYS], help="such as smg,portkey, or none")
     add("--json", type=Path, help="also write the report here")
     add("--report", type=Path, metavar="DIR", help="also write Markdown there")
     add("--check", action="store_true", help="exit 1 if there were errors")

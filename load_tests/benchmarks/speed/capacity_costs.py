@@ -33,8 +33,8 @@ from load_tests.benchmarks.common.wrk import run_wrk
 from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 from load_tests.benchmarks.speed.bench_path import PROMPT, apply_every_limit
 from load_tests.benchmarks.speed.capacity_model import Kind, MeasuredCosts, RequestCost
-from load_tests.benchmarks.speed.compare.contenders import PACE, STREAM, Target
 from load_tests.benchmarks.speed.compare.streams import run_streams
+from load_tests.benchmarks.speed.compare.targets import PACE, STREAM, Target
 
 CHAT = "/v1/chat/completions"
 MORE = 8  # model replicas, to see what each costs the controller

@@ -71,6 +71,34 @@ async def test_while_the_store_is_away_handlers_go_on_until_their_lease_ends(
     assert (await office.store.get("acme", made.id)).attempts == 1
 
 
+async def test_a_lost_lease_is_not_renewed_while_its_handler_still_ends(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await office.add()
+    finish = asyncio.Event()
+
+    async def slow_to_end(work: JobContext) -> JobResult:
+        try:
+            return await forever(work)
+        finally:
+            await finish.wait()
+
+    by_hand = WorkerTimings(0.005, 0.01, 60.0, 60.0)
+    async with working(office, slow_to_end, pace=by_hand) as (worker, doing):
+        await until(lambda: len(doing.begun) == 1)
+        _go_away(office, monkeypatch)
+        office.clock.advance(LEASE_S)
+        with pytest.raises(DatabaseUnavailable):
+            await worker._beat()
+        monkeypatch.undo()
+        await worker._beat()
+
+        other = await office.claim("w2")
+
+        assert other.fence == 2
+        finish.set()
+
+
 async def test_an_end_is_written_when_the_store_is_back(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

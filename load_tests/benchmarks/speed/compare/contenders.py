@@ -1,16 +1,14 @@
 """Who is measured: where each answers which case, all up at the same time.
 
-In: a private cluster. Out: contenders, ready. LiteLLM asks an echo server of its own.
+In: a private cluster. Out: contenders, ready. Gateways forward to an echo server, which is measured
+alone too: what it carries bounds all that ask it.
 """
 
-import json
-import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +17,43 @@ import httpx
 from cluster.runtime.settings import ROOT
 from cluster.runtime.version import VERSION
 from load_tests.benchmarks.common.free_port import free_port
-from load_tests.benchmarks.common.litellm_proxy import (
-    CACHE_KEY_HEADER,
-    Upstream,
-    install_litellm,
-    read_version,
-    run_proxy,
-)
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.speed.bench_path import PROMPT, apply_every_limit
+from load_tests.benchmarks.speed.bench_path import apply_every_limit
+from load_tests.benchmarks.speed.compare.gateways import GATEWAYS, STREAMED
+from load_tests.benchmarks.speed.compare.targets import (
+    CACHEABLE,
+    CHAT,
+    MESSAGES,
+    PACE,
+    STREAM,
+    TOKENS,
+    UNARY,
+    Contender,
+    Target,
+)
 
-CHAT = "/v1/chat/completions"
-TOKENS = 50  # of a stream
-PACE = 100.0  # tokens/s of every model and mock when it streams
-MESSAGES = [{"role": "user", "content": PROMPT}]
-UNARY = {"model": "echo", "messages": MESSAGES}
-CACHEABLE = {**UNARY, "temperature": 0}
-STREAM = {"model": "paced", "messages": MESSAGES, "max_tokens": TOKENS, "stream": True}
 _UP_S = 30.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """One case of one contender."""
-
-    url: str
-    key: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Contender:
-    """`targets` by case: unary, stream, cached."""
-
-    name: str
-    targets: dict[str, Target]
 
 
 @contextmanager
 def start_contenders(
-    local: LocalServe, scratch: Path, *, litellm: bool
+    local: LocalServe, scratch: Path, *, gateways: Sequence[str]
 ) -> Iterator[list[Contender]]:
-    """All of them, answering."""
+    """Mobula, bare Serve and, with any of GATEWAYS, those and their echo server; all answer."""
     with ExitStack() as stack:
         contenders = [_mobula(local), _bare(local)]
-        if litellm:
-            contenders.append(_litellm(stack, scratch))
+        if gateways:
+            url = stack.enter_context(_echo_server(scratch))
+            contenders += [GATEWAYS[name](stack, url, scratch) for name in gateways]
+            contenders.append(
+                Contender(
+                    "their echo server alone",
+                    {
+                        "unary": Target.of(url + CHAT, "", UNARY),
+                        "stream": Target.of(url + CHAT, "", STREAMED),
+                    },
+                )
+            )
         yield contenders
 
 
@@ -83,15 +72,14 @@ def _mobula(local: LocalServe) -> Contender:
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
     apply_every_limit(local.url, local.key)
-    streamed = {**STREAM, "ignore_eos": True}
     cases: dict[str, dict[str, Any]] = {
         "unary": UNARY,
-        "stream": streamed,
+        "stream": {**STREAM, "ignore_eos": True},
         "cached": CACHEABLE,
     }
     return Contender(
         f"mobula {VERSION}",
-        {case: _target(local.url + CHAT, local.key, body) for case, body in cases.items()},
+        {case: Target.of(local.url + CHAT, local.key, body) for case, body in cases.items()},
     )
 
 
@@ -104,39 +92,8 @@ def _bare(local: LocalServe) -> Contender:
     return Contender(
         "bare Serve, chain",
         {
-            "unary": _target(f"{local.url}/chain/chat", "", {"messages": MESSAGES}),
-            "stream": _target(f"{local.url}/chain/stream", "", pace),
-        },
-    )
-
-
-def _litellm(stack: ExitStack, scratch: Path) -> Contender:
-    """One proxy without and one with its cache, over one echo server."""
-    python, key = install_litellm(), f"sk-{secrets.token_hex(32)}"
-    upstream = Upstream(f"{stack.enter_context(_echo_server(scratch))}/v1", "none")
-    headers = {"Authorization": f"Bearer {key}"}
-
-    def answers(url: str) -> None:
-        httpx.post(url + CHAT, json=UNARY, headers=headers, timeout=30).raise_for_status()
-
-    def require_cache_hit(url: str) -> None:
-        answer = httpx.post(url + CHAT, json=CACHEABLE, headers=headers, timeout=30)
-        answer.raise_for_status()
-        if CACHE_KEY_HEADER not in answer.headers:
-            raise RuntimeError("litellm did not answer from its cache")
-
-    plain = stack.enter_context(
-        run_proxy(python, upstream, key, scratch, cache=False, ready=answers)
-    )
-    cache_url = stack.enter_context(
-        run_proxy(python, upstream, key, scratch, cache=True, ready=require_cache_hit)
-    )
-    return Contender(
-        f"LiteLLM {read_version(python)}",
-        {
-            "unary": _target(plain + CHAT, key, UNARY),
-            "stream": _target(plain + CHAT, key, {**STREAM, "model": "echo"}),
-            "cached": _target(cache_url + CHAT, key, CACHEABLE),
+            "unary": Target.of(f"{local.url}/chain/chat", "", {"messages": MESSAGES}),
+            "stream": Target.of(f"{local.url}/chain/stream", "", pace),
         },
     )
 
@@ -168,10 +125,6 @@ def _echo_server(scratch: Path) -> Iterator[str]:
 
 def _is_up(url: str) -> bool:
     try:
-        return httpx.post(url, json={"messages": MESSAGES}, timeout=2).status_code == 200
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _target(url: str, key: str, body: dict[str, Any]) -> Target:
-    return Target(url, key, json.dumps(body, separators=(",", ":")).encode())

@@ -1,7 +1,7 @@
-"""The mock behind LiteLLM: the least that speaks OpenAI's chat protocol, under uvicorn.
+"""The mock behind the gateways: the least that speaks OpenAI's chat protocol, under uvicorn.
 
 In: a chat request. Out: its last message again, whole, or as `max_tokens` chunks `pause` seconds
-apart. LiteLLM cannot run an engine of Serve's, so it asks this; it is not measured itself.
+apart; a list of its one model, and that it is healthy.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import orjson
 import uvicorn
 
 _JSON = [(b"content-type", b"application/json")]
+_MODEL = {"id": "echo", "object": "model", "created": 1, "owned_by": "echo"}
 _SSE = [(b"content-type", b"text/event-stream")]
 
 
@@ -23,6 +24,9 @@ class EchoApp:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
+            return
+        if scope["method"] == "GET":
+            await _describe(scope["path"], send)
             return
         body = orjson.loads(await _read(receive) or b"{}")
         if body.get("stream"):
@@ -42,6 +46,13 @@ class EchoApp:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _describe(path: str, send: Any) -> None:
+    """What a gateway asks before it sends requests."""
+    known = {"/health": b"{}", "/v1/models": orjson.dumps({"object": "list", "data": [_MODEL]})}
+    await _start(send, _JSON, 200 if path in known else 404)
+    await send({"type": "http.response.body", "body": known.get(path, b"")})
+
+
 async def _read(receive: Any) -> bytes:
     parts, more = [], True
     while more:
@@ -51,8 +62,8 @@ async def _read(receive: Any) -> bytes:
     return b"".join(parts)
 
 
-async def _start(send: Any, headers: list[tuple[bytes, bytes]]) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+async def _start(send: Any, headers: list[tuple[bytes, bytes]], status: int = 200) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 async def _send_event(send: Any, data: bytes) -> None:

@@ -20,7 +20,7 @@ from load_tests.benchmarks.common.http_client import (
     StreamedResponse,
     TruncatedResponse,
 )
-from load_tests.benchmarks.speed.compare.contenders import Target
+from load_tests.benchmarks.speed.compare.targets import Target
 
 _PATIENCE_S = 30.0
 
@@ -77,7 +77,7 @@ async def _one(wire: NoRetryClient, path: str, target: Target, tally: _Tally, un
     began, chunks = time.monotonic(), 0
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            reply = await wire.post(path, target.key, target.body)
+            reply = await wire.post(path, target.key, target.body, target.headers)
             try:
                 async for at in _events(reply):
                     chunks += 1
