@@ -118,7 +118,7 @@ def test_what_a_failed_request_was_charged_is_a_miss() -> None:
     ]
 
 
-def test_kept_answers_are_not_charged() -> None:
+def test_cached_responses_are_not_charged() -> None:
     results = [result(1, tokens=10), result(2, tokens=10, kept=True)]
 
     assert missed(results, [], replace(CLEAN, charged=10)) == []
