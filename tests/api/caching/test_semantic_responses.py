@@ -1,4 +1,4 @@
-"""Semantic cache: cached responses to similar requests, for plans with the feature, once calibrated."""
+"""Semantic cache: cached responses to similar requests, for plans that have it, once calibrated."""
 
 import httpx
 
