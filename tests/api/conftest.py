@@ -110,6 +110,7 @@ async def openapi(app: ASGIApp) -> dict[str, Any]:
     """The OpenAPI document, as `/openapi.json` serves it to whoever has no key."""
     if not _openapi:
         async with client_of(app, key=None) as client:
-            _openapi.append((await client.get("/openapi.json")).content)
+            response = await client.get("/openapi.json")
+        _openapi.append(response.raise_for_status().content)
     document: dict[str, Any] = json.loads(_openapi[0])
     return document
