@@ -1,7 +1,9 @@
 """The whole web application over fakes: no Ray, no sockets."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
+from typing import Any
 
 import httpx
 import pytest
@@ -98,3 +100,17 @@ def app(make_services: MakeServices) -> ASGIApp:
 async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app) as client:
         yield client
+
+
+_openapi: list[bytes] = []  # FastAPI takes longer to describe the routes than most tests run
+
+
+@pytest.fixture
+async def openapi(app: ASGIApp) -> dict[str, Any]:
+    """The OpenAPI document, as `/openapi.json` serves it to whoever has no key."""
+    if not _openapi:
+        async with client_of(app, key=None) as client:
+            response = await client.get("/openapi.json")
+        _openapi.append(response.raise_for_status().content)
+    document: dict[str, Any] = json.loads(_openapi[0])
+    return document

@@ -57,7 +57,10 @@ class PostgresServer:
 
     def start(self) -> None:
         """Also after `stop`: what was committed is still there."""
-        settings = ("listen_addresses=", "fsync=off", "max_connections=200", "shared_buffers=32MB")
+        settings = (
+            "listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off",
+            "max_connections=200", "shared_buffers=32MB",
+        )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
         command = [self._programs["postgres"], "-D", str(self._folder / "data")]
         command += ["-k", str(self._folder), *words]

@@ -93,4 +93,4 @@ async def test_both_ends_are_in_the_trail_without_a_password(world: World) -> No
         rows = (await connection.exec_driver_sql("SELECT * FROM audit_records")).all()
     assert NEW not in repr(rows)
     assert "not my password" not in repr(rows)
-    assert world.told[-1][1] == "user.updated"
+    assert world.notified[-1][1] == "user.updated"

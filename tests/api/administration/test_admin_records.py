@@ -164,7 +164,7 @@ async def test_events_tell_of_changes_newest_first_in_pages(world: World) -> Non
     assert seen[0]["data"]["id"] == made.json()["id"]
     assert len({event["id"] for event in seen}) == len(seen) > 5
     assert {event["tenant"] for event in seen} == {"acme"}
-    assert world.told == [("acme", "key.created", world.told[0][2])]
+    assert world.notified == [("acme", "key.created", world.notified[0][2])]
 
 
 @pytest.mark.parametrize("cursor", ["abc", "W10", "WzEsMl0", "bnVsbA", "e30"])

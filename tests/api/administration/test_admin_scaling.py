@@ -297,5 +297,5 @@ async def test_the_trail_and_an_event_tell_who_bound_and_released(
     assert {row["resource"] for row in rows} == {f"scaling:{WORDS}"}
     assert (rows[0]["detail"]["held"], rows[1]["detail"]["floor"]) == (True, 2)
     assert {row["tenant"] for row in rows} == {"default"}
-    assert [kind for _, kind, _ in world.told] == ["scaling.bound", "scaling.released"]
+    assert [kind for _, kind, _ in world.notified] == ["scaling.bound", "scaling.released"]
     assert (await world.ask("operator", "GET", "/api/v1/audit/verify")).json()["ok"]

@@ -65,7 +65,7 @@ class World:
     home: Path
     ids: Mapping[str, str]
     credentials: dict[str, str]
-    told: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    notified: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
 
     def client(self, caller: str = "owner") -> httpx.AsyncClient:
         """A client that presents the credential of `caller`, a name of CALLERS."""
@@ -91,7 +91,7 @@ def cheap() -> Passwords:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, told: list[tuple[str, str, Mapping[str, Any]]]
+    settings: Settings, notified: list[tuple[str, str, Mapping[str, Any]]]
 ) -> AsyncIterator[tuple[Database, CredentialDirectory, AuditTrail, Administration]]:
     """What stands behind the application."""
     home, clock = settings.home, SystemClock()
@@ -104,7 +104,7 @@ async def opened(
     bus = EventBus(database, clock)
 
     def tell(tenant: str, kind: str, data: Mapping[str, Any]) -> None:
-        told.append((tenant, kind, data))
+        notified.append((tenant, kind, data))
         bus.notify(tenant, kind, data)
 
     office = administration(
@@ -167,8 +167,8 @@ async def serving(
     seed: Seed, settings: Settings, make_services: MakeServices
 ) -> AsyncIterator[World]:
     """The application on a seeded store."""
-    told: list[tuple[str, str, Mapping[str, Any]]] = []
-    async with opened(settings, told) as (database, directory, trail, office):
+    notified: list[tuple[str, str, Mapping[str, Any]]] = []
+    async with opened(settings, notified) as (database, directory, trail, office):
 
         def plan_of(tenant: str) -> Plan:
             return directory.tenant(tenant).plan
@@ -193,7 +193,7 @@ async def serving(
         try:
             yield World(
                 create_app(services), services, office, database, trail, settings.home, seed.ids,
-                dict(seed.credentials), told,
+                dict(seed.credentials), notified,
             )  # fmt: skip
         finally:
             await services.media.files.close()

@@ -36,10 +36,10 @@ SHARED = ("shelf", "sharded", "redis")
 
 @dataclass
 class Subject:
-    """A shared tier, and a way to count what it keeps: answers, claims, logs, followers."""
+    """A shared tier, and a way to count what it stores: entries, claims, logs, followers."""
 
     tier: SharedTier
-    kept: Callable[[], Awaitable[int]]
+    stored: Callable[[], Awaitable[int]]
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
@@ -52,19 +52,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0)
 
 
 def embedded(tier: SharedTier) -> Subject:
-    async def kept() -> int:
+    async def stored() -> int:
         figures = tier.figures()
         return figures["entries"] + figures["claims"] + figures["log_bytes"]
 
-    return Subject(tier, kept)
+    return Subject(tier, stored)
 
 
 def on_redis(server: RedisServer) -> Subject:
-    async def kept() -> int:
+    async def stored() -> int:
         async with Redis.from_url(server.url) as client:
             return int(await client.dbsize())
 
-    return Subject(RedisTier(server.url, SystemClock(), timeout_s=5.0), kept)
+    return Subject(RedisTier(server.url, SystemClock(), timeout_s=5.0), stored)
 
 
 def subject_of(kind: str, request: pytest.FixtureRequest) -> Subject:

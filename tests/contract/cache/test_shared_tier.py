@@ -278,11 +278,11 @@ async def test_thousands_of_abandoned_claims_leave_nothing(subject: Subject, cla
         await subject.tier.publish(key, token, [b"a frame"], 1.0)
         await subject.tier.follow(key, token, 0, 0.0)
 
-    async def nothing_is_kept() -> bool:
-        return await subject.kept() == 0
+    async def is_empty() -> bool:
+        return await subject.stored() == 0
 
     for first in range(0, claims, 100):
         await asyncio.gather(*(abandon(first + number) for number in range(100)))
-    assert await subject.kept() > 0
+    assert await subject.stored() > 0
 
-    await until(nothing_is_kept, seconds=20.0)
+    await until(is_empty, seconds=20.0)

@@ -1,4 +1,4 @@
-"""Which answers are kept at all, and what a request may say about it."""
+"""Which responses are cached, and how a request changes that."""
 
 import httpx
 
@@ -8,7 +8,7 @@ from tests.api.caching.answers import CHAT, URL
 from tests.api.fakes import WordsModel
 
 
-async def test_what_is_drawn_at_random_is_only_kept_for_who_wants_that(
+async def test_a_sampled_response_is_cached_only_on_request(
     web: httpx.AsyncClient, model: WordsModel, plans: dict[str, Plan]
 ) -> None:
     drawn = {**CHAT, "temperature": 1}
@@ -23,17 +23,17 @@ async def test_what_is_drawn_at_random_is_only_kept_for_who_wants_that(
     plans["acme"] = Plan(id="default", features=frozenset({Feature.CACHE_SAMPLED}))
     for _ in range(2):
         await web.post(URL, json=drawn)
-    assert len(model.requests) == 4, "the plan's own wish finds what was kept before"
+    assert len(model.requests) == 4, "the plan's own wish finds what was cached before"
 
 
-async def test_seeded_answers_are_kept(web: httpx.AsyncClient, model: WordsModel) -> None:
+async def test_seeded_responses_are_cached(web: httpx.AsyncClient, model: WordsModel) -> None:
     for _ in range(2):
         await web.post(URL, json={**CHAT, "temperature": 1, "seed": 7})
     await web.post(URL, json={**CHAT, "temperature": 1, "seed": 8})
     assert len(model.requests) == 2
 
 
-async def test_a_failure_is_told_to_who_waits_and_kept_for_nobody(
+async def test_a_failure_is_sent_to_waiting_callers_and_not_cached(
     web: httpx.AsyncClient, model: WordsModel
 ) -> None:
     model.fail_after = 1
@@ -54,12 +54,12 @@ async def test_a_request_that_is_wrong_is_refused_again_without_the_model(
 
 
 async def test_only_if_cached_computes_nothing(web: httpx.AsyncClient, model: WordsModel) -> None:
-    kept_only = {"Cache-Control": "only-if-cached"}
-    missing = await web.post(URL, json=CHAT, headers=kept_only)
+    only_if_cached = {"Cache-Control": "only-if-cached"}
+    missing = await web.post(URL, json=CHAT, headers=only_if_cached)
     assert (missing.status_code, missing.json()["error"]["code"]) == (504, "not_cached")
     assert not model.requests
     await web.post(URL, json=CHAT)
-    assert (await web.post(URL, json=CHAT, headers=kept_only)).status_code == 200
+    assert (await web.post(URL, json=CHAT, headers=only_if_cached)).status_code == 200
 
 
 async def test_cache_control_of_the_request_is_honoured(
@@ -75,7 +75,7 @@ async def test_cache_control_of_the_request_is_honoured(
     assert len(model.requests) == 3
 
 
-async def test_captions_of_a_seed_are_kept_variant_by_variant(
+async def test_captions_of_a_seed_are_cached_variant_by_variant(
     web: httpx.AsyncClient, model: WordsModel
 ) -> None:
     brief = {"platform": "instagram", "topic": "a coffee shop", "variants": 2, "seed": 5}

@@ -1,4 +1,4 @@
-"""Answers that are kept: the same words again, without the model."""
+"""Cached responses: an equal request gets the same words without the model."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def test_a_fast_answer_differs_from_a_slow_one_in_nothing_but_its_id(
     assert set(fast.headers) - own == set(slow.headers) - own
 
 
-async def test_a_kept_answer_is_a_request_in_the_ledger_and_a_line_in_the_trail(
+async def test_a_cached_response_is_a_request_in_the_ledger_and_a_line_in_the_trail(
     web: httpx.AsyncClient, records: Records, access_log: list[bytes]
 ) -> None:
     for _ in range(3):
@@ -61,7 +61,9 @@ async def test_a_stream_and_a_whole_answer_are_the_same_answer(
     assert "hit" in streamed.headers["cache-status"]
 
 
-async def test_what_was_streamed_is_kept_whole(web: httpx.AsyncClient, model: WordsModel) -> None:
+async def test_a_streamed_response_is_cached_whole(
+    web: httpx.AsyncClient, model: WordsModel
+) -> None:
     streamed = await web.post(URL, json={**CHAT, "stream": True})
     assert streamed.headers["cache-status"].startswith("mobula;fwd=miss")
     again = await web.post(URL, json=CHAT)

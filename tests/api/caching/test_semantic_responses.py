@@ -1,4 +1,4 @@
-"""Answers to requests of the same meaning: for tenants that have them, once there is proof."""
+"""Semantic cache: cached responses to similar requests, for plans that have it, once calibrated."""
 
 import httpx
 
@@ -26,7 +26,7 @@ async def asked(web: httpx.AsyncClient, caches: CacheStack, first: int, last: in
     return details
 
 
-async def test_a_like_request_gets_a_kept_answer_once_enough_have_turned_out_the_same(
+async def test_a_similar_request_gets_a_cached_response_once_enough_have_turned_out_the_same(
     web: httpx.AsyncClient, model: WordsModel, plans: dict[str, Plan], caches: CacheStack
 ) -> None:
     plans["acme"] = SEMANTIC

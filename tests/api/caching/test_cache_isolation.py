@@ -1,4 +1,4 @@
-"""Kept answers are for who may have them, and only until they are invalidated."""
+"""Cached responses are for callers who may have them, and only until they are invalidated."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ async def test_another_tenant_gets_an_answer_of_its_own(
     assert len(model.requests) == 2
 
 
-async def test_a_key_that_may_not_generate_gets_nothing_that_is_kept(
+async def test_a_key_that_may_not_generate_gets_no_cached_response(
     web: httpx.AsyncClient,
 ) -> None:
     for _ in range(2):
@@ -29,7 +29,7 @@ async def test_a_key_that_may_not_generate_gets_nothing_that_is_kept(
     assert refused.status_code == 403
 
 
-async def test_a_plan_that_no_longer_allows_the_model_ends_its_kept_answers(
+async def test_a_plan_that_no_longer_allows_the_model_ends_its_cached_responses(
     web: httpx.AsyncClient, plans: dict[str, Plan]
 ) -> None:
     for _ in range(2):
@@ -38,7 +38,7 @@ async def test_a_plan_that_no_longer_allows_the_model_ends_its_kept_answers(
     assert (await web.post(URL, json=CHAT)).status_code == 404
 
 
-async def test_a_revoked_key_gets_nothing_that_is_kept(
+async def test_a_revoked_key_gets_no_cached_response(
     web: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
@@ -62,7 +62,7 @@ async def test_what_was_invalidated_is_computed_anew(
     assert "miss" in (await web.post(URL, json=CHAT)).headers["cache-status"]
 
 
-async def test_an_answer_that_began_before_an_invalidation_is_not_kept_beyond_it(
+async def test_an_answer_that_began_before_an_invalidation_is_not_cached_beyond_it(
     web: httpx.AsyncClient, model: WordsModel, news: News
 ) -> None:
     model.hold = asyncio.Event()
