@@ -197,6 +197,16 @@ async def test_a_kept_answer_that_is_too_old_comes_when_no_model_can(
     assert (await web.post(URL, json=KEPT)).status_code == 503
 
 
+async def test_a_kept_answer_does_not_end_a_stream_that_has_begun(
+    web: httpx.AsyncClient, model: WordsModel, clock: ManualClock
+) -> None:
+    await web.post(URL, json=KEPT)
+    clock.advance(300)
+    model.fail_after = 1
+    answer = await web.post(URL, json={**KEPT, "stream": True})
+    assert events(answer)[-1]["error"]["code"] == "model_failed"
+
+
 async def test_captions_say_which_model_wrote_them(
     web: httpx.AsyncClient, model: WordsModel
 ) -> None:

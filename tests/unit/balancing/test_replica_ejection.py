@@ -72,6 +72,17 @@ def test_a_silent_trial_is_over_after_the_time_for_silence() -> None:
     assert fleet.out == {"r0": "silent"}
 
 
+def test_a_trial_whose_call_has_ended_unseen_makes_way_for_the_next() -> None:
+    fleet = JudgedFleet(3).ejected()
+    fleet.now += SPEC.base_s
+    assert fleet.ejection.probe("r0", "trial", fleet.now)
+    assert not fleet.ejection.probe("r0", "another trial", fleet.now)
+
+    fleet.judge()  # no call "trial" is open
+
+    assert fleet.ejection.probe("r0", "another trial", fleet.now)
+
+
 def test_a_silent_replica_is_asked_for_a_sign_of_life_before_it_gets_a_request() -> None:
     fleet = JudgedFleet(3, pings=True).ejected("silent")
     assert fleet.ejection.to_ping(fleet.now, 1.0) == []

@@ -184,3 +184,16 @@ def test_the_order_of_tenants_is_swept() -> None:
     assert bench.queue.waiting == 0
     assert len(bench.queue._order) <= 2 * 64
     bench.serve(blocker)
+
+
+def test_the_latest_weight_of_a_tenant_counts_for_its_open_requests() -> None:
+    bench = Bench()
+    first = bench.enter("a", weight=1.0)
+    assert bench.queue.shares == 1.0
+
+    second = bench.enter("a", weight=3.0)
+    assert bench.queue.shares == 3.0
+
+    bench.serve(first)
+    bench.serve(second)
+    assert bench.queue.shares == 0.0

@@ -46,6 +46,15 @@ def test_it_opens_at_its_minimum_volume_and_not_before() -> None:
     assert found.try_acquire() is None
 
 
+def test_a_closed_breaker_is_ready_and_an_open_one_after_its_pause() -> None:
+    clock = ManualClock()
+    assert breaker(clock).ready
+    tripped = opened(clock)
+    assert not tripped.ready
+    clock.advance(SPEC.open_s)
+    assert tripped.ready
+
+
 def test_failures_that_take_turns_with_answers_open_it() -> None:
     found = breaker(ManualClock())
     for _ in range(SPEC.min_requests // 2):
