@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from ray.serve._private.tracing_utils import is_tracing_enabled
+from ray.serve.context import _set_request_context
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
@@ -20,9 +22,16 @@ from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClie
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.app import create_app
+from deployments.ingress.http.serve_bypass import LOCAL, ServedApplication
 from deployments.ingress.http.streaming import Event
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
+
+
+def set_request_id_of_calls(request_id: str) -> None:
+    """Calls of handles by this task carry the id, which replicas log: Serve's wrapper would set
+    it."""
+    _set_request_context(request_id=request_id)
 
 
 class Ingress:
@@ -64,6 +73,7 @@ class Ingress:
             IngressPeers(),
             ServeStatusClient(clock),
             access_log,
+            LOCAL.open_requests,
         )
         self._handles = HandleApi(self._services)
 
@@ -76,21 +86,37 @@ class Ingress:
         )
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
+        """The application for Serve; most requests reach it without Serve's wrapper."""
         await self._backends.warm_up()
         await self._tenancy.start()
         await self._caches.start()
         if self._services.media is not None:
             await self._services.media.start()
-        return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
+        self._services.loop_lag.start()
+        application = self.create_application()
+        if not is_tracing_enabled():  # Serve makes a span of each request that passes its wrapper
+            LOCAL.install(application)
+        return ServedApplication(application, LOCAL.open_requests)
+
+    def create_application(self) -> ASGIApp:
+        return create_app(
+            self._services, proxy_token=own_proxy_token(), on_request=set_request_id_of_calls
+        )
 
     async def call(self, *arguments: Any) -> Any:
         """One operation by handle; a Problem is returned, not raised (HandleApi.answer)."""
-        return await self._handles.answer(*arguments)
+        with LOCAL.open_requests.one_more():
+            return await self._handles.answer(*arguments)
 
     async def stream(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
-        async with aclosing(self._handles.events(*arguments)) as events:
-            async for event in events:
-                yield event
+        with LOCAL.open_requests.one_more():
+            async with aclosing(self._handles.events(*arguments)) as events:
+                async for event in events:
+                    yield event
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Serve asks for it before each of its scaling decisions."""
+        return LOCAL.autoscaling_stats()
 
     async def loop_lag(self) -> float:
         return self._services.loop_lag.worst()
