@@ -2,9 +2,9 @@
 
 In: Serve's configuration, which logs every request twice. Out: lines for it that log only requests
 which no replica has answered, at most MAX_PER_S a second and MAX_PER_HOUR an hour, each as one line
-of JSON in the node's `logs/haproxy.jsonl`. All others are in the access log of the ingress. What
+of JSON in the node's `logs/haproxy.log`. All others are in the access log of the ingress. What
 HAProxy could not parse, and a client that left before any response, has no line; HAProxy's metrics
-count both. Standard library only: this runs at each start of HAProxy.
+count both. HAProxy adds a line of text when a worker ends. Standard library only: this runs at each start of HAProxy.
 """
 
 import os
@@ -32,7 +32,7 @@ def open_log(home: str | None) -> None:
     Workers of before a reload go on with their file, also where it was renamed.
     """
     try:
-        log = _open(Path(home) / "logs" / f"{NAME}.jsonl" if home else Path(os.devnull))
+        log = _open(Path(home) / "logs" / f"{NAME}.log" if home else Path(os.devnull))
     except OSError:
         log = _open(Path(os.devnull))
     os.dup2(log, DESCRIPTOR)
@@ -43,7 +43,7 @@ def _open(path: Path) -> int:
     """Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file() and path.stat().st_size > ROTATE_BYTES:
-        path.replace(path.with_name(f"{NAME}.1.jsonl"))
+        path.replace(path.with_name(f"{NAME}.1.log"))
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 

@@ -1,9 +1,7 @@
 """What goes around Serve's wrapper, what stays Serve's, and what is counted."""
 
-import inspect
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -154,52 +152,3 @@ def test_serves_proxies_load_nothing_heavy_with_it() -> None:
     code += f"assert not {{{heavy}}} & set(sys.modules), sorted(sys.modules)"
 
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_ray_is_the_version_that_this_was_read_in() -> None:
-    """Its source is what the bypass stands on: look again at what the tests below pin."""
-    assert version("ray") == "2.60.0"
-
-
-def test_serve_puts_the_layers_around_its_handler_and_awaits_its_server() -> None:
-    from ray.serve._private import http_util, replica
-
-    assert list(inspect.signature(http_util.configure_http_middlewares).parameters) == [
-        "http_options"
-    ]
-    applied = inspect.getsource(http_util._apply_middlewares)
-    assert "[Middleware(RequestIdMiddleware)] + middlewares" in applied
-    starts = inspect.getsource(replica.Replica._maybe_start_direct_ingress_servers)
-    assert "configure_http_middlewares(" in starts
-    assert "self._direct_ingress_asgi,\n                    options," in starts
-    stops = inspect.getsource(replica.Replica._perform_graceful_shutdown)
-    awaits_server = stops.index("self._direct_ingress_http_server_task,")
-    assert "timeout=remaining_grace_s()" in stops[awaits_server : awaits_server + 100]
-    assert awaits_server < stops.index("await self.shutdown()"), "before the replica's destructor"
-
-
-def test_serve_scales_by_the_count_that_is_reported() -> None:
-    from ray.serve._private import common, replica
-
-    adds = inspect.getsource(replica.ReplicaMetricsManager._add_autoscaling_metrics_point_async)
-    own = adds.index("{RUNNING_REQUESTS_KEY: self._num_ongoing_requests}")
-    assert common.RUNNING_REQUESTS_KEY == RUNNING_REQUESTS
-    assert own < adds.index("metrics_dict.update(custom_metrics)"), "ours replaces Serve's"
-
-
-def test_calls_of_handles_carry_the_request_id_of_the_context() -> None:
-    from ray.serve import context
-    from ray.serve._private.default_impl import get_request_metadata
-    from ray.serve._private.handle_options import DynamicHandleOptions, InitHandleOptions
-    from ray.serve._private.tracing_utils import is_tracing_enabled
-
-    from deployments.ingress.deployment import set_request_id_of_calls
-
-    context._unset_request_context()
-    set_request_id_of_calls("req_of_this_task")
-    found = get_request_metadata(InitHandleOptions.create(), DynamicHandleOptions())
-    context._unset_request_context()
-
-    assert found.request_id == "req_of_this_task"
-    assert found.internal_request_id
-    assert not is_tracing_enabled()
