@@ -2,9 +2,10 @@
 
 In: Serve's configuration, which logs every request twice. Out: lines for it that log only requests
 which no replica has answered, at most MAX_PER_S a second and MAX_PER_HOUR an hour, each as one line
-of JSON in the node's `logs/haproxy.log`. All others are in the access log of the ingress. What
-HAProxy could not parse, and a client that left before any response, has no line; HAProxy's metrics
-count both. HAProxy adds a line of text when a worker ends. Standard library only: this runs at each start of HAProxy.
+of JSON in the node's `logs/haproxy-<pid>.log`. All others are in the access log of the ingress.
+What HAProxy could not parse, and a client that left before any response, has no line: HAProxy's
+metrics count both. HAProxy adds a line of text when a worker ends. Standard library only: this runs
+at each start of HAProxy.
 """
 
 import os
@@ -13,8 +14,7 @@ from pathlib import Path
 
 MAX_PER_S = 10
 MAX_PER_HOUR = 1_000
-ROTATE_BYTES = 16 << 20  # checked whenever HAProxy is started or reloaded
-NAME = "haproxy"
+MAX_FILES = 16  # each start and each reload makes one
 DESCRIPTOR = 60  # always the same: HAProxy may be started again with a completed configuration
 REMOVED = ("log ", "log-format", "option httplog", "option log-health-checks")
 
@@ -27,24 +27,29 @@ _LINE = (
 
 
 def open_log(home: str | None) -> None:
-    """Opens the log as DESCRIPTOR, which HAProxy inherits; without a file lines are lost.
+    """Opens the log of this process as DESCRIPTOR, which HAProxy inherits by `exec`.
 
-    Workers of before a reload go on with their file, also where it was renamed.
+    Removes the oldest logs. Lines are lost where no file can be opened.
     """
     try:
-        log = _open(Path(home) / "logs" / f"{NAME}.log" if home else Path(os.devnull))
+        log = _open(home)
     except OSError:
-        log = _open(Path(os.devnull))
+        log = os.open(os.devnull, os.O_WRONLY)
     os.dup2(log, DESCRIPTOR)
     os.close(log)
 
 
-def _open(path: Path) -> int:
-    """Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and path.stat().st_size > ROTATE_BYTES:
-        path.replace(path.with_name(f"{NAME}.1.log"))
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def _open(home: str | None) -> int:
+    """HAProxy clears O_APPEND, so no two processes may share a file. Raises OSError."""
+    if not home:
+        return os.open(os.devnull, os.O_WRONLY)
+    folder = Path(home) / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    logs = sorted(folder.glob("haproxy-*.log"), key=lambda each: each.stat().st_mtime)
+    for path in logs[: -(MAX_FILES - 1)]:
+        path.unlink(missing_ok=True)
+    path = folder / f"haproxy-{os.getpid()}.log"
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def without_serves_logs(lines: list[str]) -> list[str]:
@@ -54,12 +59,12 @@ def without_serves_logs(lines: list[str]) -> list[str]:
 
 def log_rules() -> Iterator[str]:
     """Lines for the HTTP frontend, before any rule that answers."""
+    yield f"tcp-request connection track-sc1 int(0) table {_TABLE}"
     yield f"log fd@{DESCRIPTOR} format raw local0 notice"
     escaped = _LINE.replace('"', '\\"')
     yield f'log-format "{escaped}"'
     # `info` is below the target's level; `silent` costs even less.
     yield "http-request set-log-level silent"
-    yield f"tcp-request connection track-sc1 int(0) table {_TABLE}"
     yield "http-response set-var(txn.replica_answered) bool(1)"
     # Other rules of HAProxy answer 400 only in place of a client that has left.
     own = "!{ var(txn.replica_answered) -m found } { status gt 400 }"

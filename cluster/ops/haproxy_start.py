@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
                 _watch(environment, admin_socket(text), options.certificate)
     except (UnknownConfiguration, BadCertificate, ValueError) as error:
         raise SystemExit(f"HAProxy is not started: {error}") from None
-    open_log(environment.get("MOBULA_HOME"))
+    open_log(None if "-c" in arguments else environment.get("MOBULA_HOME"))
     os.execv(binary, [binary, "-dS", *arguments])
 
 

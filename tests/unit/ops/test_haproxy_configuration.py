@@ -101,26 +101,27 @@ def test_the_log_is_a_file_of_the_nodes_home(tmp_path: Path) -> None:
     code += "open_log('/dev/null/none'); os.write(DESCRIPTOR, b'lost')\n"
     code += "open_log(None); os.write(DESCRIPTOR, b'lost')"
     subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)
-    log = tmp_path / "logs" / "haproxy.log"
+    [log] = (tmp_path / "logs").glob("haproxy-*.log")
 
     assert log.read_bytes() == b"one line"
     assert log.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_large_log_is_put_aside_at_a_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(haproxy_log, "ROTATE_BYTES", 3)
+def test_the_newest_logs_remain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_log, "MAX_FILES", 3)
     monkeypatch.setattr(haproxy_log, "DESCRIPTOR", os.open(os.devnull, os.O_WRONLY))
-    log = tmp_path / "logs" / "haproxy.log"
-    log.parent.mkdir()
-    log.write_bytes(b"four")
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for number in range(5):
+        log = folder / f"haproxy-{number}.log"
+        log.touch()
+        os.utime(log, (number, number))
 
     haproxy_log.open_log(str(tmp_path))
 
     os.close(haproxy_log.DESCRIPTOR)
-    assert log.read_bytes() == b""
-    assert log.with_name("haproxy.1.log").read_bytes() == b"four"
+    names = {each.name for each in folder.iterdir()}
+    assert names == {"haproxy-3.log", "haproxy-4.log", f"haproxy-{os.getpid()}.log"}
 
 
 @pytest.mark.parametrize(
