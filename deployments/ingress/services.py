@@ -30,7 +30,7 @@ async def _is_not_draining(server: Server, host: str) -> bool:
     return False
 
 
-async def _close_nothing() -> None: ...
+async def _do_nothing() -> None: ...
 
 
 class Authenticator(Protocol):
@@ -52,8 +52,9 @@ class AppServices:
     this replica's own reports by name, for its peers. `request_metrics` counts this replica's HTTP
     requests, `request_stats` gives the sum of all replicas. `loop_lag` measures how late this
     replica's event loop runs, once it is started. `is_draining` says whether the server that a
-    request came in by, for a Host, is to stop. `close` ends what works in the background, and waits
-    for usage that is still to be recorded: call it before the tenant services are closed.
+    request came in by, for a Host, is to stop. `start` begins what works in the background, after
+    the tenant services and the caches. `close` ends it, and waits for usage that is still to be
+    recorded: call it before the tenant services are closed.
     """
 
     settings: Settings
@@ -80,7 +81,8 @@ class AppServices:
     request_stats: Callable[[], Awaitable[RequestStats]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
-    close: Callable[[], Awaitable[None]] = _close_nothing
+    start: Callable[[], Awaitable[None]] = _do_nothing
+    close: Callable[[], Awaitable[None]] = _do_nothing
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

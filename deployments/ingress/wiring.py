@@ -100,6 +100,11 @@ def build_services(
     async def collect_request_stats() -> RequestStats:
         return sum_stats(await peers.ask("report", "http") or [report_requests()])
 
+    async def start() -> None:
+        loop_lag.start()
+        if media is not None:
+            await media.start()
+
     async def close() -> None:
         loop_lag.stop()
         if media is not None:
@@ -138,6 +143,7 @@ def build_services(
             **tenancy.load(),
             "loop_lag_s": round(loop_lag.worst(), 4),
         },
+        start=start,
         close=close,
     )
     return services, caches

@@ -4,7 +4,7 @@ from ray.serve import context
 from ray.serve._private.default_impl import get_request_metadata
 from ray.serve._private.handle_options import DynamicHandleOptions, InitHandleOptions
 
-from deployments.ingress.deployment import set_request_id_of_calls
+from deployments.ingress.served_application import set_request_id_of_calls
 
 
 def test_a_call_carries_the_request_id_of_its_task() -> None:
