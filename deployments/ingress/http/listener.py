@@ -6,6 +6,7 @@ every way in, HAProxy or not. A request that is refused here costs Serve nothing
 in its metrics, whose series are labelled by the method and never dropped.
 
     UnchunkedHttp10    the outermost
+    JoinedWrites       one system call for a whole response (joined_writes.py)
     RequestGuard       methods and bodies that no route has
     ServeBypass        to the application, where it is in this process (serve_bypass.py)
     ServeHeaderFilter  only for requests that Serve itself reads
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING
 from cluster.runtime.problems import MethodNotImplemented
+from deployments.ingress.http.joined_writes import JoinedWrites
 from deployments.ingress.http.serve_bypass import ServeBypass
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -35,7 +37,7 @@ _REQUEST_ID = re.compile(REQUEST_ID.encode())
 
 def middlewares() -> list[Middleware]:
     """Innermost first, as Serve expects them."""
-    layers = (ServeHeaderFilter, ServeBypass, RequestGuard, UnchunkedHttp10)
+    layers = (ServeHeaderFilter, ServeBypass, RequestGuard, JoinedWrites, UnchunkedHttp10)
     return [Middleware(layer) for layer in layers]
 
 
