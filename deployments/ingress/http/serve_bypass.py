@@ -14,6 +14,7 @@ needs nothing: Serve awaits its uvicorn, which awaits its connections, within th
 Imports nothing but types: Serve's proxies load this, too.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -42,20 +43,19 @@ class OpenRequests:
 class LocalApplication:
     """The application of this process, if it has one, and its open requests.
 
-    `is_reachable`: a listener of this process hands requests to it, so that Serve sees only some.
+    `loop` is the event loop that it runs on. `is_reachable`: a listener of this process hands
+    requests to it, so that Serve sees only some.
     """
 
     def __init__(self) -> None:
         self.open_requests = OpenRequests()
+        self.application: ASGIApp | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.is_reachable = False
-        self._application: ASGIApp | None = None
-
-    @property
-    def application(self) -> ASGIApp | None:
-        return self._application
 
     def install(self, application: ASGIApp) -> None:
-        self._application = application
+        """Called on the application's event loop."""
+        self.application, self.loop = application, asyncio.get_running_loop()
 
     def autoscaling_stats(self) -> dict[str, float]:
         """What a replica reports to Serve: its own count instead of Serve's, which lacks requests.
@@ -78,8 +78,15 @@ class ServeBypass:
         local.is_reachable = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application = self._local.application
-        if application is None or scope["type"] not in _REQUESTS or _is_serves(scope):
+        local = self._local
+        application = local.application
+        if (
+            application is None
+            or scope["type"] not in _REQUESTS
+            or _is_serves(scope)
+            or local.loop
+            is not asyncio.get_running_loop()  # Serve may run it in a thread of its own
+        ):
             await self._serves(scope, receive, send)
             return
         self._open.count += 1

@@ -1,5 +1,6 @@
 """What goes around Serve's wrapper, what stays Serve's, and what is counted."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -97,6 +98,19 @@ async def test_a_process_without_an_application_passes_everything_on() -> None:
 
     assert serve.types == ["http", "websocket"]
     assert local.open_requests.count == 0
+
+
+async def test_an_application_on_another_event_loop_is_left_to_serve() -> None:
+    """RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD=1."""
+    local, serve, own = LocalApplication(), Recorder(), Recorder()
+
+    async def install() -> None:
+        local.install(own)
+
+    await asyncio.to_thread(asyncio.run, install())
+    await call(ServeBypass(serve, local))
+
+    assert (serve.types, own.types) == (["http"], [])
 
 
 async def test_open_requests_are_counted_whatever_way_they_came() -> None:
