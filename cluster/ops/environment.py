@@ -141,6 +141,7 @@ def serve_environment(
         "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
         "RAY_SERVE_HAPROXY_MAXCONN": str(MAX_CONNECTIONS),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_S),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # one of Serve's two log lines for each request
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),

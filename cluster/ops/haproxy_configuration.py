@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.ops.haproxy_log import log_rules, log_sections, without_serves_logs
 from cluster.ops.haproxy_problems import error_lines
 from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING
 
@@ -68,7 +69,9 @@ def complete(text: str, options: HAProxyOptions) -> str:
     has_routes = any(line.split()[:1] == ["use_backend"] for line in sections[_FRONTEND])
     output = [MARK]
     for name, lines in sections.items():
+        lines = without_serves_logs(lines)
         output += [name, *_change_section(name, lines, options, has_routes=has_routes)]
+    output += log_sections()
     return "\n".join(output) + "\n"
 
 
@@ -170,6 +173,7 @@ def _http_frontend(lines: list[str], options: HAProxyOptions) -> list[str]:
 
 def _rules(options: HAProxyOptions) -> Iterator[str]:
     yield from _slow_client_limits(options)
+    yield from log_rules()
     yield from error_lines()
     yield from _remove_headers()
     yield from _request_identity()
@@ -204,10 +208,8 @@ def _request_identity() -> Iterator[str]:
 
 
 def _known_methods() -> Iterator[str]:
-    """Refuses methods that no route has, without a log line: Serve creates a permanent metric
-    series for every method in HAProxy's log."""
+    """Refuses methods that no route has."""
     yield "acl known_method method GET HEAD POST PUT PATCH DELETE OPTIONS"
-    yield "http-request set-log-level silent if !known_method"
     yield "http-request return status 501 default-errorfiles if !known_method"
 
 

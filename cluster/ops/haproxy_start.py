@@ -22,6 +22,7 @@ from cluster.ops.haproxy_configuration import (
     admin_socket,
     complete,
 )
+from cluster.ops.haproxy_log import open_log
 from cluster.ops.haproxy_token import proxy_token
 
 CERTIFICATE = "certificate.pem"
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> None:
                 _watch(environment, admin_socket(text), options.certificate)
     except (UnknownConfiguration, BadCertificate, ValueError) as error:
         raise SystemExit(f"HAProxy is not started: {error}") from None
+    open_log(None if "-c" in arguments else environment.get("MOBULA_HOME"))
     os.execv(binary, [binary, "-dS", *arguments])
 
 

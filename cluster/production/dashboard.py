@@ -1,7 +1,7 @@
 """One small Grafana dashboard over what is measured today; flows out as Grafana's JSON.
 
-Names beginning with `ray_serve_` are Ray's, the rest are of
-deployments/ingress/http/cache_metrics.py.
+Names beginning with `ray_serve_` are Ray's, which count calls by handle: HTTP requests go around
+Serve's wrapper. The rest are of deployments/ingress/http/request_metrics.py and cache_metrics.py.
 Counters fall when a replica ends, so every one is read through `rate`.
 """
 
@@ -11,9 +11,23 @@ SOURCE = {"type": "prometheus", "uid": "prometheus"}
 WIDTH, HEIGHT = 12, 8  # of a panel, in Grafana's grid of 24 columns
 
 _LATENCY = "sum(rate(ray_serve_deployment_processing_latency_ms_bucket[5m])) by (le, deployment)"
+_HTTP_LATENCY = "sum(rate(mobula_http_duration_seconds_bucket[5m])) by (le)"
 
 # Title, unit, and each series: the PromQL, and what it is called.
 PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "HTTP requests per second, by status",
+        "reqps",
+        (("sum(rate(mobula_http_requests_total[5m])) by (status)", "{{status}}"),),
+    ),
+    (
+        "Time of an HTTP request",
+        "s",
+        (
+            (f"histogram_quantile(0.5, {_HTTP_LATENCY})", "median"),
+            (f"histogram_quantile(0.95, {_HTTP_LATENCY})", "95th percentile"),
+        ),
+    ),
     (
         "Calls per second, by deployment",
         "reqps",
@@ -42,7 +56,10 @@ PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Calls in progress, by deployment",
         "short",
-        (("sum(ray_serve_replica_processing_queries) by (deployment)", "{{deployment}}"),),
+        (
+            ("sum(ray_serve_replica_processing_queries) by (deployment)", "{{deployment}}"),
+            ("sum(mobula_http_open)", "open HTTP requests"),
+        ),
     ),
     (
         "Responses from the cache, per second",

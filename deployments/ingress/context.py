@@ -137,8 +137,9 @@ class RequestState:
 
     `is_clients_id`: the client chose the request id, so the id may contain a credential.
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
-    a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
-    the fast path's key of the body's bytes.
+    a response without an end. `is_head`: the client asked for the headers of the response only.
+    `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
+    body's bytes.
     """
 
     request_id: str = ""
@@ -150,6 +151,7 @@ class RequestState:
     timer: ModelWaitTimer | None = None
     context: RequestContext | None = None
     model: str | None = None
+    is_head: bool = False
     problem: str | None = None
     body_key: bytes = b""
     response: ResponseProgress = field(default_factory=ResponseProgress)

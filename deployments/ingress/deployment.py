@@ -8,7 +8,6 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.ops.haproxy_token import own_proxy_token
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.logging import configure_logging
@@ -19,8 +18,9 @@ from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
-from deployments.ingress.http.app import create_app
+from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
+from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
 
@@ -37,8 +37,7 @@ class Ingress:
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
     ) -> None:
-        """`limits` and `shelves`: the embedded limiter and cache. `clipper` is not called: jobs are
-        rows of the database."""
+        """`limits` and `shelves`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
@@ -54,7 +53,6 @@ class Ingress:
             cache_in_redis=config.cache.redis,
         )
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
-        access_log = self._access_log.write
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -63,34 +61,37 @@ class Ingress:
             config,
             IngressPeers(),
             ServeStatusClient(clock),
-            access_log,
+            self._access_log.write,
+            LOCAL.open_requests,
         )
-        self._handles = HandleApi(self._services)
+        self._handles = HandleApi(self._services, LOCAL.open_requests)
 
     def _open_tenancy(
-        self, settings: Settings, models: ModelSettings, clock: Clock
+        self, settings: Settings, offer: ModelSettings, clock: Clock
     ) -> TenantServices:
-        backends = self._backends
-        return TenantServices(
-            settings, backends.authority, models.costs, clock, backends.patience_s
-        )
+        authority, patience_s = self._backends.authority, self._backends.patience_s
+        return TenantServices(settings, authority, offer.costs, clock, patience_s)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()
         await self._tenancy.start()
         await self._caches.start()
-        if self._services.media is not None:
-            await self._services.media.start()
-        return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
+        await self._services.start()
+        return serve_application(self.create_application())
+
+    def create_application(self) -> ASGIApp:
+        return create_application(self._services)
 
     async def call(self, *arguments: Any) -> Any:
-        """One operation by handle; a Problem is returned, not raised (HandleApi.answer)."""
         return await self._handles.answer(*arguments)
 
     async def stream(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
         async with aclosing(self._handles.events(*arguments)) as events:
             async for event in events:
                 yield event
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        return LOCAL.autoscaling_stats()
 
     async def loop_lag(self) -> float:
         return self._services.loop_lag.worst()

@@ -13,6 +13,7 @@ from cluster.runtime.problems import InvalidRequest, Problem, to_problem
 from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import RequestContext
 from deployments.ingress.http.request_body import parse_json
+from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.http.streaming import Event
 from deployments.ingress.operations import operations
 from deployments.ingress.operations.base import Operation, stream_operation
@@ -22,10 +23,11 @@ logger = logging.getLogger("mobula.ingress")
 
 
 class HandleApi:
-    """Answers calls by handle; HTTP routes answer requests by HTTP."""
+    """Answers calls by handle; HTTP routes answer requests by HTTP. `open_requests` counts both."""
 
-    def __init__(self, services: AppServices) -> None:
+    def __init__(self, services: AppServices, open_requests: OpenRequests | None = None) -> None:
         self._services = services
+        self._open_requests = open_requests or OpenRequests()
         self._operations = operations(services)
 
     async def call(
@@ -67,16 +69,18 @@ class HandleApi:
         of what a replica raises as an error.
         """
         try:
-            return await self.call(*arguments)
+            with self._open_requests.one_more():
+                return await self.call(*arguments)
         except Exception as error:  # noqa: BLE001 - logged unless it is a Problem
             return _to_answer(error)
 
     async def events(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
         """As `stream`, with a Problem as the last item."""
         try:
-            async with aclosing(self.stream(*arguments)) as events:
-                async for event in events:
-                    yield event
+            with self._open_requests.one_more():
+                async with aclosing(self.stream(*arguments)) as events:
+                    async for event in events:
+                        yield event
         except Exception as error:  # noqa: BLE001 - logged unless it is a Problem
             yield _to_answer(error)
 

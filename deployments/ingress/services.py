@@ -16,6 +16,7 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
+from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
@@ -29,7 +30,7 @@ async def _is_not_draining(server: Server, host: str) -> bool:
     return False
 
 
-async def _close_nothing() -> None: ...
+async def _do_nothing() -> None: ...
 
 
 class Authenticator(Protocol):
@@ -48,10 +49,12 @@ class AppServices:
     `cache_stats` how the cache does for a tenant (None: for all tenants together).
     `rendered_responses` is where the fast path finds responses (None: no memory tier). `media` is
     behind videos, jobs and files (None: off). `scaling` says how the cluster scales; `reports` are
-    this replica's own reports by name, for its peers. `loop_lag` measures how late this replica's
-    event loop runs, once the application is made. `is_draining` says whether the server that a
-    request came in by, for a Host, is to stop. `close` ends what works in the background, and waits
-    for usage that is still to be recorded: call it before the tenant services are closed.
+    this replica's own reports by name, for its peers. `request_metrics` counts this replica's HTTP
+    requests, `request_stats` gives the sum of all replicas. `loop_lag` measures how late this
+    replica's event loop runs, once it is started. `is_draining` says whether the server that a
+    request came in by, for a Host, is to stop. `start` begins what works in the background, after
+    the tenant services and the caches. `close` ends it, and waits for usage that is still to be
+    recorded: call it before the tenant services are closed.
     """
 
     settings: Settings
@@ -74,9 +77,12 @@ class AppServices:
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
     scaling: ScalingOverview | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
+    request_stats: Callable[[], Awaitable[RequestStats]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
-    close: Callable[[], Awaitable[None]] = _close_nothing
+    start: Callable[[], Awaitable[None]] = _do_nothing
+    close: Callable[[], Awaitable[None]] = _do_nothing
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -21,6 +21,8 @@ from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
+from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
+from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
@@ -54,8 +56,12 @@ def build_services(
     peers: Peers,
     serve_status: DeploymentStatusSource,
     access_log: Callable[[bytes], None],
+    open_requests: OpenRequests | None = None,
 ) -> tuple[AppServices, CacheStack]:
-    """Nothing is started here: the caches are to be started once the tenant services are."""
+    """Nothing is started here: the caches are to be started once the tenant services are.
+
+    `open_requests` are those that the replica counts (None: nobody counts them).
+    """
     directory, model_settings = tenancy.directory, config.offer
     models = ModelRegistry(backends.models, clock, backends.embedders, config.resilience)
     caches = CacheStack(
@@ -86,6 +92,19 @@ def build_services(
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
+    request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
+
+    def report_requests() -> RequestStats:
+        return request_metrics.stats(opened.count)
+
+    async def collect_request_stats() -> RequestStats:
+        return sum_stats(await peers.ask("report", "http") or [report_requests()])
+
+    async def start() -> None:
+        loop_lag.start()
+        if media is not None:
+            await media.start()
+
     async def close() -> None:
         loop_lag.stop()
         if media is not None:
@@ -113,7 +132,9 @@ def build_services(
         rendered_responses=caches.rendered,
         cache_stats=collect_cache_stats,
         scaling=scaling,
-        reports={"cache": caches.report, "scaling": scaling.report},
+        request_metrics=request_metrics,
+        request_stats=collect_request_stats,
+        reports={"cache": caches.report, "scaling": scaling.report, "http": report_requests},
         is_draining=DrainStatus().is_draining,
         media=media,
         loop_lag=loop_lag,
@@ -122,6 +143,7 @@ def build_services(
             **tenancy.load(),
             "loop_lag_s": round(loop_lag.worst(), 4),
         },
+        start=start,
         close=close,
     )
     return services, caches

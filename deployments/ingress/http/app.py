@@ -5,7 +5,7 @@ Serve and, with fakes, under a test client.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from re import Pattern
 from typing import Any
@@ -99,17 +99,19 @@ _HOT = {
 
 
 def create_app(
-    services: AppServices, *, behind_serve: bool = False, proxy_token: str | None = None
+    services: AppServices,
+    *,
+    proxy_token: str | None = None,
+    on_request: Callable[[str], None] | None = None,
 ) -> ASGIApp:
-    """The application with every layer around it. Called on the event loop that serves it.
+    """The application with every layer around it.
 
-    `proxy_token` is the token by which HAProxy proves its identity.
+    `proxy_token` is the token by which HAProxy proves its identity. `on_request` is called with the
+    id of each request that the fast path does not answer, in the context of its task.
     """
-    if behind_serve:
-        services.loop_lag.start()
     api = create_api(services, operations(services))
     app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
-    app = wrap(app, services, behind_serve=behind_serve)
+    app = wrap(app, services, on_request)
     rendered = services.rendered_responses
     if rendered is not None:
         allowed = services.settings.allowed_hosts
@@ -126,7 +128,7 @@ def create_app(
             clock=services.clock,
             hosts=hosts,
             max_body_bytes=services.settings.max_body_bytes,
-            behind_serve=behind_serve,
+            metrics=services.request_metrics,
         )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 

@@ -4,6 +4,14 @@ Serve calls `middlewares` (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH) in each in
 the port that HAProxy connects to, and in its Python proxy, for the plain profile. So they hold for
 every way in, HAProxy or not. A request that is refused here costs Serve nothing and leaves no trace
 in its metrics, whose series are labelled by the method and never dropped.
+
+    UnchunkedHttp10    the outermost
+    JoinedWrites       one system call for a whole response (joined_writes.py)
+    RequestGuard       methods and bodies that no route has
+    ServeBypass        to the application, where it is in this process (serve_bypass.py)
+    ServeHeaderFilter  only for requests that Serve itself reads
+
+Imports nothing heavy: Serve's proxies load this, too.
 """
 
 import re
@@ -15,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING
 from cluster.runtime.problems import MethodNotImplemented
-from deployments.ingress.http.problems import send_problem
+from deployments.ingress.http.joined_writes import JoinedWrites
+from deployments.ingress.http.serve_bypass import ServeBypass
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -28,7 +37,7 @@ _REQUEST_ID = re.compile(REQUEST_ID.encode())
 
 def middlewares() -> list[Middleware]:
     """Innermost first, as Serve expects them."""
-    layers = (RequestGuard, ServeHeaderFilter, UnchunkedHttp10)
+    layers = (ServeHeaderFilter, ServeBypass, RequestGuard, JoinedWrites, UnchunkedHttp10)
     return [Middleware(layer) for layer in layers]
 
 
@@ -44,16 +53,19 @@ class RequestGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if scope["method"] not in METHODS:
-                await send_problem(_not_implemented(scope["method"]), scope, send)
+                await _refuse(scope, send)
                 return
             if scope["method"] in BODYLESS_METHODS:
                 receive = _bound_body(receive)
         await self._app(scope, receive, send)
 
 
-def _not_implemented(method: str) -> MethodNotImplemented:
-    known = ", ".join(sorted(METHODS))
-    return MethodNotImplemented(f"Method '{method[:20]}' is none of {known}.")
+async def _refuse(scope: Scope, send: Send) -> None:
+    from deployments.ingress.http.problems import send_problem  # imports much
+
+    method, known = scope["method"], ", ".join(sorted(METHODS))
+    problem = MethodNotImplemented(f"Method '{method[:20]}' is none of {known}.")
+    await send_problem(problem, scope, send)
 
 
 def _bound_body(receive: Receive) -> Receive:

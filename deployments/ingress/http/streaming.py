@@ -1,13 +1,14 @@
-"""Streamed responses: server-sent events and NDJSON, and the one watcher for disconnects.
+"""Streamed responses: server-sent events and NDJSON.
 
 In: an async generator of events. Out: an ASGI response that waits for the first event before it
 sends a status, so an early failure is a real HTTP error; a late failure is the last event of the
-stream. The generator is closed when the client disconnects, and with it the work behind it.
+stream. The generator is closed when the request is cancelled, as it is when its client disconnects
+(disconnects.py), and with it the work behind it.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -52,28 +53,6 @@ def ndjson_frame(event: Event) -> bytes:
     return orjson.dumps(data if name is None else {"event": name, **data}) + b"\n"
 
 
-async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run `work` until it ends or the client disconnects, whichever is first.
-
-    Raises what `work` raises; `work` is cancelled when the client disconnects.
-    """
-    task = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(_wait_for_disconnect(receive))
-    try:
-        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watcher.cancel()
-        task.cancel()  # has no effect on a task that has ended
-        await asyncio.wait((task, watcher))
-    if not task.cancelled():
-        task.result()
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 class FrameStream(Response):
     """A response of frames, each the encoding of one item of `items`.
 
@@ -111,7 +90,10 @@ class FrameStream(Response):
                 first = await anext(self._items, None)  # raises before any header is sent
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
-            await run_until_disconnect(self._write(first, scope, send), receive)
+            if request_state(scope).is_head:
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await self._write(first, scope, send)
 
     async def _write(self, first: Any, scope: Scope, send: Send) -> None:
         try:

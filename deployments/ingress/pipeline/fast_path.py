@@ -35,6 +35,7 @@ from deployments.ingress.http.middleware.boundary import (
     request_id_of,
 )
 from deployments.ingress.http.request_body import FirstMessageWait
+from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_fingerprints import ModelFingerprints
 
@@ -49,8 +50,6 @@ _SPECIAL_HEADERS = frozenset(
         b"mobula-priority",
         b"mobula-timeout",
         b"origin",
-        b"x-request-disconnect-disabled",
-        b"x-request-timeout-seconds",
     )
 )
 _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
@@ -147,7 +146,7 @@ class FastPath:
         clock: Clock,
         hosts: TrustedHosts | None,
         max_body_bytes: int,
-        behind_serve: bool,
+        metrics: RequestMetrics,
     ) -> None:
         """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems."""
         self._app = app
@@ -161,7 +160,7 @@ class FastPath:
         self._clock = clock
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
-        self._behind_serve = behind_serve
+        self._metrics = metrics
         self._wait = FirstMessageWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -248,6 +247,7 @@ class FastPath:
         self._recorder.record_cache_hit(caller, plan, model)
         self._responses.record_hit(caller.tenant, tokens)
         elapsed_ms = (self._clock.monotonic() - started) * 1000
+        self._metrics.record(200, elapsed_ms)
         self._access_log(access_line(self._clock, scope, 200, elapsed_ms, len(content)))
         headers = [
             (b"content-type", b"application/json"),
@@ -255,9 +255,8 @@ class FastPath:
             (b"x-mobula-overhead-ms", b"%.2f" % elapsed_ms),
             *API_HEADERS,
             *fields,
+            (b"x-request-id", request_id.encode()),
         ]
-        if not (is_clients and self._behind_serve):
-            headers.append((b"x-request-id", request_id.encode()))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
 

@@ -7,6 +7,8 @@ answers.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TypeGuard
 
 from cluster.runtime.problems import UnknownModel
 from cluster.tenants.plan import Feature
@@ -149,11 +151,7 @@ class MeteredGenerator:
         admitted, model = self.admitted, self.model
         amounts = self.recorder.estimator.estimate(request, admitted.plan)
         reservation = await admitted.permit.reserve(request.model, amounts, lasting=True)
-        call = (
-            model.begin(request)
-            if isinstance(model, SettlingModel)
-            else _UnsettledCall(model, request)
-        )
+        call = model.begin(request) if _settles(model) else _UnsettledCall(model, request)
         return MeteredCall(self.recorder, request, admitted.plan, reservation, call, admitted.timer)
 
 
@@ -172,6 +170,16 @@ class _UnsettledCall:
 
     def settlement(self) -> None:
         return None
+
+
+def _settles(model: ServedModel) -> TypeGuard[SettlingModel]:
+    return _is_settling(type(model))
+
+
+@cache
+def _is_settling(kind: type) -> bool:
+    """Once for each class: a Protocol is looked through member by member."""
+    return issubclass(kind, SettlingModel)
 
 
 def _note_fallback(admitted: AdmittedRequest, model: str) -> None:

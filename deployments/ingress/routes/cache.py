@@ -14,6 +14,7 @@ from deployments.contracts.cache import CacheStats
 from deployments.ingress.http.cache_metrics import render_metrics
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.request_metrics import RequestStats, render_requests
 from deployments.ingress.permissions import (
     AdminAccess,
     ReadsCache,
@@ -89,9 +90,11 @@ async def get_cache_stats(
 async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
     """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
     token."""
-    ask = services_of(request).cache_stats
-    stats = await ask(None) if ask else CacheStats()
-    return Response(render_metrics(stats), media_type=CONTENT_TYPE_LATEST)
+    services = services_of(request)
+    stats = await services.cache_stats(None) if services.cache_stats else CacheStats()
+    requests = await services.request_stats() if services.request_stats else RequestStats()
+    rendered = render_metrics(stats) + render_requests(requests)
+    return Response(rendered, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _invalidate(

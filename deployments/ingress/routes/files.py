@@ -26,7 +26,6 @@ from deployments.ingress.http.range_requests import (
     matches_etag,
     parse_range,
 )
-from deployments.ingress.http.streaming import run_until_disconnect
 from deployments.ingress.permissions import services_of
 from deployments.video.services import VideoDisabled
 
@@ -108,9 +107,6 @@ class StreamedFile(Response):
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await run_until_disconnect(self._pump(send), receive)
-
-    async def _pump(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code}
         await send({**start, "headers": self.raw_headers})
         async with aclosing(self._blocks) as blocks:

@@ -146,7 +146,7 @@ def write_configuration(haproxy: HAProxyProcess, prefix: str | None) -> None:
         server_state_file=str(haproxy.folder / "server-state"),
         stats_port=haproxy.stats_port,
         metrics_port=haproxy.metrics_port,
-        metrics_socket_path=str(haproxy.folder / "metrics.sock"),
+        metrics_enabled=False,
         maxconn=MAX_CONNECTIONS,
         timeout_client_s=CLIENT_S,
         nbthread=1,

@@ -87,8 +87,8 @@ class IngressWithoutTenancy(Ingress):
     ) -> TenantServices:
         return NoTenancy(settings, offer, clock)
 
-    async def __serve_build_asgi_app__(self) -> ASGIApp:
-        app = await super().__serve_build_asgi_app__()
+    def create_application(self) -> ASGIApp:
+        app = super().create_application()
 
         async def strip_prefix(scope: Scope, receive: Receive, send: Send) -> None:
             if "path" in scope:

@@ -9,6 +9,9 @@ import pytest
 from starlette.types import Message
 
 from cluster.blobs.links import DownloadLinks
+from cluster.runtime.clock import SystemClock
+from deployments.ingress.context import STATE_KEY, RequestState
+from deployments.ingress.http.middleware.limits import LimitedRequests, RequestLimits
 from deployments.ingress.routes import files
 from deployments.ingress.routes.files import StreamedFile
 from tests.api.files.linked_media import DATA, LIFE_S, Media, WithMedia
@@ -215,7 +218,11 @@ async def test_blocks_are_read_as_the_client_takes_them_and_no_more_after_it_lef
             closed += 1
 
     client = Client(3, leaves=True)
-    await StreamedFile(blocks(), 200, {}, "video/mp4")({}, client.receive, client.send)
+    served = LimitedRequests(
+        StreamedFile(blocks(), 200, {}, "video/mp4"), RequestLimits(1, 60, 60, 1), SystemClock()
+    )
+    scope = {"type": "http", "method": "GET", "path": "/files/x", "headers": []}
+    await served({**scope, STATE_KEY: RequestState()}, client.receive, client.send)
 
     assert (made, closed) == (4, 1)
 

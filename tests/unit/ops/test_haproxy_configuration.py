@@ -1,15 +1,20 @@
 """What is made of the configuration that Serve writes for HAProxy."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from cluster.ops import haproxy_log
 from cluster.ops.haproxy_configuration import (
     HAProxyOptions,
     UnknownConfiguration,
     admin_socket,
     complete,
 )
+from cluster.ops.haproxy_log import DESCRIPTOR
 from cluster.ops.haproxy_problems import PROBLEMS
 from cluster.ops.haproxy_start import configurations, read_options
 from cluster.ops.haproxy_token import proxy_token
@@ -25,22 +30,30 @@ from cluster.runtime.problems import (
     RateLimited,
     RequestTimeout,
 )
+from cluster.runtime.settings import ROOT
 from deployments.ingress.http.problems import native_body, openai_body
 
 SERVES = """global
     # a comment
+    log 127.0.0.1:514 local0 info
     maxconn 4096
 defaults
+    log global
+    option httplog
+    option log-health-checks
     option splice-request
     errorfile 503 /tmp/500.http
 frontend prometheus
     bind :9101
 frontend http_frontend
     bind 127.0.0.1:8000
+    log /tmp/metrics.sock len 8192 format rfc5424 local1 debug
+    log-format-sd "[serve@1 app=%[var(txn.serve_app)]]"
     use_backend b if TRUE
 backend default_backend
     http-request return status 404 content-type text/plain lf-string "no"
 backend b
+    log global
     server r 127.0.0.1:1
 listen stats
   bind *:8404
@@ -68,6 +81,47 @@ def test_serves_own_error_texts_and_splicing_go() -> None:
 
     assert "errorfile 503" not in found
     assert "splice" not in found
+
+
+def test_no_request_is_logged_but_those_that_haproxy_itself_ends() -> None:
+    found = lines(complete(SERVES, HAProxyOptions()))
+
+    [target] = [line for line in found if line.startswith("log ")]
+    assert target == f"log fd@{DESCRIPTOR} format raw local0 notice"
+    assert [line for line in found if line.startswith(("log-format", "option httplog"))] == [
+        next(line for line in found if line.startswith('log-format "{'))
+    ]
+    assert "option log-health-checks" not in found
+    assert "http-request set-log-level silent" in found
+
+
+def test_the_log_is_a_file_of_the_nodes_home(tmp_path: Path) -> None:
+    code = "import os; from cluster.ops.haproxy_log import DESCRIPTOR, open_log\n"
+    code += f"open_log({str(tmp_path)!r}); os.write(DESCRIPTOR, b'one line')\n"
+    code += "open_log('/dev/null/none'); os.write(DESCRIPTOR, b'lost')\n"
+    code += "open_log(None); os.write(DESCRIPTOR, b'lost')"
+    subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)
+    [log] = (tmp_path / "logs").glob("haproxy-*.log")
+
+    assert log.read_bytes() == b"one line"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_newest_logs_remain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_log, "MAX_FILES", 3)
+    monkeypatch.setattr(haproxy_log, "DESCRIPTOR", os.open(os.devnull, os.O_WRONLY))
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for number in range(5):
+        log = folder / f"haproxy-{number}.log"
+        log.touch()
+        os.utime(log, (number, number))
+
+    haproxy_log.open_log(str(tmp_path))
+
+    os.close(haproxy_log.DESCRIPTOR)
+    names = {each.name for each in folder.iterdir()}
+    assert names == {"haproxy-3.log", "haproxy-4.log", f"haproxy-{os.getpid()}.log"}
 
 
 @pytest.mark.parametrize(

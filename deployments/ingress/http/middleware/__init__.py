@@ -5,14 +5,14 @@
     ErrorBoundary     errors become problems
     TrustedHosts      only where hosts are configured
     Representation    HEAD as GET, ETag and 304, gzip
-    LimitedRequests   open requests, Ray Serve's headers, deadline, size and coding of the body
+    LimitedRequests   open requests, deadline, size and coding of the body, client's disconnect
     FastAPI
 
 ErrorBoundary stands outside the layers that refuse, so a layer refuses by raising; CORS stands
 outside ErrorBoundary, so a browser may read a refusal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
@@ -75,8 +75,10 @@ EXPOSED_HEADERS = (
 )
 
 
-def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -> ASGIApp:
-    """Put every layer around `app`, innermost first."""
+def wrap(
+    app: ASGIApp, services: "AppServices", on_request: Callable[[str], None] | None = None
+) -> ASGIApp:
+    """Put every layer around `app`, innermost first. `on_request` is told each request's id."""
     settings, clock, media = services.settings, services.clock, services.media
     uploads = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
     limits = RequestLimits(
@@ -93,7 +95,8 @@ def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -
     app = ErrorBoundary(app)
     if settings.cors_origins:
         app = _allow_origins(app, settings.cors_origins)
-    return RequestBoundary(app, clock, services.access_log, outer_echoes=behind_serve)
+    write, metrics = services.access_log, services.request_metrics
+    return RequestBoundary(app, clock, write, metrics, on_request)
 
 
 def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

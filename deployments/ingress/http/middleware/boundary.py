@@ -20,6 +20,7 @@ from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.problems import send_problem
+from deployments.ingress.http.request_metrics import RequestMetrics
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -53,17 +54,22 @@ class RequestBoundary:
     `X-Mobula-Overhead-Ms`, the time to the first byte that was not spent waiting for a model; and
     the rate limit headers of the request's permit. A response with a content policy keeps it.
 
-    `outer_echoes`: Ray Serve's outer layer answers with the id that the client sent, so the header
-    is not sent twice.
+    `on_request` is called with each request's id, in the context of its task.
     """
 
     def __init__(
-        self, app: ASGIApp, clock: Clock, write: WriteLine, *, outer_echoes: bool = False
+        self,
+        app: ASGIApp,
+        clock: Clock,
+        write: WriteLine,
+        metrics: RequestMetrics,
+        on_request: Callable[[str], None] | None = None,
     ) -> None:
         self._app = app
         self._clock = clock
         self._write = write
-        self._outer_echoes = outer_echoes
+        self._metrics = metrics
+        self._on_request = on_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,8 +79,9 @@ class RequestBoundary:
         state = scope[STATE_KEY] = scope.get(STATE_KEY) or RequestState()
         request_id, is_clients = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
-        is_echoed = is_clients and self._outer_echoes
         logged_request.set((request_id, ""))
+        if self._on_request is not None:
+            self._on_request(request_id)
         timer = state.timer = ModelWaitTimer(clock)
         progress = state.response
         started_at = clock.monotonic()
@@ -92,8 +99,7 @@ class RequestBoundary:
                 if progress.status == 429:  # names the limit that was exceeded, and only that
                     added = [header for header in added if header[0] != b"ratelimit"]
                 headers += added
-                if not is_echoed:
-                    headers.append((b"x-request-id", request_id.encode()))
+                headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
             elif message["type"] == "http.response.body":
                 progress.body_bytes += len(message.get("body", b""))
@@ -104,6 +110,7 @@ class RequestBoundary:
             await self._app(scope, receive, send_with_headers)
         finally:
             elapsed_ms = (clock.monotonic() - started_at) * 1000
+            self._metrics.record(progress.status, elapsed_ms)
             self._write(access_line(clock, scope, progress.status, elapsed_ms, progress.body_bytes))
 
 

@@ -1,7 +1,7 @@
 """Bounds of one request: open requests of the replica, seconds, bytes, content coding.
 
-In: requests with their client's headers. Out: requests without the headers that steer Ray Serve,
-with a deadline of our own, and with a body that is decoded and bounded while it is received.
+In: requests with their client's headers. Out: requests with a deadline, with a body that is decoded
+and bounded while it is received, and cancelled when their client leaves.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
-from deployments.ingress.http.streaming import run_until_disconnect
+from deployments.ingress.http.disconnects import DisconnectWatch
 
 NO_DEADLINE = "/files/"  # downloads take as long as they take; the route ends those that stall
 GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
@@ -33,20 +33,7 @@ MAX_SIGN_IN_BYTES = 16 << 10
 _NEVER_REFUSED = frozenset({"/healthz", "/readyz", "/health"})
 _BODYLESS = frozenset({"GET", "HEAD"})  # their bodies are never read
 _TIMEOUT, _LENGTH, _CODING = b"mobula-timeout", b"content-length", b"content-encoding"
-_KEEP_ON_DISCONNECT = b"x-request-disconnect-disabled"
-# Serve lets a client switch off its time limit and cancellation on disconnect, and choose a replica
-# or a loaded model. It reads these headers before any of our code runs, so they are removed here,
-# and what they switch off is done here.
-_STEERING: Final = frozenset(
-    {
-        _KEEP_ON_DISCONNECT,
-        b"x-request-timeout-seconds",
-        b"x-session-id",
-        b"serve_multiplexed_model_id",
-        b"serve-multiplexed-model-id",
-    }
-)
-_READ_HERE: Final = _STEERING | {_TIMEOUT, _LENGTH, _CODING}
+_READ_HERE: Final = frozenset({_TIMEOUT, _LENGTH, _CODING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +88,11 @@ class LimitedRequests:
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         # Of several lines of one header the first counts.
         headers = {name: value for name, value in reversed(scope["headers"]) if name in _READ_HERE}
-        if not _STEERING.isdisjoint(headers):
-            scope["headers"] = [each for each in scope["headers"] if each[0] not in _STEERING]
-        if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-            return
         is_counted = scope["path"] not in _NEVER_REFUSED
         max_open = self._limits.max_open
         if is_counted and self._open >= max_open:
@@ -118,22 +100,28 @@ class LimitedRequests:
                 f"This replica has {max_open} requests open, its limit.", limit=max_open
             )
         self._open += is_counted
+        state: RequestState = scope[STATE_KEY]
+        watch = DisconnectWatch(receive, state.response)
         try:
-            if _KEEP_ON_DISCONNECT in headers:
-                messages: asyncio.Queue[Message] = asyncio.Queue(maxsize=8)
-                serving = self._serve(headers, scope, messages.get, send)
-                await run_until_disconnect(serving, _copy_to(messages, receive))
-            else:
-                await self._serve(headers, scope, receive, send)
+            await self._serve(headers, state, watch, scope, receive, send)
+        except asyncio.CancelledError:
+            if not watch.took_cancellation():
+                raise
         finally:
+            watch.stop()
             self._open -= is_counted
 
     async def _serve(
-        self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
+        self,
+        headers: Mapping[bytes, bytes],
+        state: RequestState,
+        watch: DisconnectWatch,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
         method, path = scope["method"], scope["path"]
-        state: RequestState = scope[STATE_KEY]
         bounds = next(
             (
                 each
@@ -152,14 +140,16 @@ class LimitedRequests:
         try:
             async with asyncio.timeout(limit_s) as timeout:
                 state.lift_deadline = lambda: timeout.reschedule(None)
-                if method not in _BODYLESS:
+                if method in _BODYLESS:
+                    watch.start()
+                else:
                     length = headers.get(_LENGTH, b"0")
                     if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
                         int(length) > bounds.max_bytes
                     ):
                         raise _refuse_length(length, bounds)
                     body = _BoundedBody(
-                        receive, bounds.max_bytes, bounds.too_large, timeout, limit_s
+                        receive, bounds.max_bytes, bounds.too_large, timeout, limit_s, watch
                     )
                     receive = body
                     if _CODING in headers and method != "OPTIONS":
@@ -191,7 +181,8 @@ class LimitedRequests:
 class _BoundedBody:
     """The `receive` of one request: bounds the body in bytes.
 
-    At the end of the body `timeout` restarts: `limit_s` bounds the body, then the response.
+    At the end of the body `timeout` restarts: `limit_s` bounds the body, then the response; and
+    `watch` is started. Whoever receives further messages shares them with it.
     """
 
     receive: Receive
@@ -199,6 +190,7 @@ class _BoundedBody:
     too_large: Callable[[int], PayloadTooLarge]
     timeout: asyncio.Timeout
     limit_s: float | None
+    watch: DisconnectWatch
     received: int = 0
     is_receiving: bool = True
 
@@ -209,6 +201,8 @@ class _BoundedBody:
             if self.limit_s is not None:
                 loop = asyncio.get_running_loop()
                 self.timeout.reschedule(loop.time() + self.limit_s + GRACE_S)
+            if message["type"] == "http.request":
+                self.watch.start()
         self.received += len(message.get("body", b""))
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)
@@ -225,12 +219,3 @@ def _timed_out(body: _BoundedBody | None, limit_s: float) -> Problem:
     if body is not None and body.is_receiving:
         return RequestTimeout(f"The body did not arrive within {limit_s:g} s.")
     return DeadlineExceeded("ingress", limit_s)
-
-
-def _copy_to(messages: asyncio.Queue[Message], receive: Receive) -> Receive:
-    async def receive_copied() -> Message:
-        message = await receive()
-        await messages.put(message)
-        return message
-
-    return receive_copied

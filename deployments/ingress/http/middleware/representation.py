@@ -11,6 +11,7 @@ from typing import Final
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.ingress.context import request_state
 from deployments.ingress.http.range_requests import matches_etag
 
 MAX_TAGGED_BYTES = 1 << 20
@@ -28,8 +29,9 @@ _BODY_HEADERS: Final = frozenset(
 class Representation:
     """HEAD and ETags for GET routes; gzip at level 5 where the client accepts it.
 
-    HEAD: the application computes the response to a GET; its headers are sent. At the first part
-    of a body in several parts, the application is told that the client has disconnected.
+    HEAD: the application computes the response to a GET; its headers are sent. A stream ends after
+    them (`is_head` of the request's state); at the first part of another body in several parts, the
+    application is told that the client has disconnected.
 
     gzip: a response to a POST is not cached by others, so it passes unchanged where its client
     accepts no gzip; other responses carry `Vary`. Streams of events are never compressed.
@@ -46,6 +48,7 @@ class Representation:
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD"):
             if method == "HEAD" and not path.startswith(_HEAD_ROUTES):
+                request_state(scope).is_head = True
                 scope, receive, send = _as_get(scope, receive, send)
             if path not in _UNTAGGED:
                 send = EtagResponder(scope, send)

@@ -1,0 +1,139 @@
+"""When a client has left, and when that ends its request."""
+
+import asyncio
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import DeadlineExceeded
+from deployments.ingress.context import STATE_KEY, RequestState
+from deployments.ingress.http.middleware.limits import LimitedRequests, RequestLimits
+
+BODY = b'{"model":"echo"}'
+
+
+class Work:
+    """An application that receives the body, then works until it may go on."""
+
+    def __init__(self, *, reads: bool = True) -> None:
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
+        self.was_cancelled = self.has_ended = False
+        self._reads = reads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._reads:
+            while (await receive()).get("more_body", False):
+                pass
+        self.began.set()
+        try:
+            await self.may_end.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        self.has_ended = True
+
+
+class Connection:
+    """One request over a connection that the test ends."""
+
+    def __init__(self, work: Work, method: str = "POST", timeout_s: float = 60) -> None:
+        self.state = RequestState()
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        limits = RequestLimits(1_000, timeout_s, 60, 10)
+        scope = {"type": "http", "method": method, "path": "/x", "headers": []}
+        served = LimitedRequests(work, limits, SystemClock())
+        self.request = asyncio.create_task(
+            served({**scope, STATE_KEY: self.state}, self._messages.get, self._send)
+        )
+
+    async def _send(self, message: Message) -> None: ...
+
+    def send_body(self, *, more: bool = False) -> None:
+        self._messages.put_nowait({"type": "http.request", "body": BODY, "more_body": more})
+
+    def leave(self) -> None:
+        self._messages.put_nowait({"type": "http.disconnect"})
+
+
+async def ended(request: "asyncio.Task[None]") -> None:
+    async with asyncio.timeout(5):
+        await asyncio.wait([request])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_client_that_leaves_cancels_its_request_within_three_turns_of_the_loop(
+    method: str,
+) -> None:
+    work = Work(reads=method == "POST")
+    connection = Connection(work, method)
+    if method == "POST":
+        connection.send_body()
+    await work.began.wait()
+    await asyncio.sleep(0)
+
+    connection.leave()
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    assert work.was_cancelled
+    await ended(connection.request)
+    assert connection.request.exception() is None, "the server is not told of a failure"
+
+
+async def test_what_is_left_to_do_after_a_complete_response_is_not_cancelled() -> None:
+    """Usage is recorded then. The server gives `http.disconnect` after each response."""
+    work = Work()
+    connection = Connection(work)
+    connection.send_body()
+    await work.began.wait()
+    connection.state.response.is_complete = True
+    connection.leave()
+    await asyncio.sleep(0.01)
+    work.may_end.set()
+    await ended(connection.request)
+
+    assert work.has_ended
+
+
+async def test_a_body_is_received_by_the_application_alone() -> None:
+    work = Work()
+    connection = Connection(work)
+    for more in (True, True, False):
+        connection.send_body(more=more)
+    work.may_end.set()
+    await ended(connection.request)
+
+    assert work.has_ended
+    assert connection._messages.empty()
+
+
+async def test_a_cancellation_from_outside_stays_one() -> None:
+    work = Work()
+    connection = Connection(work)
+    connection.send_body()
+    await work.began.wait()
+    connection.request.cancel()
+    await ended(connection.request)
+
+    assert connection.request.cancelled()
+
+
+async def test_a_deadline_stays_a_deadline() -> None:
+    work = Work(reads=False)
+    connection = Connection(work, "GET", timeout_s=0.01)
+    await ended(connection.request)
+
+    assert isinstance(connection.request.exception(), DeadlineExceeded)
+
+
+async def test_no_watch_outlives_its_request() -> None:
+    before = asyncio.all_tasks()
+    work = Work()
+    connection = Connection(work)
+    connection.send_body()
+    work.may_end.set()
+    await ended(connection.request)
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == before
