@@ -34,17 +34,17 @@ class Front:
 class Trio:
     """Three echoing replicas behind a ModelClient, and how many requests each was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, links: bool = True) -> None:
         from ray import serve
 
-        from deployments.clients.serve.model_client import ModelClient
+        from deployments.clients.serve.backends import text_client
 
         self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(NAME, APP)
-        self.model = ModelClient("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
+        self.model = text_client("trio", handle, ResilienceSpec(), SystemClock(), links=links)
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         found = self._place(ask, reachable)
