@@ -36,6 +36,7 @@ class LinkPool:
         self._opened = self._failed = 0  # of links that are gone
         self._replicas = replicas
         self._settings = settings
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._links: dict[str, ReplicaLink] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -43,7 +44,7 @@ class LinkPool:
 
     def active(self) -> bool:
         """Whether replicas are known, to which there may be links."""
-        if self._loop is None:
+        if self._loop is None and not self._closed:
             self._loop = asyncio.get_running_loop()
             self._sync()
         return bool(self._links)
@@ -70,6 +71,7 @@ class LinkPool:
 
     async def close(self) -> None:
         """End all links, and the calls over them."""
+        self._closed = True
         links, self._links = self._links, {}
         closings: list[Awaitable[object]] = [link.close() for link in links.values()]
         for task in tuple(self._tasks):
@@ -84,6 +86,8 @@ class LinkPool:
             loop.call_soon_threadsafe(self._sync)
 
     def _sync(self) -> None:
+        if self._closed:
+            return
         listed = self._replicas.replicas
         for name in self._links.keys() - listed:
             link = self._links.pop(name)

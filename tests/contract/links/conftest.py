@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.links.replicas import HandledModel, LinkedModel
+from tests.contract.links.linked_models import HandledModel, LinkedModel
 
 
 @pytest.fixture(params=[LinkedModel, HandledModel], ids=["link", "serve"])

@@ -10,7 +10,7 @@ from cluster.resilience.failure_class import ReplicaLost
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, Overloaded
 from deployments.contracts.generation import Choice, Chunk, Completion, TokenUsage
 from tests.cluster.polling import eventually
-from tests.contract.links.replicas import (
+from tests.contract.links.linked_models import (
     HandledModel,
     LinkedModel,
     embed_request,

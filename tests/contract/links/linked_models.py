@@ -54,8 +54,8 @@ def request(prompt: str, timeout_s: float = 20.0, **sampling: Any) -> GenerateRe
 
 
 class ScriptedReplica:
-    """`hang` waits for ever, `busy` and `broken` refuse, `N words` gives N chunks; `then hang`
-    and `then break` come after the chunks."""
+    """`hang` waits for ever, `busy` and `broken` refuse, `long` gives much, `N words` N chunks;
+    `then hang` and `then break` come after the chunks."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -83,6 +83,7 @@ class ScriptedReplica:
         with self._open(sent.messages[0].content):
             await self._act(sent.messages[0].content)
             text = f"{self.name}: {sent.messages[0].content}"
+            text *= 1000 if sent.messages[0].content == "long" else 1
             return Completion((Choice(0, text, "stop"),), TokenUsage(1, 2), "m")
 
     async def _stream(self, sent: GenerateRequest) -> AsyncGenerator[Chunk, None]:
@@ -332,6 +333,7 @@ class LinkedModel(ServedModel):
         self.endpoints: dict[str, LinkEndpoint] = {}
         self.openings = 0
         self.refused: BaseException | None = None
+        self.pool = LinkPool(self.fleet, LinkSettings("m", self.open_link, self.options))
 
     def endpoint(self, name: str) -> LinkEndpoint:
         if name not in self.endpoints:
@@ -354,7 +356,6 @@ class LinkedModel(ServedModel):
         return FakeOpening(self.endpoint(name), name, name, through)
 
     async def start(self, *, linked: bool = True) -> None:
-        self.pool = LinkPool(self.fleet, LinkSettings("m", self.open_link, self.options))
         caller = LinkCaller("m", self.pool, self.handles, self.fleet, CLOCK)
         self.text = ModelClient("m", caller, self.fleet, self.spec, CLOCK, self.pool)
         self.vectors = EmbedderClient("m", caller, self.fleet, self.spec, CLOCK)
@@ -370,7 +371,7 @@ class LinkedModel(ServedModel):
         await self.endpoints[name].close()
 
     async def close(self) -> None:
-        await self.text.close()
+        await self.pool.close()
         for endpoint in self.endpoints.values():
             await endpoint.close()
 
