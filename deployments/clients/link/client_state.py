@@ -39,7 +39,7 @@ class ClientState(LinkState):
             frames.Item: self._on_item,
             frames.Items: self._on_items,
             frames.End: self._on_end,
-            frames.Failure: self._on_end,
+            frames.CallFailed: self._on_end,
             frames.GoAway: self._on_go_away,
         }
         hello = proof(secret, b"client", nonce)
@@ -81,7 +81,7 @@ class ClientState(LinkState):
     def cancel(self, call: int) -> None:
         """The caller has left; nothing for a call that is over."""
         if self._credits.pop(call, None) is not None:
-            self._send(frames.Cancel(call))
+            self._send(frames.CancelCall(call))
 
     def _on_welcome(self, message: frames.Welcome) -> bool:
         if self.ready:

@@ -6,8 +6,8 @@ number of a call, which grows. Times are in seconds.
 
 | from   | messages |
 |--------|----------|
-| client | Hello, Open, Credit, Cancel |
-| server | Welcome, Accept, Item, Items, End, Failure, GoAway |
+| client | Hello, Open, Credit, CancelCall |
+| server | Welcome, Accept, Item, Items, End, CallFailed, GoAway |
 | both   | Ping, Pong, Bye |
 """
 
@@ -67,7 +67,7 @@ class Credit(Struct, array_like=True, frozen=True, gc=False, tag=4):
     items: Count
 
 
-class Cancel(Struct, array_like=True, frozen=True, gc=False, tag=5):
+class CancelCall(Struct, array_like=True, frozen=True, gc=False, tag=5):
     """The call's caller has left."""
 
     call: CallNumber
@@ -98,7 +98,7 @@ class End(Struct, array_like=True, frozen=True, tag=9):
     body: Any = None
 
 
-class Failure(Struct, array_like=True, frozen=True, tag=10):
+class CallFailed(Struct, array_like=True, frozen=True, tag=10):
     """The call's problem (values.py)."""
 
     call: CallNumber
@@ -128,12 +128,12 @@ Message = (
     | Welcome
     | Open
     | Credit
-    | Cancel
+    | CancelCall
     | Accept
     | Item
     | Items
     | End
-    | Failure
+    | CallFailed
     | GoAway
     | Ping
     | Pong

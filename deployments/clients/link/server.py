@@ -7,9 +7,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from contextvars import Context
 from typing import Any
 
+from cluster.runtime.background import create_detached_task
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, Problem
 from deployments.clients.link import frames
 from deployments.clients.link.errors import LinkError, MessageTooLarge
@@ -83,7 +83,7 @@ class ServerConnection(LinkConnection):
                 self._start(message)
             elif isinstance(message, frames.Credit):
                 self._wake(self._calls.get(message.call))
-            elif isinstance(message, frames.Cancel):
+            elif isinstance(message, frames.CancelCall):
                 self._cancel(self._calls.pop(message.call, None))
             elif isinstance(message, frames.Hello):
                 self._on_welcomed(self, message.link)
@@ -92,7 +92,7 @@ class ServerConnection(LinkConnection):
         call = RunningCall(message.timeout_s, self._loop.time() + message.timeout_s)
         number = message.call
         self._calls[number] = call
-        call.task = self._loop.create_task(self._run(message, call), context=Context())
+        call.task = create_detached_task(self._run(message, call), loop=self._loop)
         if not self._unaccepted:
             self._loop.call_later(self._server.options.accept_s, self._accept)
         self._unaccepted.append(number)

@@ -1,6 +1,6 @@
 """The server's end of a link, sans-IO: checks the handshake and the calls, and answers them.
 
-In: bytes of the client (state.py), answers of the owner. Out: bytes; Open, Cancel and Credit
+In: bytes of the client (state.py), answers of the owner. Out: bytes; Open, CancelCall and Credit
 messages for the owner.
 """
 
@@ -50,7 +50,7 @@ class ServerState(LinkState):
             frames.Hello: self._on_hello,
             frames.Open: self._on_open,
             frames.Credit: self._on_credit,
-            frames.Cancel: self._on_cancel,
+            frames.CancelCall: self._on_cancel,
         }
 
     @property
@@ -95,7 +95,7 @@ class ServerState(LinkState):
         """The call's problem. Raises MessageTooLarge; the call is open then."""
         self._check_size(problem)
         if self._close(call):
-            self._send(frames.Failure(call, problem))
+            self._send(frames.CallFailed(call, problem))
 
     def go_away(self) -> None:
         """Take no new calls; those that were sent before the client knows are served."""
@@ -168,7 +168,7 @@ class ServerState(LinkState):
             raise ProtocolFault("more credit than a call may have")
         return True
 
-    def _on_cancel(self, message: frames.Cancel) -> bool:
+    def _on_cancel(self, message: frames.CancelCall) -> bool:
         if self._known(message.call) is None:
             return False
         self._joined.pop(message.call, None)

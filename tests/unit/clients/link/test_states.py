@@ -80,7 +80,7 @@ def test_a_server_without_the_secret_is_refused() -> None:
     "message",
     [
         frames.Open(1, "generate", 1.0, 0, None),
-        frames.Cancel(1),
+        frames.CancelCall(1),
         frames.Credit(1, 1),
         frames.Ping(1),
         frames.Welcome(b"f" * 32, (), 4096, 8, METHODS),
@@ -107,7 +107,7 @@ def test_a_frame_before_the_handshake_is_short() -> None:
         frames.Open(2, "generate", float("nan"), 0, None),
         frames.Credit(1, frames.MAX_CREDIT),
         frames.Credit(2, 1),
-        frames.Cancel(2),
+        frames.CancelCall(2),
         frames.Hello(LINK, NONCE, b"p" * 32, (), 4096),
         frames.Accept(1),
         frames.Pong(1),
@@ -273,7 +273,7 @@ class Link(RuleBasedStateMachine):
         for message in self.far.receive(self.up[:cut], self.now):
             if isinstance(message, frames.Open):
                 self.running.add(message.call)
-            elif isinstance(message, frames.Cancel):
+            elif isinstance(message, frames.CancelCall):
                 self.running.discard(message.call)
         self.up = self.up[cut:]
 
@@ -298,7 +298,7 @@ class Link(RuleBasedStateMachine):
             self.came[message.call].append(message.body)
         elif isinstance(message, frames.Items):
             self.came[message.call] += message.bodies
-        elif isinstance(message, frames.End | frames.Failure):
+        elif isinstance(message, frames.End | frames.CallFailed):
             assert message.call in self.awaited
             self.awaited.discard(message.call)
             assert self.came[message.call] == self.sent[message.call]
@@ -360,12 +360,12 @@ MESSAGES = st.one_of(
         st.none(),
     ),
     st.builds(frames.Credit, st.integers(1, 6), st.integers(1, 3)),
-    st.builds(frames.Cancel, st.integers(1, 6)),
+    st.builds(frames.CancelCall, st.integers(1, 6)),
     st.builds(frames.Accept, st.integers(1, 6)),
     st.builds(frames.Item, st.integers(1, 6), st.integers(0, 9)),
     st.builds(frames.Items, st.integers(1, 6), st.lists(st.integers(0, 9), min_size=1)),
     st.builds(frames.End, st.integers(1, 6), st.none()),
-    st.builds(frames.Failure, st.integers(1, 6), st.none()),
+    st.builds(frames.CallFailed, st.integers(1, 6), st.none()),
     st.builds(frames.Ping, st.integers(0, 9)),
     st.builds(frames.Pong, st.integers(0, 9)),
     st.just(frames.GoAway()),
