@@ -55,6 +55,9 @@ class ServedModelClient:
         self._links = links
 
     async def card(self) -> ModelCard:
+        """The description of the model. Replicas whose cards are asked for get their links."""
+        if self._links is not None:
+            self._links.active()
         return await self._caller.ask("card")
 
     async def load(self) -> ModelLoad:

@@ -71,18 +71,27 @@ class Trio:
         return self.sent - before
 
 
-def deploy(cluster: LocalServe, routing: RoutingSpec) -> None:
+def deploy(cluster: LocalServe, routing: RoutingSpec, **model: object) -> None:
+    """`model` are more arguments of the model."""
     from ray import serve
 
     from deployments.model.deployment import ModelReplica
     from graphs.args import ModelArgs
     from graphs.options import model_options
 
-    args = ModelArgs(
-        id="trio", engine="echo", source="echo", num_cpus=0.1, replicas=REPLICAS, routing=routing
+    args = ModelArgs.model_validate(
+        {
+            "id": "trio",
+            "engine": "echo",
+            "source": "echo",
+            "num_cpus": 0.1,
+            "replicas": REPLICAS,
+            "routing": routing,
+            **model,
+        }
     )
-    model = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
-    front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(model)
+    trio = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
+    front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(trio)
     cluster.run(front, APP, "/routed")
 
 

@@ -63,7 +63,10 @@ class LinkListener:
     async def start(self, host: str) -> int:
         """Listen on a free port of `host`; returns the port. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, host, 0, ssl=self._tls)
+        limit_s = None if self._tls is None else self._options.setup_s
+        self._server = await loop.create_server(
+            self._connection, host, 0, ssl=self._tls, ssl_handshake_timeout=limit_s
+        )
         return int(self._server.sockets[0].getsockname()[1])
 
     def expect(self) -> ExpectedLink:

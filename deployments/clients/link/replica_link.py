@@ -25,6 +25,7 @@ from deployments.clients.link.tls import client_context
 from deployments.contracts.links import LinkOffer
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
+_STEADY_S = 10.0  # a link that has lived so long may be opened anew without a longer pause
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -94,24 +95,25 @@ class ReplicaLink:
 
     async def _keep(self) -> None:
         pause_s, told = _FIRST_PAUSE_S, ""
+        now = asyncio.get_running_loop().time
         while not self._retired.is_set():
             self._wanted.clear()
+            began = now()
             reason = await self._hold()
             self._tried.set()
             if self._retired.is_set():
                 return
-            if not reason:
-                pause_s, told = _FIRST_PAUSE_S, ""
-            else:
+            if reason:
                 self.failed += 1
                 if reason != told:
                     self._log(logging.WARNING, "handles carry the calls of a replica", reason)
-                told = reason
+            elif now() - began >= _STEADY_S:
+                pause_s = _FIRST_PAUSE_S
+            told = reason
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s * self._random.uniform(0.75, 1.25)):
                     await self._wanted.wait()
-            if reason:
-                pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+            pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
     async def _hold(self) -> str:
         """One link, from its opening to its end. Returns why it could not be opened, or empty."""

@@ -37,6 +37,9 @@ class LinkConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if not self.alive:  # closed during the handshake of TLS
+            self._transport.abort()
+            return
         self._schedule_flush()
         self._beat = self._loop.call_later(self._state.options.ping_s, self._tick)
 
