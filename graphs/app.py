@@ -15,7 +15,15 @@ from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.options import ingress_options, limiter_options
-from graphs.text import deployments, embedders, model_settings, resilience, scaling, text_models
+from graphs.text import (
+    by_handle,
+    deployments,
+    embedders,
+    model_settings,
+    resilience,
+    scaling,
+    text_models,
+)
 from graphs.video import clipper, video_config
 
 
@@ -51,6 +59,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         resilience(args),
         deployments(args),
         scaling(args),
+        by_handle(args),
     )
     return ingress.bind(
         models,

@@ -25,13 +25,16 @@ class _Served(BaseModel):
 
     With `scaling` the number of replicas follows the load, starting with `replicas`; else it is
     fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
-    replacement before it stops the old replica, which needs resources for one more.
+    replacement before it stops the old replica, which needs resources for one more. `transport`:
+    the ingress calls replicas over a persistent connection to each (`link`), where one can be
+    opened, or by Serve handle (`serve`).
     """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
     per_node: Annotated[int, Field(ge=1, le=100)] | None = None
     surge: bool = True
+    transport: Literal["link", "serve"] = "link"
     costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
     scaling: ScalingSpec | None = None
     routing: RoutingSpec = RoutingSpec()

@@ -54,6 +54,12 @@ def deployments(args: AppArgs) -> dict[str, str]:
     return {id: model_name(id) for id in ids}
 
 
+def by_handle(args: AppArgs) -> frozenset[str]:
+    """The ids of the models whose calls go by Serve handle."""
+    models: tuple[ModelArgs | EmbeddingArgs, ...] = (*args.models, *args.embeddings)
+    return frozenset(model.id for model in models if model.transport == "serve")
+
+
 def scaling(args: AppArgs) -> dict[str, ScalingSpec]:
     """Scaling specs by deployment name; deployments with a fixed size are left out."""
     specs = {model.id: model.scaling for model in args.models}

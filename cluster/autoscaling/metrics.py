@@ -53,14 +53,18 @@ def snapshot(
 ) -> MetricsSnapshot:
     """The metrics of a deployment; replicas without a report count as average.
 
-    Callers may miss open requests and new replicas have not reported: the larger count is used.
-    Without any report of ready replicas the values are NaN.
+    `requests` is what callers count, links among them, which replicas report (deployments/clients/
+    link). Callers may miss open requests and new replicas have not reported: the larger count is
+    used. Without any report of ready replicas the values are NaN.
     """
     report_list = list(reports)
     if not ready:
         return MetricsSnapshot(
             at, target, 0, requests, tokens=0.0, latency_s=0.0, cpu=0.0, memory=0.0
         )
+    links = ready * mean(report_list, "links")  # each counts as a request that is never answered
+    if links > 0:
+        requests = max(0.0, requests - links)
     replica_requests = ready * (mean(report_list, "running") + mean(report_list, "queued"))
     return MetricsSnapshot(
         at=at,

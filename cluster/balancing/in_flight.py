@@ -22,6 +22,7 @@ class InFlightCalls:
         self.calls: dict[str, Dispatch] = {}
         self._ended: deque[tuple[float, Dispatch]] = deque()
         self._avoiding: dict[str, frozenset[str]] = {}
+        self._preferring: dict[str, str] = {}
 
     def open(self, dispatch: Dispatch) -> None:
         state, call = dispatch.state, dispatch.call
@@ -55,6 +56,24 @@ class InFlightCalls:
     def avoided(self, call: str) -> frozenset[str]:
         """The replicas that this call must avoid."""
         return self._avoiding.get(call, _NOWHERE) if self._avoiding else _NOWHERE
+
+    def prefer(self, call: str, replica: str) -> None:
+        self._preferring[call] = replica
+        if len(self._preferring) > MAX_AVOIDING:
+            del self._preferring[next(iter(self._preferring))]
+
+    def take_preferred(self, call: str) -> str | None:
+        """The replica that this call is to be sent to; once."""
+        return self._preferring.pop(call, None) if self._preferring else None
+
+    def withdraw(self, dispatch: Dispatch) -> None:
+        """It was not sent: nothing is counted."""
+        call, state = dispatch.call, dispatch.state
+        state.release(dispatch)
+        if state.open.get(call) is dispatch:
+            del state.open[call]
+        if self.calls.get(call) is dispatch:
+            del self.calls[call]
 
     def gone(self, call: str) -> None:
         """The caller has reported a call that is not tracked; drops its avoid list."""

@@ -6,7 +6,7 @@ process: `replica_set(name)`. Knows neither Serve nor HTTP.
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
@@ -97,6 +97,7 @@ class ReplicaSet:
         self._ejected: list[ReplicaState] = []
         self._in_flight = InFlightCalls()
         self._waiter = ReplicaWaiter()
+        self._listeners: list[Callable[[], object]] = []
         self._next_evaluation = 0.0
         self._pings = pings
         self._apply_spec(spec)
@@ -128,6 +129,16 @@ class ReplicaSet:
         """Whether a router has reported replicas. Serve creates a handle's router at its first
         call."""
         return self._waiter.known
+
+    @property
+    def replicas(self) -> frozenset[str]:
+        """The known running replicas."""
+        with self._lock:
+            return frozenset(self._states)
+
+    def subscribe(self, listener: Callable[[], object]) -> None:
+        """Calls `listener` when replicas may have come or gone, in the thread of a router."""
+        self._listeners.append(listener)
 
     async def await_replica(self, timeout_s: float) -> bool:
         """Waits for a replica; returns whether there is one. True at once before the first report.
@@ -210,7 +221,7 @@ class ReplicaSet:
                 state.reported(member.stats, now)
             self._ejection.members(self._states)
             self._partition()
-        self._waiter.notify(has_replica=bool(running))
+        self._changed()
 
     def lost(self, replica: str) -> None:
         """Removes a replica whose actor has died."""
@@ -219,7 +230,7 @@ class ReplicaSet:
                 del self._states[replica]
                 self._ejection.members(self._states)
                 self._partition()
-        self._waiter.notify(has_replica=bool(self._states))
+        self._changed()
 
     def place(self, request: RoutingRequest, reachable: Container[str]) -> Dispatch | None:
         """Selects one of the reachable replicas and counts the request there."""
@@ -233,6 +244,12 @@ class ReplicaSet:
             if request.call:
                 self._in_flight.open(dispatch)
             return dispatch
+
+    def hand_over(self, dispatch: Dispatch) -> None:
+        """Takes the placement back: the call's next `place` gives the same replica."""
+        with self._lock:
+            self._in_flight.withdraw(dispatch)
+            self._in_flight.prefer(dispatch.call, dispatch.state.replica)
 
     def alive(self, dispatch: Dispatch) -> None:
         """The replica has accepted the request: a sign of life."""
@@ -265,6 +282,11 @@ class ReplicaSet:
         with self._lock:
             self._ejection.ponged(replica, answered, self._clock.monotonic())
 
+    def _changed(self) -> None:
+        self._waiter.notify(has_replica=bool(self._states))
+        for listener in self._listeners:
+            listener()
+
     # Called with the lock held.
 
     def _choose(
@@ -272,8 +294,9 @@ class ReplicaSet:
     ) -> ReplicaState | None:
         """Order of preference: the requested replica, an ejected one that is due for a trial,
         available ones, avoided ones, ejected ones."""
-        if request.replica and request.replica in reachable and request.replica in self._states:
-            return self._states[request.replica]
+        preferred_name = request.replica or self._in_flight.take_preferred(request.call)
+        if preferred_name and preferred_name in reachable and preferred_name in self._states:
+            return self._states[preferred_name]
         avoided = self._in_flight.avoided(request.call)
         for state in self._ejected:
             name = state.replica

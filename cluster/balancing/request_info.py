@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from cluster.runtime.problems import Overloaded
+
 ANSWER_TOKENS = 256  # estimate for a request without a maximum
 _CHARS_PER_TOKEN = 4
 
@@ -28,6 +30,20 @@ class RoutingRequest:
 
 
 NOTHING = RoutingRequest()
+
+
+class ReplicaGone(Overloaded):
+    """503: the one replica that a call is for does not run any more; no other may take it."""
+
+    slug, title = "replica-gone", "The replica is gone"
+
+    def __init__(self, replica: str) -> None:
+        super().__init__(f"Replica '{replica[:100]}' does not run any more.")
+
+
+def required_replica(request: Any) -> str | None:
+    """The only replica that may take the request; None for nearly all requests."""
+    return request.replica if getattr(request, "exact", False) else None
 
 
 def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:

@@ -24,7 +24,12 @@ from ray.serve.request_router import (
 
 from cluster.balancing.replica_set import ReplicaSet, replica_set
 from cluster.balancing.replica_state import Dispatch, ReplicaInfo
-from cluster.balancing.request_info import NOTHING, describe_request
+from cluster.balancing.request_info import (
+    NOTHING,
+    ReplicaGone,
+    describe_request,
+    required_replica,
+)
 from cluster.balancing.spec import RoutingSpec
 from cluster.runtime.background import create_detached_task
 
@@ -84,8 +89,12 @@ class ReplicaSetRouter(RequestRouter):
     ) -> RunningReplica:
         """Overrides Serve's queue of requests that wait for a replica.
 
-        Waits only while there is no replica, or after all have rejected the request.
+        Waits only while there is no replica, or after all have rejected the request. Raises
+        ReplicaGone where the only replica that may take it is not there.
         """
+        required = required_replica(pending_request.args[0]) if pending_request.args else None
+        if required is not None:
+            return self._get_required(required)
         attempt = 0
         if is_retry:
             await self._handle_rejection(pending_request)
@@ -133,6 +142,12 @@ class ReplicaSetRouter(RequestRouter):
             self._pings.add(task)
             task.add_done_callback(self._pings.discard)
         return None if dispatch is None else self._by_name[dispatch.state.replica]
+
+    def _get_required(self, name: str) -> TrackedReplica:
+        replica = self._by_name.get(name)
+        if replica is None:
+            raise ReplicaGone(name)
+        return replica
 
     async def _handle_rejection(self, pending_request: PendingRequest) -> None:
         """Tries the next replica at once; backs off after each round of all replicas."""

@@ -58,7 +58,7 @@ class Problem(Exception):
         self.extensions = extensions
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (_names(_problem_class(type(self))), self.args, dict(self.__dict__)))
+        return (_rebuild, problem_parts(self))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -70,6 +70,20 @@ class Problem(Exception):
     def param(self) -> str | None:
         """The invalid request field, dotted (`messages.0.content`), or None."""
         return self.extensions.get("param")
+
+
+def problem_parts(
+    problem: Problem,
+) -> tuple[tuple[tuple[str, str], ...], tuple[Any, ...], dict[str, Any]]:
+    """What `rebuild_problem` needs: the names of its class and bases, its arguments and state."""
+    return _names(_problem_class(type(problem))), problem.args, dict(problem.__dict__)
+
+
+def rebuild_problem(
+    names: tuple[tuple[str, str], ...], args: tuple[Any, ...], state: Mapping[str, Any]
+) -> Problem:
+    """The problem of these parts, of the nearest class that this version knows."""
+    return _rebuild(names, args, state)
 
 
 def _problem_class(cls: type) -> type:
@@ -97,7 +111,7 @@ def _nearest(names: tuple[tuple[str, str], ...]) -> type[Problem]:
 
 
 def _rebuild(
-    names: tuple[tuple[str, str], ...], args: tuple[Any, ...], state: dict[str, Any]
+    names: tuple[tuple[str, str], ...], args: tuple[Any, ...], state: Mapping[str, Any]
 ) -> Problem:
     cls = _nearest(names)
     problem = cls.__new__(cls, *args)

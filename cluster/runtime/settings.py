@@ -27,6 +27,19 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
 
 
+class RayTlsSettings(BaseSettings):
+    """Ray's own TLS between its processes: `RAY_USE_TLS` and three PEM files."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAY_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    use_tls: bool = False
+    tls_server_cert: Path | None = None
+    tls_server_key: Path | None = None
+    tls_ca_cert: Path | None = None
+
+
 class Settings(BaseSettings):
     """All settings; the defaults are for one machine."""
 

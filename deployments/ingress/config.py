@@ -30,6 +30,7 @@ class ModelSettings:
 class IngressConfig:
     """`resilience` is by model id; a model without an entry has the defaults. `deployments` names
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
+    `by_handle` are the models whose calls go by Serve handle and not over links.
     """
 
     offer: ModelSettings
@@ -38,3 +39,4 @@ class IngressConfig:
     resilience: Mapping[str, ResilienceSpec] = field(default_factory=dict)
     deployments: Mapping[str, str] = field(default_factory=dict)
     scaling: Mapping[str, ScalingSpec] = field(default_factory=dict)
+    by_handle: frozenset[str] = frozenset()

@@ -51,6 +51,7 @@ class Ingress:
             settings,
             clock,
             cache_in_redis=config.cache.redis,
+            by_handle=config.by_handle,
         )
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
         self._services, self._caches = build_services(

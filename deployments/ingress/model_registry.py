@@ -15,6 +15,7 @@ from cluster.resilience.resilient_call import CallStats
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, UnknownModel, to_problem
+from deployments.clients.link.pool import LinkStats
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
 
@@ -27,6 +28,13 @@ class _MeasuredModel(Protocol):
     """A model on the far side of a handle, whose calls are counted."""
 
     def figures(self) -> CallStats: ...
+
+
+@runtime_checkable
+class _LinkedModel(Protocol):
+    """A model whose replicas are called over links where these can be opened."""
+
+    def link_stats(self) -> LinkStats | None: ...
 
 
 class ModelRegistry:
@@ -78,11 +86,15 @@ class ModelRegistry:
         self._fallback_counts[model] += 1
 
     def resilience(self) -> dict[str, dict[str, Any]]:
-        """How this process's calls have gone, by model: CallStats, and `fallbacks`, the number of
-        calls that other models answered.
+        """How this process's calls have gone, by model: CallStats, `fallbacks`, the number of calls
+        that other models answered, and LinkStats as `links` where links are configured.
         """
         return {
-            id: {**asdict(model.figures()), "fallbacks": self._fallback_counts[id]}
+            id: {
+                **asdict(model.figures()),
+                "fallbacks": self._fallback_counts[id],
+                **_link_stats(model),
+            }
             for id, model in self._models.items()
             if isinstance(model, _MeasuredModel)
         }
@@ -126,6 +138,11 @@ class ModelRegistry:
             return _no_answer(model)
         except Exception as error:  # noqa: BLE001 - one bad model must not hide the others
             return to_problem(error)
+
+
+def _link_stats(model: object) -> dict[str, Any]:
+    stats = model.link_stats() if isinstance(model, _LinkedModel) else None
+    return {} if stats is None else {"links": asdict(stats)}
 
 
 def _no_answer(model: str) -> Problem:

@@ -13,6 +13,9 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
+from deployments.clients.link.endpoint import LinkEndpoint
+from deployments.clients.link.methods import GENERATE, SETTLE, STREAM
+from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -22,6 +25,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.links import LinkOffer, OpenLinkRequest
 from deployments.model.errors import as_response, as_response_stream
 from deployments.model.loading import load_text_model
 from deployments.model.process_health import ProcessHealth
@@ -39,6 +43,9 @@ class ModelReplica:
         configure_logging(settings.log_level)
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
+        self._links = LinkEndpoint(
+            spec.id, {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle}
+        )
         self._health.mark_ready()
         self._serving = True
 
@@ -55,6 +62,14 @@ class ModelReplica:
     async def settle(self, request: SettleRequest) -> TokenUsage:
         """The usage of an abandoned call; the request names this replica to the router."""
         return await self._model.settle(request.call)
+
+    async def open_link(
+        self, request: OpenLinkRequest
+    ) -> AsyncGenerator[LinkOffer | Problem, None]:
+        """A link to this replica (deployments/clients/link), open as long as this call."""
+        async with aclosing(self._links.offer(request, replica_name(), node_address())) as offers:
+            async for offer in offers:
+                yield offer
 
     async def card(self) -> ModelCard:
         return self._model.card()
@@ -77,7 +92,8 @@ class ModelReplica:
         return self._health.lag()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return self._model.load() | self._model.admission.report() | self._health.summary()
+        load = self._model.load() | self._model.admission.report()
+        return load | self._health.summary() | {"links": self._links.offers}
 
     async def record_routing_stats(self) -> dict[str, int | float]:
         return self._model.routing()
@@ -86,6 +102,7 @@ class ModelReplica:
         """Refuse new work and end the engine; Serve has let open requests finish before."""
         self._serving = False
         self._health.stop()
+        await self._links.close()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

@@ -34,17 +34,17 @@ class Front:
 class Trio:
     """Three echoing replicas behind a ModelClient, and how many requests each was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, links: bool = True) -> None:
         from ray import serve
 
-        from deployments.clients.serve.model_client import ModelClient
+        from deployments.clients.serve.backends import text_client
 
         self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(NAME, APP)
-        self.model = ModelClient("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
+        self.model = text_client("trio", handle, ResilienceSpec(), SystemClock(), links=links)
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         dispatch = self._place(ask, reachable)
@@ -71,18 +71,27 @@ class Trio:
         return self.sent - before
 
 
-def deploy(cluster: LocalServe, routing: RoutingSpec) -> None:
+def deploy(cluster: LocalServe, routing: RoutingSpec, **model: object) -> None:
+    """`model` are more arguments of the model."""
     from ray import serve
 
     from deployments.model.deployment import ModelReplica
     from graphs.args import ModelArgs
     from graphs.options import model_options
 
-    args = ModelArgs(
-        id="trio", engine="echo", source="echo", num_cpus=0.1, replicas=REPLICAS, routing=routing
+    args = ModelArgs.model_validate(
+        {
+            "id": "trio",
+            "engine": "echo",
+            "source": "echo",
+            "num_cpus": 0.1,
+            "replicas": REPLICAS,
+            "routing": routing,
+            **model,
+        }
     )
-    model = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
-    front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(model)
+    trio = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
+    front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(trio)
     cluster.run(front, APP, "/routed")
 
 

@@ -7,6 +7,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ray.serve._private.common import (
     DeploymentHandleSource,
     DeploymentID,
@@ -16,8 +17,10 @@ from ray.serve._private.common import (
 from ray.serve.request_router import PendingRequest
 
 from cluster.balancing.replica_set import ReplicaStatus
+from cluster.balancing.request_info import ReplicaGone, RoutingRequest
 from cluster.balancing.serve_router import ReplicaSetRouter, TrackedReplica
 from cluster.balancing.spec import RoutingSpec
+from deployments.contracts.links import OpenLinkRequest
 
 NUMBERS = count()
 
@@ -169,3 +172,48 @@ async def test_the_callers_node_is_first_while_it_is_not_busier() -> None:
 async def test_a_spec_of_a_newer_version_means_the_defaults() -> None:
     assert Setting(policy="of-tomorrow").router._replica_set.spec == RoutingSpec()
     assert Setting(policy="least-time").router._replica_set.spec.policy == "least-time"
+
+
+async def test_a_request_for_one_replica_alone_reaches_it_and_no_other() -> None:
+    setting = Setting()
+    setting.there(a="here", b="here")
+    for name in "abab":
+        found, _ = await setting.choose(OpenLinkRequest(name))
+        assert found.name == name
+    assert setting.standing("a").requests == 0
+
+
+async def test_a_request_for_a_replica_that_is_gone_fails_at_once() -> None:
+    setting = Setting()
+    with pytest.raises(ReplicaGone):
+        await setting.choose(OpenLinkRequest("a"))
+    setting.there(b="here")
+    with pytest.raises(ReplicaGone):
+        await setting.choose(OpenLinkRequest("a"))
+
+
+async def test_a_call_that_was_placed_and_handed_over_goes_to_the_same_replica() -> None:
+    """As one does whose replica has no link."""
+    setting = Setting(policy="round-robin")
+    setting.there(a="here", b="here")
+    replicas = setting.router._replica_set
+    for number in range(4):
+        call = str(number)
+        placed = replicas.place(RoutingRequest(call), "ab")
+        assert placed is not None
+        replicas.hand_over(placed)
+        assert replicas.placed(call) is None
+        found, _ = await setting.choose(request(call))
+        assert found.name == placed.state.replica
+    assert (setting.standing("a").requests, setting.standing("b").requests) == (2, 2)
+
+
+async def test_subscribers_hear_of_replicas_that_come_and_go() -> None:
+    setting = Setting()
+    heard: list[frozenset[str]] = []
+    replicas = setting.router._replica_set
+    replicas.subscribe(lambda: heard.append(replicas.replicas))
+    setting.there(a="here", b="here")
+    setting.router.on_replica_actor_died(ReplicaID("a", setting.deployment))
+    setting.there()
+    assert heard == [frozenset("ab"), frozenset("b"), frozenset()]

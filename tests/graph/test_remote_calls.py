@@ -22,8 +22,9 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed
 from cluster.tenants.caller import Caller
+from deployments.clients.model_client import ModelClient
 from deployments.clients.serve.attempts import StreamAttempt
-from deployments.clients.serve.model_client import ModelClient
+from deployments.clients.serve.handle_caller import HandleCaller
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -106,7 +107,9 @@ class Handle:
 def model(handle: Handle) -> ModelClient:
     fleet = ReplicaSet(RoutingSpec(), SystemClock())
     fleet.update([ReplicaInfo(name, "node", True, {}) for name in "abc"])
-    return ModelClient("m", handle, fleet, ResilienceSpec(), SystemClock())  # type: ignore[arg-type]
+    methods, clock = ("generate", "settle"), SystemClock()
+    caller = HandleCaller("m", handle, clock, methods=methods, streams=("stream",))  # type: ignore[arg-type]
+    return ModelClient("m", caller, fleet, ResilienceSpec(), clock)
 
 
 async def test_an_answer_is_what_the_replica_gave() -> None:

@@ -6,6 +6,7 @@ Ray's failures as problems; a replica returns its own problems, which are raised
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any, Generic, TypeVar
 
 from grpc import RpcError
@@ -144,3 +145,13 @@ class StreamAttempt(_PendingCall, Generic[T]):
             raise first
         self.ended = first is None
         return self, first
+
+    async def rest(self) -> AsyncGenerator[T, None]:
+        """The items after the first. Raises Problems."""
+        try:
+            async for item in self.response:
+                if isinstance(item, Problem):
+                    raise item
+                yield item
+        except REMOTE_ERRORS as error:
+            raise self.problem(error) from None

@@ -6,7 +6,7 @@ In: Serve handles, Redis, settings. Out: one client for each, connected before t
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ray import serve
@@ -20,9 +20,15 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.redis import RedisTier
+from deployments.clients.link.link_caller import LinkCaller
+from deployments.clients.link.pool import LinkPool
+from deployments.clients.link.replica_link import LinkSettings
+from deployments.clients.model_client import EmbedderClient, ModelClient
+from deployments.clients.replica_caller import ReplicaCaller
 from deployments.clients.serve.cache_client import CacheClient
+from deployments.clients.serve.handle_caller import HandleCaller
 from deployments.clients.serve.limiter_client import LimiterClient
-from deployments.clients.serve.model_client import EmbedderClient, ModelClient
+from deployments.clients.serve.link_opener import LinkOpener
 from deployments.contracts.generation import ModelCard
 from deployments.limiter.authority.redis import RedisAuthority
 
@@ -50,14 +56,16 @@ class ServeBackends:
         clock: Clock,
         *,
         cache_in_redis: bool,
+        by_handle: Collection[str] = (),
     ) -> None:
+        """`by_handle` are the models whose calls go by handle; the others' go over links."""
         specs = defaultdict(ResilienceSpec, resilience)
         self.models = {
-            id: ModelClient(id, handle, replica_set(handle.deployment_name), specs[id], clock)
+            id: text_client(id, handle, specs[id], clock, links=id not in by_handle)
             for id, handle in models.items()
         }
         self.embedders = {
-            id: EmbedderClient(id, handle, replica_set(handle.deployment_name), specs[id], clock)
+            id: embedding_client(id, handle, specs[id], clock, links=id not in by_handle)
             for id, handle in embedders.items()
         }
         self.authority: LimiterClient | RedisAuthority
@@ -82,8 +90,40 @@ class ServeBackends:
 
     async def close(self) -> None:
         """The cache closes its own tiers."""
+        for client in (*self.models.values(), *self.embedders.values()):
+            await client.close()
         with contextlib.suppress(OSError):
             await self.authority.close()
+
+
+def text_client(
+    model: str, handle: DeploymentHandle, spec: ResilienceSpec, clock: Clock, *, links: bool
+) -> ModelClient:
+    """The client of a text model's deployment. `links`: over links where they can be opened."""
+    replicas = replica_set(handle.deployment_name)
+    handles = HandleCaller(
+        model, handle, clock, methods=("generate", "settle"), streams=("stream",)
+    )
+    caller, pool = _with_links(model, handle, handles, clock) if links else (handles, None)
+    return ModelClient(model, caller, replicas, spec, clock, pool)
+
+
+def embedding_client(
+    model: str, handle: DeploymentHandle, spec: ResilienceSpec, clock: Clock, *, links: bool
+) -> EmbedderClient:
+    """The client of an embedding model's deployment."""
+    replicas = replica_set(handle.deployment_name)
+    handles = HandleCaller(model, handle, clock, methods=("embed",))
+    caller, pool = _with_links(model, handle, handles, clock) if links else (handles, None)
+    return EmbedderClient(model, caller, replicas, spec, clock, pool)
+
+
+def _with_links(
+    model: str, handle: DeploymentHandle, handles: HandleCaller, clock: Clock
+) -> tuple[ReplicaCaller, LinkPool]:
+    replicas = replica_set(handle.deployment_name)
+    pool = LinkPool(replicas, LinkSettings(model, LinkOpener(model, handle)))
+    return LinkCaller(model, pool, handles, replicas, clock), pool
 
 
 class HasCard(Protocol):

@@ -6,15 +6,20 @@ not in a pool of threads.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
+from deployments.clients.link.endpoint import LinkEndpoint
+from deployments.clients.link.methods import EMBED
+from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.contracts.links import LinkOffer, OpenLinkRequest
 from deployments.model.embeddings.serving import load_embedding_model
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.errors import as_response
@@ -33,12 +38,21 @@ class EmbedderReplica:
         configure_logging(settings.log_level)
         spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
+        self._links = LinkEndpoint(spec.id, {EMBED: self.embed})
         self._health.mark_ready()
         self._serving = True
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
         """Returns problems: of what is raised, Serve logs the whole traceback."""
         return await as_response(self._model.embed(request), request)
+
+    async def open_link(
+        self, request: OpenLinkRequest
+    ) -> AsyncGenerator[LinkOffer | Problem, None]:
+        """A link to this replica (deployments/clients/link), open as long as this call."""
+        async with aclosing(self._links.offer(request, replica_name(), node_address())) as offers:
+            async for offer in offers:
+                yield offer
 
     async def card(self) -> ModelCard:
         return await self._model.card()
@@ -55,7 +69,8 @@ class EmbedderReplica:
         return self._health.lag()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return self._model.report() | self._health.summary()
+        links = {"links": self._links.offers}
+        return self._model.report() | self._health.summary() | links
 
     async def record_routing_stats(self) -> dict[str, int | float]:
         batcher = self._model.batcher
@@ -65,6 +80,7 @@ class EmbedderReplica:
         """Refuse new work; Serve has let open requests finish before."""
         self._serving = False
         self._health.stop()
+        await self._links.close()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

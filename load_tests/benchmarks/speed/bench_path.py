@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with LocalServe() as local, tempfile.TemporaryDirectory() as scratch:
         console.print("deploying the bare apps and mobula ...")
         local.deploy_baselines()
-        key = local.deploy_mobula()
+        key = local.deploy_mobula(transport=options.transport)
         local.deploy_without_tenancy()
         apply_every_limit(local.url, key)
         runs = _measure(local.url, key, options, Path(scratch), console)
@@ -86,6 +86,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument(
+        "--transport",
+        choices=("link", "serve"),
+        default="link",
+        help="how the ingress calls the model",
+    )
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     return parser.parse_args(argv)
@@ -153,6 +159,7 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
             "rounds": options.rounds,
             "seconds": options.seconds,
             "prompt_words": WORDS,
+            "transport": options.transport,
         },
         "rows": rows,
         "targets": {"ratio": RATIO_TARGET, "added_ms": ADDED_MS},

@@ -83,6 +83,16 @@ def test_replicas_that_have_not_reported_are_taken_for_average() -> None:
     assert (reading.requests, reading.tokens, reading.tokens_each) == (18.0, 600.0, 400.0)
 
 
+def test_links_are_no_requests() -> None:
+    """Serve counts the call through which each was opened."""
+    reports = [{"running": 1.0, "queued": 0.0, "links": 4.0}] * 3
+    assert snapshot(AT, 3, 3, 12.0, reports, SPEC).requests == 3.0
+    assert snapshot(AT, 3, 3, 17.0, reports, SPEC).requests == 5.0
+    idle = [{"running": 0.0, "queued": 0.0, "links": 4.0}]
+    assert snapshot(AT, 1, 1, 4.0, idle, SPEC).requests == 0.0
+    assert snapshot(AT, 1, 1, 3.0, idle, SPEC).requests == 0.0
+
+
 def test_callers_know_of_requests_that_no_replica_has() -> None:
     assert snapshot(AT, 3, 3, 99.0, [{"running": 1.0, "queued": 0.0}], SPEC).requests == 99.0
 

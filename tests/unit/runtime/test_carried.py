@@ -9,7 +9,7 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.metrics import ReplicaCacheStats
-from deployments.contracts import cache, embedding, generation, limits, scaling
+from deployments.contracts import cache, embedding, generation, limits, links, scaling
 from deployments.ingress.config import IngressConfig, ModelSettings
 
 RULE = (
@@ -19,7 +19,7 @@ RULE = (
 )
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires",
-    IngressConfig: "offer cache video resilience deployments scaling",
+    IngressConfig: "offer cache video resilience deployments scaling by_handle",
     ModelSettings: "default_provider providers output_caps costs",
     ReplicaCacheStats: "counts tiers semantic",
     cache.LeaseHeldElsewhere: "token",
@@ -35,6 +35,8 @@ PINNED: dict[type, str] = {
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
     "priority start_within_s call",
     generation.SettleRequest: "replica call",
+    links.OpenLinkRequest: "replica exact",
+    links.LinkOffer: "link secret host port version tls",
     generation.TokenUsage: "prompt_tokens completion_tokens",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model",

@@ -1,0 +1,1 @@
+"""Links: one persistent, multiplexed connection from an ingress replica to each model replica."""

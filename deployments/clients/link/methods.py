@@ -1,0 +1,37 @@
+"""The methods of replicas that are called over links: their names and what they carry."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from deployments.clients.link.values import ValueCodec
+from deployments.contracts.embedding import Embeddings, EmbedRequest
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    SettleRequest,
+    TokenUsage,
+)
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMethod(Generic[Request, Answer]):
+    """`streams`: it answers with items of the class `Answer`, else with one."""
+
+    name: str
+    request: ValueCodec[Request]
+    answer: ValueCodec[Answer]
+    streams: bool = False
+
+
+GENERATE = LinkMethod("generate", ValueCodec(GenerateRequest), ValueCodec(Completion))
+STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), streams=True)
+SETTLE = LinkMethod("settle", ValueCodec(SettleRequest), ValueCodec(TokenUsage))
+EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
+
+METHODS: dict[str, LinkMethod[Any, Any]] = {
+    method.name: method for method in (GENERATE, STREAM, SETTLE, EMBED)
+}

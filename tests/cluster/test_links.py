@@ -1,0 +1,177 @@
+"""Links to the replicas of a real deployment: kept, lost, opened anew, and left when they drain."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.failure_class import ReplicaLost
+from cluster.resilience.spec import ResilienceSpec
+from cluster.runtime.clock import SystemClock
+from deployments.clients.link.pool import LinkStats
+from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from load_tests.benchmarks.common.local_serve import LocalServe
+from tests.cluster.polling import eventually
+from tests.cluster.routed import APP, CALLER, NAME, REPLICAS, Trio, deploy, processes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROUTING = RoutingSpec(policy="round-robin")
+PACE = {"tokens_per_second": 20}
+REQUEST = GenerateRequest(
+    "id", CALLER, "trio", Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
+)
+LONG = replace(REQUEST, messages=(Message("user", "word " * 60),))
+SHORT = replace(REQUEST, messages=(Message("user", "word"),), sampling=Sampling(max_tokens=2))
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: LocalServe) -> Iterator[None]:
+    from ray import serve
+
+    deploy(cluster, ROUTING, **PACE)
+    yield
+    serve.delete(APP)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def trio(deployed: None) -> AsyncIterator[Trio]:
+    trio = Trio()
+    await trio.model.card()
+    await linked(trio)
+    yield trio
+    await trio.model.close()
+
+
+async def linked(trio: Trio) -> None:
+    """Every replica is there and has its link."""
+
+    async def complete() -> bool:
+        with suppress(Exception):
+            await trio.model.generate(SHORT)
+        return trio.fleet.size == stats(trio).links == REPLICAS
+
+    await eventually(complete, timeout_s=60)
+
+
+def stats(trio: Trio) -> LinkStats:
+    found = trio.model.link_stats()
+    assert found is not None
+    return found
+
+
+async def test_calls_and_streams_go_over_links(trio: Trio) -> None:
+    before = stats(trio).by_handle
+    assert set((await trio.asks(30)).values()) == {10}
+    assert len([chunk async for chunk in trio.model.stream(SHORT)]) >= 1
+    assert stats(trio).by_handle == before
+
+
+async def test_a_caller_that_leaves_frees_its_replica(trio: Trio) -> None:
+    calls = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(30)]
+    await eventually(lambda: outstanding(trio) == 30)
+    for call in calls:
+        call.cancel()
+    await eventually(lambda: outstanding(trio) == 0)
+
+    async def idle() -> bool:
+        return (await trio.model.load()).handlers == 0
+
+    await eventually(idle)
+
+
+async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(trio: Trio) -> None:
+    streams = [trio.model.stream(LONG) for _ in range(REPLICAS)]
+    for stream in streams:
+        await anext(stream)
+    whole = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(12)]
+    await eventually(lambda: outstanding(trio) == 12 + REPLICAS)
+    os.kill(next(iter(processes().values())), signal.SIGKILL)
+    ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
+    assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
+    assert all(await asyncio.gather(*whole))
+    await linked(trio)
+
+
+async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
+    pid = next(iter(processes().values()))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        found = await asyncio.gather(*(trio.model.generate(SHORT) for _ in range(12)))
+        assert len(found) == 12
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await linked(trio)
+
+
+async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
+    cluster: LocalServe, trio: Trio
+) -> None:
+    """A replica does not know that it drains: its links must end, or it would stay for the whole
+    grace."""
+    old = set(processes())
+    ended = asyncio.Event()
+
+    async def ask() -> int:
+        answered = 0
+        while not ended.is_set():
+            assert await trio.model.generate(SHORT)
+            answered += 1
+        return answered
+
+    load = [asyncio.create_task(ask()) for _ in range(6)]
+    await asyncio.to_thread(deploy, cluster, ROUTING, **PACE, max_waiting=100)
+    await eventually(lambda: not old & set(processes()), timeout_s=60)
+    ended.set()
+    assert min(await asyncio.gather(*load)) > 0
+    await linked(trio)
+
+
+async def test_without_a_way_to_the_port_handles_carry_the_calls(
+    trio: Trio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import serve
+
+    from deployments.clients.link.replica_link import ReplicaLink
+    from deployments.clients.serve.backends import text_client
+
+    async def refuse(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(ReplicaLink, "_connect", refuse)
+    handle = serve.get_deployment_handle(NAME, APP)
+    other = text_client("trio", handle, ResilienceSpec(), SystemClock(), links=True)
+    for _ in range(6):
+        assert await other.generate(SHORT)
+    found = other.link_stats()
+    assert found is not None
+    assert (found.links, found.by_handle) == (0, 6)
+    await other.close()
+
+
+async def test_an_ingress_replica_calls_its_models_over_links(
+    cluster: LocalServe, client: httpx.AsyncClient
+) -> None:
+    async def over_links() -> bool:
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+        response = await client.post("/v1/chat/completions", json=body)
+        assert response.status_code == 200
+        told = (await client.get("/health")).json()["models"]["echo"]["calls"]["links"]
+        return told["links"] == 1
+
+    await eventually(over_links, timeout_s=20)
+
+
+def outstanding(trio: Trio) -> int:
+    return sum(status.requests for status in trio.fleet.statuses().values())
+
+
+async def drain(stream: AsyncIterator[object]) -> int:
+    return len([chunk async for chunk in stream])
