@@ -8,7 +8,7 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.clock import SystemClock
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
@@ -16,7 +16,7 @@ from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
-from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.ingress.config import IngressConfig
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
@@ -53,7 +53,9 @@ class Ingress:
             cache_in_redis=config.cache.redis,
             by_handle=config.by_handle,
         )
-        self._tenancy = self._open_tenancy(settings, config.offer, clock)
+        authority, patience_s = self._backends.authority, self._backends.patience_s
+        costs = config.offer.costs
+        self._tenancy = TenantServices(settings, authority, costs, clock, patience_s)
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -66,12 +68,6 @@ class Ingress:
             LOCAL.open_requests,
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
-
-    def _open_tenancy(
-        self, settings: Settings, offer: ModelSettings, clock: Clock
-    ) -> TenantServices:
-        authority, patience_s = self._backends.authority, self._backends.patience_s
-        return TenantServices(settings, authority, offer.costs, clock, patience_s)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()
