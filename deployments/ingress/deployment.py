@@ -33,11 +33,11 @@ class Ingress:
         models: Mapping[str, DeploymentHandle],
         embedders: Mapping[str, DeploymentHandle],
         limits: DeploymentHandle | None,
-        shelves: Sequence[DeploymentHandle],
+        cache_shards: Sequence[DeploymentHandle],
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
     ) -> None:
-        """`limits` and `shelves`: the embedded limiter and cache. `clipper` is never called."""
+        """`limits`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
@@ -46,7 +46,7 @@ class Ingress:
             models,
             embedders,
             limits,
-            shelves,
+            cache_shards,
             config.resilience,
             settings,
             clock,

@@ -258,8 +258,8 @@ async def test_a_killed_cache_shard_fails_no_request_and_is_used_again(
         await more(responses, 100)
     hits, misses = halves(responses, hot, killed, back)
     print(  # noqa: T201
-        f"shelf killed: used again after {back - killed:.2f} s; until then {len(misses)} misses "
-        f"took at most {1e3 * max(each.took for each in misses):.1f} ms"
+        f"cache shard killed: used again after {back - killed:.2f} s; until then "
+        f"{len(misses)} misses took at most {1e3 * max(each.took for each in misses):.1f} ms"
     )
     assert {each.by.rpartition("=")[2] for each in hits} <= {"l1", "l2"}
 

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MB = 1 << 20
-SHARED = ("shelf", "sharded", "redis")
+SHARED = ("single", "sharded", "redis")
 
 
 @dataclass
@@ -70,8 +70,10 @@ def on_redis(server: RedisServer) -> Subject:
 def subject_of(kind: str, request: pytest.FixtureRequest) -> Subject:
     if kind == "redis":
         return on_redis(request.getfixturevalue("redis_server"))
-    shelves = [InMemorySharedTier(32 * MB, SystemClock()) for _ in range(3)]
-    return embedded(shelves[0] if kind == "shelf" else ShardedTier(shelves, SystemClock()))
+    cache_shards = [InMemorySharedTier(32 * MB, SystemClock()) for _ in range(3)]
+    return embedded(
+        cache_shards[0] if kind == "single" else ShardedTier(cache_shards, SystemClock())
+    )
 
 
 @pytest.fixture(params=SHARED)

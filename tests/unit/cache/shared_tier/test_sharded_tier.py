@@ -23,7 +23,7 @@ SHARDS = 3
 
 
 class Shard(InMemorySharedTier):
-    """A shelf that can be slow to answer reads, or away; it counts who asks."""
+    """A tier that can be slow to answer reads, or away; it counts who asks."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(MB, clock)

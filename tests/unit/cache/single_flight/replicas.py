@@ -1,4 +1,4 @@
-"""Ingress replicas in one loop: each has its own flights, and all share one shelf and one model."""
+"""Ingress replicas in one loop: each has its own flights, and all share one tier and one model."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -252,7 +252,7 @@ def text_of(answer: Completion) -> str:
     return "".join(choice.text for choice in answer.choices)
 
 
-def shelf() -> InMemorySharedTier:
+def tier() -> InMemorySharedTier:
     return InMemorySharedTier(64 << 20, LoopClock())
 
 
@@ -285,11 +285,11 @@ async def timed(replica: Replica, **fields: object) -> list[tuple[str, float]]:
     return told
 
 
-def fleet(count: int, shelf: object, model: Model | None = None) -> list[Replica]:
+def fleet(count: int, tier: object, model: Model | None = None) -> list[Replica]:
     model = model or Model()
-    return [Replica(model, shelf) for _ in range(count)]  # type: ignore[arg-type]
+    return [Replica(model, tier) for _ in range(count)]  # type: ignore[arg-type]
 
 
-def nothing_is_open(shelf: InMemorySharedTier) -> bool:
-    figures = shelf.figures()
+def nothing_is_open(tier: InMemorySharedTier) -> bool:
+    figures = tier.figures()
     return figures["claims"] == figures["log_bytes"] == 0

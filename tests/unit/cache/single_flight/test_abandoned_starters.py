@@ -19,7 +19,7 @@ from replicas import (
     settle,
     waiting,
 )
-from replicas import shelf as new_shelf
+from replicas import tier as new_shared_tier
 from virtual_time import LoopClock, simulated
 
 from cluster.runtime.problems import ClientGone, DeadlineExceeded, Draining, ModelFailed, Overloaded
@@ -165,7 +165,7 @@ async def test_the_work_ends_when_the_longest_time_is_up() -> None:
 
 @simulated
 async def test_the_model_is_told_until_when_anybody_waits_for_it_to_begin() -> None:
-    replica = Replica(Model(), Faulty(new_shelf()))  # type: ignore[arg-type]
+    replica = Replica(Model(), Faulty(new_shared_tier()))  # type: ignore[arg-type]
     await replica.text(timeout_s=10.0)
     (seen,) = replica.model.seen
     assert seen.timeout_s == LONGEST_S
@@ -216,8 +216,8 @@ async def test_a_refresh_has_time_of_its_own() -> None:
 async def test_a_starter_who_leaves_at_any_stage_costs_nobody_the_answer(
     moment_s: float, stream: bool
 ) -> None:
-    shelf = Faulty(new_shelf())
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier = Faulty(new_shared_tier())
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     call = replica.streamed if stream else replica.text
     starter = asyncio.ensure_future(call())
     await asyncio.sleep(moment_s)
@@ -235,8 +235,8 @@ async def test_a_starter_who_leaves_at_any_stage_costs_nobody_the_answer(
 async def test_a_leader_whose_callers_all_leave_goes_on_for_those_on_other_replicas(
     stream: bool, sampling: object
 ) -> None:
-    shelf = new_shelf()
-    leader, other, third = fleet(3, shelf)
+    tier = new_shared_tier()
+    leader, other, third = fleet(3, tier)
     fields = {} if sampling is None else {"sampling": sampling}
 
     def call(replica: Replica) -> "asyncio.Future[str]":
@@ -253,13 +253,13 @@ async def test_a_leader_whose_callers_all_leave_goes_on_for_those_on_other_repli
     assert LoopClock().monotonic() == pytest.approx(2.0, abs=0.3)
     assert (leader.model.calls, leader.model.finished) == (1, 1)
     await settle(leader, other, third)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
 
 
 @simulated
 async def test_a_leader_ends_once_its_last_follower_has_left() -> None:
-    shelf = new_shelf()
-    leader, other = fleet(2, shelf, Model(every_s=10.0))
+    tier = new_shared_tier()
+    leader, other = fleet(2, tier, Model(every_s=10.0))
     leaving = asyncio.ensure_future(leader.text())
     await asyncio.sleep(0.1)
     following = asyncio.ensure_future(other.text())
@@ -272,20 +272,20 @@ async def test_a_leader_ends_once_its_last_follower_has_left() -> None:
     assert leader.model.open == 0
     assert leader.model.calls == 1
     await settle(leader, other)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
 
 
 @simulated
 async def test_a_leader_whose_tier_has_gone_does_not_work_for_nobody() -> None:
-    shelf = Faulty(new_shelf())
-    leader, other = fleet(2, shelf, Model(every_s=10.0))
+    tier = Faulty(new_shared_tier())
+    leader, other = fleet(2, tier, Model(every_s=10.0))
     leaving = asyncio.ensure_future(leader.text())
     await asyncio.sleep(0.1)
     following = asyncio.ensure_future(other.text())
     await asyncio.sleep(0.5)
     leaving.cancel()
     await asyncio.sleep(0.5)
-    shelf.down = True
+    tier.down = True
     following.cancel()
     await asyncio.sleep(4.0)
     assert leader.model.open == 0
@@ -296,8 +296,8 @@ async def test_a_leader_whose_tier_has_gone_does_not_work_for_nobody() -> None:
 
 @simulated
 async def test_who_comes_while_the_last_one_leaves_is_answered() -> None:
-    shelf = Faulty(new_shelf())
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier = Faulty(new_shared_tier())
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     for moment_s in (0.0, 0.0005, 0.001, 0.002):
         key = f"{moment_s:032.5f}".encode()
         starter = asyncio.ensure_future(replica.text(key=key))

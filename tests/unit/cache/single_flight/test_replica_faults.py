@@ -16,7 +16,7 @@ from replicas import (
     settle,
     timed,
 )
-from replicas import shelf as new_shelf
+from replicas import tier as new_shared_tier
 from virtual_time import simulated
 
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed
@@ -29,8 +29,8 @@ WORDS = ["one ", "two ", "three ", "four"]
 @pytest.mark.parametrize("stream", [False, True])
 @simulated
 async def test_a_replica_that_dies_costs_one_more_computation(stream: bool) -> None:
-    shelf = new_shelf()
-    leader, *others = fleet(4, shelf)
+    tier = new_shared_tier()
+    leader, *others = fleet(4, tier)
     call: Callable[[Replica], object] = Replica.streamed if stream else Replica.text
     dying = asyncio.ensure_future(call(leader))  # type: ignore[call-overload]
     await asyncio.sleep(0.1)
@@ -47,12 +47,12 @@ async def test_a_replica_that_dies_costs_one_more_computation(stream: bool) -> N
     assert leader.model.calls == 2
     assert leader.model.finished == 1
     await settle(*others)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
 
 
 @simulated
 async def test_a_sampled_stream_that_has_begun_and_broke_off_ends_with_a_problem() -> None:
-    leader, other = fleet(2, new_shelf(), Model(every_s=1.0))
+    leader, other = fleet(2, new_shared_tier(), Model(every_s=1.0))
     dying = asyncio.ensure_future(timed(leader, sampling=SAMPLED))
     await asyncio.sleep(0.1)
     words: list[str] = []
@@ -69,7 +69,7 @@ async def test_a_sampled_stream_that_has_begun_and_broke_off_ends_with_a_problem
 
 @simulated
 async def test_a_sampled_stream_that_nobody_has_read_yet_is_begun_anew() -> None:
-    leader, other = fleet(2, new_shelf(), Model(every_s=1.0))
+    leader, other = fleet(2, new_shared_tier(), Model(every_s=1.0))
     dying = asyncio.ensure_future(timed(leader, sampling=SAMPLED))
     await asyncio.sleep(0.1)
     following = asyncio.ensure_future(other.text(sampling=SAMPLED))
@@ -82,7 +82,7 @@ async def test_a_sampled_stream_that_nobody_has_read_yet_is_begun_anew() -> None
 
 @simulated
 async def test_who_joins_after_a_break_gets_one_answer_from_its_first_chunk() -> None:
-    leader, other = fleet(2, new_shelf(), Model(every_s=1.0))
+    leader, other = fleet(2, new_shared_tier(), Model(every_s=1.0))
     dying = asyncio.ensure_future(timed(leader, sampling=SAMPLED))
     await asyncio.sleep(0.1)
     first = asyncio.ensure_future(other.text(sampling=SAMPLED, streaming=True))
@@ -98,9 +98,9 @@ async def test_who_joins_after_a_break_gets_one_answer_from_its_first_chunk() ->
 
 @simulated
 async def test_frames_that_may_not_have_arrived_are_not_sent_twice() -> None:
-    shelf = Faulty(new_shelf())
-    leader, other = fleet(2, shelf, Model(every_s=1.0))
-    publish, torn = shelf.behind.publish, 0
+    tier = Faulty(new_shared_tier())
+    leader, other = fleet(2, tier, Model(every_s=1.0))
+    publish, torn = tier.behind.publish, 0
 
     async def lossy(key: bytes, token: int, frames: list[bytes], lease_s: float) -> int:
         nonlocal torn
@@ -110,7 +110,7 @@ async def test_frames_that_may_not_have_arrived_are_not_sent_twice() -> None:
             raise TierUnavailable("the answer was lost")
         return followers
 
-    shelf.behind.publish = lossy
+    tier.behind.publish = lossy
     tasks = [asyncio.ensure_future(timed(replica)) for replica in (leader, other)]
     for told in await asyncio.gather(*tasks):
         assert "".join(text for text, _ in told) == SAID
@@ -122,8 +122,8 @@ async def test_frames_that_may_not_have_arrived_are_not_sent_twice() -> None:
 @pytest.mark.parametrize("repeatable", [True, False])
 @simulated
 async def test_a_broken_stream_goes_on_only_if_the_model_says_the_same(repeatable: bool) -> None:
-    shelf = new_shelf()
-    leader, other = fleet(2, shelf, Model(every_s=1.0))
+    tier = new_shared_tier()
+    leader, other = fleet(2, tier, Model(every_s=1.0))
     dying = asyncio.ensure_future(timed(leader))
     await asyncio.sleep(0.1)
     following = asyncio.ensure_future(timed(other))
@@ -139,20 +139,20 @@ async def test_a_broken_stream_goes_on_only_if_the_model_says_the_same(repeatabl
         assert told[:2] == WORDS[:2]
     await asyncio.wait([dying])
     await settle(other)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @simulated
 async def test_the_shared_tier_may_die_while_others_follow(stream: bool) -> None:
-    shelf = Faulty(new_shelf())
-    replicas = fleet(4, shelf)
+    tier = Faulty(new_shared_tier())
+    replicas = fleet(4, tier)
     tasks = [
         asyncio.ensure_future(replica.streamed() if stream else replica.text())
         for replica in replicas
     ]
     await asyncio.sleep(1.2)
-    shelf.down = True
+    tier.down = True
     assert await asyncio.gather(*tasks) == [SAID] * 4
     assert replicas[0].model.calls <= 4
     await settle(*replicas)
@@ -160,23 +160,23 @@ async def test_the_shared_tier_may_die_while_others_follow(stream: bool) -> None
 
 @simulated
 async def test_those_who_follow_a_failure_compute_for_themselves() -> None:
-    shelf = new_shelf()
-    replicas = fleet(4, shelf, Model(failing=ModelFailed("nano")))
+    tier = new_shared_tier()
+    replicas = fleet(4, tier, Model(failing=ModelFailed("nano")))
     found = await asyncio.gather(
         *(replica.text() for replica in replicas for _ in range(5)), return_exceptions=True
     )
     assert {type(error) for error in found} == {ModelFailed}
     assert replicas[0].model.calls == 4
     await settle(*replicas)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
 
 
 @pytest.mark.parametrize("seed", range(12))
 @simulated
 async def test_whatever_happens_nothing_stays_open(seed: int) -> None:
     rng = random.Random(seed)
-    shelf = new_shelf()
-    faulty = Faulty(shelf)
+    tier = new_shared_tier()
+    faulty = Faulty(tier)
     replicas = fleet(3, faulty, Model(every_s=0.05))
     for replica in replicas:
         replica.keeping.keeps = seed % 3 > 0
@@ -199,13 +199,13 @@ async def test_whatever_happens_nothing_stays_open(seed: int) -> None:
             faulty.down = not faulty.down and seed % 2 == 0
             replicas[0].model.failing = ModelFailed("nano") if rng.random() < 0.2 else None
             for key in range(8):
-                await shelf.remove(bytes([key]) * 32)
+                await tier.remove(bytes([key]) * 32)
 
     await asyncio.gather(faults(), *(call() for _ in range(400)))
     faulty.down = False
     await settle(*replicas)
     if seed % 2 == 0:  # claims that could not be given back end with their lease
         await asyncio.sleep(3.0)
-    assert nothing_is_open(shelf)
+    assert nothing_is_open(tier)
     assert replicas[0].model.finished < len(answered) > 100
     assert all(replica.flights.figures()["open"] == 0 for replica in replicas)

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import pytest
 from replicas import SEALER, Disk, Faulty, Model, Replica, completion, entry, settle
-from replicas import shelf as new_shelf
+from replicas import tier as new_shared_tier
 from virtual_time import simulated
 
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, NotCached
@@ -23,8 +23,8 @@ def sealed(text: str, as_of: int = 0) -> bytes:
 
 @simulated
 async def test_what_is_computed_is_kept_in_every_tier() -> None:
-    shelf, disk = new_shelf(), Disk()
-    replica = Replica(Model(), shelf, disk)
+    tier, disk = new_shared_tier(), Disk()
+    replica = Replica(Model(), tier, disk)
     waiter = replica.waiter()
     answer = await waiter.result()
     await settle(replica)
@@ -35,19 +35,19 @@ async def test_what_is_computed_is_kept_in_every_tier() -> None:
     assert waiter.flight.entry is held
     assert held.took_s == pytest.approx(2.0, abs=0.01)
     assert decode(held.body) == answer
-    kept = await shelf.get(KEY)
+    kept = await tier.get(KEY)
     assert kept is not None
     assert kept == disk.kept[KEY]
     assert SEALER.decrypt(KEY, kept) == held
-    assert shelf.figures()["claims"] == 0
+    assert tier.figures()["claims"] == 0
 
 
 @pytest.mark.parametrize("streaming", [False, True])
 @simulated
 async def test_an_answer_of_the_shared_tier_asks_no_model(streaming: bool) -> None:
-    shelf = new_shelf()
-    await shelf.put(KEY, sealed("shared"), 60)
-    replica = Replica(Model(), shelf)
+    tier = new_shared_tier()
+    await tier.put(KEY, sealed("shared"), 60)
+    replica = Replica(Model(), tier)
     assert await (replica.streamed() if streaming else replica.text()) == "shared"
     await settle(replica)
     assert replica.model.calls == 0
@@ -57,13 +57,13 @@ async def test_an_answer_of_the_shared_tier_asks_no_model(streaming: bool) -> No
 
 @simulated
 async def test_an_archived_answer_is_promoted_to_the_shared_tier() -> None:
-    shelf, disk = new_shelf(), Disk()
+    tier, disk = new_shared_tier(), Disk()
     disk.kept[KEY] = sealed("archived")
-    replica = Replica(Model(), shelf, disk)
+    replica = Replica(Model(), tier, disk)
     assert await replica.text() == "archived"
     await settle(replica)
-    assert await shelf.get(KEY) == disk.kept[KEY]
-    assert shelf.figures()["claims"] == 0
+    assert await tier.get(KEY) == disk.kept[KEY]
+    assert tier.figures()["claims"] == 0
     assert replica.retrieval.figures()["l3"] == 1
     assert replica.model.calls == 0
 
@@ -80,62 +80,62 @@ async def test_an_archive_alone_and_no_tier_at_all_will_do() -> None:
 
 @simulated
 async def test_bytes_that_do_not_open_are_missing() -> None:
-    shelf, disk = new_shelf(), Disk()
-    await shelf.put(KEY, b"poison", 60)
+    tier, disk = new_shared_tier(), Disk()
+    await tier.put(KEY, b"poison", 60)
     disk.kept[KEY] = b"rot"
-    replica = Replica(Model(), shelf, disk)
+    replica = Replica(Model(), tier, disk)
     assert await replica.text() == SAID
     await settle(replica)
     assert replica.retrieval.figures()["unopenable"] == 2
-    assert await shelf.get(KEY) == disk.kept[KEY] != b"rot"
+    assert await tier.get(KEY) == disk.kept[KEY] != b"rot"
 
 
 @simulated
 async def test_a_tier_that_gives_nothing_but_garbage_is_done_without() -> None:
-    shelf = Faulty(new_shelf())
+    tier = Faulty(new_shared_tier())
 
     async def look(key: bytes, lease_s: float) -> bytes:
         return b"garbage"
 
-    shelf.get_or_lease = look  # type: ignore[attr-defined]
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier.get_or_lease = look  # type: ignore[attr-defined]
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     assert await replica.text() == SAID
     await settle(replica)
 
 
 @simulated
 async def test_what_may_not_be_used_is_computed_anew_while_it_stays() -> None:
-    shelf = new_shelf()
-    await shelf.put(KEY, sealed("outdated", as_of=1), 60)
-    replica = Replica(Model(), shelf)
+    tier = new_shared_tier()
+    await tier.put(KEY, sealed("outdated", as_of=1), 60)
+    replica = Replica(Model(), tier)
     replica.keeping.as_of = 2
     async with aclosing(replica.waiter(streaming=True, as_of=2).chunks()) as chunks:
         await anext(chunks)
-        assert await shelf.get(KEY) is not None
-        assert shelf.figures()["claims"] == 1
+        assert await tier.get(KEY) is not None
+        assert tier.figures()["claims"] == 1
         async for _ in chunks:
             pass
     await settle(replica)
-    kept = await shelf.get(KEY)
+    kept = await tier.get(KEY)
     assert kept is not None
     found = SEALER.decrypt(KEY, kept)
     assert found is not None
     assert found.as_of == 2
-    assert shelf.figures()["claims"] == 0
-    assert await shelf.get(refresh_lease_key(KEY)) == kept
+    assert tier.figures()["claims"] == 0
+    assert await tier.get(refresh_lease_key(KEY)) == kept
 
 
 @simulated
 async def test_new_is_new_and_kept() -> None:
-    shelf = new_shelf()
-    await shelf.put(KEY, sealed("old"), 60)
-    replica = Replica(Model(), shelf)
+    tier = new_shared_tier()
+    await tier.put(KEY, sealed("old"), 60)
+    replica = Replica(Model(), tier)
     assert await replica.text(recompute=True) == SAID
     await settle(replica)
-    kept = await shelf.get(KEY)
+    kept = await tier.get(KEY)
     assert kept is not None
     assert kept != sealed("old")
-    other = Replica(Model(), shelf)
+    other = Replica(Model(), tier)
     assert await other.text() == SAID
     assert other.model.calls == 0
     await settle(other)
@@ -143,11 +143,11 @@ async def test_new_is_new_and_kept() -> None:
 
 @simulated
 async def test_only_if_cached_computes_and_claims_nothing() -> None:
-    shelf, disk = new_shelf(), Disk()
-    replica = Replica(Model(), shelf, disk)
+    tier, disk = new_shared_tier(), Disk()
+    replica = Replica(Model(), tier, disk)
     with pytest.raises(NotCached):
         await replica.text(only_if_cached=True)
-    assert shelf.figures()["claims"] == 0
+    assert tier.figures()["claims"] == 0
     disk.kept[KEY] = sealed("archived")
     assert await replica.text(only_if_cached=True) == "archived"
     assert await replica.streamed(only_if_cached=True) == "archived"
@@ -157,8 +157,8 @@ async def test_only_if_cached_computes_and_claims_nothing() -> None:
 
 @simulated
 async def test_who_takes_kept_answers_only_waits_for_nobody_and_nobody_for_him() -> None:
-    shelf = new_shelf()
-    replica, other = Replica(Model(), shelf), Replica(Model(), shelf)
+    tier = new_shared_tier()
+    replica, other = Replica(Model(), tier), Replica(Model(), tier)
     async with asyncio.timeout(0.1):
         only = asyncio.ensure_future(replica.text(only_if_cached=True))
         computing = asyncio.ensure_future(replica.text())
@@ -175,16 +175,16 @@ async def test_who_takes_kept_answers_only_waits_for_nobody_and_nobody_for_him()
 @pytest.mark.parametrize("streaming", [False, True])
 @simulated
 async def test_a_tier_that_goes_down_costs_nobody_the_answer(call: str, streaming: bool) -> None:
-    shelf, disk = Faulty(new_shelf()), Faulty(Disk())
-    replica = Replica(Model(), shelf, disk)  # type: ignore[arg-type]
+    tier, disk = Faulty(new_shared_tier()), Faulty(Disk())
+    replica = Replica(Model(), tier, disk)  # type: ignore[arg-type]
 
     def fall() -> None:
-        shelf.down = disk.down = True
+        tier.down = disk.down = True
 
-    shelf.before[call] = disk.before[call] = fall
+    tier.before[call] = disk.before[call] = fall
     assert await (replica.streamed() if streaming else replica.text()) == SAID
     await settle(replica)
-    assert call in shelf.calls + disk.calls
+    assert call in tier.calls + disk.calls
     assert replica.retrieval.figures()["down"] >= 1
     assert len(replica.keeping.held) == 1
     assert replica.model.calls == 1
@@ -192,58 +192,58 @@ async def test_a_tier_that_goes_down_costs_nobody_the_answer(call: str, streamin
 
 @simulated
 async def test_an_answer_that_is_not_kept_is_kept_nowhere() -> None:
-    shelf, disk = new_shelf(), Disk()
-    replica = Replica(Model(), shelf, disk)
+    tier, disk = new_shared_tier(), Disk()
+    replica = Replica(Model(), tier, disk)
     replica.keeping.keeps = False
     assert await replica.text() == SAID
     await settle(replica)
-    assert (await shelf.get(KEY), disk.kept, replica.keeping.held) == (None, {}, [])
-    assert shelf.figures()["claims"] == 0
+    assert (await tier.get(KEY), disk.kept, replica.keeping.held) == (None, {}, [])
+    assert tier.figures()["claims"] == 0
 
 
 @simulated
 async def test_a_failure_and_a_cancellation_give_the_claim_back() -> None:
-    shelf = new_shelf()
-    replica = Replica(Model(failing=ModelFailed("nano")), shelf)
+    tier = new_shared_tier()
+    replica = Replica(Model(failing=ModelFailed("nano")), tier)
     with pytest.raises(ModelFailed):
         await replica.text()
     await replica.retrieval.close()
-    assert shelf.figures()["claims"] == 0
+    assert tier.figures()["claims"] == 0
 
     task = asyncio.ensure_future(replica.streamed())
     await asyncio.sleep(0.3)
-    assert shelf.figures()["claims"] == 1
+    assert tier.figures()["claims"] == 1
     task.cancel()
     await asyncio.wait([task])
     await replica.retrieval.close()
-    assert shelf.figures()["claims"] == 0
+    assert tier.figures()["claims"] == 0
     await settle(replica)
 
 
 @simulated
 async def test_a_claim_that_is_made_while_the_caller_leaves_is_given_back() -> None:
-    shelf = Faulty(new_shelf())
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier = Faulty(new_shared_tier())
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     for moment_s in (0.0, 0.0005, 0.001, 0.0015):
         task = asyncio.ensure_future(replica.text())
         await asyncio.sleep(moment_s)
         task.cancel()
         await asyncio.wait([task])
         await settle(replica)
-        found = await shelf.behind.get_or_lease(KEY, 1.0)
+        found = await tier.behind.get_or_lease(KEY, 1.0)
         assert isinstance(found, LeaseAcquired)
-        await shelf.behind.release(KEY, found.token)
+        await tier.behind.release(KEY, found.token)
 
 
 @simulated
 async def test_a_hung_tier_ends_with_the_deadline() -> None:
-    shelf = Faulty(new_shelf())
+    tier = Faulty(new_shared_tier())
 
     async def look(key: bytes, lease_s: float) -> None:
         await asyncio.sleep(3600)
 
-    shelf.get_or_lease = look  # type: ignore[attr-defined]
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier.get_or_lease = look  # type: ignore[attr-defined]
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     with pytest.raises(DeadlineExceeded) as caught:
         await replica.text(timeout_s=3.0)
     assert caught.value.extensions["stage"] == "cache"
@@ -252,10 +252,10 @@ async def test_a_hung_tier_ends_with_the_deadline() -> None:
 
 @simulated
 async def test_what_was_answered_is_saved_before_the_replica_closes() -> None:
-    shelf = Faulty(new_shelf())
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
+    tier = Faulty(new_shared_tier())
+    replica = Replica(Model(), tier)  # type: ignore[arg-type]
     await replica.text()
-    assert await shelf.behind.get(KEY) is None
+    assert await tier.behind.get(KEY) is None
     await replica.flights.close()
-    assert await shelf.behind.get(KEY) is not None
+    assert await tier.behind.get(KEY) is not None
     await settle(replica)

@@ -54,29 +54,29 @@ def test_the_count_is_never_too_high_and_never_0_while_somebody_follows(turns: l
 
 async def test_a_follower_that_is_cut_off_is_not_waiting_any_more() -> None:
     clock = ManualClock()
-    shelf = InMemorySharedTier(1 << 20, clock)
-    found = await shelf.get_or_lease(KEY, 60.0)
+    tier = InMemorySharedTier(1 << 20, clock)
+    found = await tier.get_or_lease(KEY, 60.0)
     assert isinstance(found, LeaseAcquired)
 
-    follower = asyncio.create_task(shelf.follow(KEY, found.token, 0, 60.0))
+    follower = asyncio.create_task(tier.follow(KEY, found.token, 0, 60.0))
     await asyncio.sleep(0)
-    assert await shelf.publish(KEY, found.token, (), 60.0) == 1
+    assert await tier.publish(KEY, found.token, (), 60.0) == 1
     follower.cancel()
     await asyncio.wait([follower])
     clock.advance(FOLLOWING_S)
 
-    assert await shelf.publish(KEY, found.token, (), 60.0) == 0
+    assert await tier.publish(KEY, found.token, (), 60.0) == 0
 
 
 async def test_waiting_followers_learn_of_a_lease_s_end_from_whoever_comes_by() -> None:
     clock = ManualClock()
-    shelf = InMemorySharedTier(1 << 20, clock)
-    found = await shelf.get_or_lease(KEY, 60.0)
+    tier = InMemorySharedTier(1 << 20, clock)
+    found = await tier.get_or_lease(KEY, 60.0)
     assert isinstance(found, LeaseAcquired)
-    follower = asyncio.create_task(shelf.follow(KEY, found.token, 0, 60.0))
+    follower = asyncio.create_task(tier.follow(KEY, found.token, 0, 60.0))
     await asyncio.sleep(0)
 
     clock.advance(60.0)
-    assert isinstance(await shelf.get_or_lease(bytes([1]) * KEY_BYTES, 60.0), LeaseAcquired)
+    assert isinstance(await tier.get_or_lease(bytes([1]) * KEY_BYTES, 60.0), LeaseAcquired)
 
     assert await follower == FollowResult("gone")

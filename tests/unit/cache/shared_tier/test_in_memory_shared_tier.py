@@ -21,8 +21,8 @@ def key(number: int) -> bytes:
     return number.to_bytes(KEY_BYTES, "big")
 
 
-async def claim(shelf: InMemorySharedTier, at: bytes = KEY, lease_s: float = 2.0) -> int:
-    found = await shelf.get_or_lease(at, lease_s)
+async def claim(tier: InMemorySharedTier, at: bytes = KEY, lease_s: float = 2.0) -> int:
+    found = await tier.get_or_lease(at, lease_s)
     assert isinstance(found, LeaseAcquired)
     return found.token
 
@@ -33,42 +33,42 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def shelf(clock: ManualClock) -> InMemorySharedTier:
+def tier(clock: ManualClock) -> InMemorySharedTier:
     return InMemorySharedTier(64 * MB, clock)
 
 
 async def test_an_answer_lives_exactly_as_long_as_it_was_put_for(
-    shelf: InMemorySharedTier, clock: ManualClock
+    tier: InMemorySharedTier, clock: ManualClock
 ) -> None:
-    await shelf.put(KEY, b"answer", 10.0)
+    await tier.put(KEY, b"answer", 10.0)
 
     clock.advance(9.99)
-    assert await shelf.get(KEY) == b"answer"
+    assert await tier.get(KEY) == b"answer"
     clock.advance(0.01)
-    assert await shelf.get(KEY) is None
-    assert shelf.figures()["entries"] == 0
+    assert await tier.get(KEY) is None
+    assert tier.figures()["entries"] == 0
 
 
 async def test_a_claim_lives_exactly_as_long_as_its_lease(
-    shelf: InMemorySharedTier, clock: ManualClock
+    tier: InMemorySharedTier, clock: ManualClock
 ) -> None:
-    token = await claim(shelf, lease_s=2.0)
+    token = await claim(tier, lease_s=2.0)
 
     clock.advance(1.99)
-    assert await shelf.get_or_lease(KEY, 2.0) == LeaseHeldElsewhere(token)
+    assert await tier.get_or_lease(KEY, 2.0) == LeaseHeldElsewhere(token)
     clock.advance(0.01)
-    assert await claim(shelf) > token
+    assert await claim(tier) > token
 
 
-async def test_publishing_renews_from_now_on(shelf: InMemorySharedTier, clock: ManualClock) -> None:
-    token = await claim(shelf, lease_s=2.0)
+async def test_publishing_renews_from_now_on(tier: InMemorySharedTier, clock: ManualClock) -> None:
+    token = await claim(tier, lease_s=2.0)
 
     for _ in range(10):
         clock.advance(1.5)
-        assert await shelf.publish(KEY, token, (), 2.0) == 0
+        assert await tier.publish(KEY, token, (), 2.0) == 0
 
     clock.advance(2.0)
-    assert await shelf.publish(KEY, token, (), 2.0) == -1
+    assert await tier.publish(KEY, token, (), 2.0) == -1
 
 
 async def test_a_restart_loses_claims_and_fences_their_leaders(clock: ManualClock) -> None:
@@ -84,10 +84,10 @@ async def test_a_restart_loses_claims_and_fences_their_leaders(clock: ManualCloc
 
 
 class Model:
-    """One key of a shelf, beside what it should say: the last claim counts, within its lease."""
+    """One key of a tier, beside what it should say: the last claim counts, within its lease."""
 
-    def __init__(self, shelf: InMemorySharedTier, clock: ManualClock, at: bytes) -> None:
-        self._shelf, self._clock, self._at = shelf, clock, at
+    def __init__(self, tier: InMemorySharedTier, clock: ManualClock, at: bytes) -> None:
+        self._tier, self._clock, self._at = tier, clock, at
         self._until = 0.0
         self.tokens = [0]
 
@@ -95,7 +95,7 @@ class Model:
         return token == self.tokens[-1] and self._until > self._clock.monotonic()
 
     async def get_or_lease(self, _: int, lease_s: float) -> None:
-        found = await self._shelf.get_or_lease(self._at, lease_s)
+        found = await self._tier.get_or_lease(self._at, lease_s)
         if self._counts(self.tokens[-1]):
             assert found == LeaseHeldElsewhere(self.tokens[-1])
             return
@@ -105,20 +105,20 @@ class Model:
         self._until = self._clock.monotonic() + lease_s
 
     async def publish(self, token: int, lease_s: float) -> None:
-        followers = await self._shelf.publish(self._at, token, [b"x"], lease_s)
+        followers = await self._tier.publish(self._at, token, [b"x"], lease_s)
         assert followers == (0 if self._counts(token) else -1)
         if self._counts(token):
             self._until = self._clock.monotonic() + lease_s
 
     async def store(self, token: int, _: float) -> None:
         sealed = b"of %d" % token
-        assert await self._shelf.store(self._at, token, sealed, 60.0) is self._counts(token)
-        assert await self._shelf.get(self._at) == (sealed if self._counts(token) else None)
-        await self._shelf.remove(self._at)
+        assert await self._tier.store(self._at, token, sealed, 60.0) is self._counts(token)
+        assert await self._tier.get(self._at) == (sealed if self._counts(token) else None)
+        await self._tier.remove(self._at)
         self._end(token)
 
     async def release(self, token: int, _: float) -> None:
-        await self._shelf.release(self._at, token)
+        await self._tier.release(self._at, token)
         self._end(token)
 
     def _end(self, token: int) -> None:
@@ -128,8 +128,8 @@ class Model:
 @given(st.integers(0, 2**32 - 1))
 async def test_only_the_last_claim_within_its_lease_counts(seed: int) -> None:
     rng, clock = random.Random(seed), ManualClock()
-    shelf = InMemorySharedTier(MB, clock)
-    models = [Model(shelf, clock, at) for at in (KEY, OTHER)]
+    tier = InMemorySharedTier(MB, clock)
+    models = [Model(tier, clock, at) for at in (KEY, OTHER)]
 
     for _ in range(60):
         model = rng.choice(models)
@@ -139,42 +139,42 @@ async def test_only_the_last_claim_within_its_lease_counts(seed: int) -> None:
 
 
 async def test_a_value_of_another_flight_is_not_this_one_s_answer(
-    shelf: InMemorySharedTier,
+    tier: InMemorySharedTier,
 ) -> None:
     """Else a follower would go on with another text than it has begun with."""
-    lost = await claim(shelf)
-    await shelf.release(KEY, lost)
-    await shelf.store(KEY, await claim(shelf), b"another text", 60.0)
+    lost = await claim(tier)
+    await tier.release(KEY, lost)
+    await tier.store(KEY, await claim(tier), b"another text", 60.0)
 
-    assert await shelf.follow(KEY, lost, 1, 0.0) == FollowResult("gone")
+    assert await tier.follow(KEY, lost, 1, 0.0) == FollowResult("gone")
 
 
 async def test_an_answer_too_large_to_keep_is_still_handed_to_who_waits(clock: ManualClock) -> None:
-    shelf = InMemorySharedTier(MB, clock)
-    token = await claim(shelf)
+    tier = InMemorySharedTier(MB, clock)
+    token = await claim(tier)
 
-    assert await shelf.store(KEY, token, bytes(2 * MB), 60.0)
-    assert await shelf.get_or_lease(KEY, 0) is None
-    assert shelf.figures()["bytes"] == 0
+    assert await tier.store(KEY, token, bytes(2 * MB), 60.0)
+    assert await tier.get_or_lease(KEY, 0) is None
+    assert tier.figures()["bytes"] == 0
 
 
 async def test_answers_stay_within_their_bytes_under_a_flood(clock: ManualClock) -> None:
-    shelf, rng = InMemorySharedTier(MB, clock), random.Random(1)
+    tier, rng = InMemorySharedTier(MB, clock), random.Random(1)
     for number in range(5000):
-        await shelf.put(key(number), bytes(rng.randrange(3000)), 60.0)
-        assert shelf.figures()["bytes"] <= MB
+        await tier.put(key(number), bytes(rng.randrange(3000)), 60.0)
+        assert tier.figures()["bytes"] <= MB
 
-    assert shelf.figures()["evictions"] > 3000
-    assert shelf.figures()["entries"] * ENTRY_BYTES <= MB
+    assert tier.figures()["evictions"] > 3000
+    assert tier.figures()["entries"] * ENTRY_BYTES <= MB
 
 
 async def test_memory_stays_near_the_bytes_that_it_may_take(clock: ManualClock) -> None:
     """Small answers are mostly overhead: it must be counted."""
     limit = 4 * MB
     tracemalloc.start()
-    shelf = InMemorySharedTier(limit, clock)
+    tier = InMemorySharedTier(limit, clock)
     for number in range(20_000):
-        await shelf.put(key(number), bytes(10), 60.0)
+        await tier.put(key(number), bytes(10), 60.0)
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -182,54 +182,54 @@ async def test_memory_stays_near_the_bytes_that_it_may_take(clock: ManualClock) 
 
 
 async def test_claims_and_logs_of_the_dead_go_with_their_leases(
-    shelf: InMemorySharedTier, clock: ManualClock
+    tier: InMemorySharedTier, clock: ManualClock
 ) -> None:
     for number in range(10_000):
-        token = await claim(shelf, key(number), lease_s=2.0)
-        await shelf.publish(key(number), token, [bytes(100)], 2.0)
+        token = await claim(tier, key(number), lease_s=2.0)
+        await tier.publish(key(number), token, [bytes(100)], 2.0)
         clock.advance(0.001)
-    figures = shelf.figures()
+    figures = tier.figures()
     assert figures["claims"] <= 2000
     assert figures["log_bytes"] <= 2000 * 200
 
     clock.advance(2.0)
-    figures = shelf.figures()
+    figures = tier.figures()
     assert (figures["claims"], figures["log_bytes"]) == (0, 0)
 
 
 async def test_a_log_that_grows_too_long_is_given_up_but_not_its_flight(
-    shelf: InMemorySharedTier,
+    tier: InMemorySharedTier,
 ) -> None:
-    token, frame = await claim(shelf), bytes(MB)
+    token, frame = await claim(tier), bytes(MB)
     for _ in range(LOG_BYTES // MB + 1):
-        assert await shelf.publish(KEY, token, [frame], 60.0) == 0
+        assert await tier.publish(KEY, token, [frame], 60.0) == 0
 
-    assert shelf.figures()["log_bytes"] == 0
-    assert await shelf.follow(KEY, token, 2, 0.01) == FollowResult("running")
-    assert await shelf.publish(KEY, token, [b"more"], 60.0) == 1
-    assert await shelf.follow(KEY, token, 0, 0.01) == FollowResult("running")
-    assert await shelf.store(KEY, token, b"answer", 60.0)
+    assert tier.figures()["log_bytes"] == 0
+    assert await tier.follow(KEY, token, 2, 0.01) == FollowResult("running")
+    assert await tier.publish(KEY, token, [b"more"], 60.0) == 1
+    assert await tier.follow(KEY, token, 0, 0.01) == FollowResult("running")
+    assert await tier.store(KEY, token, b"answer", 60.0)
 
 
 async def test_all_logs_together_are_bounded(clock: ManualClock) -> None:
-    shelf = InMemorySharedTier(MB, clock)
+    tier = InMemorySharedTier(MB, clock)
     for number in range(100):
-        token = await claim(shelf, key(number))
-        await shelf.publish(key(number), token, [bytes(10_000)] * 3, 2.0)
-        assert shelf.figures()["log_bytes"] <= MB // LOGS_SHARE
+        token = await claim(tier, key(number))
+        await tier.publish(key(number), token, [bytes(10_000)] * 3, 2.0)
+        assert tier.figures()["log_bytes"] <= MB // LOGS_SHARE
 
-    assert shelf.figures()["claims"] == 100
+    assert tier.figures()["claims"] == 100
 
 
 @given(st.lists(st.sampled_from([0, 1, 400_000, 700_000, 1_200_000]), max_size=3))
 async def test_a_follower_is_told_in_messages_of_bounded_length(sizes: list[int]) -> None:
-    shelf = InMemorySharedTier(64 * MB, ManualClock())
-    token, frames = await claim(shelf), [bytes(size) for size in sizes]
-    await shelf.publish(KEY, token, frames, 2.0)
+    tier = InMemorySharedTier(64 * MB, ManualClock())
+    token, frames = await claim(tier), [bytes(size) for size in sizes]
+    await tier.publish(KEY, token, frames, 2.0)
 
     seen: list[bytes] = []
     while len(seen) < len(frames):
-        told = (await shelf.follow(KEY, token, len(seen), 0.0)).frames
+        told = (await tier.follow(KEY, token, len(seen), 0.0)).frames
         assert len(told) == 1 or sum(map(len, told)) <= REPLY_BYTES
         seen += told
 
