@@ -14,7 +14,8 @@ from deployments.contracts.cache import LeaseAcquired, TierUnavailable
 from tests.servers.redis_server import RedisServer
 
 MB = 2**20
-TIMEOUT_S = 0.05
+TIMEOUT_S = 0.05  # in production
+LONG_TIMEOUT_S = 20.0  # no call reaches it, however busy the machine is
 LEASE_S = 5.0
 KEY = b"}{" + bytes(range(30))
 
@@ -29,7 +30,7 @@ def admin(server: RedisServer) -> Iterator[Any]:
         yield client
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     """Poll until the condition holds; a tier that is down does not hold it."""
     async with asyncio.timeout(seconds):
         while True:
@@ -55,7 +56,9 @@ async def claim(tier: RedisTier, of: bytes = KEY, lease_s: float = LEASE_S) -> i
 @pytest.fixture
 async def pair(redis_server: RedisServer) -> AsyncIterator[tuple[RedisTier, RedisTier]]:
     """The tiers of two replicas, patient because the tests' machine may be busy."""
-    tiers = tuple(RedisTier(redis_server.url, SystemClock(), timeout_s=2.0) for _ in range(2))
+    tiers = tuple(
+        RedisTier(redis_server.url, SystemClock(), timeout_s=LONG_TIMEOUT_S) for _ in range(2)
+    )
     yield tiers[0], tiers[1]
     for tier in tiers:
         await tier.close()
