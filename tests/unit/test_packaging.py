@@ -26,7 +26,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Mapping[str, Path]) -
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.parent.name != "__pycache__"
     }
 
     assert sorted(expected - wheel.keys()) == []

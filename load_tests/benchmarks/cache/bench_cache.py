@@ -30,7 +30,12 @@ from load_tests.benchmarks.cache.litellm import measure_litellm
 from load_tests.benchmarks.cache.speed import measure_speed
 from load_tests.benchmarks.cache.timing import measure_timing
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.measurement import (
+    Measurement,
+    all_met,
+    build_table,
+    finish_benchmark,
+)
 from load_tests.benchmarks.common.redis_process import RedisProcess
 from load_tests.benchmarks.common.wrk import require_wrk
 from load_tests.machine import describe_machine
@@ -69,10 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(build_table(measurements))
     passed = all_met(measurements)
     console.print("every target was met" if passed else "a target was MISSED")
-    if options.json:
-        report = build_report(measurements, options, raw)
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if passed or not options.check else 1
+    return finish_benchmark(build_report(measurements, options, raw), passed, options)
 
 
 def _clustered(

@@ -46,8 +46,7 @@ def measure_speed(benchmark: CacheBenchmark) -> list[Measurement]:
     )
 
     benchmark.print("speed: deploying the bare apps and mobula with the echo engine ...")
-    benchmark.local.run(bare_serve_apps.asgi(), "asgi", "/asgi")
-    benchmark.local.run(bare_serve_apps.hello(), "hello", "/hello")
+    benchmark.local.run_together({"asgi": bare_serve_apps.asgi(), "hello": bare_serve_apps.hello()})
     benchmark.deploy(ECHO)
     apply_every_limit(benchmark.url, benchmark.local.key)
     request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")

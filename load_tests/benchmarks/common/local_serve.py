@@ -12,6 +12,7 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,12 +82,23 @@ class LocalServe:
 
         serve.run(app, name=name, route_prefix=prefix)
 
+    def run_together(self, apps: Mapping[str, Any]) -> None:
+        """Deploy bound applications, each under its name, and wait until all are up."""
+        from ray import serve
+
+        targets = [serve.RunTarget(app, name, f"/{name}") for name, app in apps.items()]
+        serve.run_many(targets)
+
     def deploy_baselines(self) -> None:
         from load_tests.benchmarks.common import bare_serve_apps
 
-        self.run(bare_serve_apps.asgi(), "asgi", "/asgi")
-        self.run(bare_serve_apps.hello(), "hello", "/hello")
-        self.run(bare_serve_apps.chain(), "chain", "/chain")
+        self.run_together(
+            {
+                "asgi": bare_serve_apps.asgi(),
+                "hello": bare_serve_apps.hello(),
+                "chain": bare_serve_apps.chain(),
+            }
+        )
 
     def deploy_mobula(self, **model: Any) -> str:
         """Mobula with one model, echo by default; returns its admin key."""

@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from cluster.cli.requirements import MissingRequirement
 from cluster.ops import cluster_state as states
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import admin_key
@@ -54,8 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings()
     key = options.key or admin_key(settings.home, settings)
     if key is None:
-        print("there is no key: pass --key")
-        return 2
+        raise MissingRequirement("there is no key here: pass --key")
+    try:
+        httpx.get(options.url, timeout=10, trust_env=False)
+    except httpx.HTTPError:
+        raise MissingRequirement(f"nothing answers at {options.url}") from None
     outcomes, lags = asyncio.run(_run(options, key))
     _show(outcomes, lags)
     return 0 if all(lag <= LAG_S for lag in lags.values()) else 1

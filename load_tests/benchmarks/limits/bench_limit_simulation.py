@@ -11,10 +11,13 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from cluster.tenants.plan import Plan
 from deployments.limiter.authority.memory import MemoryAuthority
+from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.simulated_limiters import (
     SimulatedLimiters,
@@ -22,6 +25,7 @@ from load_tests.benchmarks.limits.simulated_limiters import (
     compute_overshoot,
     count_ideal_admissions,
 )
+from load_tests.machine import describe_machine
 
 Arrival = tuple[float, int]  # seconds, replica
 
@@ -136,20 +140,38 @@ async def _simulate(s: LimitScenario) -> LimitOutcome:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="mobula bench limit-simulation", description=__doc__)
-    parser.parse_args(argv)
+    options = _options(argv)
     print("shape     N   rate  burst  load  overshoot  of ideal  calls/admitted  waited")
+    rows: list[dict[str, Any]] = []
     for shape in SHAPES:
-        for replicas in (1, 4, 8, 16):
+        for replicas in options.replicas:
             for load in (0.9, 3.0):
-                s = LimitScenario(shape, replicas, 500, 64 * replicas, load)
+                s = LimitScenario(shape, replicas, 500, 64 * replicas, load, options.seconds)
                 o = simulate(s)
                 print(
                     f"{shape:8} {replicas:2} {s.rate:6} {s.capacity:6} {load:5.1f} "
                     f"{o.overshoot:10.2f} {o.efficiency:9.3f} {o.calls:15.3f} {o.waited:7.3f}"
                 )
+                key = figure_key(shape, str(replicas), f"load {load:g}")
+                rows.append({"key": key, "shape": shape, "load": load, "replicas": replicas})
+                rows[-1].update(asdict(o))
+    report = {
+        "benchmark": "limit simulation",
+        "machine": describe_machine(),
+        "conditions": {"seconds": options.seconds},
+        "rows": rows,
+    }
+    return finish_benchmark(report, passed=True, options=options)
 
-    return 0
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench limit-simulation", description=__doc__)
+    add = parser.add_argument
+    add("--seconds", type=float, default=20.0, help="simulated, of each scenario")
+    add("--replicas", type=int, nargs="+", default=[1, 4, 8, 16], help="that share the limit")
+    add("--json", type=Path, help="also write the report here")
+    parser.set_defaults(check=False)
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ ten times as slow, one that stops for ten seconds. Also the time that a Fleet ta
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import get_args
@@ -20,7 +20,12 @@ from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import RoutingRequest
 from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
 from cluster.runtime.clock import ManualClock, SystemClock
-from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.measurement import (
+    Measurement,
+    all_met,
+    build_table,
+    finish_benchmark,
+)
 from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
 from load_tests.benchmarks.scaling.routing_simulation import (
     CODE,
@@ -53,26 +58,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     rows = []
     for scenario in SCENARIOS:
+        end = min(scenario.counted_to, scenario.counted_from + options.seconds)
+        scenario = replace(scenario, counted_to=end)
         for policy in POLICIES:
             rows.append(_row(scenario, policy, options))
         console.print(_table(scenario, [row for row in rows if row["scenario"] == scenario.name]))
     measurements = _figures(rows)
     console.print(build_table(measurements))
-    if options.json:
-        report = {
-            "benchmark": "routing",
-            "machine": describe_machine(),
-            "conditions": {"seeds": options.seeds},
-            "rows": rows,
-            "figures": [measurement.to_dict() for measurement in measurements],
-        }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(measurements) or not options.check else 1
+    report = {
+        "benchmark": "routing",
+        "machine": describe_machine(),
+        "conditions": {"seeds": options.seeds, "seconds": options.seconds},
+        "rows": rows,
+        "figures": [measurement.to_dict() for measurement in measurements],
+    }
+    return finish_benchmark(report, all_met(measurements), options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench routing", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each scenario and policy")
+    parser.add_argument("--seconds", type=float, default=540.0, help="simulated, at most")
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     return parser.parse_args(argv)

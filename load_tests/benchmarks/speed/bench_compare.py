@@ -14,7 +14,6 @@ second and its first chunk 10 ms.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from rich.console import Console
 
 from cluster.runtime.clock import SystemClock
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.benchmarks.speed.compare.contenders import start_contenders
 from load_tests.benchmarks.speed.compare.gateways import GATEWAYS
@@ -62,13 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = _report(measured, names[0], machine, options)
     text = markdown(report)
     console.print(text, markup=False, soft_wrap=True)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
     if options.report:
         options.report.mkdir(parents=True, exist_ok=True)
         (options.report / "compare.md").write_text(f"# Compared\n\n{text}")
         console.print(f"report: {options.report / 'compare.md'}")
-    return 1 if options.check and any(m.found.errors for m in measured) else 0
+    return finish_benchmark(report, not any(m.found.errors for m in measured), options)
 
 
 def _round(

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
 from load_tests.benchmarks.common.tenants import EVERY_LIMIT
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine
@@ -76,9 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = _measure(local.url, key, options, Path(scratch), console)
     report = _report(runs, options)
     _show(report, console)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if not options.check or report["passed"] else 1
+    return finish_benchmark(report, bool(report["passed"]), options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -105,9 +104,9 @@ def _measure(
 ) -> Runs:
     runs: Runs = {}
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    every = cases()
+    every, warm_s = cases(), min(2.0, options.seconds)
     for case in every:  # warm up
-        run_wrk(url + case.path, case.body, headers, connections=4, seconds=2, scratch=scratch)
+        run_wrk(url + case.path, case.body, headers, connections=4, seconds=warm_s, scratch=scratch)
     for turn in range(options.rounds):
         shift = turn % len(every)
         for case in [*every[shift:], *every[:shift]]:
@@ -130,6 +129,7 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
     rows = []
     for case in cases():
         row: dict[str, Any] = {
+            "key": figure_key(case.name),
             "case": case.name,
             "requests_s": _median(runs[case.name, many], "requests_s"),
             "p99_ms": _median(runs[case.name, many], "p99_ms"),

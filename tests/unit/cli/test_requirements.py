@@ -32,6 +32,8 @@ def test_a_program_is_found_on_the_path_or_the_error_says_how_to_get_it() -> Non
         (["cache", "--part", "speed"], "needs wrk"),
         (["chaos", "--redis"], "needs redis-server"),
         (["nodes"], "needs redis-server"),
+        (["hostile-input"], "there is no key"),
+        (["hostile-input", "--key", "k", "--url", "http://127.0.0.1:1"], "nothing answers"),
         (["load"], "no cluster is running here"),
     ],
     ids=" ".join,

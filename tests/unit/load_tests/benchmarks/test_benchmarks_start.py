@@ -1,0 +1,100 @@
+"""Every benchmark command comes to a report: tiny runs of those without a cluster.
+
+The others have theirs elsewhere: SMOKE_RUNS says where, and a new benchmark has to be added there.
+"""
+
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from cluster.cli.bench import GROUPS
+from load_tests.benchmarks.against.figures import extract_figures
+from load_tests.benchmarks.speed.capacity_model import MeasuredCosts, RequestCost
+
+TESTS = Path(__file__).parents[3]
+HERE = "unit/load_tests/benchmarks/test_benchmarks_start.py"
+CLUSTER = "cluster/test_benchmarks.py"  # on the cluster of the tier
+ALONE = "chaos/test_benchmark_commands.py"  # the command itself, with --all
+
+# By benchmark: the file with its short run in `./mobula test`, or one with a short run of its parts
+# where the command itself takes long and runs with --all.
+SMOKE_RUNS = {
+    "path": CLUSTER,
+    "stream": CLUSTER,
+    "compare": CLUSTER,
+    "capacity": HERE,
+    "doors": HERE,
+    "engine": "contract/engines/test_engine_contract.py",
+    "load": "cluster/test_load_tests.py",
+    "up": "chaos/test_up_leaves_nothing.py",
+    "cache": CLUSTER,
+    "hit-ratio": HERE,
+    "semantic": "unit/load_tests/benchmarks/cache/test_paraphrases.py",
+    "cache-memory": HERE,
+    "followers": "cluster/test_abandoned_leaders.py",
+    "limits": "chaos/test_limits_under_faults.py",
+    "limit-simulation": HERE,
+    "fairness": ALONE,
+    "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
+    "video": "unit/load_tests/benchmarks/video/test_video_goals.py",
+    "highlights": "video/test_planted_highlights.py",
+    "chaos": "unit/load_tests/benchmarks/faults/test_chaos_invariants.py",
+    "failover": ALONE,
+    "recovery": "chaos/test_up_comes_back.py",
+    "nodes": "chaos/test_nodes.py",
+    "slow-clients": "contract/haproxy/test_bench_slow_clients.py",
+    "hostile-input": "unit/ingress/test_hostile_input.py",
+    "autoscaling": HERE,
+    "routing": HERE,
+}
+TINY = {
+    "hit-ratio": "--per-key 1 --seeds 1",
+    "cache-memory": "--seconds 0.3 --mib 4",
+    "limit-simulation": "--seconds 1 --replicas 2",
+    "doors": "--rounds 1",
+    "routing": "--seeds 1 --seconds 5",
+    "autoscaling": "--seeds 1 --hours 0.02 --traces step",
+}
+COSTS = MeasuredCosts(
+    requests={kind: RequestCost(0.1, 0.2, 0.3) for kind in ("uncached", "cached", "stream")},
+    limiter_ms=0.05,
+    ledger_ms=5.0,
+    controller_ms=1.0,
+    controller_idle_ms=100.0,
+    node_ms=0.0,
+    replica_mib=200.0,
+    node_mib=1000.0,
+)
+
+
+def main_of(name: str, arguments: list[str]) -> int:
+    [group] = [group for group in GROUPS if name in GROUPS[group].benchmarks]
+    module = f"load_tests.benchmarks.{group}.bench_{name.replace('-', '_')}"
+    return int(importlib.import_module(module).main(arguments))
+
+
+def test_every_benchmark_has_a_short_run_in_these_tests() -> None:
+    assert SMOKE_RUNS.keys() == {name for group in GROUPS.values() for name in group.benchmarks}
+    assert [name for name, path in SMOKE_RUNS.items() if not (TESTS / path).exists()] == []
+    assert {name for name, path in SMOKE_RUNS.items() if path == HERE} == {*TINY, "capacity"}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_run_comes_to_a_report(name: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+
+    assert main_of(name, [*TINY[name].split(), "--json", str(report)]) == 0
+
+    assert extract_figures(json.loads(report.read_text()))
+
+
+def test_capacity_is_planned_from_the_costs_of_an_earlier_run(tmp_path: Path) -> None:
+    earlier, report = tmp_path / "costs.json", tmp_path / "report.json"
+    earlier.write_text(json.dumps({"costs": asdict(COSTS)}))
+
+    assert main_of("capacity", ["--costs", str(earlier), "--json", str(report)]) == 0
+
+    assert json.loads(report.read_text())["costs"] == asdict(COSTS)
