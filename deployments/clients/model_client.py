@@ -146,7 +146,9 @@ class RemoteModelCall:
 
         def send(call: str, timeout_s: float) -> Attempt[Any]:
             request = self._request
-            sent = replace(request.resent(request.request_id, request.model, timeout_s), call=call)
+            if timeout_s != request.timeout_s:  # a further attempt
+                request = request.resent(request.request_id, request.model, timeout_s)
+            sent = replace(request, call=call)
             attempt = caller(method, sent, call, timeout_s, sent.patience_s)
             self._attempts.append(attempt)
             return attempt

@@ -15,7 +15,7 @@ from cluster.balancing.replica_set import ReplicaSet
 from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import describe_request
 from cluster.balancing.spec import EjectionSpec, RoutingSpec
-from cluster.resilience.spec import ResilienceSpec
+from cluster.resilience.spec import HedgeSpec, ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import InvalidRequest, Overloaded, Problem
 from cluster.tenants.caller import Caller
@@ -54,8 +54,9 @@ def request(prompt: str, timeout_s: float = 20.0, **sampling: Any) -> GenerateRe
 
 
 class ScriptedReplica:
-    """`hang` waits for ever, `busy` and `broken` refuse, `long` gives much, `N words` N chunks;
-    `then hang` and `then break` come after the chunks."""
+    """`hang` (`hang at a`: one of them) waits for ever, `busy` and `broken` refuse, `long` gives
+    much, `N words` N chunks; `then hang` and `then break` come after the chunks.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -108,7 +109,7 @@ class ScriptedReplica:
 
     async def _act(self, prompt: str) -> None:
         await asyncio.sleep(0)
-        if prompt == "hang":
+        if prompt == "hang" or prompt == f"hang at {self.name}":
             await asyncio.Event().wait()
         if prompt == "busy":
             raise Overloaded("no room", 7.0)
@@ -271,12 +272,18 @@ class ServedModel:
 
     kind = ""
 
-    def __init__(self, *names: str, retries: int = 2, silence_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        *names: str,
+        retries: int = 2,
+        silence_s: float = 5.0,
+        hedge: HedgeSpec | None = None,
+    ) -> None:
         self.replicas = {name: ScriptedReplica(name) for name in names}
         self.fleet = ReplicaSet(
             RoutingSpec(policy="round-robin", ejection=EjectionSpec(silence_s=silence_s)), CLOCK
         )
-        self.spec = ResilienceSpec(retries=retries)
+        self.spec = ResilienceSpec(retries=retries, hedge=hedge)
         self.handle = FakeHandle(self.replicas, self.fleet)
         methods = ("generate", "settle", "embed")
         self.handles = HandleCaller("m", self.handle, CLOCK, methods=methods, streams=("stream",))  # type: ignore[arg-type]

@@ -169,6 +169,44 @@ async def test_a_reader_that_does_not_come_back_frees_the_replica_at_the_deadlin
         await model.close()
 
 
+async def test_a_replica_ends_calls_that_are_over_though_nobody_can_tell_it(
+    network: Network,
+) -> None:
+    """The cancellation is held up on its way, and the method does not keep its deadline."""
+    options = LinkOptions(ping_s=0.05, silence_s=60.0)
+    model = await through(network, "a", ours=options, retries=0)
+    try:
+        calling = asyncio.create_task(model.text.generate(request("hang", timeout_s=0.3)))
+        await eventually(lambda: model.running == 1)
+        network.flowing.clear()
+        with pytest.raises(DeadlineExceeded):
+            await calling
+        assert model.running == 1
+        await eventually(lambda: model.running == 0)
+        assert model.endpoints["a"].offers == 1
+    finally:
+        await model.close()
+
+
+async def test_a_peer_that_does_not_read_costs_a_bounded_amount_of_memory() -> None:
+    options = LinkOptions(max_unsent=100_000)
+    model = LinkedModel("a", ours=options, retries=0)
+    await model.start()
+    try:
+        connection = model.pool.find("a")
+        assert connection is not None
+        transport = connection._transport
+        assert transport is not None
+        transport.pause_reading()
+        calls = [asyncio.create_task(model.text.generate(request("long"))) for _ in range(2000)]
+        await eventually(lambda: model.endpoints["a"].offers == 0, timeout_s=30)
+        transport.resume_reading()
+        await asyncio.gather(*calls, return_exceptions=True)
+        await eventually(lambda: model.running == model.outstanding == 0)
+    finally:
+        await model.close()
+
+
 async def test_every_one_of_a_thousand_callers_that_leave_is_noticed() -> None:
     model = LinkedModel("a", "b")
     await model.start()

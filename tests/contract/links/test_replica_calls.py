@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cluster.resilience.failure_class import ReplicaLost
+from cluster.resilience.spec import HedgeSpec
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, Overloaded
 from deployments.contracts.generation import Choice, Chunk, Completion, TokenUsage
 from tests.cluster.polling import eventually
@@ -131,3 +132,20 @@ async def test_many_calls_at_once_keep_their_answers(model: Model) -> None:
     texts = [completion.choices[0].text.split(": ")[1] for completion in found]
     assert texts == prompts
     assert model.outstanding == 0
+
+
+@pytest.mark.parametrize("kind", [LinkedModel, HandledModel], ids=["link", "serve"])
+async def test_a_slow_call_is_hedged_and_the_slower_attempt_ends(kind: type[Model]) -> None:
+    hedge = HedgeSpec(quantile=0.5, share=1.0, least_s=0.05)
+    model = kind("a", "b", hedge=hedge)
+    await model.start()
+    try:
+        for _ in range(30):
+            await model.text.generate(request("hello"))
+        for _ in range(2):  # one of them goes to the replica that hangs
+            found = await model.text.generate(request("hang at a"))
+            assert found.choices[0].text == "b: hang at a"
+        await eventually(lambda: model.running == model.outstanding == 0)
+        assert model.cancelled == model.text.figures().hedges == 1
+    finally:
+        await model.close()
