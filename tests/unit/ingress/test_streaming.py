@@ -1,8 +1,15 @@
 """Frames are what the two stream formats say they are."""
 
-import orjson
+import asyncio
+from collections.abc import AsyncGenerator
 
-from deployments.ingress.http.streaming import ndjson_frame, sse_frame
+import orjson
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from deployments.ingress.context import STATE_KEY, RequestState
+from deployments.ingress.http.middleware.representation import Representation
+from deployments.ingress.http.streaming import EventFeedResponse, ndjson_frame, sse_frame
 
 
 def test_an_unnamed_event_is_data_alone() -> None:
@@ -26,3 +33,32 @@ def test_an_ndjson_line_names_its_event() -> None:
         "event": "started",
         "variants": 2,
     }
+
+
+async def test_a_head_of_a_stream_ends_after_its_headers_and_closes_the_stream() -> None:
+    async def endless() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield b"data: 1\n\n"
+
+    frames = endless()
+
+    async def feed(scope: Scope, receive: Receive, send: Send) -> None:
+        await EventFeedResponse(frames, lambda: None)(scope, receive, send)
+
+    async def receive() -> Message:
+        return await asyncio.get_running_loop().create_future()
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "HEAD", "path": "/api/v1/jobs/j/events", "headers": []}
+    async with asyncio.timeout(5):
+        await Representation(feed)({**scope, STATE_KEY: RequestState()}, receive, send)
+
+    start, body = sent
+    assert (start["status"], body["body"]) == (200, b"")
+    assert dict(start["headers"])[b"content-type"].startswith(b"text/event-stream")
+    with pytest.raises(StopAsyncIteration):
+        await anext(frames)
