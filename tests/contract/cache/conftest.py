@@ -71,9 +71,8 @@ def subject_of(kind: str, request: pytest.FixtureRequest) -> Subject:
     if kind == "redis":
         return on_redis(request.getfixturevalue("redis_server"))
     cache_shards = [InMemorySharedTier(32 * MB, SystemClock()) for _ in range(3)]
-    return embedded(
-        cache_shards[0] if kind == "single" else ShardedTier(cache_shards, SystemClock())
-    )
+    tier = cache_shards[0] if kind == "single" else ShardedTier(cache_shards, SystemClock())
+    return embedded(tier)
 
 
 @pytest.fixture(params=SHARED)
