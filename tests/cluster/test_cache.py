@@ -95,12 +95,12 @@ async def test_an_invalidation_is_seen_by_every_replica_within_a_second(
     at = time.monotonic()
     last_seen = 0.0
     cached_only = {**tags, "Cache-Control": "only-if-cached"}
-    while time.monotonic() - at < 1.5:
+    while (sent_s := time.monotonic() - at) < 1.5:
         responses = await asyncio.gather(
             *(crowd.post(URL, json=body, headers=cached_only) for _ in range(8))
         )
         if any(answer.status_code == 200 for answer in responses):
-            last_seen = time.monotonic() - at
+            last_seen = sent_s
     assert last_seen <= 1.0
 
 
