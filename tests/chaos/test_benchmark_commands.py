@@ -35,6 +35,7 @@ COMMANDS = [
     "nodes --away 3 --jobs 1 --seconds 20",
     "recovery --part controller --clients 2 --no-job",
     "slow-clients --rounds 1 --seconds 1 --connections 60 --bound 1000",
+    "disconnects --clients 20 --at-once 4",
     "autoscaling --live",
     "highlights --seeds 1",
     "video --goals S5,S9,S10 --rounds 1 --seconds 10",

@@ -20,6 +20,7 @@ from load_tests.benchmarks.cache import bench_cache, speed
 from load_tests.benchmarks.cache.context import CacheBenchmark
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult
+from load_tests.benchmarks.faults import bench_disconnects
 from load_tests.benchmarks.speed import bench_compare, bench_path, bench_stream
 from load_tests.benchmarks.speed.compare import contenders, targets
 
@@ -131,3 +132,16 @@ def test_a_tiny_run_comes_to_a_report(
     errors = {key: each.value for key, each in figures.items() if key.endswith("errors")}
     assert errors
     assert set(errors.values()) == {0}
+
+
+def test_every_abandoned_request_ends(
+    shared: SharedCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench_disconnects, "LocalServe", shared)
+    report = tmp_path / "report.json"
+
+    bench_disconnects.main(["--clients", "6", "--model", "slow", "--json", str(report)])
+
+    figures = extract_figures(json.loads(report.read_text()))
+    assert figures["disconnects.slowest"].value > 0
+    assert figures["disconnects.errors"].value == 0

@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cluster.ops.haproxy_configuration import TOKEN_HEADER
 
 Address = IPv4Address | IPv6Address
-Header = tuple[bytes, bytes]
 
 MAX_ADDRESS = 45  # characters of an IPv6 address
 MAX_HOPS = 20  # of X-Forwarded-For, from its end
@@ -55,6 +54,8 @@ class ClientAddress:
         self._networks = tuple(ip_network(network) for network in trusted)
         self._token = None if proxy_token is None else proxy_token.encode()
         self._is_trusted = lru_cache(maxsize=4096)(self._is_in_trusted_network)
+        # Of short texts only: what a client sends must not fill the memory.
+        self._known_client_of = lru_cache(maxsize=4096)(self._client_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -74,8 +75,10 @@ class ClientAddress:
         peer = parse_address(str(client[0])) if client else None
         is_from_haproxy = bool(tokens) and self._has_token(tokens)
         if is_from_haproxy or (peer is not None and self._is_trusted(peer)):
-            address = self._client_of(forwarded, None if is_from_haproxy else peer)
-            scope["client"] = None if address is None else (str(address), 0)
+            hops = b",".join([value for name, value in forwarded if name == _FOR])
+            find = self._known_client_of if len(hops) <= MAX_ADDRESS else self._client_of
+            text = find(hops, None if is_from_haproxy else peer)
+            scope["client"] = None if text is None else (text, 0)
             if dict(forwarded).get(_PROTO) == b"https":
                 scope["scheme"] = _SECURE_SCHEMES.get(scope["scheme"], scope["scheme"])
         else:
@@ -86,10 +89,9 @@ class ClientAddress:
         token = self._token
         return token is not None and any(hmac.compare_digest(value, token) for value in values)
 
-    def _client_of(self, forwarded: Iterable[Header], peer: Address | None) -> Address | None:
+    def _client_of(self, hops: bytes, peer: Address | None) -> str | None:
         """The first address from the end that is no trusted proxy; each proxy appends its peer."""
         client = peer
-        hops = b",".join(value for name, value in forwarded if name == _FOR)
         for hop in reversed(hops.decode("latin-1").split(",")[-MAX_HOPS:]):
             address = parse_address(hop.strip())
             if address is None:
@@ -97,7 +99,7 @@ class ClientAddress:
             client = address
             if not self._is_trusted(address):
                 break
-        return client
+        return None if client is None else str(client)
 
     def _is_in_trusted_network(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

@@ -46,6 +46,7 @@ SMOKE_RUNS = {
     "recovery": "chaos/test_up_comes_back.py",
     "nodes": "chaos/test_nodes.py",
     "slow-clients": "contract/haproxy/test_bench_slow_clients.py",
+    "disconnects": CLUSTER,
     "hostile-input": "unit/ingress/test_hostile_input.py",
     "autoscaling": HERE,
     "routing": HERE,
