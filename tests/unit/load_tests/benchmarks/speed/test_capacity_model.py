@@ -20,6 +20,7 @@ COSTS = MeasuredCosts(
         "cached": RequestCost(haproxy_ms=0.1, ingress_ms=0.1, model_ms=0.0),
         "stream": RequestCost(haproxy_ms=0.5, ingress_ms=2.0, model_ms=1.5),
     },
+    limiter_replica_ms=1.0,
     limiter_ms=0.05,
     ledger_ms=5.0,
     controller_ms=1.0,
@@ -112,8 +113,19 @@ def test_many_tenants_fill_the_limits_authority_and_many_replicas_the_database()
     )
 
     assert capacity.ceilings[0].part == "the limits' authority"
-    assert capacity.requests_s == pytest.approx(50_000 * 20_000 / (50 * 10_000))
+    assert capacity.requests_s == pytest.approx(50_000 * (1000 / 501) / 50)
     assert ceiling(capacity, "the database's writer") == pytest.approx(50_000 * 100 / 50)
+
+
+def test_shards_divide_the_tenants_and_not_the_sessions() -> None:
+    crowd = replace(SHORT, tenants=10_000)
+
+    eight = plan_capacity(
+        10, NODE, COSTS, crowd, SharedServices(limiter_cores=1.0, limiter_shards=8)
+    )
+
+    expected = 50_000 * (1000 / (1 + 1250 * 0.05)) / 50
+    assert ceiling(eight, "the limits' authority") == pytest.approx(expected)
 
 
 def test_memory_holds_so_many_replicas_and_no_more() -> None:
