@@ -23,6 +23,7 @@ _DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next f
 _AHEAD, _AHEAD_AMPLE = 1.0, 8.0  # lease times of demand to hold
 _REPORT = 0.6  # lease times after which a bucket that is not ample is reported
 _FEWEST = 0.25  # the part of its share that an ample bucket holds whatever the demand
+_QUIET = 1.5  # lease times without use after which a budget's use is reported, for others to see
 _PAUSE, _IDLE = 5.0, 60.0  # lease times without use after which one returns more, or all
 _REMIND_S = 300.0  # after which a bucket that is held or open is reported in any case
 _LOW = 0.1  # the share of the demand below which more is leased ahead
@@ -153,6 +154,8 @@ class LeasedBucket:
             return not self.is_idle or self.open > 0
         if self.holding and self.is_ample:
             unused_s = min(now - self._used_at, since)
+            if self.kind is BucketKind.BUDGET and self.holding < self._leased:
+                return unused_s >= _QUIET * self.ttl_s
             is_paused = unused_s >= _PAUSE * self.ttl_s and self.holding > 2 * self._fewest
             return is_paused or unused_s >= _IDLE * self.ttl_s
         if self.open and not self.holding:
@@ -166,7 +169,7 @@ class LeasedBucket:
         if self.adjust:
             return self.ttl_s / 2
         if self.holding and self.is_ample:
-            return _PAUSE * self.ttl_s
+            return (_QUIET if self.kind is BucketKind.BUDGET else _PAUSE) * self.ttl_s
         if self.open and not self.holding:
             return _REMIND_S
         return math.inf if self.forgettable else _REPORT * self.ttl_s
