@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -45,31 +45,21 @@ class RedisAuthority:
 
     `timeout_s` bounds connecting and each exchange: longer than a request's patience, so that a
     late result still counts, and short enough to try again soon. Nothing is retried: a repeated
-    request is a new one. `is_cluster`: `url` is that of any node of a Redis Cluster.
+    request is a new one.
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        prefix: str = "mobula",
-        timeout_s: float = 0.25,
-        connections: int = 16,
-        is_cluster: bool = False,
+        self, url: str, *, prefix: str = "mobula", timeout_s: float = 0.25, connections: int = 16
     ) -> None:
-        self._redis: Any
-        options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-        if is_cluster:
-            self._redis = RedisCluster.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-        else:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=connections,
-                timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-                **options,
-            )
-            self._redis = Redis.from_pool(pool)
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=timeout_s,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis: Any = Redis.from_pool(pool)
         pipeline = _ScriptPipeline(self._redis)
         self._groups = [
             RedisGroup(pipeline, f"{prefix}:limits:{{{number}}}") for number in range(GROUPS)
