@@ -48,10 +48,10 @@ MIXES = {
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console, machine = Console(), describe_machine()
-    require_wrk()
     if options.costs:
         costs = parse_costs(json.loads(options.costs.read_text())["costs"])
     else:
+        require_wrk()
         with ExitStack() as stack:
             redis = stack.enter_context(RedisProcess()) if options.redis else None
             settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}

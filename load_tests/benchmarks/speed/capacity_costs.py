@@ -39,7 +39,6 @@ from load_tests.benchmarks.speed.compare.targets import PACE, STREAM, Target
 CHAT = "/v1/chat/completions"
 MORE = 8  # model replicas, to see what each costs the controller
 SETTLE_S = 5.0
-_FORGET_S = 65.0  # after which a replica holds no lease of a tenant that it does not serve
 _PACE_S = 0.5  # between two requests of a tenant
 CELLS, FLUSHES = 200, 20  # rows of one write of the ledger, and writes
 
@@ -60,7 +59,7 @@ def measure_costs(
     say: Callable[[str], None],
     redis: RedisProcess | None = None,
 ) -> MeasuredCosts:
-    """All of it; takes about ten times `seconds` and two minutes. `redis` keeps the limits where
+    """All of it; takes about ten times `seconds` and a minute. `redis` keeps the limits where
     it is given."""
     authority = "embedded" if redis is None else "redis"
     deploy(local, 1, authority)
@@ -206,7 +205,7 @@ def _limiter(
         return _cpu(local).get("Limiter", 0.0) if redis is None else redis.cpu_ms
 
     keys = asyncio.run(_keys(local, tenants))
-    time.sleep(_FORGET_S)
+    time.sleep(SETTLE_S)
     moments = [so_far()]
     time.sleep(seconds)
     moments.append(so_far())
