@@ -149,4 +149,4 @@ def test_the_command_plans_from_the_costs_of_an_earlier_run(
     assert main(["--costs", str(costs), "--shards", "8", "--json", str(report)]) == 0
     assert "8 shard(s) of the limits' authority" in capsys.readouterr().out
     plans = json.loads(report.read_text())["plans"]
-    assert [plan["nodes"] for plan in plans["short answers, half of them kept"]] == [1, 10, 100]
+    assert [plan["nodes"] for plan in next(iter(plans.values()))] == [1, 10, 100]
