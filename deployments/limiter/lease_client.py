@@ -76,8 +76,9 @@ class LeaseClient:
         passable = self._check_refusals(tenant, debits, source, now)
         if tenant.try_acquire(passable, now):
             consumed = passable
-        elif (degraded := self._exchanger(tenant).degraded).since is not None:
-            consumed = degraded.admit(tenant, passable, source, now)
+        elif (exchanger := self._exchanger(tenant)).degraded.since is not None:
+            consumed = exchanger.degraded.admit(tenant, passable, source, now)
+            exchanger.mark(tenant)
         else:
             consumed = await self._wait(tenant, passable, source)
         if len(consumed) < len(debits):

@@ -98,6 +98,10 @@ class ShardExchanger:
             delay_s = _SOON * self._terms.ttl_s
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._start)
 
+    def mark(self, tenant: TenantLimits) -> None:
+        """The next exchange, whatever begins it, is for this tenant too."""
+        self._next[tenant] = None
+
     def release(self, tenant: TenantLimits) -> bool:
         """The tenant has another owner. Whether it needs an exchange."""
         self.tenants.pop(tenant.tenant, None)
