@@ -21,16 +21,16 @@ LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURS
 
 
 @pytest.fixture
-def cluster(embedded: ClusterProcess) -> Iterator[ClusterProcess]:
+def divided(embedded: ClusterProcess) -> Iterator[ClusterProcess]:
     """The shared cluster, with one shard before and afterwards."""
     yield embedded
     embedded.divide_limits(1)
 
 
 @pytest.fixture
-async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {cluster.key}"}
-    async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=30) as client:
+async def operator(divided: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {divided.key}"}
+    async with httpx.AsyncClient(base_url=divided.url, headers=headers, timeout=30) as client:
         yield client
 
 
@@ -39,7 +39,7 @@ def admitted(shots: list[Shot]) -> int:
 
 
 async def test_limits_stay_exact_while_tenants_move_to_other_shards(
-    cluster: ClusterProcess, operator: httpx.AsyncClient
+    divided: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
     tenants = [await make_tenant(operator, rates=LIMIT) for _ in range(3)]
     stop = asyncio.Event()
@@ -47,13 +47,13 @@ async def test_limits_stay_exact_while_tenants_move_to_other_shards(
     async def load(tenant: Tenant) -> list[Shot]:
         shots: list[Shot] = []
         while not stop.is_set():
-            shots += await fire(cluster.url, tenant, 1.0, 2 * RATE)
+            shots += await fire(divided.url, tenant, 1.0, 2 * RATE)
         return shots
 
     async def reshard() -> None:
         try:
             for shards in (3, 2):
-                await asyncio.to_thread(cluster.divide_limits, shards)
+                await asyncio.to_thread(divided.divide_limits, shards)
                 await asyncio.sleep(2.0)
         finally:
             stop.set()
@@ -67,9 +67,9 @@ async def test_limits_stay_exact_while_tenants_move_to_other_shards(
 
 
 async def test_a_killed_shard_concerns_its_own_tenants_only(
-    cluster: ClusterProcess, operator: httpx.AsyncClient
+    divided: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
-    cluster.divide_limits(2)
+    divided.divide_limits(2)
     budget, found = {"requests": {"day": 10_000}}, dict[int, Tenant]()
     while len(found) < 2:
         tenant = await make_tenant(operator, budgets=budget)
@@ -77,7 +77,7 @@ async def test_a_killed_shard_concerns_its_own_tenants_only(
     for tenant in found.values():
         await eventually(lambda of=tenant: answers(operator, of, 200))
 
-    cluster.kill_one(shard_name(1))
+    divided.kill_one(shard_name(1))
     others = [shot for _ in range(20) for shot in [await shoot(operator, found[0])]]
     assert {shot.status for shot in others} == {200}
     await eventually(lambda: answers(operator, found[1], 200), timeout_s=60)
