@@ -242,9 +242,10 @@ class ShardExchanger:
             self._void_leases()
         if has_forgotten:
             for tenant in self.tenants.values():
-                for bucket in tenant.buckets.values():
-                    bucket.reset_lease(now)
-                self._next[tenant] = None
+                if tenant.epoch not in ("", result.epoch):
+                    for bucket in tenant.buckets.values():
+                        bucket.reset_lease(now)
+                    self._next[tenant] = None
             self.degraded.keep_replicas(now)
         session.epoch = result.epoch
         session.renew(sent_at, terms.ttl_s)
@@ -262,6 +263,7 @@ class ShardExchanger:
         now, grants = terms.clock.monotonic(), iter(result.grants)
         for tenant, buckets in batch:
             tenant.spent.clear()
+            tenant.epoch = result.epoch
             unknown: dict[LeasedBucket, float] = {}  # budgets that are not open yet: retry after
             for bucket, grant in zip(buckets, grants, strict=False):
                 bucket.apply_grant(grant, now)

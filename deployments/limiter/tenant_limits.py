@@ -45,6 +45,7 @@ class TenantLimits:
     `session` is that with the tenant's shard. `to_refresh` are the buckets that the next exchange
     must report, `spent` the ledger's figures for it, by bucket key. `permits` counts open permits,
     which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds).
+    `epoch` is the authority's that answered last ("" for none of this shard).
     """
 
     tenant: str
@@ -57,6 +58,7 @@ class TenantLimits:
     to_refresh: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
     check_at: float = math.inf
+    epoch: str = ""
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)
     _reservation: dict[Source, tuple[tuple[LeasedBucket, Unit], ...]] = field(default_factory=dict)
     _day_ends: float = 0.0
@@ -64,7 +66,7 @@ class TenantLimits:
     def move(self, session: LeaseSession, now: float) -> None:
         """Another shard owns the tenant, and knows its leases as of the last report."""
         has_ended = now >= self.session.expires or now >= session.expires
-        self.session = session
+        self.session, self.epoch = session, ""
         for bucket in self.buckets.values():
             if has_ended:
                 bucket.void_lease()
