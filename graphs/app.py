@@ -7,6 +7,7 @@ serve_config.yaml refers to `build`. This module must not import `annotations` f
 from ray import serve
 from ray.serve import Application
 
+from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.node_check import check_store_to_deploy
 from deployments.ingress.config import IngressConfig
@@ -27,14 +28,21 @@ from graphs.text import (
 from graphs.video import clipper, video_config
 
 
-def limiter(args: LimiterArgs) -> Application | None:
-    """The bound deployment, or None for Redis. Raises ValueError if Redis has no URL."""
+def limiters(args: LimiterArgs) -> list[Application]:
+    """A bound deployment for each shard, or none for Redis. Raises ValueError if that has no URL.
+
+    The time is the version of the shards' layout: of two deploys the later one counts.
+    """
     has_redis = Settings().redis_url is not None
     if args.authority == "redis" and not has_redis:
         raise ValueError("limiter.authority is redis, but MOBULA_REDIS_URL is not set")
     if args.authority == "redis" or (args.authority == "auto" and has_redis):
-        return None
-    return serve.deployment(LimiterReplica, **limiter_options(args)).bind()
+        return []
+    version = int(1000 * SystemClock().wall())
+    return [
+        serve.deployment(LimiterReplica, **limiter_options(args, number, version)).bind(number)
+        for number in range(args.shards)
+    ]
 
 
 def build(args: AppArgs) -> Application:
@@ -46,7 +54,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     """Composes the stages with another ingress class, for benchmarks."""
     args = AppArgs.model_validate(args)
     check_store_to_deploy(Settings())
-    limits = limiter(args.limiter)
+    authority = limiters(args.limiter)
     models = text_models(args.models)
     ingress = serve.deployment(
         serve.ingress()(ingress_class), **ingress_options(args.ingress, args.video)
@@ -64,7 +72,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     return ingress.bind(
         models,
         embedders(args.embeddings),
-        limits,
+        authority,
         cache_shards(args.cache, replicas),
         config,
         clipper(args),

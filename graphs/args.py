@@ -85,10 +85,12 @@ class IngressArgs(_Args):
 class LimiterArgs(_Args):
     """The authority of the tenants' limits.
 
-    `embedded` is a Limiter replica; `redis` needs MOBULA_REDIS_URL; `auto` is redis if that is set.
+    `embedded` are `shards` Limiter deployments of one replica each, which divide the tenants;
+    `redis` needs MOBULA_REDIS_URL; `auto` is redis if that is set.
     """
 
     authority: Literal["auto", "embedded", "redis"] = "auto"
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
     num_cpus: Annotated[float, Field(ge=0)] = 0.1
 
 

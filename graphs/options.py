@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from cluster.balancing.spec import RoutingSpec
+from deployments.limiter.layout import shard_name
 from graphs.args import (
     AppArgs,
     CacheArgs,
@@ -60,11 +61,13 @@ def _node_limit(per_node: int | None) -> dict[str, int]:
     return {} if per_node is None else {"max_replicas_per_node": per_node}
 
 
-def limiter_options(args: LimiterArgs) -> dict[str, Any]:
-    """One replica, as there is one authority."""
+def limiter_options(args: LimiterArgs, number: int = 0, version: int = 1) -> dict[str, Any]:
+    """One replica per shard, as each tenant has one owner. Another `version` of the layout, which
+    each deployment has, or another number of shards reconfigures a replica and restarts none."""
     return {
-        "name": "Limiter",
+        "name": shard_name(number),
         "num_replicas": 1,
+        "user_config": {"version": version, "shards": args.shards},
         "ray_actor_options": {"num_cpus": args.num_cpus},
         "max_ongoing_requests": MAX_ONGOING,
         "max_surge_percent": SURGE_PERCENT,
@@ -186,7 +189,8 @@ def declared_cpus(args: AppArgs, cores: int) -> int:
     If the replicas alone do not fit, it is the cores, so that Ray reports it.
     """
     video = args.video.replicas * args.video.num_cpus if args.video.enabled else 0.0
-    single = [args.limiter.num_cpus, *[args.cache.num_cpus] * args.cache.shards]
+    limiters = [args.limiter.num_cpus] * args.limiter.shards
+    single = [*limiters, *[args.cache.num_cpus] * args.cache.shards]
     models: tuple[ModelArgs | EmbeddingArgs, ...] = (*args.models, *args.embeddings)
     surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
     surging += [(model.num_cpus, model.replicas) for model in models if model.surge]

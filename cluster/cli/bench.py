@@ -49,6 +49,7 @@ GROUPS = {
         {
             "limits": "Slots that aborted streams and a killed replica leave behind.",
             "limit-simulation": "Overshoot of the distributed limiter, simulated.",
+            "limit-scale": "Thousands of tenants at many ingress replicas, simulated.",
             "fairness": "How tenants share a saturated model, over HTTP.",
             "ledger": "Whether the usage ledger equals the tokens generated.",
         },

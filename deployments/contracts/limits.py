@@ -7,19 +7,22 @@ which consume them without a round trip. Three kinds share one exchange:
     budget   starts at `capacity - spent` and never refills              a day's or month's amount
     slots    `capacity` slots; a released slot is free again             requests open at once
 
-A rate's lease that expires unreported counts as consumed; expired slots are free. A budget does not
-refill: its replica returns the rest of an expired lease with its next report, and only a replica
-that stays silent for a minute has consumed all that it held.
+Leases of one replica hold as long as its session with the authority: `SESSION` lease times after
+its last exchange. A rate's lease that ends unreported counts as consumed; slots are free then. A
+budget does not refill: its replica returns the rest of an ended lease with its next report, and
+only a replica that stays silent for a minute has consumed all that it held.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
+
+SESSION = 3  # lease times for which a replica's leases outlive its last exchange
 
 
 class BucketKind(StrEnum):
@@ -77,7 +80,8 @@ class LeaseGrant:
     `level` is what the authority still has after the grant, and `elsewhere` what other replicas
     hold, by their last reports. `retry_after_s` is 0 when something was granted or nothing was
     needed. `known` is False where a budget's bucket has not been opened, so that the replica
-    states `spent` from a fresh ledger.
+    states `spent` from a fresh ledger. `learning_s` is for how long the authority does not know yet
+    what was leased before it lost its state, and so grants no slots and no budget.
     """
 
     number: int
@@ -86,6 +90,7 @@ class LeaseGrant:
     retry_after_s: float = 0.0
     known: bool = True
     elsewhere: int = 0
+    learning_s: float = 0.0
 
 
 @version_tolerant
@@ -94,30 +99,48 @@ class ExchangeResult:
     """Grants in the order of the requests.
 
     `epoch` changes when the authority lost its state: leases from another epoch are void.
-    `replicas` is how many replicas sent requests within the last few lease times.
+    `replicas` is how many replicas sent requests within the last few lease times. `continued`:
+    the replica's session had not ended before; where it had, leases from before this are void.
     """
 
     epoch: str
     replicas: int
     grants: tuple[LeaseGrant, ...]
+    continued: bool = True
 
 
 class Authority(Protocol):
-    """Owns the buckets. One exchange is one atomic step and one round trip."""
+    """Owns the buckets of some tenants: of all, or of one shard."""
 
     async def exchange(
         self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        """Apply reports, grant leases that end `ttl_s` after this step (slots: three times that).
+        """Apply reports, grant credits, and renew the session of `replica`; one round trip.
 
-        The requests are all one tenant's; a key starts with `<tenant>|`. `epoch` is the one this
-        replica last saw of the tenant's shard ("" for none). Raises AuthorityUnavailable.
+        `requests` are those of any tenants of this shard, one tenant's next to each other and one
+        atomic step; without any, the session is renewed. A key starts with `<tenant>|`. `ttl_s` is
+        the lease time. `epoch` is the one this replica last saw here ("" for none).
+
+        Raises AuthorityUnavailable, or TenantsMoved where other shards own the tenants now.
         """
+        ...
+
+
+@runtime_checkable
+class AuthorityShards(Protocol):
+    """Several authorities, each of which owns some of the tenants."""
+
+    def locate(self, tenant: str) -> Authority:
+        """The owner of the tenant's buckets, as far as is known now."""
         ...
 
 
 class AuthorityUnavailable(Exception):
     """The authority did not answer in time, or not at all."""
+
+
+class TenantsMoved(Exception):
+    """Nothing was applied: tenants have other owners now, which `AuthorityShards.locate` tells."""
 
 
 class Reservation(Protocol):

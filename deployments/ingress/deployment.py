@@ -32,12 +32,12 @@ class Ingress:
         self,
         models: Mapping[str, DeploymentHandle],
         embedders: Mapping[str, DeploymentHandle],
-        limits: DeploymentHandle | None,
+        limiters: Sequence[DeploymentHandle],
         cache_shards: Sequence[DeploymentHandle],
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
     ) -> None:
-        """`limits`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
+        """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
@@ -45,7 +45,7 @@ class Ingress:
         self._backends = ServeBackends(
             models,
             embedders,
-            limits,
+            limiters,
             cache_shards,
             config.resilience,
             settings,

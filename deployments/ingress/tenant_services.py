@@ -31,7 +31,7 @@ from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
 from cluster.usage.prices import Prices
 from cluster.usage.report import budget_used
-from deployments.contracts.limits import Authority
+from deployments.contracts.limits import Authority, AuthorityShards
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -45,7 +45,7 @@ class TenantServices:
     def __init__(
         self,
         settings: Settings,
-        authority: Authority,
+        authority: Authority | AuthorityShards,
         costs: Mapping[str, Prices],
         clock: Clock,
         authority_timeout_s: float = 0.5,

@@ -7,34 +7,50 @@ holds both to it. Knows no plans, no network and no clock.
 The invariant, for rate buckets, with x the level and H what replicas may hold unspent:
 x + sum(H) <= capacity at all times, and only time raises it, by `rate` a second. So what is
 admitted in any interval (s, t] is at most capacity + rate * (t - s).
+
+A lease holds while its replica's session does, which every exchange of that replica renews, so an
+unused lease costs nothing. After a loss of state x begins at 0. Leases from before it are at most
+the share LEASED of the capacity; until all have been reported or have ended ("learning"), x is at
+most the rest, so the invariant holds for them too. They are part of the capacity, not of what has
+refilled since the loss, so reporting them lowers x only to what the invariant leaves.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deployments.contracts.limits import BucketKind, BucketSpec, LeaseGrant, LeaseRequest
+from deployments.contracts.limits import SESSION, BucketKind, BucketSpec, LeaseGrant, LeaseRequest
 
-SLOTS_LEASE = 3  # a lease of slots lasts this many lease times; so does learning after a loss
-GRACE_S = 60.0  # for which an expired lease is remembered, so that late reports count once
-IDLE_S = 900.0  # after which an unused budget is dropped: the ledger has its figure
+GRACE_S = 60.0  # for which a lease that has ended is remembered, so that late reports count once
+IDLE_S = 900.0  # after which an unused budget is dropped, and any bucket that is leased
 LEASED = 0.5  # the share of a capacity that replicas may hold beyond what requests wait for
 _EPSILON = 1e-6  # credits; the rounding error of a whole one
 
 
 @dataclass(slots=True)
 class ReplicaLease:
-    """One replica's share of a bucket: its last request, and the grant."""
+    """One replica's share of a bucket: its last request (at `at`), the grant, and the beginning of
+    the session in which both happened."""
 
     number: int = 0
     held: int = 0
     granted: int = 0
     adjusted: float = 0
-    expires: float = 0.0
+    session: float = 0.0
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class ReplicaSession:
+    """When a replica's session began, and its last exchange."""
+
+    start: float
+    seen: float
 
 
 @dataclass(slots=True)
 class Bucket:
-    """The state of one limit. `born` is the last loss of state (None: none) that it has applied.
+    """The state of one limit. `born` is the last loss of state (-inf: none) that it has applied.
 
     `level` of a budget that is not `known` yet only counts what was reported since.
     """
@@ -42,41 +58,49 @@ class Bucket:
     level: float
     at: float
     capacity: int
-    born: float | None
+    born: float
     known: bool = True
     leases: dict[str, ReplicaLease] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeContext:
-    """One exchange: seconds by the authority's clocks, and the requesting replica.
+    """One exchange: seconds by the authority's clocks, the requesting replica, the sessions of the
+    last minute and more, and the number of replicas that are active now.
 
-    `current`: the replica's leases are of the authority's epoch. `born`: when state was lost.
+    `current`: the replica's leases are of the authority's epoch. `born`: when state was lost;
+    `opened`: the same, for buckets that are not known.
     """
 
     replica: str
     now: float
     wall: float
     ttl_s: float
+    sessions: Mapping[str, ReplicaSession]
     replicas: int
     current: bool = True
-    born: float | None = None
+    born: float = -math.inf
+    opened: float = -math.inf
 
-    @property
-    def learning_s(self) -> float:
-        """Seconds until every lease that the lost state knew of has expired."""
-        return 0.0 if self.born is None else self.born + SLOTS_LEASE * self.ttl_s - self.now
+    def lease_ends(self, replica: str, lease: ReplicaLease) -> float:
+        """When the lease ends; -inf where its session has ended before another, or long ago."""
+        session = self.sessions.get(replica)
+        if session is None or session.start != lease.session:
+            return -math.inf
+        return session.seen + SESSION * self.ttl_s
+
+    def learning_s(self, bucket: Bucket) -> float:
+        """Seconds until every lease that the lost state knew of has ended."""
+        return max(0.0, bucket.born + SESSION * self.ttl_s - self.now)
 
 
 def new_bucket(spec: BucketSpec, context: ExchangeContext) -> Bucket:
     """The first state of a bucket: full, or as empty as a loss of state demands."""
-    level = 0.0
+    level, born = 0.0, max(context.born, context.opened)
     if spec.kind is BucketKind.RATE:
-        level = float(spec.capacity)
-        if context.born is not None:
-            level = min(level, spec.rate * (context.now - context.born))
+        level = min(float(spec.capacity), spec.rate * (context.now - born))
     known = spec.kind is not BucketKind.BUDGET
-    return Bucket(level, context.now, spec.capacity, context.born, known)
+    return Bucket(level, context.now, spec.capacity, born, known)
 
 
 def process_request(bucket: Bucket, request: LeaseRequest, context: ExchangeContext) -> LeaseGrant:
@@ -94,43 +118,47 @@ def process_request(bucket: Bucket, request: LeaseRequest, context: ExchangeCont
 
 def _apply_state_loss(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) -> None:
     """Where state was lost after this bucket was opened, it counts as empty at that moment."""
-    if bucket.born == context.born:
+    if bucket.born >= context.born:
         return
     bucket.born = context.born
-    if spec.kind is BucketKind.RATE and context.born is not None:
+    if spec.kind is BucketKind.RATE:
         bucket.level = min(bucket.level, spec.rate * (context.now - context.born))
     if spec.kind is BucketKind.BUDGET:
         bucket.level, bucket.known = -float(_outstanding(bucket)), False
 
 
 def _advance_time(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) -> None:
-    """Refill, and expire leases: expired credits of a rate count as consumed, slots are free again.
+    """Refill, and end leases: credits of a rate count as consumed, slots are free again.
 
     A budget does not refill: what its replica holds stays apart until a report, however late, says
     what became of it, and counts as consumed if none comes within GRACE_S. A clock that went back
-    refills nothing and must not prolong leases.
+    refills nothing.
     """
     if spec.kind is BucketKind.BUDGET and bucket.known:
         bucket.level += spec.capacity - bucket.capacity
     bucket.capacity = spec.capacity
-    if context.now < bucket.at:
-        bucket.at = context.now
-        for lease in bucket.leases.values():
-            lease.expires = min(lease.expires, context.now + _lifetime_s(spec, context))
-    if spec.kind is not BucketKind.BUDGET:
-        expired = [lease for lease in bucket.leases.values() if lease.expires <= context.now]
-        for lease in sorted(expired, key=lambda lease: lease.expires):
-            _refill(bucket, spec, max(bucket.at, lease.expires))
+    bucket.at = min(bucket.at, context.now)
+    ended = [
+        (ends if ends > -math.inf else context.now, replica)
+        for replica, lease in bucket.leases.items()
+        if (ends := context.lease_ends(replica, lease)) <= context.now
+    ]
+    for ends, replica in sorted(ended):
+        _refill(bucket, spec, context, max(bucket.at, ends))
+        lease = bucket.leases[replica]
+        if spec.kind is not BucketKind.BUDGET:
             lease.held = lease.granted = 0
-    _refill(bucket, spec, context.now)
-    for replica in [r for r, le in bucket.leases.items() if le.expires + GRACE_S <= context.now]:
-        del bucket.leases[replica]
+        if ends + GRACE_S <= context.now or replica not in context.sessions:
+            del bucket.leases[replica]
+    _refill(bucket, spec, context, context.now)
 
 
-def _refill(bucket: Bucket, spec: BucketSpec, now: float) -> None:
+def _refill(bucket: Bucket, spec: BucketSpec, context: ExchangeContext, now: float) -> None:
     if spec.kind is BucketKind.RATE:
-        gained = bucket.level + spec.rate * (now - bucket.at)
-        bucket.level = min(gained, spec.capacity - _outstanding(bucket))
+        most = spec.capacity - _outstanding(bucket)
+        if context.learning_s(bucket):
+            most = min(most, int(spec.capacity * (1 - LEASED)))
+        bucket.level = min(bucket.level + spec.rate * (now - bucket.at), most)
     bucket.at = now
 
 
@@ -143,10 +171,13 @@ def _apply_report(
         lease.held -= lease.granted
         bucket.level += lease.granted - lease.adjusted
 
-    slots = request.spec.kind is BucketKind.SLOTS
-    holding = request.holding if context.current or slots else 0
-    bucket.level += min(0, lease.held - holding)  # a lease that only the replica knows
-    lease.held = holding
+    is_slots = request.spec.kind is BucketKind.SLOTS
+    holding = request.holding if context.current or is_slots else 0
+    unknown, lease.held = max(0, holding - lease.held), holding  # only the replica knows it
+    if request.spec.kind is BucketKind.RATE and context.learning_s(bucket):
+        bucket.level = min(bucket.level, request.spec.capacity - _outstanding(bucket))
+    else:
+        bucket.level -= unknown
 
     adjust: float = request.adjust
     if adjust > 0:
@@ -158,7 +189,7 @@ def _apply_report(
 
 
 def _open_budget(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) -> None:
-    if not bucket.known and spec.spent >= 0 and context.learning_s <= 0:
+    if not bucket.known and spec.spent >= 0 and not context.learning_s(bucket):
         bucket.level += spec.capacity - spec.spent
         bucket.known = True
 
@@ -176,22 +207,20 @@ def _grant(
     bucket.level -= credits
     lease.number, lease.granted = request.number, credits
     lease.held += credits
-    lease.expires = context.now + _lifetime_s(request.spec, context)
+    lease.session, lease.at = context.sessions[context.replica].start, context.now
     is_denied = request.need > 0 and credits == 0
     retry_s = (blocked_s or _retry_s(bucket, request, context)) if is_denied else 0.0
     elsewhere = _outstanding(bucket) - lease.held
-    return LeaseGrant(
-        request.number, credits, max(0, room - credits), retry_s, bucket.known, elsewhere
-    )
+    level, learning_s = max(0, room - credits), context.learning_s(bucket)
+    return LeaseGrant(request.number, credits, level, retry_s, bucket.known, elsewhere, learning_s)
 
 
 def _blocked_s(bucket: Bucket, spec: BucketSpec, context: ExchangeContext) -> float:
     """Seconds for which nothing may be granted because state was lost."""
     if spec.kind is BucketKind.RATE:
         return 0.0
-    if not bucket.known:
-        return max(0.001, context.learning_s)
-    return max(0.0, context.learning_s)
+    learning_s = context.learning_s(bucket)
+    return learning_s if bucket.known else max(0.001, learning_s)
 
 
 def _allowance(spec: BucketSpec, lease: ReplicaLease, room: int, replicas: int) -> int:
@@ -222,18 +251,14 @@ def _room(bucket: Bucket, spec: BucketSpec) -> int:
     return max(0, math.floor(bucket.level + _EPSILON))
 
 
-def _lifetime_s(spec: BucketSpec, context: ExchangeContext) -> float:
-    return context.ttl_s * (SLOTS_LEASE if spec.kind is BucketKind.SLOTS else 1)
-
-
 def _outstanding(bucket: Bucket) -> int:
     return sum(lease.held for lease in bucket.leases.values())
 
 
 def bucket_ttl_s(bucket: Bucket, spec: BucketSpec, ttl_s: float) -> float:
-    """Seconds after which, unused, this bucket equals a new one."""
+    """Seconds after which, unused, this bucket equals a new one; leased ones are used within."""
+    if spec.kind is BucketKind.BUDGET or _outstanding(bucket):
+        return IDLE_S
     if spec.kind is BucketKind.RATE:
         return (bucket.capacity - bucket.level) / spec.rate + ttl_s + GRACE_S
-    if spec.kind is BucketKind.BUDGET:
-        return IDLE_S
-    return SLOTS_LEASE * ttl_s + GRACE_S
+    return SESSION * ttl_s + GRACE_S

@@ -1,8 +1,8 @@
 """Decisions without the authority: what is admitted, and at what loss of exactness.
 
-Credits in hand are consumed until their lease ends. Beyond them nothing is admitted for one lease
-time and three failed exchanges, so that a lost message or two, or a process that was suspended,
-cost no exactness. After that:
+Credits in hand are consumed until their lease ends, three lease times after the last exchange.
+Beyond them nothing is admitted for one lease time and three failed exchanges, so that a lost
+message or two, or a process that was suspended, cost no exactness. After that:
 
     rate     a local bucket of rate r/N that starts empty and holds one request, N being the
              replicas last seen; what it admits is reported as overdraft at the next exchange
@@ -15,13 +15,19 @@ Over-admission, for a rate limit (b, r) and an outage of T seconds: in every int
 most b + r*t plus one request for each replica (N was right). When the authority comes back with
 its state, until the last replica has reported (one tick, about a fifth of a lease time, after
 its first good exchange) the overdraft still unreported, at most r*T and at most b, may be admitted
-twice. Back without state, rate buckets start empty and debited; slots and budgets are refused for
-three lease times. After that every limit is exact again.
+twice. Back without state, rate buckets start empty and debited. For three lease times the
+authority learns what is leased; meanwhile it grants no slots and no budget, and is not waited for:
+
+    in hand  what was leased before the loss stays the replica's, of every kind, and is reported
+    slots    the rules above go on: those of a certain outage after one, else the 64th
+    budget   refused with Overloaded (503) beyond what is in hand
+
+After that every limit is exact again.
 Slots: at most N above the limit where it is below N, and those open before the outage besides;
-where only this replica is cut off, the 64th of its part besides.
+where only this replica is cut off, or state is lost without an outage, the 64th of its part.
 """
 
-from deployments.contracts.limits import BucketKind
+from deployments.contracts.limits import SESSION, BucketKind
 from deployments.limiter.errors import budget_unknown, limit_exceeded
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
@@ -49,28 +55,77 @@ class LocalBucket:
         return max(0.0, amount - self.level) / rate
 
 
+class ReplicaCount:
+    """How many replicas share the authority's shards: the most that any of them has seen lately. A
+    shard that has just begun has yet to see them all."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, int] = {}
+
+    def note(self, shard: int, replicas: int) -> None:
+        self._seen[shard] = replicas
+
+    def forget(self, shard: int) -> None:
+        self._seen.pop(shard, None)
+
+    @property
+    def most(self) -> int:
+        return max(self._seen.values(), default=1)
+
+
 class DegradedMode:
     """`since` is when the authority was lost, on the monotonic clock; None while it answers."""
 
-    def __init__(self, events: LimitEventEmitter, ttl_s: float) -> None:
+    def __init__(self, events: LimitEventEmitter, ttl_s: float, count: ReplicaCount) -> None:
         self._events = events
+        self._count = count
         self._ttl_s = ttl_s
         self._buckets: dict[str, LocalBucket] = {}
         self.since: float | None = None
         self.misses = 0  # exchanges that failed or came late, one after the other
-        self.replicas = 1
+        self._fewest, self._fewest_until = 1, 0.0  # replicas, while an authority learns
+        self._outage_until = 0.0  # the rules of an outage hold for slots
+
+    @property
+    def replicas(self) -> int:
+        return self._count.most
+
+    def note_replicas(self, replicas: int, now: float) -> None:
+        """As the authority counts them. One that has lost its state has yet to see them all."""
+        fewest = self._fewest if now < self._fewest_until else 1
+        self._count.note(id(self), max(fewest, replicas))
+
+    def keep_replicas(self, now: float) -> None:
+        """The authority has lost its state."""
+        self._fewest, self._fewest_until = self.replicas, now + SESSION * self._ttl_s
+
+    def may_open(self, bucket: LeasedBucket, now: float) -> bool:
+        """Whether a slot may be taken though the authority has forgotten which are."""
+        is_learning = bucket.kind is BucketKind.SLOTS and now < bucket.learning_until
+        return is_learning and bucket.open < self._allowed_slots(bucket, now < self._outage_until)
+
+    def _allowed_slots(self, bucket: LeasedBucket, is_certain: bool) -> int:
+        share = bucket.limit.spec.capacity // self.replicas
+        return max(1, share) if is_certain else share // _EARLY_SLOTS
 
     def enter(self, now: float) -> None:
         if self.since is None:
             self.since = now
             self._events.authority("authority_down")
 
-    def end(self) -> None:
+    def end(self, now: float) -> None:
+        if self._is_certain(now):
+            self._outage_until = now + (SESSION + 1) * self._ttl_s
         self.misses = 0
         if self.since is not None:
             self.since = None
             self._buckets.clear()
             self._events.authority("authority_up")
+
+    def retire(self, now: float) -> None:
+        """The shard has no tenants any more."""
+        self.end(now)
+        self._count.forget(id(self))
 
     def admit(self, tenant: TenantLimits, debits: Debits, source: Source, now: float) -> Debits:
         """Consume all debits by the local rules, or raise the first refusal."""
@@ -103,13 +158,16 @@ class DegradedMode:
             if not bucket.limit.shadow:
                 raise budget_unknown(bucket.limit)
             return self._ttl_s
-        begins = self._ttl_s + (now if self.since is None else self.since)
-        is_certain = self.misses >= _MIN_MISSES
         if bucket.kind is BucketKind.SLOTS:
-            share = spec.capacity // self.replicas
-            allowed = max(1, share) if is_certain and now >= begins else share // _EARLY_SLOTS
+            allowed = self._allowed_slots(bucket, self._is_certain(now))
             return 0.0 if bucket.open < allowed else self._ttl_s
-        if not is_certain:
+        if self.misses < _MIN_MISSES:
             return self._ttl_s
+        begins = self._ttl_s + (now if self.since is None else self.since)
         local = self._buckets.setdefault(spec.key, LocalBucket(begins))
         return local.wait_s(amount, spec.rate / self.replicas, now)
+
+    def _is_certain(self, now: float) -> bool:
+        """Whether this is an outage, and not a lost message or a process that was suspended."""
+        has_lasted = self.since is not None and now >= self.since + self._ttl_s
+        return has_lasted and self.misses >= _MIN_MISSES

@@ -1,30 +1,90 @@
-"""The Serve replica that owns the embedded authority: exactly one, for all ingress replicas.
+"""The Serve replica that is one shard of the embedded authority, for all ingress replicas.
 
-In: exchanges over a handle. Out: grants. A plain class; graphs/ makes the deployment of it.
+In: exchanges over a handle, hand-overs from other shards, the layout from the deployment's
+`user_config`. Out: grants. A plain class; graphs/ makes a deployment of it for each shard.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from grpc import RpcError
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
-from deployments.contracts.limits import ExchangeResult, LeaseRequest
-from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.contracts.limits import AuthorityUnavailable, LeaseRequest
+from deployments.limiter.authority.hand_over import HandOver, ShardAnswer
+from deployments.limiter.authority.shard import AuthorityShard
+from deployments.limiter.layout import ShardLayout, shard_name
+
+_PEER_TIMEOUT_S = 1.0
+
+
+class LimiterPeer:
+    """Another shard of the same application, by handle; one that is gone is unavailable."""
+
+    def __init__(self, number: int) -> None:
+        self._name = shard_name(number)
+        self._handle: DeploymentHandle | None = None
+
+    async def hand_over(self, layout: ShardLayout, to: int, instance: str, start: int) -> HandOver:
+        """Raises AuthorityUnavailable."""
+        try:
+            response = self._connect().hand_over.remote(layout, to, instance, start)
+        except (RayError, RayServeException) as error:
+            raise AuthorityUnavailable(type(error).__name__) from None
+        try:
+            async with asyncio.timeout(_PEER_TIMEOUT_S):
+                return cast("HandOver", await response)
+        except TimeoutError:
+            response.cancel()
+            raise AuthorityUnavailable(f"no answer in {_PEER_TIMEOUT_S:g} s") from None
+        except (RayError, RayServeException, RpcError) as error:
+            raise AuthorityUnavailable(type(error).__name__) from None
+
+    def _connect(self) -> DeploymentHandle:
+        if self._handle is None:
+            app = serve.get_replica_context().app_name
+            self._handle = serve.get_deployment_handle(self._name, app).options(
+                request_serialization="pickle", response_serialization="pickle"
+            )
+        return self._handle
 
 
 class LimiterReplica:
     """Its death loses the state; the next one's epoch shows that to the ingress replicas."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
         configure_logging(Settings().log_level)
-        self._authority = MemoryAuthority(SystemClock())
+        peers: dict[int, LimiterPeer] = {}
+        self._shard = AuthorityShard(
+            index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
+        )
         self._lag = LoopLag()
 
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """`version` and `shards` of the layout; Serve calls this at the start and on changes."""
+        self._shard.adopt(ShardLayout(user_config["version"], user_config["shards"]))
+
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
-    ) -> ExchangeResult:
-        return await self._authority.exchange(replica, epoch, ttl_s, requests)
+        self,
+        layout: ShardLayout,
+        granted_s: float,
+        replica: str,
+        epoch: str,
+        ttl_s: float,
+        requests: Sequence[LeaseRequest],
+    ) -> ShardAnswer:
+        return await self._shard.exchange(layout, granted_s, replica, epoch, ttl_s, requests)
+
+    async def hand_over(self, layout: ShardLayout, to: int, instance: str, start: int) -> HandOver:
+        return await self._shard.hand_over(layout, to, instance, start)
 
     async def loop_lag(self) -> float:
         """Measured from the first call on."""
@@ -32,7 +92,7 @@ class LimiterReplica:
         return self._lag.worst()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return {"buckets": self._authority.buckets}
+        return {"buckets": self._shard.buckets}
 
     async def check_health(self) -> None:
         """Healthy as long as this event loop answers."""

@@ -67,9 +67,14 @@ class LimitEventEmitter:
             str, tuple[int, float]
         ] = {}  # a budget's threshold in percent, the period's end
         self._sweep_at = 0.0
+        self._lost = 0  # authority shards
 
     def authority(self, kind: Literal["authority_down", "authority_up"]) -> None:
-        self._send(LimitEvent(kind, self._clock.wall()))
+        """A shard was lost or is back: the first and the last one are reported."""
+        before = self._lost
+        self._lost += 1 if kind == "authority_down" else -1
+        if not (before and self._lost):
+            self._send(LimitEvent(kind, self._clock.wall()))
 
     def hit(self, tenant: str, bucket: LeasedBucket, source: Source, now: float) -> None:
         """A limit refused a request, or would have."""

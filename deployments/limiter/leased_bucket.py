@@ -2,39 +2,46 @@
 
 In: consumption, refunds, grants. Out: lease requests. Knows nothing of other limits, pending
 requests or the network. Times are seconds on this process's monotonic clock.
+
+While the authority has half of the capacity or more ("ample"), the bucket leases for several lease
+times ahead and a quarter of its share at least, keeps what is refunded, and says nothing until its
+credits are low or nobody has used them for a minute. Nearer to the limit, credits in the wrong
+place would be missed: it leases for one lease time and reports and returns within half of one.
 """
 
 import math
 from dataclasses import replace
 
-from deployments.contracts.limits import BucketKind, LeaseGrant, LeaseRequest
-from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
+from deployments.contracts.limits import SESSION, BucketKind, LeaseGrant, LeaseRequest
+from deployments.limiter.bucket_arithmetic import LEASED
 from deployments.limiter.limits import Limit
+from deployments.limiter.session import LeaseSession
 
-_MARGIN = 0.95  # a lease ends here before it ends at the authority, however the clocks drift
 _DENIAL_S = 0.5  # a denial holds at most this long, and until its credit must be there,
 _DENIAL_REFILL = 0.24  # or, where that is sooner, while this part of the capacity refills:
 _DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next for more
-_AHEAD = 1.0  # lease times of demand to hold
-_RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's lifetime after which it is renewed
+_AHEAD, _AHEAD_AMPLE = 1.0, 8.0  # lease times of demand to hold
+_REPORT = 0.6  # lease times after which a bucket that is not ample is reported
+_FEWEST = 0.25  # the part of its share that an ample bucket holds whatever the demand
+_QUIET = 1.5  # lease times without use after which a budget's use is reported, for others to see
+_PAUSE, _IDLE = 5.0, 60.0  # lease times without use after which one returns more, or all
+_REMIND_S = 300.0  # after which a bucket that is held or open is reported in any case
 _LOW = 0.1  # the share of the demand below which more is leased ahead
 
 
 class LeasedBucket:
     """Consuming is a comparison and a subtraction; everything else happens between requests."""
 
-    def __init__(self, limit: Limit, now: float, ttl_s: float) -> None:
+    def __init__(self, limit: Limit, now: float, ttl_s: float, session: LeaseSession) -> None:
         self.limit = limit
         self.kind = limit.spec.kind
         self.ttl_s = ttl_s
-        self.lifetime_s = ttl_s * (SLOTS_LEASE if self.kind is BucketKind.SLOTS else 1)
-        self._renew = _RENEW_SLOTS if self.kind is BucketKind.SLOTS else _RENEW
+        self.session = session
         self.holding = 0  # credits to consume; free slots
         self.open = 0  # slots taken; of a budget: reserved and not settled
         self.adjust = 0  # returned (+) or overdrawn (-) since the last grant that arrived
         self.waiting = 0  # pending requests
         self.low = -1  # request more at or below this; -1: nothing can be held ahead
-        self.expires = now
         self.number = self.acked = 0
         self.is_idle = True  # the authority holds no lease of this replica
         self.resets = 0  # losses of the authority's state so far
@@ -51,8 +58,13 @@ class LeasedBucket:
         self._reported = 0
         self._wanted = 0
         self._doubt = _DOUBT
-        self._leased = 0  # credits, or slots, that the authority knows of
+        self._leased = 0  # what the authority counts as held by this replica; slots: open ones too
         self._sent_at = now
+        self._used_at, self._used = now, 0  # when a use was noticed last, and the uses until then
+        self._uses = 0
+        self.is_ample = False
+        self.is_unreported = False  # the authority counts something else as held
+        self.learning_until = 0.0  # until then the authority has forgotten what was leased
 
     def update_limit(self, limit: Limit) -> None:
         """Apply the plan's current terms: a denial under other terms is forgotten."""
@@ -63,17 +75,13 @@ class LeasedBucket:
                 self.level += limit.spec.capacity - old.capacity
 
     def available(self, now: float) -> int:
-        """Credits to consume now; an expired lease is void. A budget's credits, which time does not
-        refill, are returned."""
-        if now >= self.expires:
-            if self.kind is BucketKind.BUDGET:
-                self.adjust += self.holding
-            self.holding = 0
-        return self.holding
+        """Credits to consume now; a lease whose session has ended is void."""
+        return self.holding if now < self.session.expires else 0
 
     def consume(self, amount: int) -> None:
         self.holding -= amount
         self._consumed += amount
+        self._uses += 1
         self.unsettled += 1
         if self.kind is not BucketKind.RATE:
             self.open += amount
@@ -81,6 +89,7 @@ class LeasedBucket:
     def consume_over_lease(self, amount: int) -> None:
         """Admit without credits in degraded mode: an overdraft to be reported."""
         self.unsettled += 1
+        self.is_unreported = True
         if self.kind is not BucketKind.RATE:
             self.open += amount
         if self.kind is not BucketKind.SLOTS:
@@ -103,9 +112,13 @@ class LeasedBucket:
             unused += overdraft
         elif self.kind is BucketKind.RATE and resets != self.resets:
             return
-        self.adjust += unused
         if unused > 0:
             self.denied = 0
+            if self.is_ample:  # as if it had not been consumed: the authority was not told
+                kept = min(unused, max(0, min(self._leased, self._share) - self.holding))
+                self.holding += kept
+                unused -= kept
+        self.adjust += unused
 
     def is_denied(self, amount: int, now: float) -> bool:
         """Whether a recent denial covers this amount."""
@@ -129,16 +142,37 @@ class LeasedBucket:
             self.deny(1, 1 / self.limit.spec.rate, now)
 
     def due(self, now: float) -> bool:
-        """Whether there is something to renew, to report or to end."""
-        if self.number != self.acked:
+        """Whether there is something to report, to return or to end."""
+        if self.number != self.acked or self.is_unreported:
             return True
-        if self.adjust and now >= self._sent_at + self.ttl_s / 2:
+        if self._uses != self._used:
+            self._used_at, self._used = now, self._uses
+        since = now - self._sent_at
+        if self.adjust and since >= self.ttl_s / 2:
             return True
-        if self.holding or (self.open and self.kind is BucketKind.SLOTS):
-            return now >= self._sent_at + self.lifetime_s * self._renew
-        if self.open:
-            return now >= self._sent_at + self.ttl_s
-        return not self.is_idle and now >= self._sent_at + _RENEW * self.ttl_s
+        if since >= _REMIND_S:
+            return not self.is_idle or self.open > 0
+        if self.holding and self.is_ample:
+            unused_s = min(now - self._used_at, since)
+            if self.kind is BucketKind.BUDGET and self.holding < self._leased:
+                return unused_s >= _QUIET * self.ttl_s
+            is_paused = unused_s >= _PAUSE * self.ttl_s and self.holding > 2 * self._fewest
+            return is_paused or unused_s >= _IDLE * self.ttl_s
+        if self.open and not self.holding:
+            return False
+        return not self.is_idle and since >= _REPORT * self.ttl_s
+
+    def check_after_s(self) -> float:
+        """Seconds until `due` may change; infinite for a bucket that is forgettable."""
+        if self.is_unreported or self.number != self.acked:
+            return self.ttl_s / 5
+        if self.adjust:
+            return self.ttl_s / 2
+        if self.holding and self.is_ample:
+            return (_QUIET if self.kind is BucketKind.BUDGET else _PAUSE) * self.ttl_s
+        if self.open and not self.holding:
+            return _REMIND_S
+        return math.inf if self.forgettable else _REPORT * self.ttl_s
 
     @property
     def forgettable(self) -> bool:
@@ -151,16 +185,17 @@ class LeasedBucket:
         self, number: int, need: int, waiting: int, now: float, spent: int = -1
     ) -> LeaseRequest:
         """Report and request. Credits beyond the demand are returned with it."""
+        self.is_unreported = False
         held = self.available(now)
-        target = self._target(now)
-        excess = 0 if need else held - target
+        target = self._target(now, is_burst=waiting > need)
+        excess = 0 if need or now < self.learning_until else held - target
         if excess > target and self.number == self.acked:
             self.holding -= excess
             held -= excess
             if self.kind is not BucketKind.SLOTS:
                 self.adjust += excess
         lacking = max(0, waiting - held)
-        self._wanted = max(lacking, lacking + target - max(0, held - waiting))
+        self._wanted = max(lacking, target - max(0, held - waiting))
         taken = self.open if self.kind is BucketKind.SLOTS else 0
         self.number, self._reported, self._sent_at = number, self.adjust, now
         self.requested_spec = self.limit.spec
@@ -181,29 +216,42 @@ class LeasedBucket:
         """Take a grant; one that a later request has overtaken is ignored."""
         if grant.number != self.number:
             return
-        self.available(now)
+        spec = self.limit.spec
         self.acked = grant.number
         self.adjust -= self._reported
         self.holding += grant.credits
         self._leased += grant.credits
         self.is_idle = self._reported == self._leased == 0
         self._reported = 0
-        self.expires = self._sent_at + self.lifetime_s * _MARGIN
         self.level, self.level_at = grant.level, now
         if self.kind is BucketKind.BUDGET:
-            self.level += self.limit.spec.capacity - self.requested_spec.capacity
+            self.level += spec.capacity - self.requested_spec.capacity
+        self.is_ample = grant.known and 2 * grant.level >= spec.capacity
         self.elsewhere, self.known = grant.elsewhere, grant.known
         self.retry_s = grant.retry_after_s
+        self.learning_until = now + grant.learning_s
         ahead = self.holding - self.waiting
         self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
         self._note_scarcity(grant, now)
 
-    def reset_leases(self) -> None:
-        """The authority lost its state: leases are void, overdrafts and reservations are not."""
-        self.holding = 0
+    def void_lease(self) -> None:
+        """The session ended: what was held of a rate counts as consumed, slots are free. A budget's
+        credits, which time does not refill, are returned."""
+        self.is_unreported = self.is_unreported or bool(self._leased or self.open)
+        if self.kind is BucketKind.BUDGET:
+            self.adjust += self.holding
+        self.holding = self._leased = 0
+        self.low = -1
+
+    def reset_lease(self, now: float) -> None:
+        """The authority lost its state. What is in hand stays this replica's, and is reported like
+        overdrafts and reservations; returns of what was consumed before are not."""
+        self.is_unreported = True
+        self.learning_until = now + SESSION * self.ttl_s
         self.acked = 0
         self.resets += 1
         self.known = self.kind is not BucketKind.BUDGET
+        self.is_ample = False
         self.low = -1
         self.denied = 0
         overdraft = min(0, self.adjust - self._reported)
@@ -212,7 +260,7 @@ class LeasedBucket:
 
     def release_all(self) -> None:
         """Expect no more demand, so that the next request returns everything."""
-        self._demand, self._consumed = 0.0, 0
+        self._demand, self._consumed, self.is_ample = 0.0, 0, False
         self.low = self.holding
 
     def remaining(self, now: float) -> int:
@@ -230,17 +278,31 @@ class LeasedBucket:
     def remaining_global(self, now: float) -> int:
         """Neither consumed nor reserved by any replica, as far as is known; below 0: overdrawn."""
         spec = self.limit.spec
-        available = self.available(now)
         level = self.level + spec.rate * (now - self.level_at)
         if self.kind is not BucketKind.SLOTS:
             level += self.elsewhere + self.adjust
-        return min(spec.capacity, math.floor(level) + available)
+        return min(spec.capacity, math.floor(level) + self.available(now))
 
-    def _target(self, now: float) -> int:
-        """Credits to hold: the demand, averaged over a lease time, until the renewal."""
+    def _target(self, now: float, *, is_burst: bool) -> int:
+        """Credits to hold: the demand, averaged over a lease time, for some lease times."""
         elapsed = now - self._demand_at
         if elapsed > 0:
             fade = math.exp(-elapsed / self.ttl_s)
             self._demand = self._demand * fade + (1 - fade) * self._consumed / elapsed
             self._consumed, self._demand_at = 0, now
-        return int(self._demand * self.ttl_s * _AHEAD + 0.5)
+        per_lease = self._demand * self.ttl_s
+        if not self.is_ample or is_burst:
+            return int(per_lease * _AHEAD + 0.5)
+        is_idle = self._uses == self._used and now - self._used_at >= _IDLE * self.ttl_s
+        fewest = self._fewest if self._uses and not is_idle else 0
+        leases = _AHEAD if self.kind is BucketKind.SLOTS else _AHEAD_AMPLE
+        return max(int(per_lease * leases + 0.5), fewest)
+
+    @property
+    def _share(self) -> int:
+        """What each replica may hold ahead of demand."""
+        return int(self.limit.spec.capacity * LEASED / (self.session.replicas + 1))
+
+    @property
+    def _fewest(self) -> int:
+        return int(self._share * _FEWEST)

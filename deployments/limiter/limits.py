@@ -4,7 +4,6 @@ In: a plan, a request class, a model, the time. Out: limits with their names and
 Knows nothing of the buckets' levels.
 """
 
-import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,6 @@ from cluster.tenants.plan import Budget, Plan, Rate, Rates, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind, BucketSpec
 
-SHARDS = 64  # groups of tenants with a common epoch; each is a hash tag in Redis
 _MODEL_UNITS = (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS)
 
 
@@ -41,11 +39,6 @@ class Limit:
         window = f";w={self.window_s}" if self.window_s else ""
         object.__setattr__(self, "quoted", f'"{plain}"'.encode())
         object.__setattr__(self, "policy", f'"{plain}";q={self.quota}{unit}{window}'.encode())
-
-
-def tenant_shard(tenant: str) -> int:
-    """The group of tenants that `tenant` shares an epoch with."""
-    return zlib.crc32(tenant.encode()) % SHARDS
 
 
 def admission_limits(tenant: str, plan: Plan, request_class: RequestClass) -> list[Limit]:

@@ -13,10 +13,11 @@ from contextlib import suppress
 from cluster.runtime.clock import Clock
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts, amount_of
-from deployments.contracts.limits import Authority, BucketKind
+from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
-from deployments.limiter.lease_client import BudgetUsage, LeaseClient
+from deployments.limiter.lease_client import LeaseClient
 from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.shard_exchanger import BudgetUsage
 from deployments.limiter.status import Headers, LimitStatus, limit_status, rate_limit_headers
 from deployments.limiter.tenant_limits import Debits, Source, TenantLimits
 
@@ -32,7 +33,7 @@ class TenantLimiter:
 
     def __init__(
         self,
-        authority: Authority,
+        authority: Authority | AuthorityShards,
         replica: str,
         clock: Clock,
         budget_usage: BudgetUsage,
@@ -46,8 +47,9 @@ class TenantLimiter:
         self._tenants: dict[str, TenantLimits] = {}
         self._events = LimitEventEmitter(observe, clock)
         self._leases = LeaseClient(
-            authority, replica, clock, self._tenants, budget_usage, self._events, ttl_s, patience_s
-        )
+            authority, replica, clock, self._tenants, budget_usage, self._forget, self._events,
+            ttl_s, patience_s,
+        )  # fmt: skip
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -60,12 +62,7 @@ class TenantLimiter:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
-        await self._finish_exchanges()
-        for tenant in self._tenants.values():
-            for bucket in tenant.buckets.values():
-                bucket.release_all()
-            self._leases.start(tenant)
-        await self._finish_exchanges()
+        await self._leases.return_all()
         self._events.flush(math.inf)
 
     async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "LimiterPermit":
@@ -121,6 +118,7 @@ class TenantLimiter:
             if bucket.kind is BucketKind.BUDGET and unused:
                 bucket.consume(0)
                 bucket.release(0, -unused, bucket.resets)
+        self.report(limits)
 
     async def view(self, tenant: str, plan: Plan) -> list[LimitStatus]:
         """The status of every limit of the plan; asks the authority once and consumes nothing."""
@@ -134,20 +132,16 @@ class TenantLimiter:
         """Start the exchanges that are due, report limits hit, forget idle tenants."""
         now = self.clock.monotonic()
         self._events.flush(now)
-        if self._leases.degraded.since is not None:
-            self._leases.probe()
-            return
-        for limits in list(self._tenants.values()):
-            if limits.exchange is not None or limits.pending:
-                continue
-            if limits.due(now):
-                self._leases.start(limits)
-            elif limits.evict_idle():
-                del self._tenants[limits.tenant]
+        self._leases.tick(now)
 
     def restore(self, limits: TenantLimits) -> TenantLimits:
         """The limits of a tenant that may have been forgotten, or have come back, since."""
-        return self._tenants.setdefault(limits.tenant, limits)
+        return self._tenants.get(limits.tenant) or self._update_tenant(limits.tenant, limits.plan)
+
+    def report(self, limits: TenantLimits) -> None:
+        """A permit or a reservation has ended: report in time what it returned or owes."""
+        if limits.is_unreported:
+            self._leases.report(limits)
 
     @property
     def tenants(self) -> int:
@@ -161,12 +155,12 @@ class TenantLimiter:
 
     @property
     def authority_is_up(self) -> bool:
-        return self._leases.degraded.since is None
+        return self._leases.is_up
 
     def _update_tenant(self, tenant: str, plan: Plan) -> TenantLimits:
         limits = self._tenants.get(tenant)
         if limits is None:
-            limits = self._tenants[tenant] = TenantLimits(tenant, plan, self._ttl_s)
+            limits = self._tenants[tenant] = self._leases.open(tenant, plan)
         elif limits.plan is not plan:
             limits.update_plan(plan)
         return limits
@@ -176,18 +170,21 @@ class TenantLimiter:
             await asyncio.sleep(self._ttl_s / 5)
             self.tick()
 
-    async def _finish_exchanges(self) -> None:
-        exchanges = [tenant.exchange for tenant in self._tenants.values()]
-        if running := [exchange for exchange in exchanges if exchange is not None]:
-            await asyncio.wait(running)
+    def _forget(self, limits: TenantLimits) -> None:
+        if self._tenants.get(limits.tenant) is limits:
+            del self._tenants[limits.tenant]
+        self._leases.detach(limits)
 
 
 class LimiterReservation:
     """Amounts reserved for one model call, until `settle` states what it used."""
 
-    __slots__ = ("_debits", "_limits", "_resets", "_settled")
+    __slots__ = ("_debits", "_limiter", "_limits", "_resets", "_settled")
 
-    def __init__(self, limits: TenantLimits | None, debits: Debits) -> None:
+    def __init__(
+        self, limiter: TenantLimiter | None, limits: TenantLimits | None, debits: Debits
+    ) -> None:
+        self._limiter = limiter
         self._limits = limits
         self._debits = debits
         self._resets = [bucket.resets for bucket, _ in debits]
@@ -195,13 +192,14 @@ class LimiterReservation:
 
     def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         """Refund what was not used, owe what was used beyond; only the first call counts."""
-        if self._settled or self._limits is None:
+        if self._settled or self._limits is None or self._limiter is None:
             return
         self._settled = True
         weights = self._limits.plan.weights
         for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
             used = amount_of(bucket.limit.unit, actual, weights, requests)
             bucket.release(reserved, used, resets)
+        self._limiter.report(self._limits)
 
     def settle_at_reserved(self) -> None:
         """Settle at the reserved amounts, where the actual ones are unknown."""
@@ -211,7 +209,7 @@ class LimiterReservation:
                 bucket.release(reserved, reserved, resets)
 
 
-_NOTHING_RESERVED = LimiterReservation(None, ())  # of plans without limits on model calls
+_NOTHING_RESERVED = LimiterReservation(None, None, ())  # of plans without limits on model calls
 
 
 class LimiterPermit:
@@ -261,7 +259,7 @@ class LimiterPermit:
         )
         self._buckets.extend(bucket for bucket, _ in buckets if bucket not in self._buckets)
         consumed = await limiter.acquire(limits, debits, (self._class, model), now)
-        reservation = LimiterReservation(limits, consumed)
+        reservation = LimiterReservation(limiter, limits, consumed)
         if not lasting:
             self._reservations.append(reservation)
         return reservation

@@ -5,6 +5,7 @@ exchange. Knows nothing of the network; `lease_client.py` sends the requests.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,8 +19,10 @@ from deployments.limiter.limits import (
     all_limits,
     next_utc_midnight,
     reservation_limits,
-    tenant_shard,
 )
+from deployments.limiter.session import LeaseSession
+
+_OPEN = 5.0  # lease times between looks at a tenant that has open permits only
 
 Debits = tuple[tuple[LeasedBucket, int], ...]  # credits to consume, by bucket
 Source = tuple[RequestClass, str]  # the class of a request, and the model it calls or ""
@@ -39,27 +42,35 @@ class PendingAcquire:
 class TenantLimits:
     """Buckets by key. Those of one request class, or model, are looked up once a day.
 
-    `exchange` is the exchange under way, `to_refresh` the buckets that the next one must report,
-    `spent` the ledger's figures for it, by bucket key. `permits` counts open permits, which may
-    still reserve.
+    `session` is that with the tenant's shard. `to_refresh` are the buckets that the next exchange
+    must report, `spent` the ledger's figures for it, by bucket key. `permits` counts open permits,
+    which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds).
+    `epoch` is the authority's that answered last ("" for none of this shard).
     """
 
     tenant: str
     plan: Plan
     ttl_s: float
-    shard: int = 0
+    session: LeaseSession
     buckets: dict[str, LeasedBucket] = field(default_factory=dict)
     pending: list[PendingAcquire] = field(default_factory=list)
-    exchange: asyncio.Task[None] | None = None
     spent: dict[str, int] = field(default_factory=dict)
     to_refresh: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
+    check_at: float = math.inf
+    epoch: str = ""
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)
     _reservation: dict[Source, tuple[tuple[LeasedBucket, Unit], ...]] = field(default_factory=dict)
     _day_ends: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.shard = tenant_shard(self.tenant)
+    def move(self, session: LeaseSession, now: float) -> None:
+        """Another shard owns the tenant, and knows its leases as of the last report."""
+        has_ended = now >= self.session.expires or now >= session.expires
+        self.session, self.epoch = session, ""
+        for bucket in self.buckets.values():
+            if has_ended:
+                bucket.void_lease()
+            bucket.session, bucket.is_unreported = session, True
 
     def update_plan(self, plan: Plan) -> None:
         """Apply the plan of the latest request."""
@@ -97,7 +108,7 @@ class TenantLimits:
     def try_acquire(self, debits: Debits, now: float) -> bool:
         """Consume all debits or none. Pending requests for a bucket go first."""
         for bucket, amount in debits:
-            if bucket.waiting or now >= bucket.expires or bucket.holding < amount:
+            if bucket.waiting or bucket.holding < amount or now >= bucket.session.expires:
                 return False
         for bucket, amount in debits:
             bucket.consume(amount)
@@ -161,6 +172,18 @@ class TenantLimits:
         """Whether a bucket has something to renew or to report."""
         return any(bucket.due(now) for bucket in self.buckets.values())
 
+    @property
+    def is_unreported(self) -> bool:
+        """Whether a bucket has returned or overdrawn something that is not reported."""
+        return any(bucket.adjust for bucket in self.buckets.values())
+
+    def check_after_s(self) -> float:
+        """Seconds until something may be due, or the tenant can be forgotten."""
+        after_s = min((b.check_after_s() for b in self.buckets.values()), default=math.inf)
+        if math.isfinite(after_s):
+            return after_s
+        return _OPEN * self.ttl_s if self.permits else 0.0
+
     def evict_idle(self) -> bool:
         """Forget buckets without state; True when the tenant itself may be forgotten."""
         idle = [key for key, bucket in self.buckets.items() if bucket.forgettable]
@@ -183,6 +206,8 @@ class TenantLimits:
     def _bucket(self, limit: Limit, now: float) -> LeasedBucket:
         bucket = self.buckets.get(limit.spec.key)
         if bucket is None:
-            bucket = self.buckets[limit.spec.key] = LeasedBucket(limit, now, self.ttl_s)
+            bucket = self.buckets[limit.spec.key] = LeasedBucket(
+                limit, now, self.ttl_s, self.session
+            )
         bucket.update_limit(limit)
         return bucket

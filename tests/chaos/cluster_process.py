@@ -78,6 +78,10 @@ class ClusterProcess:
         """Deploy anew with limits and shared cache in `backend`, and wait until that is up."""
         self._send("redeploy", backend)
 
+    def divide_limits(self, shards: int) -> None:
+        """Deploy anew with so many shards of the embedded authority, and wait until it is up."""
+        self._send("shards", str(shards))
+
     def ingress_addresses(self, replicas: int = 2) -> dict[str, int]:
         """The URL of each ingress replica's own port, and its process, once so many are up."""
         addresses: dict[str, int] = json.loads(self._send("addresses", str(replicas)))
@@ -116,6 +120,7 @@ def main() -> None:
             "kill": local.kill_one,
             "whole": local.wait_until_healthy,
             "redeploy": lambda backend: deploy(local, backend),
+            "shards": lambda count: deploy(local, "embedded", int(count)),
             "controller": lambda _: local.controller(),
             "replicas": local.replicas,
             "addresses": lambda count: local.wait_for_ingress(int(count)),
@@ -125,11 +130,12 @@ def main() -> None:
             reply(json.dumps(commands[command](argument)))
 
 
-def deploy(local: "LocalServe", backend: str) -> None:
+def deploy(local: "LocalServe", backend: str, shards: int = 1) -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
-    args = {**ARGS, "limiter": {"authority": backend}, "cache": {"shared": backend}}
+    limiter = {"authority": backend, "shards": shards}
+    args = {**ARGS, "limiter": limiter, "cache": {"shared": backend}}
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 

@@ -40,6 +40,7 @@ def graph(served: Sequence[str]) -> dict[str, object]:
     return {
         "models": models,
         "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
+        "limiter": {"shards": 2},
         "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False, "texts": True, "enabled": whole},
         **(more if whole else {}),
     }

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from ray import serve
@@ -31,6 +32,7 @@ from deployments.clients.serve.limiter_client import LimiterClient
 from deployments.clients.serve.link_opener import LinkOpener
 from deployments.contracts.generation import ModelCard
 from deployments.limiter.authority.redis import RedisAuthority
+from deployments.limiter.layout import shard_name
 
 # Seconds that a request waits for the authority before it counts as unavailable. A Redis that hangs
 # must not be felt; Serve watches the Limiter deployment, which is slow only while it starts.
@@ -41,7 +43,7 @@ _POLL_S = 0.5
 
 
 class ServeBackends:
-    """`limiter` None: Redis is the authority. No `cache_shards`: the shared cache is Redis where
+    """No `limiters`: Redis is the authority. No `cache_shards`: the shared cache is Redis where
     `cache_in_redis`, else off. `resilience` is by model id; the default is ResilienceSpec().
     """
 
@@ -49,7 +51,7 @@ class ServeBackends:
         self,
         models: Mapping[str, DeploymentHandle],
         embedders: Mapping[str, DeploymentHandle],
-        limiter: DeploymentHandle | None,
+        limiters: Sequence[DeploymentHandle],
         cache_shards: Sequence[DeploymentHandle],
         resilience: Mapping[str, ResilienceSpec],
         settings: Settings,
@@ -71,8 +73,10 @@ class ServeBackends:
         self.authority: LimiterClient | RedisAuthority
         self.shared: CacheClient | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
-        if limiter is not None:
-            self.authority = LimiterClient(limiter, timeout_s=1.0)
+        if limiters:
+            self.authority = LimiterClient(
+                partial(_limiter_handle, limiters), len(limiters), clock, timeout_s=1.0
+            )
         else:
             self.authority = RedisAuthority(redis)
         if cache_shards:
@@ -124,6 +128,13 @@ def _with_links(
     replicas = replica_set(handle.deployment_name)
     pool = LinkPool(replicas, LinkSettings(model, LinkOpener(model, handle)))
     return LinkCaller(model, pool, handles, replicas, clock), pool
+
+
+def _limiter_handle(bound: Sequence[DeploymentHandle], number: int) -> DeploymentHandle:
+    """Of a shard; by name where it was added after this replica was deployed."""
+    if number < len(bound):
+        return bound[number]
+    return serve.get_deployment_handle(shard_name(number), serve.get_replica_context().app_name)
 
 
 class HasCard(Protocol):

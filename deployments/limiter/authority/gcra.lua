@@ -1,15 +1,17 @@
--- The arithmetic of leases.py inside Redis: one exchange, atomic, by the server's own clock.
+-- bucket_arithmetic.py inside Redis: one tenant's part of an exchange, atomic, by the server's own
+-- clock. Without buckets it only renews the replica's session.
 --
--- KEYS  1 epoch of the shard (hash: id, born)   2 replicas of the shard (sorted set by time)
---       3.. one bucket each (MessagePack)
+-- KEYS  1 epoch of the shard (hash: id, born)   2 replicas of the shard (sorted set by last exchange)
+--       3 when their sessions began (hash)   4.. one bucket each (MessagePack)
 -- ARGV  1 replica  2 its epoch  3 lease seconds  4 an epoch to use if there is none
 --       then 12 for each bucket: kind capacity rate until spent number acked holding adjust need
 --       waiting want
--- Returns epoch, replicas, then for each bucket: credits, level, retry-after seconds, known,
--- elsewhere.
+-- Returns epoch, replicas, whether the session goes on, then for each bucket: credits, level,
+-- retry-after seconds, known, elsewhere, learning seconds.
 
-local SLOTS_LEASE, GRACE_S, IDLE_S, LEASED, DUST, SEEN_FOR = 3, 60, 900, 0.5, 1e-6, 8
+local SESSION, GRACE_S, IDLE_S, LEASED, DUST, SEEN_FOR = 3, 60, 900, 0.5, 1e-6, 8
 local EPOCH_LIFE_S = 31 * 86400
+local NEVER = -math.huge
 
 local replica, epoch, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -28,15 +30,54 @@ local function meet()
   end
   if born then redis.call('HSET', KEYS[1], 'born', string.format('%.17g', born)) end
   redis.call('PEXPIRE', KEYS[1], EPOCH_LIFE_S * 1000)
-  redis.call('ZADD', KEYS[2], now, replica)
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.17g', now - SEEN_FOR * ttl))
-  redis.call('PEXPIRE', KEYS[2], math.ceil(SEEN_FOR * ttl * 1000))
-  return id, born or nil, redis.call('ZCARD', KEYS[2])
+  return id, born or NEVER
 end
 
-local id, born, replicas = meet()
+local sessions = {}
+
+local function renew()
+  local seen = redis.call('ZSCORE', KEYS[2], replica)
+  local start = redis.call('HGET', KEYS[3], replica)
+  local continued = seen and start and now < tonumber(seen) + SESSION * ttl
+  if not continued then
+    start = string.format('%.17g', now)
+    redis.call('HSET', KEYS[3], replica, start)
+  end
+  redis.call('ZADD', KEYS[2], string.format('%.17g', now), replica)
+  local active, oldest = now - SEEN_FOR * ttl, string.format('(%.17g', now - SEEN_FOR * ttl - GRACE_S)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', oldest)
+  for _, name in ipairs(gone) do redis.call('HDEL', KEYS[3], name) end
+  if #gone > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', oldest) end
+  local kept_ms = math.ceil((SEEN_FOR * ttl + GRACE_S) * 1000)
+  redis.call('PEXPIRE', KEYS[2], kept_ms)
+  redis.call('PEXPIRE', KEYS[3], kept_ms)
+  sessions[replica] = {start = tonumber(start), seen = now}
+  return continued, redis.call('ZCOUNT', KEYS[2], string.format('%.17g', active), '+inf')
+end
+
+local id, born = meet()
+local continued, replicas = renew()
 local current = epoch == '' or epoch == id
-local learning = born and born + SLOTS_LEASE * ttl - now or 0
+
+local function session_of(name)
+  local session = sessions[name]
+  if session == nil then
+    local seen, start = redis.call('ZSCORE', KEYS[2], name), redis.call('HGET', KEYS[3], name)
+    session = seen and start and {start = tonumber(start), seen = tonumber(seen)} or false
+    sessions[name] = session
+  end
+  return session
+end
+
+local function lease_ends(name, lease)
+  local session = session_of(name)
+  if not session or session.start ~= lease.session then return nil end
+  return session.seen + SESSION * ttl
+end
+
+local function learning_of(bucket)
+  return math.max(0, bucket.born + SESSION * ttl - now)
+end
 
 local function outstanding(bucket)
   local sum = 0
@@ -49,22 +90,19 @@ local function room_of(bucket, ask)
   return math.max(0, math.floor(bucket.level + DUST))
 end
 
-local function life(ask) return ask.kind == 'slots' and ttl * SLOTS_LEASE or ttl end
-
 local function opened(ask)
   local level = 0
   if ask.kind == 'rate' then
-    level = ask.capacity
-    if born then level = math.min(level, ask.rate * (now - born)) end
+    level = math.min(ask.capacity, ask.rate * (now - born))
   end
-  return {level = level, at = now, capacity = ask.capacity, born = born or 0,
+  return {level = level, at = now, capacity = ask.capacity, born = born,
           known = ask.kind ~= 'budget', leases = {}}
 end
 
 local function forget(bucket, ask)
-  if bucket.born == (born or 0) then return end
-  bucket.born = born or 0
-  if ask.kind == 'rate' and born then
+  if bucket.born >= born then return end
+  bucket.born = born
+  if ask.kind == 'rate' then
     bucket.level = math.min(bucket.level, ask.rate * (now - born))
   elseif ask.kind == 'budget' then
     bucket.level, bucket.known = -outstanding(bucket), false
@@ -73,8 +111,11 @@ end
 
 local function refill(bucket, ask, at)
   if ask.kind == 'rate' then
-    local gained = bucket.level + ask.rate * (at - bucket.at)
-    bucket.level = math.min(gained, ask.capacity - outstanding(bucket))
+    local most = ask.capacity - outstanding(bucket)
+    if learning_of(bucket) > 0 then
+      most = math.min(most, math.floor(ask.capacity * (1 - LEASED)))
+    end
+    bucket.level = math.min(bucket.level + ask.rate * (at - bucket.at), most)
   end
   bucket.at = at
 end
@@ -84,25 +125,20 @@ local function pass_time(bucket, ask)
     bucket.level = bucket.level + ask.capacity - bucket.capacity
   end
   bucket.capacity = ask.capacity
-  if now < bucket.at then
-    bucket.at = now
-    for _, lease in pairs(bucket.leases) do
-      lease.expires = math.min(lease.expires, now + life(ask))
-    end
-  end
+  bucket.at = math.min(bucket.at, now)
   local over = {}
-  for _, lease in pairs(bucket.leases) do
-    if ask.kind ~= 'budget' and lease.expires <= now then over[#over + 1] = lease end
+  for name, lease in pairs(bucket.leases) do
+    local ends = lease_ends(name, lease) or now
+    if ends <= now then over[#over + 1] = {ends = ends, name = name} end
   end
-  table.sort(over, function(a, b) return a.expires < b.expires end)
-  for _, lease in ipairs(over) do
-    refill(bucket, ask, math.max(bucket.at, lease.expires))
-    lease.held, lease.granted = 0, 0
+  table.sort(over, function(a, b) return a.ends < b.ends end)
+  for _, each in ipairs(over) do
+    refill(bucket, ask, math.max(bucket.at, each.ends))
+    local lease = bucket.leases[each.name]
+    if ask.kind ~= 'budget' then lease.held, lease.granted = 0, 0 end
+    if each.ends + GRACE_S <= now or not session_of(each.name) then bucket.leases[each.name] = nil end
   end
   refill(bucket, ask, now)
-  for name, lease in pairs(bucket.leases) do
-    if lease.expires + GRACE_S <= now then bucket.leases[name] = nil end
-  end
 end
 
 local function report(bucket, lease, ask)
@@ -112,8 +148,13 @@ local function report(bucket, lease, ask)
     bucket.level = bucket.level + lease.granted - lease.adjusted
   end
   local holding = (current or ask.kind == 'slots') and ask.holding or 0
-  bucket.level = bucket.level + math.min(0, lease.held - holding)
+  local unknown = math.max(0, holding - lease.held)
   lease.held = holding
+  if ask.kind == 'rate' and learning_of(bucket) > 0 then
+    bucket.level = math.min(bucket.level, ask.capacity - outstanding(bucket))
+  else
+    bucket.level = bucket.level - unknown
+  end
 
   local adjust = ask.adjust
   if adjust > 0 then
@@ -124,7 +165,7 @@ local function report(bucket, lease, ask)
   bucket.level = bucket.level + adjust
   lease.adjusted = adjust
 
-  if not bucket.known and ask.spent >= 0 and learning <= 0 then
+  if not bucket.known and ask.spent >= 0 and learning_of(bucket) == 0 then
     bucket.level, bucket.known = bucket.level + ask.capacity - ask.spent, true
   end
 end
@@ -143,9 +184,9 @@ local function retry_of(bucket, ask)
 end
 
 local function grant(bucket, lease, ask)
-  local blocked = 0
+  local blocked, learning = 0, learning_of(bucket)
   if ask.kind ~= 'rate' then
-    blocked = bucket.known and math.max(0, learning) or math.max(0.001, learning)
+    blocked = bucket.known and learning or math.max(0.001, learning)
   end
   local room = blocked > 0 and 0 or room_of(bucket, ask)
   local credits = 0
@@ -157,54 +198,55 @@ local function grant(bucket, lease, ask)
   bucket.level = bucket.level - credits
   lease.number, lease.granted = ask.number, credits
   lease.held = lease.held + credits
-  lease.expires = now + life(ask)
+  lease.session, lease.at = sessions[replica].start, now
   local retry = 0
   if ask.need > 0 and credits == 0 then
     retry = blocked > 0 and blocked or retry_of(bucket, ask)
   end
-  return credits, math.max(0, room - credits), retry, outstanding(bucket) - lease.held
+  return credits, math.max(0, room - credits), retry, outstanding(bucket) - lease.held, learning
 end
 
 local function keep(bucket, ask)
-  if ask.kind == 'rate' then
-    return (bucket.capacity - bucket.level) / ask.rate + ttl + GRACE_S
-  elseif ask.kind == 'budget' then
+  if ask.kind == 'budget' or outstanding(bucket) > 0 then
     return IDLE_S
+  elseif ask.kind == 'rate' then
+    return (bucket.capacity - bucket.level) / ask.rate + ttl + GRACE_S
   end
-  return SLOTS_LEASE * ttl + GRACE_S
+  return SESSION * ttl + GRACE_S
 end
 
 local function settle(key, ask)
   local packed = redis.call('GET', key)
   local bucket = packed and cmsgpack.unpack(packed) or opened(ask)
   local lease = bucket.leases[replica]
-  if lease and ask.number <= lease.number then return 0, room_of(bucket, ask), 0, true, 0 end
+  if lease and ask.number <= lease.number then return 0, room_of(bucket, ask), 0, true, 0, 0 end
   forget(bucket, ask)
   pass_time(bucket, ask)
   lease = bucket.leases[replica]
   if not lease then
-    lease = {number = 0, held = 0, granted = 0, adjusted = 0, expires = 0}
+    lease = {number = 0, held = 0, granted = 0, adjusted = 0, session = 0, at = now}
     bucket.leases[replica] = lease
   end
   report(bucket, lease, ask)
-  local credits, level, retry, elsewhere = grant(bucket, lease, ask)
+  local credits, level, retry, elsewhere, learning = grant(bucket, lease, ask)
   local px = math.ceil(keep(bucket, ask) * 1000)
   redis.call('SET', key, cmsgpack.pack(bucket), 'PX', string.format('%.0f', px))
-  return credits, level, retry, bucket.known, elsewhere
+  return credits, level, retry, bucket.known, elsewhere, learning
 end
 
 local FIELDS = {'capacity', 'rate', 'until', 'spent', 'number', 'acked', 'holding', 'adjust',
                 'need', 'waiting', 'want'}
-local answer = {id, replicas}
-for i = 3, #KEYS do
-  local base = 4 + (i - 3) * (#FIELDS + 1)
+local answer = {id, replicas, continued and 1 or 0}
+for i = 4, #KEYS do
+  local base = 4 + (i - 4) * (#FIELDS + 1)
   local ask = {kind = ARGV[base + 1]}
   for j, field in ipairs(FIELDS) do ask[field] = tonumber(ARGV[base + 1 + j]) end
-  local credits, level, retry, known, elsewhere = settle(KEYS[i], ask)
+  local credits, level, retry, known, elsewhere, learns = settle(KEYS[i], ask)
   answer[#answer + 1] = credits
   answer[#answer + 1] = level
   answer[#answer + 1] = string.format('%.6f', retry)
   answer[#answer + 1] = known and 1 or 0
   answer[#answer + 1] = elsewhere
+  answer[#answer + 1] = string.format('%.6f', learns)
 end
 return answer

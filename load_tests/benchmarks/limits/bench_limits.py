@@ -20,13 +20,13 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
+from deployments.contracts.limits import SESSION
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.limits.aborted_streams import AbortingClient, count_held_slots
 from load_tests.machine import describe_machine
 
-LEASE_S = SLOTS_LEASE * 1.0  # of slots, at the limiter's lease time of one second
+LEASE_S = SESSION * 1.0  # of slots, at the limiter's lease time of one second
 PATIENCE_S = 4.0  # refusals for so long mean that no slot is free
 PACE = 20.0  # tokens/s of a stream
 MODEL = {"id": "slow", "engine": "echo", "tokens_per_second": PACE, "num_cpus": 0.1}

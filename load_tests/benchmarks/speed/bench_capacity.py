@@ -48,16 +48,17 @@ MIXES = {
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console, machine = Console(), describe_machine()
-    require_wrk()
     if options.costs:
         costs = parse_costs(json.loads(options.costs.read_text())["costs"])
     else:
+        require_wrk()
         with ExitStack() as stack:
             redis = stack.enter_context(RedisProcess()) if options.redis else None
             settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
             local = stack.enter_context(LocalServe(profile="fast", **settings))
             costs = measure_costs(local, options.seconds, options.tenants, console.print, redis)
-    report = build_report(costs, NodeSize(options.cores, options.memory_gib * 1024.0), machine)
+    node = NodeSize(options.cores, options.memory_gib * 1024.0)
+    report = build_report(costs, node, machine, options.shards)
     text = markdown(report)
     console.print(text, markup=False, soft_wrap=True)
     if options.json:
@@ -72,16 +73,18 @@ def parse_costs(report: dict[str, Any]) -> MeasuredCosts:
 
 
 def build_report(
-    costs: MeasuredCosts, node: NodeSize, machine: dict[str, object]
+    costs: MeasuredCosts, node: NodeSize, machine: dict[str, object], shards: int = 1
 ) -> dict[str, Any]:
+    shared = SharedServices(limiter_shards=shards)
     plans = {
-        name: [asdict(plan_capacity(nodes, node, costs, load, SharedServices())) for nodes in NODES]
+        name: [asdict(plan_capacity(nodes, node, costs, load, shared)) for nodes in NODES]
         for name, load in MIXES.items()
     }
     return {
         "benchmark": "capacity",
         "machine": machine,
         "node": asdict(node),
+        "limiter_shards": shards,
         "costs": asdict(costs),
         "plans": plans,
     }
@@ -99,7 +102,7 @@ def markdown(report: dict[str, Any]) -> str:
         *(f"| {name} | {_plain(costs[field])} {unit} |" for name, field, unit in _REST),
         "",
         f"Nodes of {node['cores']} cores and {node['memory_mib'] / 1024:.0f} GiB, their cores "
-        f"{node['usable']:.0%} busy:",
+        f"{node['usable']:.0%} busy, {report['limiter_shards']} shard(s) of the limits' authority:",
         "",
         "| load | nodes | requests/s | ingress replicas | model replicas | full first | then |",
         "|---|---|---|---|---|---|---|",
@@ -110,7 +113,8 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 _REST = (
-    ("the limits' authority, a second, tenant and ingress replica", "limiter_ms", "ms of CPU"),
+    ("a shard of the limits' authority, a second and ingress replica", "limiter_replica_ms", "ms"),
+    ("the same, for each tenant active there besides", "limiter_ms", "ms of CPU"),
     ("writing a second's usage of 200 keys into SQLite", "ledger_ms", "ms"),
     ("Serve's controller, a second and replica", "controller_ms", "ms of CPU"),
     ("Serve's controller, a second, without replicas", "controller_idle_ms", "ms of CPU"),
@@ -145,6 +149,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, default=6.0, help="length of one measurement")
     add("--tenants", type=int, default=50, help="for the cost of the limiter")
     add("--redis", action="store_true", help="a private Redis keeps the limits")
+    add("--shards", type=int, default=1, help="of the limits' authority, in the plan")
     add("--cores", type=int, default=16, help="of a node in the plan")
     add("--memory-gib", type=float, default=32.0, help="of a node in the plan")
     add("--costs", type=Path, help="take the costs of an earlier run's JSON instead of measuring")

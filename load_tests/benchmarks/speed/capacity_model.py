@@ -33,13 +33,15 @@ class RequestCost:
 
 @dataclass(frozen=True)
 class MeasuredCosts:
-    """`limiter_ms`: CPU of the limits' authority a second, for each tenant that is active at an
-    ingress replica. `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
+    """`limiter_replica_ms`: CPU of one shard of the limits' authority a second, for each ingress
+    replica that has a session there; `limiter_ms`: for each tenant that is active at one, besides.
+    `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
     CPU of Serve's controller a second and replica, `node_ms` that of Ray's and Serve's other
     processes a second on a node that does nothing.
     """
 
     requests: Mapping[Kind, RequestCost]
+    limiter_replica_ms: float
     limiter_ms: float
     ledger_ms: float
     controller_ms: float
@@ -77,10 +79,11 @@ class RequestMix:
 
 @dataclass(frozen=True)
 class SharedServices:
-    """Ceilings of what all nodes share, each a share of one core or a rate a second."""
+    """Ceilings of what all nodes share, each a share of one core; `limiter_cores` of each shard."""
 
     controller_cores: float = 0.7
     limiter_cores: float = 0.7
+    limiter_shards: int = 1
     database_cores: float = 0.7
 
 
@@ -193,11 +196,15 @@ def _controller(
 def _limiter(
     shared: SharedServices, costs: MeasuredCosts, load: RequestMix, rate: float, ingress: int
 ) -> Ceiling:
-    """Every ingress replica renews the leases of every tenant that is active at it."""
-    pairs = ingress * load.tenants
-    most = 1e3 * shared.limiter_cores / costs.limiter_ms if costs.limiter_ms else math.inf
-    why = f"{costs.limiter_ms:.2f} ms a second, tenant and ingress replica: {most:,.0f} such pairs"
-    return Ceiling("the limits' authority", rate * most / pairs, why)
+    """Every ingress replica has a session with every shard, which owns its part of the tenants."""
+    tenants = load.tenants / shared.limiter_shards
+    replica_ms = costs.limiter_replica_ms + tenants * costs.limiter_ms
+    most = 1e3 * shared.limiter_cores / replica_ms if replica_ms else math.inf
+    why = (
+        f"{replica_ms:.2f} ms a second, ingress replica and shard of {shared.limiter_shards}: "
+        f"{most:,.0f} ingress replicas"
+    )
+    return Ceiling("the limits' authority", rate * most / ingress, why)
 
 
 def _database(shared: SharedServices, costs: MeasuredCosts, rate: float, ingress: int) -> Ceiling:

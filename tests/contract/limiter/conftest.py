@@ -54,5 +54,5 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     redis = RedisAuthority(server.url, timeout_s=5.0)
-    yield Subject(redis, asyncio.sleep, server.flush)
+    yield Subject(redis.locate("acme"), asyncio.sleep, server.flush)
     await redis.close()

@@ -153,7 +153,7 @@ async def test_an_expired_rate_lease_counts_as_spent(
     subject: Subject, a: Replica, b: Replica
 ) -> None:
     await a.ask(rate(10), need=6, want=6)
-    await subject.pass_time(2 * TTL_S)
+    await subject.pass_time(3.2 * TTL_S)
 
     assert (await b.ask(rate(10))).grants[0].level == 4
 
@@ -162,7 +162,7 @@ async def test_credits_that_only_the_replica_remembers_are_charged(
     subject: Subject, a: Replica, b: Replica
 ) -> None:
     await a.ask(rate(10), need=4, want=4)
-    await subject.pass_time(2 * TTL_S)
+    await subject.pass_time(3.2 * TTL_S)
     await b.ask(rate(10))
     await a.ask(rate(10), holding=4)
 

@@ -83,7 +83,7 @@ async def test_redis_answers_any_history_as_memory_does(
     requests = history(random.Random(seed))
     redis = RedisAuthority(redis_server.url, timeout_s=5.0)
     try:
-        by_redis = await answers(redis, requests)
+        by_redis = await answers(redis.locate("t"), requests)
     finally:
         await redis.close()
 

@@ -1,9 +1,12 @@
 """The capacity model: which ceiling is met first, worked out by hand."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
+from load_tests.benchmarks.speed.bench_capacity import main
 from load_tests.benchmarks.speed.capacity_model import (
     Capacity,
     MeasuredCosts,
@@ -20,6 +23,7 @@ COSTS = MeasuredCosts(
         "cached": RequestCost(haproxy_ms=0.1, ingress_ms=0.1, model_ms=0.0),
         "stream": RequestCost(haproxy_ms=0.5, ingress_ms=2.0, model_ms=1.5),
     },
+    limiter_replica_ms=1.0,
     limiter_ms=0.05,
     ledger_ms=5.0,
     controller_ms=1.0,
@@ -112,8 +116,19 @@ def test_many_tenants_fill_the_limits_authority_and_many_replicas_the_database()
     )
 
     assert capacity.ceilings[0].part == "the limits' authority"
-    assert capacity.requests_s == pytest.approx(50_000 * 20_000 / (50 * 10_000))
+    assert capacity.requests_s == pytest.approx(50_000 * (1000 / 501) / 50)
     assert ceiling(capacity, "the database's writer") == pytest.approx(50_000 * 100 / 50)
+
+
+def test_shards_divide_the_tenants_and_not_the_sessions() -> None:
+    crowd = replace(SHORT, tenants=10_000)
+
+    eight = plan_capacity(
+        10, NODE, COSTS, crowd, SharedServices(limiter_cores=1.0, limiter_shards=8)
+    )
+
+    expected = 50_000 * (1000 / (1 + 1250 * 0.05)) / 50
+    assert ceiling(eight, "the limits' authority") == pytest.approx(expected)
 
 
 def test_memory_holds_so_many_replicas_and_no_more() -> None:
@@ -123,3 +138,15 @@ def test_memory_holds_so_many_replicas_and_no_more() -> None:
 
     assert capacity.ceilings[0].part == "the nodes' memory"
     assert capacity.requests_s == pytest.approx(5_000 * 160 / 505)  # room for 160 replicas
+
+
+def test_the_command_plans_from_the_costs_of_an_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs, report = tmp_path / "costs.json", tmp_path / "report.json"
+    costs.write_text(json.dumps({"costs": asdict(COSTS)}))
+
+    assert main(["--costs", str(costs), "--shards", "8", "--json", str(report)]) == 0
+    assert "8 shard(s) of the limits' authority" in capsys.readouterr().out
+    plans = json.loads(report.read_text())["plans"]
+    assert [plan["nodes"] for plan in next(iter(plans.values()))] == [1, 10, 100]
