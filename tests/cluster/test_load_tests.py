@@ -1,21 +1,21 @@
-"""The locust load test runs against a real cluster, every kind of user, and judges itself."""
+"""`./mobula bench load` runs against a real cluster, every kind of user, and judges itself."""
 
 import subprocess
 import sys
-from pathlib import Path
 
+from cluster.runtime.settings import ROOT
 from load_tests.benchmarks.common.local_serve import LocalServe
-
-LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
 
 
 def test_a_short_run_meets_loose_thresholds(cluster: LocalServe) -> None:
     command = [
-        sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
-        "--host", cluster.url, "--key", cluster.key, "--shape", "steady", "--peak", "6",
-        "--length", "6", "--max-p95-ms", "60000",
+        sys.executable, "-m", "cluster.cli", "bench", "load", "--host", cluster.url,
+        "--key", cluster.key, "--shape", "steady", "--peak", "6", "--length", "6",
+        "--max-p95-ms", "60000",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert "passed: every threshold was met" in done.stdout

@@ -94,11 +94,9 @@ def _one(
     target = contender.targets[case]
     if case == "stream":
         return run_streams(target, connections=connections, seconds=seconds)
-    headers = {
-        "Content-Type": "application/json",
-        "Authorization": f"Bearer {target.key}",
-        **target.headers,
-    }
+    headers = {"Content-Type": "application/json", **target.headers}
+    if target.key:
+        headers["Authorization"] = f"Bearer {target.key}"
     return run_wrk(
         target.url, target.body, headers,
         connections=connections, seconds=seconds, scratch=scratch,
