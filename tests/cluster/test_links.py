@@ -22,10 +22,11 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import CALLER, REPLICAS, Trio, deploy, processes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# One loop for all modules that call handles here: Serve binds its client to the first it meets.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROUTING = RoutingSpec(policy="round-robin")
-APP, MODEL = "linked", "linked"  # a handle belongs to the event loop of its module
+APP, MODEL = "linked", "linked"
 PACE = {"tokens_per_second": 20}
 REQUEST = GenerateRequest(
     "id", CALLER, MODEL, Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
@@ -43,7 +44,7 @@ def deployed(cluster: LocalServe) -> Iterator[None]:
     serve.delete(APP)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def trio(deployed: None) -> AsyncIterator[Trio]:
     trio = Trio(APP, MODEL)
     await trio.model.card()
@@ -158,14 +159,15 @@ async def test_without_a_way_to_the_port_handles_carry_the_calls(
     await other.close()
 
 
-async def test_an_ingress_replica_calls_its_models_over_links(
-    cluster: LocalServe, client: httpx.AsyncClient
-) -> None:
+async def test_an_ingress_replica_calls_its_models_over_links(cluster: LocalServe) -> None:
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+
     async def over_links() -> bool:
-        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
-        response = await client.post("/v1/chat/completions", json=body)
-        assert response.status_code == 200
-        told = (await client.get("/health")).json()["models"]["echo"]["calls"]["links"]
+        async with httpx.AsyncClient(base_url=cluster.url, headers=headers) as client:
+            response = await client.post("/v1/chat/completions", json=body)
+            assert response.status_code == 200
+            told = (await client.get("/health")).json()["models"]["echo"]["calls"]["links"]
         return told["links"] == 1
 
     await eventually(over_links, timeout_s=20)
