@@ -1,7 +1,8 @@
 """One small Grafana dashboard over what is measured today; flows out as Grafana's JSON.
 
 Names beginning with `ray_serve_` are Ray's, which count calls by handle: HTTP requests go around
-Serve's wrapper. The rest are of deployments/ingress/http/request_metrics.py and cache_metrics.py.
+Serve's wrapper. Calls of models go over links. The rest are of
+request_metrics.py, model_metrics.py and cache_metrics.py in deployments/ingress/http.
 Counters fall when a replica ends, so every one is read through `rate`.
 """
 
@@ -29,7 +30,18 @@ PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
-        "Calls per second, by deployment",
+        "Calls of models per second; by handle",
+        "reqps",
+        (
+            ("sum(rate(mobula_model_calls_total[5m])) by (model)", "{{model}}"),
+            (
+                "sum(rate(mobula_model_links_by_handle_total[5m])) by (model)",
+                "{{model}}, by handle",
+            ),
+        ),
+    ),
+    (
+        "Calls by handle per second, by deployment",
         "reqps",
         (
             (

@@ -54,8 +54,7 @@ class Ingress:
             by_handle=config.by_handle,
         )
         authority, patience_s = self._backends.authority, self._backends.patience_s
-        costs = config.offer.costs
-        self._tenancy = TenantServices(settings, authority, costs, clock, patience_s)
+        self._tenancy = TenantServices(settings, authority, config.offer.costs, clock, patience_s)
         self._services, self._caches = build_services(
             settings,
             clock,

@@ -1,6 +1,6 @@
 """What the web application is built on; Serve's replica or a test makes it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
+from deployments.ingress.http.model_metrics import CallReport
 from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -50,7 +51,8 @@ class AppServices:
     `rendered_responses` is where the fast path finds responses (None: no memory tier). `media` is
     behind videos, jobs and files (None: off). `scaling` says how the cluster scales; `reports` are
     this replica's own reports by name, for its peers. `request_metrics` counts this replica's HTTP
-    requests, `request_stats` gives the sum of all replicas. `loop_lag` measures how late this
+    requests, `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls
+    of each. `loop_lag` measures how late this
     replica's event loop runs, once it is started. `is_draining` says whether the server that a
     request came in by, for a Host, is to stop. `start` begins what works in the background, after
     the tenant services and the caches. `close` ends it, and waits for usage that is still to be
@@ -79,6 +81,7 @@ class AppServices:
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
     request_stats: Callable[[], Awaitable[RequestStats]] | None = None
+    model_calls: Callable[[], Awaitable[Sequence[CallReport]]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing

@@ -3,7 +3,8 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
@@ -21,6 +22,7 @@ from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
+from deployments.ingress.http.model_metrics import CallReport
 from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
@@ -134,7 +136,13 @@ def build_services(
         scaling=scaling,
         request_metrics=request_metrics,
         request_stats=collect_request_stats,
-        reports={"cache": caches.report, "scaling": scaling.report, "http": report_requests},
+        model_calls=partial(_collect_model_calls, peers, models),
+        reports={
+            "cache": caches.report,
+            "scaling": scaling.report,
+            "http": report_requests,
+            "models": models.resilience,
+        },
         is_draining=DrainStatus().is_draining,
         media=media,
         loop_lag=loop_lag,
@@ -147,3 +155,8 @@ def build_services(
         close=close,
     )
     return services, caches
+
+
+async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:
+    """Of every ingress replica."""
+    return await peers.ask("report", "models") or [models.resilience()]

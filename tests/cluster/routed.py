@@ -15,9 +15,10 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
 
-APP, NAME, REPLICAS = "routed", "Model:trio", 3
+APP, MODEL, REPLICAS = "routed", "trio", 3
 CALLER = Caller("acme", "key", frozenset())
 
 
@@ -34,17 +35,18 @@ class Front:
 class Trio:
     """Three echoing replicas behind a ModelClient, and how many requests each was sent."""
 
-    def __init__(self, *, links: bool = True) -> None:
+    def __init__(self, app: str = APP, model: str = MODEL) -> None:
         from ray import serve
 
         from deployments.clients.serve.backends import text_client
 
-        self.fleet = replica_set(NAME)
+        name = model_name(model)
+        self.fleet = replica_set(name)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
-        handle = serve.get_deployment_handle(NAME, APP)
-        self.model = text_client("trio", handle, ResilienceSpec(), SystemClock(), links=links)
+        handle = serve.get_deployment_handle(name, app)
+        self.model = text_client(model, handle, ResilienceSpec(), SystemClock(), links=True)
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         dispatch = self._place(ask, reachable)
@@ -71,8 +73,10 @@ class Trio:
         return self.sent - before
 
 
-def deploy(cluster: LocalServe, routing: RoutingSpec, **model: object) -> None:
-    """`model` are more arguments of the model."""
+def deploy(
+    cluster: LocalServe, routing: RoutingSpec, app: str = APP, model: str = MODEL, **more: object
+) -> None:
+    """`more` are further arguments of the model."""
     from ray import serve
 
     from deployments.model.deployment import ModelReplica
@@ -81,24 +85,24 @@ def deploy(cluster: LocalServe, routing: RoutingSpec, **model: object) -> None:
 
     args = ModelArgs.model_validate(
         {
-            "id": "trio",
+            "id": model,
             "engine": "echo",
             "source": "echo",
             "num_cpus": 0.1,
             "replicas": REPLICAS,
             "routing": routing,
-            **model,
+            **more,
         }
     )
     trio = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
     front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(trio)
-    cluster.run(front, APP, "/routed")
+    cluster.run(front, app, f"/{app}")
 
 
-def processes() -> dict[str, int]:
+def processes(app: str = APP, model: str = MODEL) -> dict[str, int]:
     """Of each replica, by its name."""
     from ray.serve.context import _get_global_client
 
     details = _get_global_client().get_serve_details()
-    replicas = details["applications"][APP]["deployments"][NAME]["replicas"]
+    replicas = details["applications"][app]["deployments"][model_name(model)]["replicas"]
     return {replica["replica_id"]: replica["pid"] for replica in replicas}

@@ -17,16 +17,19 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from deployments.clients.link.pool import LinkStats
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
-from tests.cluster.routed import APP, CALLER, NAME, REPLICAS, Trio, deploy, processes
+from tests.cluster.routed import CALLER, REPLICAS, Trio, deploy, processes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# One loop for all modules that call handles here: Serve binds its client to the first it meets.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROUTING = RoutingSpec(policy="round-robin")
+APP, MODEL = "linked", "linked"
 PACE = {"tokens_per_second": 20}
 REQUEST = GenerateRequest(
-    "id", CALLER, "trio", Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
+    "id", CALLER, MODEL, Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
 )
 LONG = replace(REQUEST, messages=(Message("user", "word " * 60),))
 SHORT = replace(REQUEST, messages=(Message("user", "word"),), sampling=Sampling(max_tokens=2))
@@ -36,14 +39,14 @@ SHORT = replace(REQUEST, messages=(Message("user", "word"),), sampling=Sampling(
 def deployed(cluster: LocalServe) -> Iterator[None]:
     from ray import serve
 
-    deploy(cluster, ROUTING, **PACE)
+    deploy(cluster, ROUTING, APP, MODEL, **PACE)
     yield
     serve.delete(APP)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def trio(deployed: None) -> AsyncIterator[Trio]:
-    trio = Trio()
+    trio = Trio(APP, MODEL)
     await trio.model.card()
     await linked(trio)
     yield trio
@@ -93,7 +96,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
         await anext(stream)
     whole = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(12)]
     await eventually(lambda: outstanding(trio) == 12 + REPLICAS)
-    os.kill(next(iter(processes().values())), signal.SIGKILL)
+    os.kill(next(iter(processes(APP, MODEL).values())), signal.SIGKILL)
     ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
     assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
     assert all(await asyncio.gather(*whole))
@@ -101,7 +104,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
 
 
 async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
-    pid = next(iter(processes().values()))
+    pid = next(iter(processes(APP, MODEL).values()))
     os.kill(pid, signal.SIGSTOP)
     try:
         found = await asyncio.gather(*(trio.model.generate(SHORT) for _ in range(12)))
@@ -116,7 +119,7 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
 ) -> None:
     """A replica does not know that it drains: its links must end, or it would stay for the whole
     grace."""
-    old = set(processes())
+    old = set(processes(APP, MODEL))
     ended = asyncio.Event()
 
     async def ask() -> int:
@@ -127,8 +130,8 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
         return answered
 
     load = [asyncio.create_task(ask()) for _ in range(6)]
-    await asyncio.to_thread(deploy, cluster, ROUTING, **PACE, max_waiting=100)
-    await eventually(lambda: not old & set(processes()), timeout_s=60)
+    await asyncio.to_thread(deploy, cluster, ROUTING, APP, MODEL, **PACE, max_waiting=100)
+    await eventually(lambda: not old & set(processes(APP, MODEL)), timeout_s=60)
     ended.set()
     assert min(await asyncio.gather(*load)) > 0
     await linked(trio)
@@ -146,8 +149,8 @@ async def test_without_a_way_to_the_port_handles_carry_the_calls(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(ReplicaLink, "_connect", refuse)
-    handle = serve.get_deployment_handle(NAME, APP)
-    other = text_client("trio", handle, ResilienceSpec(), SystemClock(), links=True)
+    handle = serve.get_deployment_handle(model_name(MODEL), APP)
+    other = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), links=True)
     for _ in range(6):
         assert await other.generate(SHORT)
     found = other.link_stats()
@@ -156,14 +159,15 @@ async def test_without_a_way_to_the_port_handles_carry_the_calls(
     await other.close()
 
 
-async def test_an_ingress_replica_calls_its_models_over_links(
-    cluster: LocalServe, client: httpx.AsyncClient
-) -> None:
+async def test_an_ingress_replica_calls_its_models_over_links(cluster: LocalServe) -> None:
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+
     async def over_links() -> bool:
-        body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
-        response = await client.post("/v1/chat/completions", json=body)
-        assert response.status_code == 200
-        told = (await client.get("/health")).json()["models"]["echo"]["calls"]["links"]
+        async with httpx.AsyncClient(base_url=cluster.url, headers=headers) as client:
+            response = await client.post("/v1/chat/completions", json=body)
+            assert response.status_code == 200
+            told = (await client.get("/health")).json()["models"]["echo"]["calls"]["links"]
         return told["links"] == 1
 
     await eventually(over_links, timeout_s=20)

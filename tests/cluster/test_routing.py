@@ -14,7 +14,8 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# One loop for all modules that call handles here: Serve binds its client to the first it meets.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EJECTION = EjectionSpec(silence_s=0.5, base_s=0.5)
 
@@ -28,7 +29,7 @@ def deployed(cluster: LocalServe) -> Iterator[None]:
     serve.delete(APP)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def trio(deployed: None) -> Trio:
     trio = Trio()
     await eventually(lambda: trio.fleet.size == REPLICAS)

@@ -140,7 +140,15 @@ Message = (
     | Bye
 )
 
-_encoder = Encoder()
+
+def _plain(value: Any) -> Any:
+    """A library's own number or array, as engines may give in place of Python's."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} has no form on a link")
+    return value.tolist()
+
+
+_encoder = Encoder(enc_hook=_plain)
 _decoder: Decoder[Message] = Decoder(Message)
 
 

@@ -214,6 +214,6 @@ class LinkCaller:
                 on_accepted=lambda: replicas.alive(dispatch),
                 on_over=lambda: replicas.ended(dispatch),
             )
-        except LinkError as error:
+        except (LinkError, TypeError, ValueError, OverflowError) as error:  # msgpack has 64 bits
             logger.info("a call goes by handle: %s", error, extra={"model": self._model})
             return None

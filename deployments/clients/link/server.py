@@ -117,10 +117,11 @@ class ServerConnection(LinkConnection):
             except (ValueFault, MessageTooLarge) as error:
                 logger.error("a call could not be carried: %s", error)
                 self._fail(number, self._not_carried())
-            except Exception as error:
-                logger.exception("a call over a link failed")
-                problem = error if isinstance(error, Problem) else ModelFailed(self._target)
+            except Problem as problem:
                 self._fail(number, problem)
+            except Exception:
+                logger.exception("a call over a link failed")
+                self._fail(number, ModelFailed(self._target))
         finally:
             self._calls.pop(number, None)
 

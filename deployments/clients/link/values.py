@@ -22,6 +22,7 @@ Convert = Callable[[Any], Any]
 
 _OUR_MODULES = ("cluster.", "deployments.")
 _MAX_BASES = 16
+_FAULTS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
 
 
 class ValueFault(Exception):
@@ -45,7 +46,7 @@ class ValueCodec(Generic[T]):
             return body
         try:
             return self._decode(body)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except _FAULTS as error:
             raise ValueFault(f"{type(error).__name__}: {error}") from None
 
 
@@ -66,7 +67,7 @@ def decode_problem(body: Any) -> Problem:
         if not isinstance(state["extensions"], Mapping):
             raise TypeError("extensions are a mapping")
         return rebuild_problem(known, tuple(args), state)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except _FAULTS as error:
         raise ValueFault(f"no problem: {type(error).__name__}: {error}") from None
 
 
@@ -86,7 +87,8 @@ def _converters(hint: Any) -> tuple[Convert | None, Convert | None]:
         return _dataclass(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return None, _enum(hint)
-    if origin is Literal or hint in (str, bytes, int, float, bool):
+    is_plain = hint in (str, bytes, int, float, bool, Any)
+    if is_plain or origin in (Literal, dict, Mapping):  # of JSON's values
         return None, None
     raise TypeError(f"{hint} has no form on a link")
 

@@ -12,6 +12,7 @@ from cluster.invalidation.target import EVERYBODY
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.http.cache_metrics import render_metrics
+from deployments.ingress.http.model_metrics import render_models
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.request_metrics import RequestStats, render_requests
@@ -93,7 +94,8 @@ async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
     services = services_of(request)
     stats = await services.cache_stats(None) if services.cache_stats else CacheStats()
     requests = await services.request_stats() if services.request_stats else RequestStats()
-    rendered = render_metrics(stats) + render_requests(requests)
+    calls = await services.model_calls() if services.model_calls else ()
+    rendered = render_metrics(stats) + render_requests(requests) + render_models(calls)
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -64,6 +64,14 @@ async def test_handles_carry_the_calls_of_a_replica_that_has_no_link(model: Link
     assert model.outstanding == 0
 
 
+async def test_what_has_no_form_on_a_link_goes_by_handle(model: LinkedModel) -> None:
+    await model.start()
+    for odd in (request("hello", seed=2**70), request("lone \ud800")):
+        assert await model.text.generate(odd)
+    assert model.handle.calls == model.pool.stats().by_handle == 2
+    assert model.outstanding == 0
+
+
 async def test_a_port_that_cannot_be_reached_is_no_failure_of_a_call(model: LinkedModel) -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     closed = server.sockets[0].getsockname()[1]

@@ -1,5 +1,6 @@
 """Values of contracts as plain ones and back, also between versions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,6 +21,7 @@ from cluster.runtime.problems import (
     RateLimited,
 )
 from cluster.tenants.caller import Caller, Priority, Scope
+from deployments.clients.link.frames import encode_body
 from deployments.clients.link.methods import EMBED, GENERATE, METHODS, SETTLE, STREAM
 from deployments.clients.link.values import (
     ValueCodec,
@@ -98,6 +100,30 @@ def test_vectors_come_exactly(shape: tuple[int, int]) -> None:
     assert found.vectors.dtype == np.float32
     assert np.array_equal(found.vectors, vectors)
     assert (found.tokens, found.model) == (7, "m")
+
+
+def test_numbers_of_a_library_come_as_python_s() -> None:
+    """Engines take log probabilities from arrays."""
+    logprob = TokenLogprob("a", b"a", np.float32(-0.5), ((np.str_("b"), b"b", np.float64(-1)),))  # type: ignore[arg-type]
+    body = STREAM.answer.encode(Chunk(np.int64(0), "x", logprobs=(logprob,)))  # type: ignore[arg-type]
+    found = STREAM.answer.decode(msgpack.decode(encode_body(body)))
+    assert found == Chunk(0, "x", logprobs=(TokenLogprob("a", b"a", -0.5, (("b", b"b", -1.0),)),))
+    assert type(found.index) is int
+    with pytest.raises(TypeError):
+        encode_body(object())
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class Described:
+    schema: Mapping[str, Any]
+    anything: Any = None
+
+
+def test_values_of_json_come_as_they_are() -> None:
+    value = Described({"a": [1, {"b": None}]}, ["x", 1.5])
+    codec = ValueCodec(Described)
+    assert codec.decode(carried(codec.encode(value))) == value
 
 
 def test_transposed_vectors_come_in_their_order() -> None:
