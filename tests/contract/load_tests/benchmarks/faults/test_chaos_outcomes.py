@@ -89,7 +89,7 @@ def delta(text: str) -> dict[str, object]:
     ("answer", "ending", "why"),
     [
         pytest.param(says("hello"), RequestOutcome.WHOLE, "", id="whole"),
-        pytest.param(says("goodbye"), RequestOutcome.WRONG, "said 'goodbye'", id="somebody else's"),
+        pytest.param(says("goodbye"), RequestOutcome.WRONG, "text 'goodbye'", id="somebody else's"),
         pytest.param(
             refuses("502 Bad", b'{"error": {"code": "model_failed", "message": "after 3.5 s"}}'),
             RequestOutcome.PROBLEM, "model_failed: after # s", id="a typed problem",
