@@ -187,6 +187,7 @@ async def test_a_replica_serves_reports_and_leaves() -> None:
         "memory_share",
         "cold_start_s",
         "loop_lag_s",
+        "links",
     }
     assert stats["tokens"] == 0
     assert stats["arrivals_per_s"] > 0
