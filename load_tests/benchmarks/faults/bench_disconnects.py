@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse_options(argv)
     with LocalServe() as local:
         key = local.deploy_mobula(tokens_per_second=TOKENS_PER_S)
-        delays = asyncio.run(measure(local.url, key, local.home / "logs", options))
+        left = asyncio.run(abandon_requests(local.url, key, options))
+        ends = wait_for_ends(local.home / "logs", left)
+    delays = [(at - left[id]) * 1000 for id, at in ends.items()]
     measurements = to_measurements(delays, options.clients)
     Console().print(build_table(measurements))
     passed = all_met(measurements)
@@ -63,11 +65,11 @@ def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-async def measure(url: str, key: str, logs: Path, options: argparse.Namespace) -> list[float]:
-    """Milliseconds of each abandoned request that has ended."""
+async def abandon_requests(url: str, key: str, options: argparse.Namespace) -> dict[str, float]:
+    """When the client of each request left, in Unix seconds, by the request's id."""
     dice, door = random.Random(1), asyncio.Semaphore(options.at_once)
     left: dict[str, float] = {}
-    run = f"{dice.getrandbits(32):08x}-{time.time_ns():x}"
+    run = f"{time.time_ns():x}"
 
     async def abandon(number: int) -> None:
         id = f"left-{run}-{number}"
@@ -75,10 +77,7 @@ async def measure(url: str, key: str, logs: Path, options: argparse.Namespace) -
             left[id] = await _abandon(url, key, id, options.model, number, dice)
 
     await asyncio.gather(*(abandon(number) for number in range(options.clients)))
-    until = time.monotonic() + LOGGED_WITHIN_S
-    while len(ended := read_ends(logs, left)) < len(left) and time.monotonic() < until:
-        await asyncio.sleep(0.1)
-    return [(at - left[id]) * 1000 for id, at in ended.items()]
+    return left
 
 
 async def _abandon(
@@ -98,6 +97,14 @@ async def _abandon(
     at = time.time()
     writer.transport.abort()
     return at
+
+
+def wait_for_ends(logs: Path, left: Mapping[str, float]) -> dict[str, float]:
+    """What `read_ends` finds, once it has all of them or LOGGED_WITHIN_S are over."""
+    until = time.monotonic() + LOGGED_WITHIN_S
+    while len(ends := read_ends(logs, left)) < len(left) and time.monotonic() < until:
+        time.sleep(0.1)
+    return ends
 
 
 def read_ends(logs: Path, left: Mapping[str, float]) -> dict[str, float]:
