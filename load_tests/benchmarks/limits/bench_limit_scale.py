@@ -10,7 +10,6 @@ interval of any tenant may have admitted more than its limit.
 import argparse
 import asyncio
 import gc
-import json
 import pickle
 import random
 import sys
@@ -30,6 +29,7 @@ from deployments.limiter.authority.hand_over import ShardAnswer
 from deployments.limiter.authority.shard import AuthorityShard
 from deployments.limiter.layout import ShardLayout
 from deployments.limiter.tenant_limiter import TenantLimiter
+from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.simulated_limiters import compute_overshoot, nothing_spent
 from load_tests.benchmarks.limits.simulated_shards import (
@@ -269,21 +269,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     load = run_in_virtual_time(
         measure_load(most, options.replicas, options.shards, options.seconds)
     )
-    table = _table(f"{options.replicas} ingress replicas, {options.shards} shards", [*rows, load])
-    console.print(table)
+    console.print(
+        _table(f"{options.replicas} ingress replicas, {options.shards} shards", [*rows, load])
+    )
     is_exact = all(row.overshoot <= EXACT for row in [*rows, load])
     is_free = all(row.lease_requests_s == 0 for row in rows)
     console.print("no interval admitted more than its limit" if is_exact else "OVER-ADMISSION")
     console.print("leases in hand cost no request" if is_free else "LEASES IN HAND ARE NOT FREE")
-    if options.json:
-        report = {
-            "benchmark": "limit-scale",
-            "machine": describe_machine(),
-            "inside_leases": [asdict(row) for row in rows],
-            "load": asdict(load),
-        }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if is_exact and is_free else 1
+    report = {
+        "benchmark": "limit scale",
+        "machine": describe_machine(),
+        "conditions": {"seconds": options.seconds, "shards": options.shards},
+        "rows": [
+            *({"key": figure_key("inside", str(row.tenants)), **asdict(row)} for row in rows),
+            {"key": figure_key("load", str(load.tenants)), **asdict(load)},
+        ],
+    }
+    return finish_benchmark(report, passed=is_exact and is_free, options=options)
 
 
 def _table(title: str, rows: Sequence[ScaleRow]) -> Table:
@@ -308,6 +310,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--shards", type=int, default=1, help="authority shards")
     add("--seconds", type=float, default=10.0, help="simulated seconds of each measurement")
     add("--json", type=Path, help="also write the report here")
+    add("--check", action="store_true", help="fail where a limit or a lease does not hold")
     return parser.parse_args(argv)
 
 

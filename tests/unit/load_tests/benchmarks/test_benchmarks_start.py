@@ -37,6 +37,7 @@ SMOKE_RUNS = {
     "followers": "cluster/test_abandoned_leaders.py",
     "limits": "chaos/test_limits_under_faults.py",
     "limit-simulation": HERE,
+    "limit-scale": HERE,
     "fairness": ALONE,
     "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
     "video": "unit/load_tests/benchmarks/video/test_video_goals.py",
@@ -55,12 +56,14 @@ TINY = {
     "hit-ratio": "--per-key 1 --seeds 1",
     "cache-memory": "--seconds 0.3 --mib 4",
     "limit-simulation": "--seconds 1 --replicas 2",
+    "limit-scale": "--tenants 10 40 --replicas 3 --shards 2 --seconds 3 --check",
     "doors": "--rounds 1",
     "routing": "--seeds 1 --seconds 5",
     "autoscaling": "--seeds 1 --hours 0.02 --traces step",
 }
 COSTS = MeasuredCosts(
     requests={kind: RequestCost(0.1, 0.2, 0.3) for kind in ("uncached", "cached", "stream")},
+    limiter_replica_ms=1.0,
     limiter_ms=0.05,
     ledger_ms=5.0,
     controller_ms=1.0,

@@ -1,12 +1,9 @@
 """The capacity model: which ceiling is met first, worked out by hand."""
 
-import json
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from load_tests.benchmarks.speed.bench_capacity import main
 from load_tests.benchmarks.speed.capacity_model import (
     Capacity,
     MeasuredCosts,
@@ -138,15 +135,3 @@ def test_memory_holds_so_many_replicas_and_no_more() -> None:
 
     assert capacity.ceilings[0].part == "the nodes' memory"
     assert capacity.requests_s == pytest.approx(5_000 * 160 / 505)  # room for 160 replicas
-
-
-def test_the_command_plans_from_the_costs_of_an_earlier_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    costs, report = tmp_path / "costs.json", tmp_path / "report.json"
-    costs.write_text(json.dumps({"costs": asdict(COSTS)}))
-
-    assert main(["--costs", str(costs), "--shards", "8", "--json", str(report)]) == 0
-    assert "8 shard(s) of the limits' authority" in capsys.readouterr().out
-    plans = json.loads(report.read_text())["plans"]
-    assert [plan["nodes"] for plan in next(iter(plans.values()))] == [1, 10, 100]
