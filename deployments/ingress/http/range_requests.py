@@ -79,6 +79,7 @@ def content_disposition(name: str) -> str:
     if _PLAIN.fullmatch(safe):
         return f'attachment; filename="{safe}"'
     ascii_name = "".join(c if _PLAIN.fullmatch(c) else "_" for c in _strip_accents(safe))
+    ascii_name = ascii_name or "file"  # of accents alone
     return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(safe, safe='')}"
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployments.ingress.http.range_requests import (
@@ -108,6 +108,7 @@ def test_a_long_name_keeps_its_ending() -> None:
     assert saved.endswith("x.mp4")
 
 
+@example("\u0591")
 @given(st.text(max_size=300))
 def test_no_name_breaks_out_of_its_field(name: str) -> None:
     header = content_disposition(name)
