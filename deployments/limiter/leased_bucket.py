@@ -63,6 +63,7 @@ class LeasedBucket:
         self._used_at, self._used = now, 0  # when a use was noticed last, and the uses until then
         self._uses = 0
         self.is_ample = False
+        self._share = 0  # what each replica may hold ahead of demand
         self.is_unreported = False  # the authority counts something else as held
         self.learning_until = 0.0  # until then the authority has forgotten what was leased
 
@@ -226,6 +227,7 @@ class LeasedBucket:
         self.level, self.level_at = grant.level, now
         if self.kind is BucketKind.BUDGET:
             self.level += spec.capacity - self.requested_spec.capacity
+        self._share = int(spec.capacity * LEASED / (self.session.replicas + 1))
         self.is_ample = grant.known and 2 * grant.level >= spec.capacity
         self.elsewhere, self.known = grant.elsewhere, grant.known
         self.retry_s = grant.retry_after_s
@@ -297,11 +299,6 @@ class LeasedBucket:
         fewest = self._fewest if self._uses and not is_idle else 0
         leases = _AHEAD if self.kind is BucketKind.SLOTS else _AHEAD_AMPLE
         return max(int(per_lease * leases + 0.5), fewest)
-
-    @property
-    def _share(self) -> int:
-        """What each replica may hold ahead of demand."""
-        return int(self.limit.spec.capacity * LEASED / (self.session.replicas + 1))
 
     @property
     def _fewest(self) -> int:

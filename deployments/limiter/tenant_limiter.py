@@ -139,9 +139,8 @@ class TenantLimiter:
         return self._tenants.get(limits.tenant) or self._update_tenant(limits.tenant, limits.plan)
 
     def report(self, limits: TenantLimits) -> None:
-        """A permit or a reservation has ended: report in time what it returned or owes."""
-        if limits.is_unreported:
-            self._leases.report(limits)
+        """A reservation has returned or owes something: report it in time."""
+        self._leases.report(limits)
 
     @property
     def tenants(self) -> int:
@@ -195,11 +194,14 @@ class LimiterReservation:
         if self._settled or self._limits is None or self._limiter is None:
             return
         self._settled = True
-        weights = self._limits.plan.weights
+        weights, is_unreported = self._limits.plan.weights, False
         for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
             used = amount_of(bucket.limit.unit, actual, weights, requests)
             bucket.release(reserved, used, resets)
-        self._limiter.report(self._limits)
+            if bucket.adjust:
+                is_unreported = True
+        if is_unreported:
+            self._limiter.report(self._limits)
 
     def settle_at_reserved(self) -> None:
         """Settle at the reserved amounts, where the actual ones are unknown."""

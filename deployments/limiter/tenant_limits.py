@@ -172,11 +172,6 @@ class TenantLimits:
         """Whether a bucket has something to renew or to report."""
         return any(bucket.due(now) for bucket in self.buckets.values())
 
-    @property
-    def is_unreported(self) -> bool:
-        """Whether a bucket has returned or overdrawn something that is not reported."""
-        return any(bucket.adjust for bucket in self.buckets.values())
-
     def check_after_s(self) -> float:
         """Seconds until something may be due, or the tenant can be forgotten."""
         after_s = min((b.check_after_s() for b in self.buckets.values()), default=math.inf)
