@@ -22,6 +22,7 @@ NO_IDENTITY = frozenset({"unit", "why", "target", "key"})
 NO_FIGURES = frozenset({"at_least", "at_most"})
 _HIGHER = re.compile(r"(^|[._])(requests|tokens|chunks|streams|answers)(_per)?_s$")
 _LOWER = re.compile(r"_(ms|mib|cpu_s)(_alone)?$|(^|[._])errors$")
+_NOT_OURS = re.compile(r"(^|\.)(bare-|their-|litellm-|litellm\.\w+_s$|smg\.|portkey\.)")
 
 FORMER_KEYS = {
     "speed.mobula-kept": "speed.mobula-cached",
@@ -142,5 +143,12 @@ def compare_figures(
 
 
 def list_slower(figures: Sequence[ComparedFigure], at_least: float) -> list[ComparedFigure]:
-    """Rates below `at_least` of theirs. Latencies are not judged: their tails vary too much."""
-    return [figure for figure in figures if figure.better == "higher" and figure.ratio < at_least]
+    """Our rates below `at_least` of theirs. Baselines and peers are not ours; latencies are not
+    judged, because their tails vary too much."""
+    return [
+        figure
+        for figure in figures
+        if figure.better == "higher"
+        and figure.ratio < at_least
+        and not _NOT_OURS.search(figure.key)
+    ]

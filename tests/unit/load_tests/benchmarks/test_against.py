@@ -12,6 +12,7 @@ from rich.console import Console
 from cluster.cli.requirements import MissingRequirement
 from load_tests.benchmarks.against import run
 from load_tests.benchmarks.against.figures import (
+    ComparedFigure,
     ReportedFigure,
     compare_figures,
     extract_figures,
@@ -187,6 +188,26 @@ def test_medians_are_compared_and_rates_below_the_bound_listed() -> None:
     assert figures[0].ratios == (0.95, 0.9, 1000)
     assert list_slower(figures, 0.98) == []
     assert list_slower(figures, 0.995) == [figures[0]]
+
+
+@pytest.mark.parametrize(
+    ("key", "is_ours"),
+    [
+        ("mobula-chat.requests_s", True),
+        ("speed.mobula-cached", True),
+        ("litellm.mobula-cached", True),
+        ("speed.bare-asgi", False),
+        ("bare-chain-stream.requests_s", False),
+        ("litellm.litellm-cached", False),
+        ("unary.4.litellm.requests_s", False),
+        ("unary.4.smg.requests_s", False),
+        ("stream.4.their-echo-server-alone.chunks_s", False),
+    ],
+)
+def test_baselines_and_peers_are_shown_and_not_judged(key: str, is_ours: bool) -> None:
+    slow = ComparedFigure(key, key, 100.0, 50.0, "higher", (0.5,))
+
+    assert list_slower([slow], 0.98) == ([slow] if is_ours else [])
 
 
 def test_the_command_of_any_benchmark_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
