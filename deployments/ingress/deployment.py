@@ -16,7 +16,7 @@ from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
-from deployments.ingress.config import IngressConfig
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
@@ -54,7 +54,9 @@ class Ingress:
             by_handle=config.by_handle,
         )
         authority, patience_s = self._backends.authority, self._backends.patience_s
-        self._tenancy = TenantServices(settings, authority, config.offer.costs, clock, patience_s)
+        self._tenancy = TenantServices(
+            settings, authority, config.offer.costs, SystemClock(), patience_s
+        )
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -67,6 +69,10 @@ class Ingress:
             LOCAL.open_requests,
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
+
+    def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
+        authority, patience_s = self._backends.authority, self._backends.patience_s
+        return TenantServices(settings, authority, offer.costs, SystemClock(), patience_s)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()

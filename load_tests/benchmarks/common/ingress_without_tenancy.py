@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.audit.record import AuditRecord
 from cluster.invalidation.generations import Generations
-from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
@@ -44,7 +43,7 @@ class NoInvalidations:
 class NoTenancy(TenantServices):
     """Checks nothing, limits nothing, writes nothing down."""
 
-    def __init__(self, settings: Settings, offer: ModelSettings, clock: Clock) -> None:
+    def __init__(self) -> None:
         self.limiter = NullLimiter()  # type: ignore[assignment]
         self.administration = None  # type: ignore[assignment]
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
@@ -82,10 +81,8 @@ class NoTenancy(TenantServices):
 class IngressWithoutTenancy(Ingress):
     """The same application, over NoTenancy."""
 
-    def _open_tenancy(
-        self, settings: Settings, offer: ModelSettings, clock: Clock
-    ) -> TenantServices:
-        return NoTenancy(settings, offer, clock)
+    def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
+        return NoTenancy()
 
     def create_application(self) -> ASGIApp:
         app = super().create_application()
