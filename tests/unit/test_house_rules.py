@@ -13,7 +13,7 @@ from cluster.runtime.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 LINES = 500
-DEPLOYMENT_LINES = 100
+DEPLOYMENT_LINES = 120
 
 SOURCES = sorted(
     path
@@ -57,7 +57,7 @@ def name(path: Path) -> str:
 
 def test_no_module_is_longer_than_the_limit() -> None:
     def limit(path: Path) -> int:
-        return DEPLOYMENT_LINES + 10 if path.name == "deployment.py" else LINES
+        return DEPLOYMENT_LINES if path.name == "deployment.py" else LINES
 
     lines = {name(path): len(path.read_text().splitlines()) - limit(path) for path in SOURCES}
     assert {path: over for path, over in lines.items() if over > 0} == {}

@@ -6,6 +6,7 @@ benchmark.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
 from cluster.audit.record import AuditRecord
 from cluster.invalidation.generations import Generations
@@ -81,9 +82,11 @@ class NoTenancy(TenantServices):
 class IngressWithoutTenancy(Ingress):
     """The same application, over NoTenancy."""
 
+    @override
     def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
         return NoTenancy()
 
+    @override
     def create_application(self) -> ASGIApp:
         app = super().create_application()
 

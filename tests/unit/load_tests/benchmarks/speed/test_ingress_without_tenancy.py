@@ -9,7 +9,6 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.usage.ledger import Ledger
-from deployments.ingress.config import ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
@@ -25,7 +24,7 @@ CHAT = {
 
 async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_path: Path) -> None:
     settings, clock = Settings(home=tmp_path), SystemClock()
-    tenancy = NoTenancy(settings, ModelSettings("echo", {}, {}, {}), clock)
+    tenancy = NoTenancy()
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     video = video_config(open_args())
 
