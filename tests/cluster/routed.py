@@ -44,7 +44,9 @@ class Trio:
         self.fleet = replica_set(name)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
+        self._hand_over = self.fleet.hand_over
         self.fleet.place = self._counted  # type: ignore[method-assign]
+        self.fleet.hand_over = self._uncounted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(name, app)
         self.model = text_client(model, handle, ResilienceSpec(), SystemClock(), links=True)
 
@@ -53,6 +55,11 @@ class Trio:
         if dispatch is not None:
             self.sent[dispatch.state.replica] += 1
         return dispatch
+
+    def _uncounted(self, dispatch: Dispatch) -> None:
+        """The replica has no link yet: the router of the handle places the call again."""
+        self.sent[dispatch.state.replica] -= 1
+        self._hand_over(dispatch)
 
     async def ask(self, text: str = "hello") -> str:
         """Returns the replica that it was sent to last."""
