@@ -22,7 +22,7 @@ OURS = "an-id-of-the-client"
 
 
 @pytest.fixture(scope="module")
-def kept(cluster: LocalServe) -> Iterator[LocalServe]:
+def held_cluster(cluster: LocalServe) -> Iterator[LocalServe]:
     held.deploy(cluster)
     yield cluster
     held.remove()
@@ -38,7 +38,7 @@ async def left(client: httpx.AsyncClient) -> int:
 
 
 @pytest.mark.every_profile
-async def test_the_way_of_a_request(kept: LocalServe, client: httpx.AsyncClient) -> None:
+async def test_the_way_of_a_request(held_cluster: LocalServe, client: httpx.AsyncClient) -> None:
     """HAProxy asks Serve's own proxy until it has found a new replica healthy."""
 
     async def way() -> str:
@@ -51,10 +51,10 @@ async def test_the_way_of_a_request(kept: LocalServe, client: httpx.AsyncClient)
 
 @pytest.mark.every_profile
 async def test_a_websocket_is_served_and_its_end_noticed(
-    kept: LocalServe, client: httpx.AsyncClient
+    held_cluster: LocalServe, client: httpx.AsyncClient
 ) -> None:
     before = await left(client)
-    address = kept.url.replace("http://", "ws://") + f"{held.PREFIX}/echo"
+    address = held_cluster.url.replace("http://", "ws://") + f"{held.PREFIX}/echo"
     async with connect(address) as socket:
         for text in ("one", "two"):
             await socket.send(text)
@@ -68,20 +68,22 @@ async def test_a_websocket_is_served_and_its_end_noticed(
 
 
 @pytest.mark.every_profile
-async def test_a_websocket_to_mobula_is_refused(kept: LocalServe) -> None:
+async def test_a_websocket_to_mobula_is_refused(held_cluster: LocalServe) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(kept.url.replace("http://", "ws://") + "/v1/realtime")
+        await connect(held_cluster.url.replace("http://", "ws://") + "/v1/realtime")
 
     assert refused.value.response.status_code == 403
 
 
 @pytest.mark.every_profile
-async def test_open_requests_scale_the_ingress(kept: LocalServe, client: httpx.AsyncClient) -> None:
+async def test_open_requests_scale_the_ingress(
+    held_cluster: LocalServe, client: httpx.AsyncClient
+) -> None:
     async def replicas(count: int) -> bool:
         return held.running() == count
 
     await eventually(lambda: replicas(1), timeout_s=30)
-    writers = await held.hold(kept.url, 2 * held.TARGET)
+    writers = await held.hold(held_cluster.url, 2 * held.TARGET)
     await eventually(lambda: replicas(2), timeout_s=60)
     for writer in writers:
         writer.close()
@@ -106,7 +108,7 @@ async def test_headers_that_steer_serve_steer_nothing(
     client: httpx.AsyncClient, cluster: LocalServe
 ) -> None:
     """At the port of a replica, which no HAProxy guards."""
-    [place, *_] = cluster.wait_for_ingress(1)
+    [address, *_] = cluster.wait_for_ingress(1)
     steering = {
         "x-request-timeout-seconds": "0.001",
         "x-request-disconnect-disabled": "?1",
@@ -114,7 +116,7 @@ async def test_headers_that_steer_serve_steer_nothing(
         "x-session-id": "replica",
     }
     body = {"model": "slow", "messages": [{"role": "user", "content": "steer me"}]}
-    answer = await client.post(f"{place}{CHAT}", json=body, headers=steering)
+    answer = await client.post(f"{address}{CHAT}", json=body, headers=steering)
 
     assert answer.status_code == 200
     assert answer.json()["choices"][0]["message"]["content"] == "steer me"

@@ -129,14 +129,14 @@ class LocalServe:
         ray.kill(ray.get_actor(**self._replicas(deployment)[0]))
 
     def ingress_addresses(self) -> dict[str, int]:
-        """The URL of each ingress replica's own port, and its process."""
+        """The URL of the own port of each replica of Mobula's ingress, and its process."""
         ports = range(self._ports.replicas, self._ports.replicas + BLOCK)
         addresses: dict[str, int] = {}
-        for process in cluster_processes(self._id):
+        for pid in self.replicas("Ingress"):
             with contextlib.suppress(psutil.Error):
-                for socket in process.net_connections("tcp"):
+                for socket in psutil.Process(pid).net_connections("tcp"):
                     if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports:
-                        addresses[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
+                        addresses[f"http://127.0.0.1:{socket.laddr.port}"] = pid
         return addresses
 
     def processes(self) -> list[psutil.Process]:
