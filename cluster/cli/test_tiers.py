@@ -30,13 +30,12 @@ ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "brows
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # pytest-xdist workers of tiers whose files are independent; some conftests choose other groups.
-# Most files of chaos wait for a cluster of their own, so two run at once on any machine.
+# Tests of clusters run one by one: two clusters at once on two processors only delay each other.
 WORKERS = {
     "unit": "logical",
     "contract": "logical",
     "api": "logical",
     "video": "logical",
-    "chaos": "2",
 }
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api"})

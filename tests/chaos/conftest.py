@@ -1,18 +1,15 @@
 """One cluster for all files that need an application of several replicas, in one process.
 
 Its limits and its cache stand on a Redis at first, and on deployments from the first test on that
-asks for `embedded`; tests are ordered so that it is deployed anew once. Every other file is
-independent, and xdist runs two at once.
+asks for `embedded`; tests are ordered so that it is deployed anew once. Every other file starts
+what it needs itself, and comes first, so that no two clusters share the processors.
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import pytest
-from xdist.remote import Producer
 
 from tests.chaos.cluster_process import ClusterProcess
-from tests.scheduling import GroupScheduling
 from tests.servers.redis_server import RedisServer
 
 
@@ -35,16 +32,12 @@ def embedded(cluster: ClusterProcess) -> ClusterProcess:
     return cluster
 
 
-def group_of(path: PurePosixPath) -> str:
-    """The files of the shared cluster; each other file by itself."""
-    return "under faults" if path.stem.endswith("_under_faults") else path.stem
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
-    return GroupScheduling(config, log, group_of)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the shared cluster come in its two phases."""
-    items.sort(key=lambda item: "embedded" in getattr(item, "fixturenames", ()))
+    """The tests of the shared cluster come last, in its two phases."""
+
+    def phase(item: pytest.Item) -> int:
+        if not item.path.stem.endswith("_under_faults"):
+            return 0
+        return 2 if "embedded" in getattr(item, "fixturenames", ()) else 1
+
+    items.sort(key=phase)

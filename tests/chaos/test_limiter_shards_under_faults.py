@@ -38,6 +38,7 @@ def admitted(shots: list[Shot]) -> int:
     return sum(shot.status == 200 for shot in shots)
 
 
+@pytest.mark.exhaustive
 async def test_limits_stay_exact_while_tenants_move_to_other_shards(
     divided: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:

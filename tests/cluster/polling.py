@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 async def eventually(
-    holds: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.05
+    holds: Callable[[], object], timeout_s: float = 30.0, every_s: float = 0.05
 ) -> None:
     """Poll `holds` (awaitable or not) until it is true; fail when the time is up."""
     until = time.monotonic() + timeout_s

@@ -5,6 +5,8 @@ Modules of tests are not importable in replicas; this one is.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 
 from cluster.balancing.replica_set import replica_set
@@ -14,9 +16,11 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
+from deployments.clients.link.pool import LinkStats
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
+from tests.cluster.polling import eventually
 
 APP, MODEL, REPLICAS = "routed", "trio", 3
 CALLER = Caller("acme", "key", frozenset())
@@ -40,6 +44,7 @@ class Trio:
 
         from deployments.clients.serve.backends import text_client
 
+        receive_updates_between_tests()
         name = model_name(model)
         self.fleet = replica_set(name)
         self.sent: Counter[str] = Counter()
@@ -72,12 +77,39 @@ class Trio:
         assert completion.choices
         return next(iter(self.sent - before))
 
+    def link_stats(self) -> LinkStats:
+        stats = self.model.link_stats()
+        assert stats is not None
+        return stats
+
+    async def wait_for_links(self) -> None:
+        """Until every replica is there and has its link."""
+
+        async def complete() -> bool:
+            with suppress(Exception):
+                await self.ask()
+            return self.fleet.size == self.link_stats().links == REPLICAS
+
+        await eventually(complete, timeout_s=60)
+
     async def asks(self, times: int, side_by_side: int = 6) -> Counter[str]:
         """How many of so many each replica was sent."""
         before = self.sent.copy()
         for _ in range(times // side_by_side):
             await asyncio.gather(*(self.ask() for _ in range(side_by_side)))
         return self.sent - before
+
+
+def receive_updates_between_tests() -> None:
+    """Serve's client of the controller ends for good if an update comes while its event loop does
+    not run, which is so between two tests; here such updates wait for the next test."""
+    from ray.serve._private.long_poll import LongPollClient
+
+    def schedule(client: LongPollClient, callback: Callable[[], object]) -> None:
+        if client.is_running:
+            client.event_loop.call_soon_threadsafe(callback)
+
+    LongPollClient._schedule_to_event_loop = schedule
 
 
 def deploy(

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 import httpx
@@ -15,7 +14,6 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
-from deployments.clients.link.pool import LinkStats
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
@@ -48,33 +46,16 @@ def deployed(cluster: LocalServe) -> Iterator[None]:
 async def trio(deployed: None) -> AsyncIterator[Trio]:
     trio = Trio(APP, MODEL)
     await trio.model.card()
-    await linked(trio)
+    await trio.wait_for_links()
     yield trio
     await trio.model.close()
 
 
-async def linked(trio: Trio) -> None:
-    """Every replica is there and has its link."""
-
-    async def complete() -> bool:
-        with suppress(Exception):
-            await trio.model.generate(SHORT)
-        return trio.fleet.size == stats(trio).links == REPLICAS
-
-    await eventually(complete, timeout_s=60)
-
-
-def stats(trio: Trio) -> LinkStats:
-    found = trio.model.link_stats()
-    assert found is not None
-    return found
-
-
 async def test_calls_and_streams_go_over_links(trio: Trio) -> None:
-    before = stats(trio).by_handle
+    before = trio.link_stats().by_handle
     assert set((await trio.asks(30)).values()) == {10}
     assert len([chunk async for chunk in trio.model.stream(SHORT)]) >= 1
-    assert stats(trio).by_handle == before
+    assert trio.link_stats().by_handle == before
 
 
 async def test_a_caller_that_leaves_frees_its_replica(trio: Trio) -> None:
@@ -100,7 +81,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
     ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
     assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
     assert all(await asyncio.gather(*whole))
-    await linked(trio)
+    await trio.wait_for_links()
 
 
 async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
@@ -111,7 +92,7 @@ async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -
         assert len(found) == 12
     finally:
         os.kill(pid, signal.SIGCONT)
-    await linked(trio)
+    await trio.wait_for_links()
 
 
 async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
@@ -134,7 +115,7 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
     await eventually(lambda: not old & set(processes(APP, MODEL)), timeout_s=60)
     ended.set()
     assert min(await asyncio.gather(*load)) > 0
-    await linked(trio)
+    await trio.wait_for_links()
 
 
 async def test_without_a_way_to_the_port_handles_carry_the_calls(

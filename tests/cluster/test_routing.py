@@ -32,7 +32,7 @@ def deployed(cluster: LocalServe) -> Iterator[None]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def trio(deployed: None) -> Trio:
     trio = Trio()
-    await eventually(lambda: trio.fleet.size == REPLICAS)
+    await trio.wait_for_links()
     return trio
 
 
@@ -73,7 +73,7 @@ async def test_a_stopped_replica_gets_no_requests_until_it_is_back(trio: Trio) -
     os.kill(pid, signal.SIGSTOP)
     try:
         load = asyncio.create_task(trio.asks(30))
-        await eventually(lambda: because(trio.fleet, name) == "silent", timeout_s=8)
+        await eventually(lambda: because(trio.fleet, name) == "silent", timeout_s=30)
         await load
         assert name not in await trio.asks(30)
     finally:
