@@ -40,13 +40,9 @@ class InFlightCalls:
             self.forget(self._ended.popleft()[1])
 
     def forget(self, dispatch: Dispatch) -> None:
-        call, state = dispatch.call, dispatch.state
-        state.release(dispatch)
-        if state.open.get(call) is dispatch:
-            del state.open[call]
-        if self.calls.get(call) is dispatch:
-            del self.calls[call]
-            self._avoiding.pop(call, None)
+        if self.calls.get(dispatch.call) is dispatch:
+            self._avoiding.pop(dispatch.call, None)
+        self.withdraw(dispatch)
 
     def avoid(self, call: str, replicas: frozenset[str]) -> None:
         self._avoiding[call] = self.avoided(call) | replicas

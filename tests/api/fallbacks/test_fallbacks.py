@@ -179,7 +179,7 @@ async def test_all_who_wait_for_one_answer_are_told_whose_it_is(
     assert {event["model"] for event in events(answers[2])} == {"spare"}
 
 
-async def test_a_kept_answer_that_is_too_old_comes_when_no_model_can(
+async def test_a_stale_response_that_is_too_old_comes_when_no_model_can(
     web: httpx.AsyncClient, model: WordsModel, others: Others, clock: ManualClock
 ) -> None:
     await web.post(URL, json=KEPT)
@@ -197,7 +197,7 @@ async def test_a_kept_answer_that_is_too_old_comes_when_no_model_can(
     assert (await web.post(URL, json=KEPT)).status_code == 503
 
 
-async def test_a_kept_answer_does_not_end_a_stream_that_has_begun(
+async def test_a_stale_response_does_not_end_a_stream_that_has_begun(
     web: httpx.AsyncClient, model: WordsModel, clock: ManualClock
 ) -> None:
     await web.post(URL, json=KEPT)

@@ -156,7 +156,7 @@ async def test_only_if_cached_computes_and_claims_nothing() -> None:
 
 
 @simulated
-async def test_who_takes_kept_answers_only_waits_for_nobody_and_nobody_for_him() -> None:
+async def test_who_takes_cached_responses_only_waits_for_nobody_and_nobody_for_him() -> None:
     tier = new_shared_tier()
     replica, other = Replica(Model(), tier), Replica(Model(), tier)
     async with asyncio.timeout(0.1):
