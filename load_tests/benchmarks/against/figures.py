@@ -22,7 +22,10 @@ NO_IDENTITY = frozenset({"unit", "why", "target", "key"})
 NO_FIGURES = frozenset({"at_least", "at_most"})
 _HIGHER = re.compile(r"(^|[._])(requests|tokens|chunks|streams|answers)(_per)?_s$")
 _LOWER = re.compile(r"_(ms|mib|cpu_s)(_alone)?$|(^|[._])errors$")
-_NOT_OURS = re.compile(r"(^|\.)(bare-|their-|litellm-|litellm\.\w+_s$|smg\.|portkey\.)")
+_NOT_OURS = re.compile(
+    r"(^|\.)(bare-|their-|litellm-|litellm\.\w+_s$|smg\.|portkey\.)"
+    r"|^engine_(lockstep_)?tokens_s$"  # the baseline of `bench stream`
+)
 
 FORMER_KEYS = {
     "speed.mobula-kept": "speed.mobula-cached",

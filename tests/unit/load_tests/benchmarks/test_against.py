@@ -202,6 +202,9 @@ def test_medians_are_compared_and_rates_below_the_bound_listed() -> None:
         ("unary.4.litellm.requests_s", False),
         ("unary.4.smg.requests_s", False),
         ("stream.4.their-echo-server-alone.chunks_s", False),
+        ("http_tokens_s", True),
+        ("engine_tokens_s", False),
+        ("engine_lockstep_tokens_s", False),
     ],
 )
 def test_baselines_and_peers_are_shown_and_not_judged(key: str, is_ours: bool) -> None:
