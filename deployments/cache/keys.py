@@ -11,7 +11,7 @@ Unicode calls equal. The response does not depend on the caller, the priority or
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Final
@@ -21,14 +21,14 @@ import msgspec
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 
-SCHEMA: Final = 1  # raise it when the encoding, or the content of an entry, changes
+SCHEMA: Final = 2  # raise it when the encoding, or the content of an entry, changes
 SECRET_BYTES: Final = 16  # the minimal length of a secret
 
 _ANSWER, _FRAME, _ALIAS = "answer", "frame", "alias"
 
 _floats = attrgetter(*(field.name for field in fields(Sampling) if field.type is float))
 _others = attrgetter(*(field.name for field in fields(Sampling) if field.type is not float))
-_message = attrgetter(*(field.name for field in fields(Message)))
+_message = attrgetter(*(field.name for field in fields(Message) if field.name != "tool_calls"))
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -43,7 +43,7 @@ def answer_key(
     tags of its caller. Raises InvalidRequest for text that is not Unicode or a number outside 64
     bits, ValueError for a secret shorter than 16 bytes.
     """
-    messages = list(map(_message, request.messages))
+    messages = list(map(_message_fields, request.messages))
     return _sign_request(secret, _ANSWER, request, model_state, tags, request.prompt, messages)
 
 
@@ -53,7 +53,7 @@ def semantic_context_key(
     """The key of everything but the text of the prompt or of the last user message: what two
     requests that are compared by meaning must share. Raises as `answer_key` does.
     """
-    messages: list[Any] = list(map(_message, request.messages))
+    messages: list[Any] = list(map(_message_fields, request.messages))
     for index in reversed(range(len(messages))):
         if request.messages[index].role == "user":
             messages[index] = ("user", None)
@@ -95,8 +95,15 @@ def _sign_request(
         [number + 0.0 for number in _floats(sampling)],
         prompt,
         messages,
+        None if request.tool_settings is None else astuple(request.tool_settings),
+        None if request.output_format is None else astuple(request.output_format),
     )
     return _sign(secret, signed)
+
+
+def _message_fields(message: Message) -> tuple[Any, ...]:
+    calls = [astuple(call) for call in message.tool_calls] if message.tool_calls else ()
+    return (*_message(message), calls)
 
 
 def _sign(secret: bytes, value: tuple[Any, ...]) -> bytes:

@@ -22,6 +22,9 @@ class TokenRequest:
     `on_left` is called once, and soon, where the consumer has left before the end: with the
     tokens that the engine had generated and not yielded (possibly none). It is not
     called for a sequence that ended by a `finish_reason` or a Problem.
+
+    `grammar` is the compact EBNF that the text must follow (empty: any text), from the compiler of
+    `deployments/model/text/structured`; engines never see another one.
     """
 
     request_id: str
@@ -38,6 +41,10 @@ class TokenRequest:
     tenant: str = ""
     interval_s: float = 0.0
     on_left: "Callable[[Tokens], None] | None" = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    grammar: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
-Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length"]
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+FormatKind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
+ToolMode = Literal["none", "auto", "required"]
 
 GREEDY_BELOW = 0.01
 LEAST_TOP_P = 1e-6
@@ -21,11 +23,67 @@ LEAST_TOP_P = 1e-6
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model asks for: `arguments` is the text of a JSON object."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat.
+
+    An assistant's turn may hold `tool_calls`; a turn of role `tool` is the result of the call
+    `tool_call_id`. `name` is the participant's, or the tool's.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call. `parameters` is the text of its arguments' JSON Schema;
+    with `strict` the arguments are held to it.
+    """
+
+    name: str
+    description: str = ""
+    parameters: str = "{}"
+    strict: bool = False
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """The tools of a request. `name` is the one tool to be called (then `mode` is `required`);
+    without `parallel` at most one call is made.
+    """
+
+    tools: tuple[Tool, ...] = ()
+    mode: ToolMode = "auto"
+    name: str = ""
+    parallel: bool = True
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """What the text of a response must be.
+
+    `definition` is the text of a JSON Schema, a regular expression, a JSON array of strings to
+    choose from, or an EBNF grammar; empty for `json_object`.
+    """
+
+    kind: FormatKind
+    definition: str = ""
 
 
 @version_tolerant
@@ -38,7 +96,9 @@ class Sampling:
     float32, in which engines compute. Likewise `top_p` is at least `LEAST_TOP_P`, and a penalty
     that is 0 as a float32 is 0.
     `top_k` 0 means no limit. `logprobs` is how many alternatives to report with each token
-    (0: only the chosen token's own; None: no log probabilities at all).
+    (0: only the chosen token's own; None: no log probabilities at all). `min_p` drops tokens less
+    likely than that share of the likeliest one (0: none). `repetition_penalty` divides or multiplies
+    the logits of tokens that were seen (1: no change). `logit_bias` adds to the logits of token ids.
     """
 
     max_tokens: int | None = None
@@ -51,6 +111,9 @@ class Sampling:
     frequency_penalty: float = 0.0
     logprobs: int | None = None
     ignore_eos: bool = False
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.temperature < GREEDY_BELOW:
@@ -74,6 +137,7 @@ class GenerateRequest:
     is refused where it would not begin within that. `call` names this attempt at it, unlike
     `request_id`, which clients may choose, in all processes: by it the model reports
     the usage of an abandoned attempt (`SettleRequest`); empty: it is never queried.
+    `output_format` constrains the text, `tool_settings` are the tools that may be called.
     """
 
     request_id: str
@@ -87,6 +151,8 @@ class GenerateRequest:
     priority: Priority = Priority.STANDARD
     start_within_s: float | None = None
     call: str = ""
+    tool_settings: ToolSettings | None = None
+    output_format: OutputFormat | None = None
 
     @property
     def patience_s(self) -> float:
@@ -120,15 +186,19 @@ class SettleRequest:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens, counted by the model's own tokenizer; `completion` sums over all choices."""
+    """Tokens, counted by the model's own tokenizer; `completion` sums over all choices.
+    `cached_tokens` are those of the prompt whose attention state the engine still had.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
         return TokenUsage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
         )
 
 
@@ -144,6 +214,19 @@ class TokenLogprob:
     raw: bytes
     logprob: float
     top: tuple[tuple[str, bytes, float], ...] = ()
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of one tool call: `index` numbers the calls of a choice, `id` and `name` come with
+    the first piece, `arguments` is the next part of their text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 @version_tolerant
@@ -165,17 +248,19 @@ class Chunk:
     tokens: int = 0
     prompt_tokens: int = 0
     model: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One finished alternative."""
+    """One finished alternative: text, tool calls, or text before tool calls."""
 
     index: int
     text: str
     finish_reason: FinishReason
     logprobs: tuple[TokenLogprob, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @version_tolerant

@@ -7,16 +7,18 @@ from cluster.runtime.problems import UnsupportedParameter
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
+    Choice,
     Chunk,
     GenerateRequest,
-    Message,
     TokenLogprob,
     TokenUsage,
+    ToolCallDelta,
 )
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
-from deployments.ingress.schemas.openai import ROLES, ChatRequest
+from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.tools import tool_settings
 
 
 class Chat:
@@ -40,7 +42,7 @@ class Chat:
             "choices": [
                 {
                     "index": choice.index,
-                    "message": {"role": "assistant", "content": choice.text, "refusal": None},
+                    "message": _message(choice),
                     "logprobs": None if choice.logprobs is None else _logprobs(choice.logprobs),
                     "finish_reason": choice.finish_reason,
                 }
@@ -86,22 +88,41 @@ def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRe
             body.max_tokens if limit is None else limit,
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
-        messages=tuple(
-            Message(
-                ROLES[each.role],
-                each.content if isinstance(each.content, str) else each.joined_parts(),
-            )
-            for each in body.messages
-        ),
+        messages=tuple([each.to_message(index) for index, each in enumerate(body.messages)]),
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
+        tool_settings=tool_settings(
+            body.tools, body.tool_choice, parallel=body.parallel_tool_calls
+        ),
+        output_format=(
+            None if body.response_format is None else body.response_format.output_format()
+        ),
     )
+
+
+def _message(choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
+    if choice.tool_calls:
+        message["content"] = choice.text or None
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in choice.tool_calls
+        ]
+    return message
 
 
 def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
     delta: dict[str, Any] = {"role": "assistant"} if first else {}
-    if chunk.text or first:
+    if chunk.tool_calls:
+        delta["tool_calls"] = list(map(_call_delta, chunk.tool_calls))
+        if first or chunk.text:
+            delta["content"] = chunk.text or None
+    elif chunk.text or first:
         delta["content"] = chunk.text
     return {
         "index": chunk.index,
@@ -109,6 +130,13 @@ def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
         "logprobs": None if chunk.logprobs is None else _logprobs(chunk.logprobs),
         "finish_reason": chunk.finish_reason,
     }
+
+
+def _call_delta(call: ToolCallDelta) -> dict[str, Any]:
+    if not call.id:
+        return {"index": call.index, "function": {"arguments": call.arguments}}
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
 def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
@@ -128,10 +156,11 @@ def _token(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
 
-def usage_body(usage: TokenUsage) -> dict[str, int]:
+def usage_body(usage: TokenUsage) -> dict[str, Any]:
     """Token counts under OpenAI's names."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }

@@ -9,25 +9,48 @@ class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class PromptTokensDetails(_Response):
+    """`cached_tokens`: of the prompt, those that the engine did not compute again."""
+
+    cached_tokens: int = 0
+
+
 class TokenUsage(_Response):
     """Tokens as the model's own tokenizer counts them."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+
+
+class AnsweredFunction(_Response):
+    name: str
+    arguments: str
+
+
+class AnsweredToolCall(_Response):
+    """A call that the model asks for; the arguments are the text of a JSON object."""
+
+    id: str
+    type: Literal["function"]
+    function: AnsweredFunction
 
 
 class AssistantMessage(_Response):
+    """`content` is null where there are tool calls only."""
+
     role: Literal["assistant"]
-    content: str
+    content: str | None
     refusal: None = None
+    tool_calls: list[AnsweredToolCall] | None = None
 
 
 class ChatChoice(_Response):
     index: int
     message: AssistantMessage
     logprobs: dict[str, Any] | None
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
 
 
 class ChatCompletion(_Response):

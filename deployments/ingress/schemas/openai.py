@@ -11,47 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
-from deployments.contracts.generation import Role, Sampling
+from deployments.contracts.generation import Sampling
+from deployments.ingress.schemas.chat_messages import ChatMessage
+from deployments.ingress.schemas.tools import ResponseFormat, ToolChoice, Tools
 
 MAX_CHOICES = 16
 MAX_OUTPUT_TOKENS = 131_072
 MAX_MESSAGES = 1_000
 MAX_TOP_LOGPROBS = 20
 
-ROLES: dict[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-}
-
-
 # field -> the values that ask for nothing, and why any other is refused
 _Refusals = Mapping[str, tuple[tuple[Any, ...], str]]
-_TOOLS = "tool calls are not implemented."
+_OLDER = "its successor is tools."
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class TextPart(_Strict):
-    """A piece of a message given as a list."""
-
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(_Strict):
-    """One turn; `developer` means `system`."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
-    name: Annotated[str, Field(max_length=64)] | None = None
-
-    def joined_parts(self) -> str:
-        """The text of a content that is a list."""
-        return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 class StreamOptions(_Strict):
@@ -140,11 +115,8 @@ class ChatRequest(_Generation):
 
     refused: ClassVar[_Refusals] = {
         **_Generation.refused,
-        "response_format": ((None, {"type": "text"}), "only the type 'text' is."),
-        "tools": ((None, []), _TOOLS),
-        "tool_choice": ((None, "none", "auto"), _TOOLS),
-        "functions": ((None, []), _TOOLS),
-        "function_call": ((None, "none", "auto"), _TOOLS),
+        "functions": ((None, []), _OLDER),
+        "function_call": ((None, "none", "auto"), _OLDER),
         "modalities": ((None, [], ["text"]), "only text is."),
         "audio": ((None,), "only text is."),
         "prediction": ((None,), "predicted outputs are not implemented."),
@@ -159,9 +131,9 @@ class ChatRequest(_Generation):
     max_completion_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
-    response_format: dict[str, Any] | None = None
-    tools: list[Any] | None = None
-    tool_choice: Any = None
+    response_format: ResponseFormat | None = None
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
     functions: list[Any] | None = None
     function_call: Any = None
     parallel_tool_calls: bool | None = None

@@ -17,6 +17,10 @@ _USES: tuple[tuple[str, str, Callable[[TokenRequest], bool]], ...] = (
     ("temperature", "temperature", lambda r: r.temperature not in (0.0, 1.0)),
     ("top_p", "top_p", lambda r: r.top_p != 1.0),
     ("top_k", "top_k", lambda r: r.top_k != 0),
+    ("min_p", "min_p", lambda r: r.min_p != 0),
+    ("repetition_penalty", "repetition_penalty", lambda r: r.repetition_penalty != 1),
+    ("logit_bias", "logit_bias", lambda r: bool(r.logit_bias)),
+    ("response_format", "grammar", lambda r: bool(r.grammar)),
 )
 
 ALL = frozenset(feature for _, feature, _ in _USES)

@@ -14,7 +14,12 @@ from itertools import chain
 from typing import TypeVar
 
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, PromptTooLong
+from cluster.runtime.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    PromptTooLong,
+    UnsupportedParameter,
+)
 from deployments.contracts.engine import Engine, TokenRequest
 from deployments.contracts.generation import (
     Choice,
@@ -123,6 +128,7 @@ class TextModel:
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
     ) -> tuple[Choice, ...]:
+        self._refuse_unsupported(request)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
@@ -137,6 +143,7 @@ class TextModel:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
         with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
             ticket.streams = True
+            self._refuse_unsupported(request)
             deadline = asyncio.get_running_loop().time() + request.timeout_s
             prompt = await _before_deadline(
                 self._prompts.encode(request), deadline, request, ticket
@@ -162,6 +169,15 @@ class TextModel:
                         prompt_tokens,
                     )
                     reported, prompt_tokens = generated, 0
+
+    def _refuse_unsupported(self, request: GenerateRequest) -> None:
+        """Raises UnsupportedParameter for tools and formats that this model does not honour."""
+        if request.tool_settings is not None:
+            raise UnsupportedParameter("tools", f"model '{self._card.id}' calls no tools.")
+        if request.output_format is not None:
+            raise UnsupportedParameter(
+                "response_format", f"model '{self._card.id}' has no structured output."
+            )
 
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
@@ -195,6 +211,9 @@ class TextModel:
             tenant=request.caller.tenant,
             interval_s=interval_s,
             on_left=partial(tracker.on_left, 0),
+            min_p=sampling.min_p,
+            repetition_penalty=sampling.repetition_penalty,
+            logit_bias=sampling.logit_bias,
         )
         decoders = [
             ChoiceDecoder(tokenizer.detokenizer(), sampling.stop, tokenizer.token_bytes)

@@ -98,6 +98,7 @@ _MARKS = {
     "system": ByteTokenizer.SYSTEM,
     "user": ByteTokenizer.USER,
     "assistant": ByteTokenizer.ASSISTANT,
+    "tool": ByteTokenizer.USER,
 }
 
 

@@ -1,0 +1,123 @@
+"""The messages of a chat as OpenAI's schema has them, the assistant's own messages included.
+
+In: one message of a body. Out: a `Message`. A message that a client got from this server and sends
+back is accepted as it is: null content, `refusal`, `annotations`, `audio`, `function_call`, and
+`tool_calls` that are null or empty.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.generation import Message, Role, ToolCall
+
+MAX_TOOL_CALLS = 128  # of one message
+MAX_NAME = 64
+MAX_ARGUMENTS = 65_536  # characters of one call's arguments
+
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+
+FunctionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextPart(_Strict):
+    """A piece of a message given as a list."""
+
+    type: Literal["text"]
+    text: str
+
+
+class RefusalPart(_Strict):
+    """A piece of an assistant's message that refuses."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class CalledFunction(_Strict):
+    name: FunctionName
+    arguments: Annotated[str, Field(max_length=MAX_ARGUMENTS)]
+
+
+class MessageToolCall(_Strict):
+    """A call that an assistant has asked for."""
+
+    id: Annotated[str, Field(min_length=1, max_length=256)]
+    type: Literal["function"] = "function"
+    function: CalledFunction
+    index: int | None = None  # in messages that were put together from a stream
+
+
+class ChatMessage(_Strict):
+    """One turn; `developer` means `system`, `function` is the older name of `tool`."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[TextPart | RefusalPart] | None = None
+    name: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    tool_calls: Annotated[list[MessageToolCall], Field(max_length=MAX_TOOL_CALLS)] | None = None
+    tool_call_id: Annotated[str, Field(max_length=256)] | None = None
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    audio: dict[str, Any] | None = None
+    function_call: CalledFunction | None = None
+
+    def joined_parts(self) -> str:
+        """The text; that of the parts of a content that is a list."""
+        content = self.content
+        if isinstance(content, str):
+            return content
+        if content is None:
+            return self.refusal or ""
+        return "".join(
+            [part.text if isinstance(part, TextPart) else part.refusal for part in content]
+        )
+
+    def to_message(self, index: int) -> Message:
+        """The turn. `index` is its place among the messages, for errors.
+
+        Raises InvalidRequest: only an assistant's message may be without content or have calls, and
+        a tool's message names its call.
+        """
+        calls = self._calls(index)
+        if self.role != "assistant":
+            if self.content is None:
+                raise _invalid(index, "content", f"a message of role {self.role} has content.")
+            if calls:
+                raise _invalid(index, "tool_calls", "only an assistant's message has calls.")
+        if self.role == "tool" and not self.tool_call_id:
+            raise _invalid(index, "tool_call_id", "the result of a tool names its call.")
+        return Message(
+            ROLES[self.role],
+            self.joined_parts(),
+            calls,
+            self.tool_call_id or "",
+            self.name or "",
+        )
+
+    def _calls(self, index: int) -> tuple[ToolCall, ...]:
+        if self.function_call is not None:
+            older = self.function_call
+            return (ToolCall(f"call_{index}", older.name, older.arguments),)
+        return tuple(
+            [
+                ToolCall(call.id, call.function.name, call.function.arguments)
+                for call in self.tool_calls or ()
+            ]
+        )
+
+
+def _invalid(index: int, field: str, why: str) -> InvalidRequest:
+    name = f"messages[{index}].{field}"
+    return InvalidRequest(f"{name}: {why}", param=name)
