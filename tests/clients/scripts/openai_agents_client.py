@@ -1,0 +1,58 @@
+"""OpenAI Agents SDK, with its default (responses) and with the chat model."""
+
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    Runner,
+    function_tool,
+    set_default_openai_client,
+    set_tracing_disabled,
+)
+from checks import KEY, MODEL, QUESTION, URL, check, run
+from openai import AsyncOpenAI
+
+client = AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
+set_default_openai_client(client)
+set_tracing_disabled(True)
+settings = ModelSettings(max_tokens=48)
+
+
+@function_tool
+def weather(celsius: bool) -> str:
+    """The weather."""
+    return f"sunny {celsius}"
+
+
+@check
+def default_model() -> None:
+    agent = Agent(name="Writer", model=MODEL, model_settings=settings)
+    assert Runner.run_sync(agent, QUESTION).final_output
+
+
+@check
+async def default_model_streamed() -> None:
+    agent = Agent(name="Writer", model=MODEL, model_settings=settings)
+    result = Runner.run_streamed(agent, QUESTION)
+    async for _ in result.stream_events():
+        pass
+    assert result.final_output
+
+
+@check
+def chat_model() -> None:
+    model = OpenAIChatCompletionsModel(MODEL, client)
+    agent = Agent(name="Writer", model=model, model_settings=settings)
+    assert Runner.run_sync(agent, QUESTION).final_output
+
+
+@check
+def tool_loop_ends_with_an_answer() -> None:
+    forced = ModelSettings(max_tokens=48, tool_choice="required")
+    agent = Agent(name="Writer", model=MODEL, tools=[weather], model_settings=forced)
+    result = Runner.run_sync(agent, "Weather in Rome?", max_turns=4)
+    assert result.final_output
+    assert any("call" in type(item).__name__.lower() for item in result.new_items)
+
+
+run()
