@@ -78,9 +78,7 @@ class ResponseFormat(_Strict):
         if self.json_schema is None:
             param = "response_format.json_schema"
             raise InvalidRequest(f"{param}: the type json_schema goes with a schema.", param=param)
-        definition = schema_text(
-            self.json_schema.definition, "response_format.json_schema.schema"
-        )
+        definition = schema_text(self.json_schema.definition, "response_format.json_schema.schema")
         return OutputFormat("json_schema", definition)
 
 
