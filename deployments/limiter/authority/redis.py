@@ -136,8 +136,8 @@ class _ScriptPipeline:
                 index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)
             ]
             if unknown:  # first use, or the server was restarted
-                keys = [calls[index][0] for index in unknown]
-                again = await self._execute("EVAL", _SCRIPT, keys)
+                unloaded = [calls[index][0] for index in unknown]
+                again = await self._execute("EVAL", _SCRIPT, unloaded)
                 for index, reply in zip(unknown, again, strict=True):
                     replies[index] = reply
         except _ERRORS as error:
