@@ -119,5 +119,5 @@ class ChatMessage(_Strict):
 
 
 def _invalid(index: int, field: str, why: str) -> InvalidRequest:
-    name = f"messages[{index}].{field}"
+    name = f"messages.{index}.{field}"
     return InvalidRequest(f"{name}: {why}", param=name)

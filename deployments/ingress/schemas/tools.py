@@ -126,5 +126,5 @@ def schema_text(schema: dict[str, Any], param: str) -> str:
 
 
 def _tool(index: int, function: FunctionDefinition) -> Tool:
-    parameters = schema_text(function.parameters or {}, f"tools[{index}].function.parameters")
+    parameters = schema_text(function.parameters or {}, f"tools.{index}.function.parameters")
     return Tool(function.name, function.description or "", parameters, bool(function.strict))
