@@ -29,11 +29,11 @@ Served = ModelArgs | EmbeddingArgs
 
 def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
     """Names for `--restart` -> the Serve options of the deployment."""
-    found = {model.id: model_options(model) for model in _served(args)}
-    found["ingress"] = ingress_options(args.ingress, args.video)
+    options = {model.id: model_options(model) for model in _served(args)}
+    options["ingress"] = ingress_options(args.ingress, args.video)
     if args.video.enabled:
-        found["clipper"] = clipper_options(args.video)
-    return found
+        options["clipper"] = clipper_options(args.video)
+    return options
 
 
 def diff_applications(
@@ -103,18 +103,18 @@ def _shared(args: AppArgs) -> dict[str, Any]:
 
 def _override(old: Served, new: Served, tuned: bool) -> dict[str, Any]:
     """The options that differ; `tuned`: tunables were overridden before, so all are repeated."""
-    found: dict[str, Any] = {"name": model_name(new.id)}
+    options: dict[str, Any] = {"name": model_name(new.id)}
     if old.replicas != new.replicas:
-        found["num_replicas"] = new.replicas
+        options["num_replicas"] = new.replicas
     live = _LIVE_FIELDS if isinstance(new, ModelArgs) else set()
     if tuned or any(getattr(old, name) != getattr(new, name) for name in live):
-        found["user_config"] = {name: getattr(new, name) for name in sorted(live)}
+        options["user_config"] = {name: getattr(new, name) for name in sorted(live)}
     actor = dict(model_options(new)["ray_actor_options"])
     if old.spec().model_dump(exclude=live) != new.spec().model_dump(exclude=live):
         _merge(actor, _env(SPEC, json.dumps(new.spec().model_dump(mode="json"))))
     if actor != model_options(old)["ray_actor_options"]:
-        found["ray_actor_options"] = actor
-    return found
+        options["ray_actor_options"] = actor
+    return options
 
 
 def _restarts(
@@ -137,8 +137,8 @@ def _get_stamp(deployment: Mapping[str, Any]) -> str | None:
 
 
 def _with_stamp(app: App, stamp: str) -> App:
-    asked = {"runtime_env": dict(app.get("runtime_env") or {})}
-    return {**app, **_merge(asked, _env(RESTARTED, stamp))}
+    options = {"runtime_env": dict(app.get("runtime_env") or {})}
+    return {**app, **_merge(options, _env(RESTARTED, stamp))}
 
 
 def _env(name: str, value: str) -> dict[str, Any]:

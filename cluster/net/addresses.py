@@ -83,5 +83,5 @@ def non_public_scope(address: Address) -> AddressScope | None:
         return AddressScope.LINK_LOCAL
     if any(address in network for network in _IPV4_EMBEDDING):
         return non_public_scope(IPv4Address(int(address) & 0xFFFFFFFF))
-    found = next((scope for network, scope in _V6 if address in network), None)
-    return found or (None if address in _GLOBAL_V6 else AddressScope.RESERVED)
+    scope = next((scope for network, scope in _V6 if address in network), None)
+    return scope or (None if address in _GLOBAL_V6 else AddressScope.RESERVED)

@@ -124,8 +124,8 @@ class SsrfGuard:
     async def _addresses(self, location: ParsedUrl) -> tuple[Address, ...]:
         try:
             async with asyncio.timeout(RESOLVE_S):
-                found = await self._resolve(location.host, location.port)
-            addresses = tuple(dict.fromkeys(ip_address(text) for text in found))
+                texts = await self._resolve(location.host, location.port)
+            addresses = tuple(dict.fromkeys(ip_address(text) for text in texts))
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
             raise UnsafeUrl("the host does not resolve") from error
         if not addresses:
@@ -136,8 +136,8 @@ class SsrfGuard:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found: list[Any] = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        return [entry[4][0] for entry in found]
+        entries: list[Any] = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [entry[4][0] for entry in entries]
 
 
 def _parse_url(url: str) -> ParsedUrl:
@@ -162,9 +162,9 @@ def _parse_url(url: str) -> ParsedUrl:
 
 
 def _host_and_port(authority: str, default: int) -> tuple[str, int]:
-    found = _PORT.search(authority)
-    host = authority[: found.start()] if found else authority
-    port = int(found[1]) if found else default
+    match = _PORT.search(authority)
+    host = authority[: match.start()] if match else authority
+    port = int(match[1]) if match else default
     if not 1 <= port <= 65535:
         raise UnsafeUrl(f"port {port} is not between 1 and 65535")
     return host, port

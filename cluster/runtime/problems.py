@@ -282,9 +282,9 @@ class RateLimited(Problem):
 
     @property
     def headers(self) -> dict[str, str]:
-        found = super().headers
-        found["RateLimit"] = f'"{self.extensions["limit"]}";r=0;t={found["Retry-After"]}'
-        return found
+        headers = super().headers
+        headers["RateLimit"] = f'"{self.extensions["limit"]}";r=0;t={headers["Retry-After"]}'
+        return headers
 
 
 class QuotaExceeded(RateLimited):

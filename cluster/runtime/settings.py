@@ -136,15 +136,15 @@ class Settings(BaseSettings):
         """Reads secrets from the files in `MOBULA_<NAME>_FILE`."""
         if not isinstance(given, dict):
             return given
-        found = {}
+        secrets = {}
         for name in secret_settings():
             variable = f"{PREFIX}{name.upper()}"
             path = os.environ.get(f"{variable}_FILE", "")
             if path and name in given and os.environ.get(variable):
                 raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them")
             if path and name not in given:
-                found[name] = _read_secret(Path(path), f"{variable}_FILE")
-        return {**given, **found}
+                secrets[name] = _read_secret(Path(path), f"{variable}_FILE")
+        return {**given, **secrets}
 
     @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod

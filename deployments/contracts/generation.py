@@ -97,8 +97,9 @@ class Sampling:
     that is 0 as a float32 is 0.
     `top_k` 0 means no limit. `logprobs` is how many alternatives to report with each token
     (0: only the chosen token's own; None: no log probabilities at all). `min_p` drops tokens less
-    likely than that share of the likeliest one (0: none). `repetition_penalty` divides or multiplies
-    the logits of tokens that were seen (1: no change). `logit_bias` adds to the logits of token ids.
+    likely than that share of the likeliest one (0: none). `repetition_penalty` divides positive
+    logits of tokens that were seen, and multiplies negative ones (1: no change). `logit_bias` adds
+    to the logits of token ids.
     """
 
     max_tokens: int | None = None

@@ -143,12 +143,12 @@ class LeaseClient:
         authority = self._authority
         if isinstance(authority, AuthorityShards):
             authority = authority.locate(tenant)
-        found = self._shards.get(id(authority))
-        if found is None:
+        shard = self._shards.get(id(authority))
+        if shard is None:
             exchanger = ShardExchanger(authority, self._terms)
-            found = self._shards[id(authority)] = authority, exchanger
+            shard = self._shards[id(authority)] = authority, exchanger
             self._by_session[exchanger.session] = exchanger
-        return found[1]
+        return shard[1]
 
     def _exchanger(self, tenant: TenantLimits) -> ShardExchanger:
         return self._by_session.get(tenant.session) or self._locate(tenant.tenant)

@@ -116,9 +116,9 @@ class LeasedBucket:
         if unused > 0:
             self.denied = 0
             if self.is_ample:  # as if it had not been consumed: the authority was not told
-                kept = min(unused, max(0, min(self._leased, self._share) - self.holding))
-                self.holding += kept
-                unused -= kept
+                unspent = min(unused, max(0, min(self._leased, self._share) - self.holding))
+                self.holding += unspent
+                unused -= unspent
         self.adjust += unused
 
     def is_denied(self, amount: int, now: float) -> bool:

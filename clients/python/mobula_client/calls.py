@@ -194,8 +194,8 @@ class Calls:
                         raise
                     failures += 1
                     yield Pause(0.25 * 2**failures)
-                    found = yield from self.attempts("GET", location)
-                    offset = int(found.json()["received"])
+                    response = yield from self.attempts("GET", location)
+                    offset = int(response.json()["received"])
         while True:
             response = yield from self.attempts("GET", location)
             upload = response.json()

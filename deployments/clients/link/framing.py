@@ -51,22 +51,22 @@ class PayloadDecoder:
 
     def _split(self, data: bytes) -> list[bytes]:
         payloads: list[bytes] = []
-        at, size = 0, len(data)
+        position, size = 0, len(data)
         missing = HEADER.size
-        while size - at >= HEADER.size:
-            length, version = HEADER.unpack_from(data, at)
+        while size - position >= HEADER.size:
+            length, version = HEADER.unpack_from(data, position)
             if not self._allows(length, version):
                 self._parts = []
                 return payloads
-            begin = at + HEADER.size
+            begin = position + HEADER.size
             end = begin + length
             if end > size:
-                missing = end - at
+                missing = end - position
                 break
             payloads.append(data[begin:end])
-            at = end
-        self._parts = [data[at:]] if at < size else []
-        self._missing = missing - (size - at)
+            position = end
+        self._parts = [data[position:]] if position < size else []
+        self._missing = missing - (size - position)
         return payloads
 
     def _allows(self, length: int, version: int) -> bool:

@@ -112,15 +112,15 @@ class LinkListener:
     def _secret(self, link: str) -> bytes | None:
         """The secret of a link that is expected. A wrong proof does not end the expectation, as
         anybody could give one."""
-        found = self._expected.get(link)
-        return None if found is None else found.secret
+        expectation = self._expected.get(link)
+        return None if expectation is None else expectation.secret
 
     def _welcomed(self, connection: ServerConnection, link: str) -> None:
         self._strangers.pop(connection).cancel()
         self._connections.add(connection)
-        found = self._expected.pop(link, None)
-        if found is not None and not found.connected.done():
-            found.connected.set_result(connection)
+        expectation = self._expected.pop(link, None)
+        if expectation is not None and not expectation.connected.done():
+            expectation.connected.set_result(connection)
 
     def _ended(self, connection: ServerConnection) -> None:
         late = self._strangers.pop(connection, None)

@@ -94,7 +94,7 @@ class ReplicaLink:
         return self.connection is not None and self.connection.alive
 
     async def _keep(self) -> None:
-        pause_s, told = _FIRST_PAUSE_S, ""
+        pause_s, last_reason = _FIRST_PAUSE_S, ""
         now = asyncio.get_running_loop().time
         while not self._retired.is_set():
             self._wanted.clear()
@@ -105,11 +105,11 @@ class ReplicaLink:
                 return
             if reason:
                 self.failed += 1
-                if reason != told:
+                if reason != last_reason:
                     self._log(logging.WARNING, "handles carry the calls of a replica", reason)
             elif now() - began >= _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
-            told = reason
+            last_reason = reason
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s * self._random.uniform(0.75, 1.25)):
                     await self._wanted.wait()

@@ -59,26 +59,26 @@ class ServerState(LinkState):
 
     def credit(self, call: int) -> int:
         """How many items may be sent; 0 for a call that is over."""
-        found = self._calls.get(call)
-        return 0 if found is None else found.credit
+        open_call = self._calls.get(call)
+        return 0 if open_call is None else open_call.credit
 
     def accept(self, call: int) -> None:
         """The call runs; nothing where its answer has begun or was not agreed on."""
-        found = self._calls.get(call)
-        if found is not None and not found.answered and ACCEPT in self.features:
-            found.answered = True
+        open_call = self._calls.get(call)
+        if open_call is not None and not open_call.answered and ACCEPT in self.features:
+            open_call.answered = True
             self._send(frames.Accept(call))
 
     def item(self, call: int, body: Raw) -> None:
         """The next item of a stream, for which there is credit. Raises MessageTooLarge."""
-        found = self._calls.get(call)
-        if found is None:
+        open_call = self._calls.get(call)
+        if open_call is None:
             return
         self._check_size(body)
-        if found.credit < 1:
+        if open_call.credit < 1:
             raise ValueError(f"call {call} has no credit")
-        found.credit -= 1
-        found.answered = True
+        open_call.credit -= 1
+        open_call.answered = True
         if JOIN in self.features:
             self._joined.setdefault(call, []).append(body)
         else:
@@ -160,11 +160,11 @@ class ServerState(LinkState):
         return True
 
     def _on_credit(self, message: frames.Credit) -> bool:
-        found = self._known(message.call)
-        if found is None:
+        open_call = self._known(message.call)
+        if open_call is None:
             return False
-        found.credit += message.items
-        if found.credit > frames.MAX_CREDIT:
+        open_call.credit += message.items
+        if open_call.credit > frames.MAX_CREDIT:
             raise ProtocolFault("more credit than a call may have")
         return True
 

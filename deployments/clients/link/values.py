@@ -133,24 +133,24 @@ def _enum(cls: type[Enum]) -> Convert:
 def _dataclass(cls: Any) -> tuple[Convert, Convert]:
     hints = get_type_hints(cls)
     converters = [_converters(hints[field.name]) for field in fields(cls)]
-    encoders = [(at, each) for at, (each, _) in enumerate(converters) if each is not None]
-    decoders = [(at, each) for at, (_, each) in enumerate(converters) if each is not None]
+    encoders = [(index, each) for index, (each, _) in enumerate(converters) if each is not None]
+    decoders = [(index, each) for index, (_, each) in enumerate(converters) if each is not None]
 
     def encode(value: Any) -> Any:
         state = value.__getstate__()
         if not encoders:
             return state
         state = list(state)
-        for at, convert in encoders:
-            state[at] = convert(state[at])
+        for index, convert in encoders:
+            state[index] = convert(state[index])
         return state
 
     def decode(body: Any) -> Any:
         state = _list(body)
         size = len(state)
-        for at, convert in decoders:
-            if at < size:
-                state[at] = convert(state[at])
+        for index, convert in decoders:
+            if index < size:
+                state[index] = convert(state[index])
         value = cls.__new__(cls)
         value.__setstate__(state)
         return value

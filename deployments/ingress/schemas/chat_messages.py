@@ -57,7 +57,8 @@ class MessageToolCall(_Strict):
     id: Annotated[str, Field(min_length=1, max_length=256)]
     type: Literal["function"] = "function"
     function: CalledFunction
-    index: int | None = None  # in messages that were put together from a stream
+    # in messages that were put together from a stream
+    index: Annotated[int, Field(ge=0, lt=MAX_TOOL_CALLS)] | None = None
 
 
 class ChatMessage(_Strict):
@@ -119,5 +120,5 @@ class ChatMessage(_Strict):
 
 
 def _invalid(index: int, field: str, why: str) -> InvalidRequest:
-    name = f"messages[{index}].{field}"
+    name = f"messages.{index}.{field}"
     return InvalidRequest(f"{name}: {why}", param=name)

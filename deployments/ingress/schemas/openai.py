@@ -5,7 +5,7 @@ this server does not is refused by name (`refuse_unsupported`), unless its value
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -78,9 +78,7 @@ class ResponseFormat(_Strict):
         if self.json_schema is None:
             param = "response_format.json_schema"
             raise InvalidRequest(f"{param}: the type json_schema goes with a schema.", param=param)
-        definition = schema_text(
-            self.json_schema.definition, "response_format.json_schema.schema"
-        )
+        definition = schema_text(self.json_schema.definition, "response_format.json_schema.schema")
         return OutputFormat("json_schema", definition)
 
 
@@ -128,5 +126,5 @@ def schema_text(schema: dict[str, Any], param: str) -> str:
 
 
 def _tool(index: int, function: FunctionDefinition) -> Tool:
-    parameters = schema_text(function.parameters or {}, f"tools[{index}].function.parameters")
+    parameters = schema_text(function.parameters or {}, f"tools.{index}.function.parameters")
     return Tool(function.name, function.description or "", parameters, bool(function.strict))

@@ -132,11 +132,14 @@ class _ScriptPipeline:
         calls, self._calls = self._calls, []
         try:
             replies = await self._execute("EVALSHA", _SHA, [call for call, _ in calls])
-            unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            unknown = [
+                index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)
+            ]
             if unknown:  # first use, or the server was restarted
-                again = await self._execute("EVAL", _SCRIPT, [calls[at][0] for at in unknown])
-                for at, reply in zip(unknown, again, strict=True):
-                    replies[at] = reply
+                unloaded = [calls[index][0] for index in unknown]
+                again = await self._execute("EVAL", _SCRIPT, unloaded)
+                for index, reply in zip(unknown, again, strict=True):
+                    replies[index] = reply
         except _ERRORS as error:
             replies = [error] * len(calls)
         for (_, future), reply in zip(calls, replies, strict=True):

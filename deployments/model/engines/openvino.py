@@ -54,7 +54,13 @@ class OpenVinoEngine:
     """One model converted to OpenVINO IR, decoding up to `max_running` sequences a step."""
 
     name = "openvino"
-    supports: frozenset[str] = ALL - {"top_logprobs"}
+    supports: frozenset[str] = ALL - {
+        "top_logprobs",
+        "min_p",
+        "repetition_penalty",
+        "logit_bias",
+        "grammar",
+    }
 
     def __init__(
         self,

@@ -78,10 +78,10 @@ def _srt_payload(lines: list[str], notes: Notes) -> str:
 def _vtt_payload(lines: list[str]) -> str:
     """Up to a blank line; notes, styles and names of cues follow. Edited files may have blank lines
     at the beginning of a cue."""
-    first = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
+    first = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
     if _BLOCK.match(lines[first][:20]) if first < len(lines) and first else False:
         return ""
-    last = next((at for at in range(first, len(lines)) if not lines[at]), len(lines))
+    last = next((index for index in range(first, len(lines)) if not lines[index]), len(lines))
     return "\n".join(lines[first:last])
 
 

@@ -24,6 +24,10 @@ FEATURE_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "temperature": ("temperature", {"temperature": 0.7}),
     "top_p": ("top_p", {"temperature": 1.0, "top_p": 0.9}),
     "top_k": ("top_k", {"temperature": 1.0, "top_k": 5}),
+    "min_p": ("min_p", {"temperature": 1.0, "min_p": 0.1}),
+    "repetition_penalty": ("repetition_penalty", {"repetition_penalty": 1.2}),
+    "logit_bias": ("logit_bias", {"logit_bias": ((5, 2.0),)}),
+    "grammar": ("response_format", {"grammar": 'root ::= "a"'}),
 }
 
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.keys import answer_key, request_bytes_key, semantic_context_key
-from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from deployments.contracts.generation import (
+    GenerateRequest,
+    Message,
+    OutputFormat,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolSettings,
+)
 
 SECRET = bytes(range(32))
 STATE = "echo:r1"
@@ -88,6 +96,9 @@ CHANGES: dict[str, list[Any]] = {
     "frequency_penalty": [0.0, 0.5],
     "logprobs": [None, 0, 1],
     "ignore_eos": [False, True],
+    "min_p": [0.0, 0.1],
+    "repetition_penalty": [1.0, 1.1],
+    "logit_bias": [(), ((1, 5.0),), ((1, -5.0),), ((2, 5.0),), ((1, 5.0), (2, 5.0))],
 }
 
 
@@ -114,6 +125,8 @@ RELEVANT: dict[str, Any] = {
     "messages": CHAT.messages[1:],
     "prompt": "",
     "n": 2,
+    "tool_settings": ToolSettings((Tool("f"),)),
+    "output_format": OutputFormat("json_object"),
 }
 IRRELEVANT: dict[str, Any] = {
     "request_id": "r2",
@@ -125,9 +138,60 @@ IRRELEVANT: dict[str, Any] = {
 }
 
 
+MESSAGES_OF_ONE_TURN: dict[str, list[Any]] = {
+    "role": ["user", "assistant", "tool"],
+    "content": ["", "a"],
+    "tool_calls": [(), (ToolCall("1", "f", "{}"),), (ToolCall("1", "g", "{}"),)],
+    "tool_call_id": ["", "1"],
+    "name": ["", "f"],
+}
+
+
+@pytest.mark.parametrize("field", MESSAGES_OF_ONE_TURN)
+def test_another_turn_has_another_name(field: str) -> None:
+    turns = [replace(Message("user", "x"), **{field: v}) for v in MESSAGES_OF_ONE_TURN[field]]
+
+    assert len({answer_key(SECRET, replace(CHAT, messages=(t,)), STATE) for t in turns}) == len(
+        turns
+    )
+
+
+FORMATS = [
+    None,
+    OutputFormat("json_object"),
+    OutputFormat("json_schema", "{}"),
+    OutputFormat("json_schema", '{"type":"object"}'),
+    OutputFormat("regex", "{}"),
+]
+TOOLS = [
+    None,
+    ToolSettings((Tool("f"),)),
+    ToolSettings((Tool("g"),)),
+    ToolSettings((Tool("f", "what it does"),)),
+    ToolSettings((Tool("f", parameters='{"type":"object"}'),)),
+    ToolSettings((Tool("f", strict=True),)),
+    ToolSettings((Tool("f"), Tool("g"))),
+    ToolSettings((Tool("f"),), "required"),
+    ToolSettings((Tool("f"),), "required", "f"),
+    ToolSettings((Tool("f"),), parallel=False),
+]
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        pytest.param([replace(CHAT, output_format=each) for each in FORMATS], id="formats"),
+        pytest.param([replace(CHAT, tool_settings=each) for each in TOOLS], id="tools"),
+    ],
+)
+def test_another_format_and_other_tools_have_another_name(requests: list[GenerateRequest]) -> None:
+    for key in (answer_key, semantic_context_key):
+        assert len({key(SECRET, request, STATE) for request in requests}) == len(requests)
+
+
 def test_a_new_field_of_a_request_must_be_judged_here() -> None:
     assert {field.name for field in fields(GenerateRequest)} == RELEVANT.keys() | IRRELEVANT.keys()
-    assert {field.name for field in fields(Message)} == {"role", "content"}
+    assert {field.name for field in fields(Message)} == MESSAGES_OF_ONE_TURN.keys()
 
 
 @pytest.mark.parametrize("field", RELEVANT)
