@@ -79,11 +79,13 @@ class OutputFormat:
     """What the text of a response must be.
 
     `definition` is the text of a JSON Schema, a regular expression, a JSON array of strings to
-    choose from, or an EBNF grammar; empty for `json_object`.
+    choose from, or an EBNF grammar; empty for `json_object`. `param` is the request's field that it
+    came in, which problems name.
     """
 
     kind: FormatKind
     definition: str = ""
+    param: str = "response_format"
 
 
 @version_tolerant

@@ -95,9 +95,7 @@ def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRe
         tool_settings=tool_settings(
             body.tools, body.tool_choice, parallel=body.parallel_tool_calls
         ),
-        output_format=(
-            None if body.response_format is None else body.response_format.output_format()
-        ),
+        output_format=body.output_format(),
     )
 
 

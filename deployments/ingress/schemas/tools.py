@@ -81,7 +81,7 @@ class ResponseFormat(_Strict):
         definition = schema_text(
             self.json_schema.definition, "response_format.json_schema.schema"
         )
-        return OutputFormat("json_schema", definition)
+        return OutputFormat("json_schema", definition, "response_format.json_schema.schema")
 
 
 def tool_settings(

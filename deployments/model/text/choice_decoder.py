@@ -7,7 +7,7 @@ Joins the detokenizer and the stop strings, so that streamed and unary responses
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import FinishReason, TokenLogprob
@@ -40,7 +40,13 @@ class ChoiceDecoder:
         detokenizer: Detokenizer,
         stops: tuple[str, ...],
         token_bytes: Callable[[int], bytes],
+        accepts: Callable[[str], bool] | None = None,
     ) -> None:
+        """`accepts` says of the whole text whether it may end with `stop` (None: any may). Where it
+        may not, it was cut or has outgrown its format: it ends with `length`.
+        """
+        self._accepts = accepts
+        self._texts: list[str] = []
         self._detokenizer = detokenizer
         self._stops = StopMatcher(stops) if stops else None
         self._token_bytes = token_bytes
@@ -59,6 +65,10 @@ class ChoiceDecoder:
             for start in range(0, len(tokens.ids), _SLICE):
                 self.pending.append(_slice(tokens, start, start + _SLICE))
             tokens = self.pending.popleft()
+        delta = self._delta(tokens)
+        return delta if self._accepts is None else self._checked(delta, self._accepts)
+
+    def _delta(self, tokens: Tokens) -> TextDelta:
         stops, reason = self._stops, tokens.finish_reason
         if stops is not None or tokens.logprobs or self._logprobs:
             return self._add_by_token(tokens, stops or StopMatcher(()))
@@ -68,6 +78,12 @@ class ChoiceDecoder:
             self.ended = True
         self.tokens += len(tokens.ids)
         return TextDelta(text, None, reason)
+
+    def _checked(self, delta: TextDelta, accepts: Callable[[str], bool]) -> TextDelta:
+        self._texts.append(delta.text)
+        if delta.finish_reason == "stop" and not accepts("".join(self._texts)):
+            return replace(delta, finish_reason="length")
+        return delta
 
     def take(self) -> TextDelta | None:
         """The delta of the next pending slice; None where there is none."""

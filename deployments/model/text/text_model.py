@@ -35,6 +35,8 @@ from deployments.model.queueing.admission import Admission, QueueTicket
 from deployments.model.spec import LiveConfig
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.merge import merge
+from deployments.model.text.structured.compiler import Grammar
+from deployments.model.text.structured.grammar_cache import GrammarCache
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
@@ -75,6 +77,7 @@ class TextModel:
         self._limits = limits
         self._calls = UsageRegistry()
         self._prompts = PromptEncoder(tokenizer, card.id, limits.context_length)
+        self._grammars = GrammarCache(self._prompts)
 
     def card(self) -> ModelCard:
         return self._card
@@ -129,10 +132,11 @@ class TextModel:
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
     ) -> tuple[Choice, ...]:
         self._refuse_unsupported(request)
+        grammar = await self._compile(request)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-        sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
+        sequences, decoders = self._sequences(request, prompt, interval_s, tracker, grammar)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
             async for index, delta in merged:
@@ -145,12 +149,13 @@ class TextModel:
             ticket.streams = True
             self._refuse_unsupported(request)
             deadline = asyncio.get_running_loop().time() + request.timeout_s
+            grammar = await _before_deadline(self._compile(request), deadline, request, ticket)
             prompt = await _before_deadline(
                 self._prompts.encode(request), deadline, request, ticket
             )
             ticket.charge_prompt_tokens(len(prompt))
             interval_s = self._interval_s()
-            sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
+            sequences, decoders = self._sequences(request, prompt, interval_s, tracker, grammar)
             unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
@@ -174,10 +179,23 @@ class TextModel:
         """Raises UnsupportedParameter for tools and formats that this model does not honour."""
         if request.tool_settings is not None:
             raise UnsupportedParameter("tools", f"model '{self._card.id}' calls no tools.")
-        if request.output_format is not None:
+        output_format = request.output_format
+        if output_format is None:
+            return
+        if "grammar" not in self.engine.supports:
             raise UnsupportedParameter(
-                "response_format", f"model '{self._card.id}' has no structured output."
+                output_format.param,
+                f"the engine of model '{self._card.id}' ({self.engine.name}) has no structured "
+                "output.",
             )
+        if request.sampling.ignore_eos:
+            raise UnsupportedParameter("ignore_eos", "a response of a format ends with it.")
+
+    async def _compile(self, request: GenerateRequest) -> Grammar | None:
+        """The grammar of the response; None where any text is one."""
+        if request.output_format is None:
+            return None
+        return await self._grammars.compile(request.output_format)
 
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
@@ -193,6 +211,7 @@ class TextModel:
         prompt: tuple[int, ...],
         interval_s: float,
         tracker: UsageTracker,
+        grammar: Grammar | None,
     ) -> tuple[list[TokenRequest], list[ChoiceDecoder]]:
         """A token request and a decoder for each choice, choice i with seed + i."""
         sampling, tokenizer = request.sampling, self._tokenizer
@@ -214,9 +233,11 @@ class TextModel:
             min_p=sampling.min_p,
             repetition_penalty=sampling.repetition_penalty,
             logit_bias=sampling.logit_bias,
+            grammar="" if grammar is None else grammar.ebnf,
         )
+        accepts = None if grammar is None else grammar.accepts
         decoders = [
-            ChoiceDecoder(tokenizer.detokenizer(), sampling.stop, tokenizer.token_bytes)
+            ChoiceDecoder(tokenizer.detokenizer(), sampling.stop, tokenizer.token_bytes, accepts)
             for _ in range(request.n)
         ]
         if request.n == 1:

@@ -9,10 +9,13 @@ import asyncio
 import codecs
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import PromptTooLong
 from deployments.contracts.generation import GenerateRequest, Message
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 _LONG_TEXT = 2_048  # bytes: tokenizing more may take over 5 ms, and leaves the event loop
 _MANY_MESSAGES = 32  # the same for a chat's template
@@ -208,6 +211,11 @@ class PromptEncoder:
             return self._tokenize(request, param)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._tokenize, request, param)
+
+    async def run(self, work: Callable[[A], R], argument: A, /) -> R:
+        """`work(argument)` in one of the threads; it may wait for one."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, argument)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

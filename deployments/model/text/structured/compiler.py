@@ -34,7 +34,6 @@ from deployments.model.text.structured.limits import (
     check_grammar,
     reachable_rules,
 )
-from deployments.model.text.structured.matching import TextMatcher
 from deployments.model.text.structured.nodes import Node
 from deployments.model.text.structured.regex_parser import parse_regex
 from deployments.model.text.structured.rules import RuleSet
@@ -60,13 +59,13 @@ class SchemaNode:
     accepts: Callable[[str], bool]
 
 
-def compile_output(output_format: OutputFormat, where: str = "response_format") -> Grammar:
-    """The grammar of a response; `where` names the request's field in problems.
+def compile_output(output_format: OutputFormat) -> Grammar:
+    """The grammar of a response; `output_format.param` names the request's field in problems.
 
     Raises UnsupportedParameter for what is outside of the subset, with a JSON pointer into a
     schema, and InvalidRequest for what no response could follow or what is too large.
     """
-    definition, rules = output_format.definition, RuleSet()
+    definition, where, rules = output_format.definition, output_format.param, RuleSet()
     match output_format.kind:
         case "json_object":
             return build_grammar(rules.object(), rules, where, _is_object)
@@ -74,9 +73,7 @@ def compile_output(output_format: OutputFormat, where: str = "response_format") 
             schema = compile_schema(definition, where, rules)
             return build_grammar(schema.node, rules, where, schema.accepts)
         case "regex":
-            node = parse_regex(definition, where)
-            grammar = build_grammar(node, rules, where)
-            return Grammar(grammar.ebnf, TextMatcher(node).matches)
+            return build_grammar(parse_regex(definition, where), rules, where)
         case "choice":
             choices = parse_choices(definition, where)
             return build_grammar(
@@ -89,7 +86,9 @@ def compile_output(output_format: OutputFormat, where: str = "response_format") 
 def compile_schema(definition: str, where: str, rules: RuleSet) -> SchemaNode:
     """A JSON Schema, given as text, as a node over `rules`. Raises as `compile_output` does."""
     compiler = SchemaCompiler(parse_definition(definition, where), where, rules)
-    return SchemaNode(compiler.compile(), _SchemaCheck(compiler.validator).accepts)
+    node = compiler.compile()
+    check = _SchemaCheck(compiler.validator if compiler.relaxed else None)
+    return SchemaNode(node, check.accepts)
 
 
 def build_grammar(
@@ -122,7 +121,9 @@ def parse_definition(definition: str, where: str) -> Any:
 
 
 class _SchemaCheck:
-    def __init__(self, validator: SchemaValidator) -> None:
+    """Whether a text is JSON, and valid by `validator` where the grammar leaves a limit out."""
+
+    def __init__(self, validator: SchemaValidator | None) -> None:
         self._validator = validator
 
     def accepts(self, text: str) -> bool:
@@ -130,7 +131,7 @@ class _SchemaCheck:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
             return False
-        return self._validator.is_valid(value)
+        return self._validator is None or self._validator.is_valid(value)
 
 
 def _is_object(text: str) -> bool:

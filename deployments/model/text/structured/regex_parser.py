@@ -9,7 +9,7 @@ Lazy and greedy quantifiers match the same texts. Where ECMAScript and Python di
 from typing import NoReturn
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
-from deployments.model.text.structured.limits import MAX_DEPTH, MAX_REPEATS
+from deployments.model.text.structured.limits import MAX_DEPTH, MAX_REPEATS, MAX_SIZE, size_of
 from deployments.model.text.structured.nodes import (
     EMPTY,
     Node,
@@ -58,7 +58,10 @@ def parse_regex(pattern: str, param: str, around: Node = EMPTY) -> Node:
         raise InvalidRequest(
             f"{param} has {len(pattern)} characters; the most is {MAX_PATTERN}.", param=param
         )
-    return _Parser(pattern, param, around).parse()
+    node = _Parser(pattern, param, around).parse()
+    if size_of(node) > MAX_SIZE:
+        raise InvalidRequest(f"{param}: the pattern repeats too much.", param=param)
+    return node
 
 
 class _Parser:

@@ -149,6 +149,9 @@ class SchemaCompiler:
         values = schema["enum"] if key == "enum" else [schema["const"]]
         if not isinstance(values, list):
             invalid(below(where, key), "it must be a list of values.")
+        for other in ("pattern", "format"):
+            if other in schema:
+                unsupported(below(where, other), f"it cannot be joined with {key}.")
         if len(values) > MAX_VALUES:
             invalid(below(where, key), f"it has {len(values)} values; the most is {MAX_VALUES}.")
         for kind in types_of(schema, where) if "type" in schema else ():
