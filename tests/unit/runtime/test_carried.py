@@ -49,7 +49,7 @@ PINNED: dict[type, str] = {
     generation.Choice: "index text finish_reason logprobs tool_calls",
     generation.Completion: "choices usage model",
     generation.ModelCard: "id engine source revision context_length created parameters "
-    "description capabilities",
+    "description capabilities tool_format",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",
