@@ -121,7 +121,7 @@ def last_user_text(request: GenerateRequest) -> str | None:
     tool's result, is no response to this one however close the texts are.
     """
     if request.tool_settings is not None or any(
-        [message.tool_calls or message.role == "tool" for message in request.messages]
+        message.tool_calls or message.role == "tool" for message in request.messages
     ):
         return None
     if request.prompt is not None:

@@ -1,10 +1,11 @@
 """The most prompt tokens that tools, calls and results of a request may take.
 
-In: a request. Out: a bound for any chat template of deployments/model/text/tools/formats.py: it
-writes JSON indented by four at most, and a token of a byte-level tokenizer stands for a byte or more.
+In: a request. Out: a bound for the chat templates of deployments/model/text/tools/formats.py: they
+write JSON indented by four at most, and a token of a byte-level tokenizer stands for a byte or more.
 """
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from deployments.contracts.generation import GenerateRequest, Message, Tool, ToolCall
@@ -37,10 +38,8 @@ def _tool(tool: Tool) -> int:
 def _call(call: ToolCall) -> int:
     """Templates write parsed arguments, or the text where it is no JSON."""
     sizes = [_size(call.arguments)]
-    try:
+    with suppress(ValueError, RecursionError):
         sizes.append(_size(json.loads(call.arguments)))
-    except (ValueError, RecursionError):
-        pass
     return max(sizes) + _size([call.id, call.name])
 
 

@@ -208,9 +208,7 @@ class TextModel:
             raise UnsupportedParameter("ignore_eos", "a response of a format ends with it.")
         return tools
 
-    async def _compile(
-        self, request: GenerateRequest, tools: ToolCalling | None
-    ) -> Grammar | None:
+    async def _compile(self, request: GenerateRequest, tools: ToolCalling | None) -> Grammar | None:
         """The grammar of the response; None where any text is one."""
         if tools is not None:
             size = request.tool_bytes

@@ -89,13 +89,16 @@ class ByteTokenizer:
         self, messages: Sequence[Message], tools: ToolSettings | None = None
     ) -> list[int]:
         turns = [(message.role, message.content) for message in messages]
+        format = self.tool_format or JSON
         if uses_tools(messages, tools):
-            plain = plain_messages(messages, tools, JSON, str)
+            plain = plain_messages(messages, tools, format, str)
             turns = [(entry["role"], entry["content"]) for entry in plain]
         ids: list[int] = []
         for role, content in turns:
             ids += (_MARKS[role], *content.encode(), self.END)
         ids.append(self.ASSISTANT)
+        if tools is not None and tools.mode == "required":
+            ids += format.mark.encode()
         return ids
 
     def detokenizer(self, *, keep_marks: bool = False) -> Detokenizer:

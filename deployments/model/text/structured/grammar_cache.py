@@ -16,9 +16,7 @@ Source = TypeVar("Source", bound=Hashable)
 class Threads(Protocol):
     """Runs work outside of the event loop."""
 
-    def run(
-        self, work: Callable[[Source], Grammar], argument: Source, /
-    ) -> Awaitable[Grammar]: ...
+    def run(self, work: Callable[[Source], Grammar], argument: Source, /) -> Awaitable[Grammar]: ...
 
 
 class GrammarCache:

@@ -33,7 +33,10 @@ class ToolCalling:
     def of(
         cls, request: GenerateRequest, format: ToolFormat | None, model: str
     ) -> "ToolCalling | None":
-        """None for a request without tools. Raises UnsupportedParameter where the model calls none."""
+        """None for a request without tools.
+
+        Raises UnsupportedParameter where the model calls no tools.
+        """
         settings = request.tool_settings
         if settings is None:
             return None

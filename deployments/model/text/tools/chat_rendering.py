@@ -43,6 +43,6 @@ class ToolChat:
         try:
             return self.template.render(plain)
         except InvalidRequest:
-            if settings is None or any([message.role == "system" for message in messages]):
+            if settings is None or any(message.role == "system" for message in messages):
                 raise
             return self.template.render(without_system(plain))

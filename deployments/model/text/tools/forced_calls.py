@@ -44,10 +44,8 @@ class CallGrammarSource:
     def parser(self, make_id: Callable[[int], str] = str) -> ToolCallParser:
         """A new parser of a response; it knows the mark that a forced prompt ends with."""
         settings = self.settings
-        names = [tool.name for tool in settings.tools]
-        parser = ToolCallParser(
-            self.format.syntax, names, make_id, parallel=settings.parallel
-        )
+        names = [settings.name] if settings.name else [tool.name for tool in settings.tools]
+        parser = ToolCallParser(self.format.syntax, names, make_id, parallel=settings.parallel)
         if settings.mode == "required":
             parser.push(self.format.mark)
         return parser
@@ -128,7 +126,7 @@ def _are_valid_calls(source: CallGrammarSource, checks: _Checks, text: str) -> b
     parser = source.parser()
     pushed, flushed = parser.push(text), parser.flush()
     calls = joined_calls([pushed[1], flushed[1]])
-    return bool(calls) and all([checks[call.name](call.arguments) for call in calls])
+    return bool(calls) and all(checks[call.name](call.arguments) for call in calls)
 
 
 def _arguments(tool: Tool, index: int, rules: RuleSet) -> SchemaNode:

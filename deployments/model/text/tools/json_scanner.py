@@ -12,9 +12,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')  # what a string may hold as it is
 _SCALAR = re.compile(r"[-+.0-9A-Za-z]*")
 _SCALAR_START = re.compile(r"[-0-9a-z]")
-_VALID_SCALAR = re.compile(
-    r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-)
+_VALID_SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _ESCAPES = frozenset('"\\/bfnrt')
 

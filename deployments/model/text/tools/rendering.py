@@ -23,7 +23,7 @@ _SHORT_ID = 9
 def uses_tools(messages: Sequence[Message], settings: ToolSettings | None) -> bool:
     """Whether tools may be called in a chat, or have been."""
     return settings is not None or any(
-        [message.tool_calls or message.role == "tool" for message in messages]
+        message.tool_calls or message.role == "tool" for message in messages
     )
 
 
@@ -168,4 +168,3 @@ def _short_id(id: str) -> str:
     if len(id) == _SHORT_ID and id.isalnum() and id.isascii():
         return id
     return blake2b(id.encode(), digest_size=8).hexdigest()[:_SHORT_ID]
-
