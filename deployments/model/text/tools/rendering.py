@@ -102,10 +102,17 @@ def without_system(messages: Sequence[TemplateMessage]) -> list[TemplateMessage]
 
 
 def tools_text(settings: ToolSettings, format: ToolFormat, clean: Clean) -> str:
-    """What a model is told of the tools where its template has no words for them."""
-    tools = [json.dumps(_function(tool, clean), ensure_ascii=False) for tool in settings.tools]
+    """What a model is told of the tools where its template has no words for them. Of a tool that it
+    has to call, it is told of no other.
+    """
+    shown = [tool for tool in settings.tools if settings.name in ("", tool.name)]
+    tools = [_compact(_function(tool, clean)) for tool in shown]
     call = format.written([("NAME", "{...}")])
     return "\n".join(["Functions:", *tools, f"To call one, answer only: {call}"])
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _function(tool: Tool, clean: Clean) -> dict[str, Any]:
