@@ -35,7 +35,7 @@ _END: Final = object()
 
 Event = tuple[str | None, dict[str, Any]]
 Answer = TypeVar("Answer")
-Prompt = str | Sequence[Mapping[str, str]]
+Prompt = str | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,17 @@ class ChatResponse:
     @classmethod
     def of(cls, raw: dict[str, Any]) -> "ChatResponse":
         choice = raw["choices"][0]
-        return cls(choice["message"]["content"], choice["finish_reason"], raw)
+        return cls(choice["message"]["content"] or "", choice["finish_reason"], raw)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The first choice's message as it is, to be sent back in the next turn."""
+        return dict(self.raw["choices"][0]["message"])
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The calls that the first choice asks for: `id` and `function` (`name`, `arguments`)."""
+        return list(self.message.get("tool_calls") or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ aggregated again is the same; a stream only loses where it was cut into chunks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from cluster.runtime.problems import ModelFailed
@@ -15,6 +16,9 @@ from deployments.contracts.generation import (
     FinishReason,
     TokenLogprob,
     TokenUsage,
+    ToolCall,
+    ToolCallDelta,
+    joined_calls,
 )
 
 
@@ -55,19 +59,23 @@ class _ChoiceState:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.logprobs: list[tuple[TokenLogprob, ...]] = []
+        self.calls: list[tuple[ToolCallDelta, ...]] = []
         self.finish_reason: FinishReason | None = None
 
     def add(self, chunk: Chunk) -> None:
         self.texts.append(chunk.text)
         if chunk.logprobs is not None:
             self.logprobs.append(chunk.logprobs)
+        if chunk.tool_calls:
+            self.calls.append(chunk.tool_calls)
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def choice(self, index: int) -> Choice | None:
         if self.finish_reason is None:
             return None
         logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
-        return Choice(index, "".join(self.texts), self.finish_reason, logprobs)
+        text, calls = "".join(self.texts), joined_calls(self.calls)
+        return Choice(index, text, self.finish_reason, logprobs, calls)
 
     def remaining(self, choice: Choice) -> Chunk | None:
         """The part of `choice` after these chunks; None if they are all of it."""
@@ -75,11 +83,35 @@ class _ChoiceState:
         ended = self.finish_reason is not None
         if not choice.text.startswith(text) or (ended and choice.text != text):
             raise PrefixMismatch
+        calls = _remaining_calls(joined_calls(self.calls), choice.tool_calls)
+        if ended and calls:
+            raise PrefixMismatch
         sent = sum(map(len, self.logprobs))
         logprobs = None if choice.logprobs is None else choice.logprobs[sent:]
         if ended:
             return None
-        return Chunk(choice.index, choice.text[len(text) :], choice.finish_reason, logprobs)
+        rest = choice.text[len(text) :]
+        return Chunk(choice.index, rest, choice.finish_reason, logprobs, tool_calls=calls)
+
+
+def _remaining_calls(
+    sent: Sequence[ToolCall], calls: Sequence[ToolCall]
+) -> tuple[ToolCallDelta, ...]:
+    """What completes `calls` after those that were `sent`. Raises PrefixMismatch."""
+    if len(sent) > len(calls):
+        raise PrefixMismatch
+    remaining: list[ToolCallDelta] = []
+    for index, call in enumerate(calls):
+        if index >= len(sent):
+            remaining.append(ToolCallDelta(index, call.id, call.name, call.arguments))
+            continue
+        begun = sent[index]
+        same = (begun.id, begun.name) == (call.id, call.name)
+        if not same or not call.arguments.startswith(begun.arguments):
+            raise PrefixMismatch
+        if rest := call.arguments[len(begun.arguments) :]:
+            remaining.append(ToolCallDelta(index, arguments=rest))
+    return tuple(remaining)
 
 
 def chunks_of(completion: Completion) -> Iterator[Chunk]:
@@ -120,14 +152,11 @@ def _add_usage(
     for number, chunk in enumerate(chunks):
         share = left // (len(chunks) - number)
         last = number == len(chunks) - 1
-        yield Chunk(
-            chunk.index,
-            chunk.text,
-            chunk.finish_reason,
-            chunk.logprobs,
-            usage if last else None,
-            share,
-            prompt if number == 0 else 0,
-            model if number == 0 else "",
+        yield replace(
+            chunk,
+            usage=usage if last else None,
+            tokens=share,
+            prompt_tokens=prompt if number == 0 else 0,
+            model=model if number == 0 else "",
         )
         left -= share

@@ -82,7 +82,7 @@ def _sign_request(
     prompt: str | bool | None,
     messages: list[Any],
 ) -> bytes:
-    sampling = request.sampling
+    sampling, output_format = request.sampling, request.output_format
     state = " ".join([model_state, *sorted(set(tags))]) if tags else model_state
     signed = (
         SCHEMA,
@@ -96,7 +96,7 @@ def _sign_request(
         prompt,
         messages,
         None if request.tool_settings is None else astuple(request.tool_settings),
-        None if request.output_format is None else astuple(request.output_format),
+        None if output_format is None else (output_format.kind, output_format.definition),
     )
     return _sign(secret, signed)
 

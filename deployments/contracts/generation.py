@@ -4,8 +4,9 @@ These values are pickled between processes on every call, so they are frozen, sl
 shallow. They know nothing of HTTP or of token ids.
 """
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Literal, Protocol, runtime_checkable
 
 from cluster.runtime.numbers import FLOAT32_TINY
@@ -79,11 +80,13 @@ class OutputFormat:
     """What the text of a response must be.
 
     `definition` is the text of a JSON Schema, a regular expression, a JSON array of strings to
-    choose from, or an EBNF grammar; empty for `json_object`.
+    choose from, or an EBNF grammar; empty for `json_object`. `param` is the request's field that it
+    came in, which problems name.
     """
 
     kind: FormatKind
     definition: str = ""
+    param: str = "response_format"
 
 
 @version_tolerant
@@ -154,6 +157,20 @@ class GenerateRequest:
     call: str = ""
     tool_settings: ToolSettings | None = None
     output_format: OutputFormat | None = None
+
+    @property
+    def tool_bytes(self) -> int:
+        """Bytes of UTF-8 of the tools and of the calls in messages."""
+        texts = [
+            text
+            for message in self.messages
+            for call in message.tool_calls
+            for text in (call.id, call.name, call.arguments)
+        ]
+        if self.tool_settings is not None:
+            for tool in self.tool_settings.tools:
+                texts += (tool.name, tool.description, tool.parameters)
+        return sum([len(text.encode()) for text in texts])
 
     @property
     def patience_s(self) -> float:
@@ -230,6 +247,18 @@ class ToolCallDelta:
     arguments: str = ""
 
 
+def joined_calls(deltas: Iterable[Sequence[ToolCallDelta]]) -> tuple[ToolCall, ...]:
+    """The calls that a choice's deltas make, in order."""
+    calls: dict[int, ToolCallDelta] = {}
+    parts: dict[int, list[str]] = {}
+    for delta in chain.from_iterable(deltas):
+        calls.setdefault(delta.index, delta)
+        parts.setdefault(delta.index, []).append(delta.arguments)
+    return tuple(
+        [ToolCall(call.id, call.name, "".join(parts[index])) for index, call in calls.items()]
+    )
+
+
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -280,7 +309,7 @@ class ModelCard:
     """The description of a loaded model.
 
     `context_length` counts prompt and output tokens together; `revision` changes when the
-    weights do; `created` is Unix seconds.
+    weights do; `created` is Unix seconds. `tool_format` is how it calls tools; empty: not at all.
     """
 
     id: str
@@ -292,6 +321,7 @@ class ModelCard:
     parameters: int | None = None
     description: str = ""
     capabilities: frozenset[str] = field(default_factory=frozenset)
+    tool_format: str = ""
 
 
 @version_tolerant

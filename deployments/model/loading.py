@@ -65,6 +65,9 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
 
 def _build_echo(spec: ModelSpec, home: Path, clock: Clock) -> tuple[Engine, Tokenizer, ModelCard]:
     context_length = spec.context_length or _ECHO_CONTEXT
+    tokenizer = ByteTokenizer()
+    if spec.tool_format == "off":
+        tokenizer.tool_format = None
     engine = build_engine(spec, None, context_length, home)
     card = ModelCard(
         id=spec.id,
@@ -75,14 +78,15 @@ def _build_echo(spec: ModelSpec, home: Path, clock: Clock) -> tuple[Engine, Toke
         created=int(clock.wall()),
         description=spec.description or "Repeats the last message; for tests and measurements.",
         capabilities=engine.supports,
+        tool_format=_format_name(tokenizer),
     )
-    return engine, ByteTokenizer(), card
+    return engine, tokenizer, card
 
 
 def _build_from_files(spec: ModelSpec, home: Path) -> tuple[Engine, Tokenizer, ModelCard]:
     files = find_model(spec)
     context_length = _context_length(spec, files)
-    tokenizer = TextTokenizer(files.folder)
+    tokenizer = TextTokenizer(files.folder, spec.tool_format)
     engine = build_engine(spec, files, context_length, home)
     card = ModelCard(
         id=spec.id,
@@ -94,8 +98,13 @@ def _build_from_files(spec: ModelSpec, home: Path) -> tuple[Engine, Tokenizer, M
         parameters=files.parameters,
         description=spec.description,
         capabilities=engine.supports,
+        tool_format=_format_name(tokenizer),
     )
     return engine, tokenizer, card
+
+
+def _format_name(tokenizer: Tokenizer) -> str:
+    return "" if tokenizer.tool_format is None else tokenizer.tool_format.name
 
 
 def _context_length(spec: ModelSpec, files: ModelFiles) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from deployments.model.engines.registry import AUTO, ENGINES
+from deployments.model.text.tools.formats import FormatChoice
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -121,6 +122,11 @@ class ModelSpec(BaseModel):
     )
     first_token_s: float = Field(
         default=0.0, ge=0, description="echo only: delay before the first token."
+    )
+    tool_format: FormatChoice = Field(
+        default="auto",
+        description="How the model writes calls of tools: hermes (Qwen too), llama, mistral, or "
+        "json, Mobula's own for any model; auto decides by the chat template; off: no tools.",
     )
     description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
 

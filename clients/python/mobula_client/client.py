@@ -37,7 +37,7 @@ from mobula_client.responses import (
     first_choice_texts,
 )
 
-Prompt = str | Sequence[Mapping[str, str]]
+Prompt = str | Sequence[Mapping[str, Any]]
 
 
 class AsyncMobula:

@@ -115,7 +115,15 @@ class SemanticLookup:
 
 
 def last_user_text(request: GenerateRequest) -> str | None:
-    """The text by which a request is compared: its prompt, or its last user message."""
+    """The text by which a request is compared: its prompt, or its last user message.
+
+    None where tools are used: a call that another request's text led to, or what was said of a
+    tool's result, is no response to this one however close the texts are.
+    """
+    if request.tool_settings is not None or any(
+        message.tool_calls or message.role == "tool" for message in request.messages
+    ):
+        return None
     if request.prompt is not None:
         return request.prompt or None
     for message in reversed(request.messages):

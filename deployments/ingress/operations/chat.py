@@ -18,7 +18,7 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import ChatRequest
-from deployments.ingress.schemas.tools import tool_settings
+from deployments.ingress.schemas.tools import check_tool_results, tool_settings
 
 
 class Chat:
@@ -80,6 +80,8 @@ def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRe
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
     limit = body.max_completion_tokens
+    messages = tuple([each.to_message(index) for index, each in enumerate(body.messages)])
+    check_tool_results(messages)
     return GenerateRequest(
         request_id=request.request_id,
         caller=request.caller,
@@ -88,16 +90,14 @@ def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRe
             body.max_tokens if limit is None else limit,
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
-        messages=tuple([each.to_message(index) for index, each in enumerate(body.messages)]),
+        messages=messages,
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
         tool_settings=tool_settings(
             body.tools, body.tool_choice, parallel=body.parallel_tool_calls
         ),
-        output_format=(
-            None if body.response_format is None else body.response_format.output_format()
-        ),
+        output_format=body.output_format(),
     )
 
 

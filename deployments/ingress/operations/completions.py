@@ -70,6 +70,7 @@ def _generate_request(request: AdmittedRequest, body: CompletionRequest) -> Gene
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
+        output_format=body.output_format(),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import GenerateRequest
+from deployments.ingress.pipeline.tool_estimates import most_tool_tokens
 
 DEFAULT_OUTPUT_CAP = 4096
 _MAX_ENTRIES = 10_000  # tenants x models
@@ -48,9 +49,9 @@ class TokenEstimator:
         size = sum(len(text.encode()) for text in texts)
         output = request.sampling.max_tokens or self._caps.get(request.model, DEFAULT_OUTPUT_CAP)
         if plan.reserve == "hard":
-            prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1)
+            prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1) + most_tool_tokens(request)
         else:
-            prompt = size // _BYTES_PER_TOKEN
+            prompt = (size + request.tool_bytes) // _BYTES_PER_TOKEN
             length = self._lengths.get((request.caller.tenant, request.model))
             typical = (
                 _INITIAL_OUTPUT if length is None else int(length.mean + 2 * length.deviation) + 1

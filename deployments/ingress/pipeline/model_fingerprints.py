@@ -49,4 +49,5 @@ class ModelFingerprints:
 
 def fingerprint(card: ModelCard) -> str:
     """The revision covers weights, configuration, tokenizer and template (model/catalog.py)."""
-    return f"{card.engine}:{card.revision}:{card.context_length}"
+    state = f"{card.engine}:{card.revision}:{card.context_length}"
+    return f"{state}:{card.tool_format}" if card.tool_format else state

@@ -13,7 +13,8 @@ from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.generation import Sampling
 from deployments.ingress.schemas.chat_messages import ChatMessage
-from deployments.ingress.schemas.tools import ResponseFormat, ToolChoice, Tools
+from deployments.ingress.schemas.structured_output import StructuredOutputFields
+from deployments.ingress.schemas.tools import ToolChoice, Tools
 
 MAX_CHOICES = 16
 MAX_OUTPUT_TOKENS = 131_072
@@ -39,7 +40,7 @@ class StreamOptions(_Strict):
 Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False), FLOAT32]
 
 
-class _Generation(_Strict):
+class _Generation(_Strict, StructuredOutputFields):
     """Fields that chat and plain completions share."""
 
     refused: ClassVar[_Refusals] = {"logit_bias": ((None, {}), "token biases are not implemented.")}
@@ -131,7 +132,6 @@ class ChatRequest(_Generation):
     max_completion_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
-    response_format: ResponseFormat | None = None
     tools: Tools | None = None
     tool_choice: ToolChoice | None = None
     functions: list[Any] | None = None

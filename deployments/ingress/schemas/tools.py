@@ -3,18 +3,20 @@
 In: the parsed fields. Out: `ToolSettings` and `OutputFormat`, which models honour or refuse.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.problems import InvalidRequest
-from deployments.contracts.generation import OutputFormat, Tool, ToolSettings
+from deployments.contracts.generation import Message, OutputFormat, Tool, ToolSettings
 from deployments.ingress.schemas.chat_messages import FunctionName
 
 MAX_TOOLS = 128
 MAX_DESCRIPTION = 8_192  # characters
 MAX_SCHEMA_BYTES = 65_536
+MAX_SCHEMA_LEVELS = 64  # of objects and arrays: a keyword and its schema are two
 
 
 class _Strict(BaseModel):
@@ -78,8 +80,8 @@ class ResponseFormat(_Strict):
         if self.json_schema is None:
             param = "response_format.json_schema"
             raise InvalidRequest(f"{param}: the type json_schema goes with a schema.", param=param)
-        definition = schema_text(self.json_schema.definition, "response_format.json_schema.schema")
-        return OutputFormat("json_schema", definition)
+        param = "response_format.json_schema.schema"
+        return OutputFormat("json_schema", schema_text(self.json_schema.definition, param), param)
 
 
 def tool_settings(
@@ -115,8 +117,12 @@ def tool_settings(
 def schema_text(schema: dict[str, Any], param: str) -> str:
     """A JSON Schema as text, its members in the caller's order.
 
-    Raises InvalidRequest above MAX_SCHEMA_BYTES.
+    Raises InvalidRequest above MAX_SCHEMA_BYTES and MAX_SCHEMA_LEVELS.
     """
+    if _levels(schema) > MAX_SCHEMA_LEVELS:
+        raise InvalidRequest(
+            f"{param} is nested deeper than {MAX_SCHEMA_LEVELS} levels.", param=param
+        )
     text = orjson.dumps(schema)
     if len(text) > MAX_SCHEMA_BYTES:
         raise InvalidRequest(
@@ -125,6 +131,36 @@ def schema_text(schema: dict[str, Any], param: str) -> str:
     return text.decode()
 
 
+def check_tool_results(messages: Sequence[Message]) -> None:
+    """Raises InvalidRequest for a tool's result that no earlier message has called for."""
+    called: set[str] = set()
+    for index, message in enumerate(messages):
+        called.update([call.id for call in message.tool_calls])
+        if message.role == "tool" and message.tool_call_id and message.tool_call_id not in called:
+            name = f"messages.{index}.tool_call_id"
+            raise InvalidRequest(
+                f"{name}: no earlier message calls {message.tool_call_id!r}.", param=name
+            )
+
+
+def _levels(value: Any) -> int:
+    """Levels of objects and arrays; counts no further than one too many."""
+    level, depth = [value], 0
+    while level and depth <= MAX_SCHEMA_LEVELS:
+        containers = [each for each in level if isinstance(each, dict | list)]
+        depth += bool(containers)
+        level = [
+            child
+            for each in containers
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth
+
+
 def _tool(index: int, function: FunctionDefinition) -> Tool:
-    parameters = schema_text(function.parameters or {}, f"tools.{index}.function.parameters")
+    where = f"tools.{index}.function.parameters"
+    schema = function.parameters or {}
+    if schema.get("type", "object") != "object":
+        raise InvalidRequest(f"{where}.type: arguments are an object.", param=f"{where}.type")
+    parameters = schema_text(schema, where)
     return Tool(function.name, function.description or "", parameters, bool(function.strict))

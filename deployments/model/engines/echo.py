@@ -12,7 +12,7 @@ from typing import Self
 from cluster.runtime.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
-from deployments.model.engines.features import ALL
+from deployments.model.engines.features import ALL, refuse_unsupported
 from deployments.model.model_files import ModelFiles
 from deployments.model.spec import ModelSpec
 from deployments.model.text.tokenizer import ByteTokenizer
@@ -22,7 +22,7 @@ class EchoEngine:
     """Deterministic whatever the sampling asks for; every log probability is 0."""
 
     name = "echo"
-    supports: frozenset[str] = ALL
+    supports: frozenset[str] = ALL - {"grammar"}
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class EchoEngine:
         """Nothing to load."""
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
+        refuse_unsupported(request, self.supports, self.name)
         if self._stopping.is_set():
             raise Draining("The model is shutting down.")
         ids, reason = continuation(request)

@@ -26,6 +26,7 @@ class GenerateCommand(NamedTuple):
     frequency_penalty: float
     logprobs: bool
     interval_s: float
+    grammar: str = ""
 
 
 class Cancel(NamedTuple):

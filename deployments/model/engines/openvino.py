@@ -212,4 +212,5 @@ def _command(key: int, request: TokenRequest) -> GenerateCommand:
         frequency_penalty=request.frequency_penalty,
         logprobs=request.logprobs is not None,
         interval_s=request.interval_s,
+        grammar=request.grammar,
     )

@@ -188,6 +188,9 @@ def _config(job: GenerateCommand) -> Any:
     config.presence_penalty = job.presence_penalty
     config.frequency_penalty = job.frequency_penalty
     config.logprobs = int(job.logprobs)
+    if job.grammar:
+        structure = openvino_genai.StructuredOutputConfig(grammar=job.grammar)
+        config.structured_output_config = structure
     config.validate()
     return config
 

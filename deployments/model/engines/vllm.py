@@ -140,6 +140,7 @@ class VllmEngine:
             await asyncio.to_thread(self._llm.shutdown)
 
     def _load(self) -> Any:
+        from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -147,7 +148,10 @@ class VllmEngine:
         blocks = None if sizing.cache_tokens is None else -(-sizing.cache_tokens // _BLOCK)
         arguments = AsyncEngineArgs(
             model=str(self._folder),
-            skip_tokenizer_init=True,
+            skip_tokenizer_init=False,  # grammars need the vocabulary; no text is decoded there
+            structured_outputs_config=StructuredOutputsConfig(
+                backend="xgrammar", disable_fallback=True
+            ),
             dtype=sizing.dtype,
             max_model_len=sizing.context_length,
             max_num_seqs=sizing.max_running,
@@ -171,8 +175,9 @@ def _prompt(request: TokenRequest) -> dict[str, Any]:
 
 
 def _sampling(request: TokenRequest) -> Any:
-    from vllm.sampling_params import RequestOutputKind, SamplingParams
+    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
 
+    grammar = request.grammar
     return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -185,6 +190,7 @@ def _sampling(request: TokenRequest) -> Any:
         stop_token_ids=sorted(request.stop_ids),
         ignore_eos=True,  # the stop ids say what ends a sequence
         detokenize=False,
+        structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
         output_kind=RequestOutputKind.DELTA,  # what was generated is known whenever it is left
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, meta
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -40,15 +40,22 @@ class ChatTemplate:
         environment.globals["strftime_now"] = self._strftime_now
         self._template = environment.from_string(source or PLAIN)
         self._names = dict(names)
+        self.source = source
+        variables = meta.find_undeclared_variables(environment.parse(source or PLAIN))
+        self.takes_tools = "tools" in variables
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> str:
         """The prompt, up to where the assistant begins.
 
         Raises InvalidRequest if the template objects.
         """
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=True, tools=None, **self._names
+                messages=messages, add_generation_prompt=True, tools=tools, **self._names
             )
         except TemplateError as error:
             raise InvalidRequest(

@@ -7,22 +7,26 @@ Joins the detokenizer and the stop strings, so that streamed and unary responses
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deployments.contracts.engine import Tokens
-from deployments.contracts.generation import FinishReason, TokenLogprob
+from deployments.contracts.generation import FinishReason, TokenLogprob, ToolCallDelta
 from deployments.model.text.tokenizer import Detokenizer
+from deployments.model.text.tools.call_parser import ToolCallParser, join_deltas
 
 _SLICE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text that is certain, the log probabilities of its tokens, and the end if it came."""
+    """Text that is certain, the log probabilities of its tokens, and the end if it came; where
+    tools may be called, calls apart from the text.
+    """
 
     text: str
     logprobs: tuple[TokenLogprob, ...] | None
     finish_reason: FinishReason | None
+    tool_calls: tuple[ToolCallDelta, ...] = ()
 
 
 class ChoiceDecoder:
@@ -40,7 +44,17 @@ class ChoiceDecoder:
         detokenizer: Detokenizer,
         stops: tuple[str, ...],
         token_bytes: Callable[[int], bytes],
+        accepts: Callable[[str], bool] | None = None,
+        tools: ToolCallParser | None = None,
     ) -> None:
+        """`accepts` says of the whole text whether it may end with `stop` (None: any may). Where it
+        may not, it was cut or has outgrown its format: it ends with `length`. With `tools`, calls
+        in the text become deltas of their own; stop strings are looked for in all of the text, that
+        of calls included.
+        """
+        self._accepts = accepts
+        self._tools = tools
+        self._texts: list[str] = []
         self._detokenizer = detokenizer
         self._stops = StopMatcher(stops) if stops else None
         self._token_bytes = token_bytes
@@ -59,6 +73,12 @@ class ChoiceDecoder:
             for start in range(0, len(tokens.ids), _SLICE):
                 self.pending.append(_slice(tokens, start, start + _SLICE))
             tokens = self.pending.popleft()
+        delta = self._delta(tokens)
+        if self._accepts is not None:
+            delta = self._checked(delta, self._accepts)
+        return delta if self._tools is None else _without_calls(delta, self._tools)
+
+    def _delta(self, tokens: Tokens) -> TextDelta:
         stops, reason = self._stops, tokens.finish_reason
         if stops is not None or tokens.logprobs or self._logprobs:
             return self._add_by_token(tokens, stops or StopMatcher(()))
@@ -68,6 +88,12 @@ class ChoiceDecoder:
             self.ended = True
         self.tokens += len(tokens.ids)
         return TextDelta(text, None, reason)
+
+    def _checked(self, delta: TextDelta, accepts: Callable[[str], bool]) -> TextDelta:
+        self._texts.append(delta.text)
+        if delta.finish_reason == "stop" and not accepts("".join(self._texts)):
+            return replace(delta, finish_reason="length")
+        return delta
 
     def take(self) -> TextDelta | None:
         """The delta of the next pending slice; None where there is none."""
@@ -205,6 +231,18 @@ def _failure(text: str) -> list[int]:
             matched += 1
         table.append(matched)
     return table
+
+
+def _without_calls(delta: TextDelta, parser: ToolCallParser) -> TextDelta:
+    """The delta with the calls in its text taken apart."""
+    text, calls = parser.push(delta.text)
+    reason = delta.finish_reason
+    if reason is not None:
+        rest, more = parser.flush()
+        text, calls = text + rest, join_deltas((*calls, *more))
+        if reason == "stop" and parser.calls:
+            reason = "tool_calls"
+    return TextDelta(text, delta.logprobs, reason, calls)
 
 
 def _slice(tokens: Tokens, start: int, end: int) -> Tokens:

@@ -11,14 +11,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deployments.contracts.generation import Message
+from deployments.contracts.generation import Message, ToolSettings
 from deployments.model.text.chat import ChatTemplate, SpecialTokenFilter
 from deployments.model.text.tokenizer import (
     ByteDetokenizer,
     Detokenizer,
     Ids,
+    MarkedDetokenizer,
     WindowDetokenizer,
 )
+from deployments.model.text.tools.chat_rendering import ToolChat
+from deployments.model.text.tools.formats import (
+    FORMATS,
+    JSON,
+    FormatChoice,
+    ToolFormat,
+    detect_format,
+)
+from deployments.model.text.tools.rendering import uses_tools
 
 # The most bytes that a token of a tokenizer that drops or merges text (a normalizer, an unknown
 # token) is assumed to stand for: no bound follows from its vocabulary.
@@ -32,7 +42,7 @@ class TextTokenizer:
     message cannot forge a turn; a raw prompt may contain them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tool_format: FormatChoice = "auto") -> None:
         """Raises FileNotFoundError when `folder` holds no tokenizer that can be read."""
         self._tokenizer = _load(folder)
         settings = _read_json(folder / "tokenizer_config.json")
@@ -41,8 +51,17 @@ class TextTokenizer:
         self._names: dict[int, str] = {token: entry.content for token, entry in added.items()}
         ids = {name: token for token, name in self._names.items()}
         self.eos_ids = _eos_ids(folder, settings, ids)
-        self._filter = SpecialTokenFilter(map(self._names.__getitem__, self._special))
-        self._template = ChatTemplate(_template_source(folder, settings), _template_names(settings))
+        special_names = list(map(self._names.__getitem__, self._special))
+        self._filter = SpecialTokenFilter(special_names)
+        names = _template_names(settings)
+        self._template = ChatTemplate(_template_source(folder, settings, "default"), names)
+        tool_source = _template_source(folder, settings, "tool_use")
+        tool_template = self._template if tool_source is None else ChatTemplate(tool_source, names)
+        self.tool_format = _tool_format(tool_format, tool_template)
+        written = self.tool_format or JSON
+        tool_filter = SpecialTokenFilter([*special_names, *written.marks])
+        self._tool_chat = ToolChat(tool_template, written, tool_filter)
+        self._marks = {ids[name]: name for name in written.marks if ids.get(name) in self._special}
         parts = json.loads(self._tokenizer.to_str())
         self._decoder = parts.get("decoder") or {}
         self._bytes: dict[int, bytes] = {}
@@ -55,9 +74,13 @@ class TextTokenizer:
         ids = self._ids(text, add_special_tokens=True)
         return ids if len(ids) else sorted(self.eos_ids)[:1] or [0]
 
-    def encode_chat(self, messages: Sequence[Message]) -> Ids:
-        safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
-        ids = self._ids(self._template.render(safe), add_special_tokens=False)
+    def encode_chat(self, messages: Sequence[Message], tools: ToolSettings | None = None) -> Ids:
+        if uses_tools(messages, tools):
+            text = self._tool_chat.render(messages, tools)
+        else:
+            safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
+            text = self._template.render(safe)
+        ids = self._ids(text, add_special_tokens=False)
         return ids if len(ids) else self.encode("")
 
     def _ids(self, text: str, *, add_special_tokens: bool) -> Ids:
@@ -65,7 +88,9 @@ class TextTokenizer:
         encode = self._tokenizer.encode_batch_fast
         return _Encoded(encode([text], add_special_tokens=add_special_tokens)[0])
 
-    def detokenizer(self) -> Detokenizer:
+    def detokenizer(self, *, keep_marks: bool = False) -> Detokenizer:
+        if keep_marks and self._marks:
+            return MarkedDetokenizer(self._marks, self.detokenizer)
         if self._is_byte_level:
             return ByteDetokenizer(self.token_bytes, self._special)
         return WindowDetokenizer(self._decode)
@@ -140,15 +165,27 @@ def _eos_ids(folder: Path, settings: dict[str, Any], ids: dict[str, int]) -> fro
     return frozenset({ids[name]}) if name in ids else frozenset()
 
 
-def _template_source(folder: Path, settings: dict[str, Any]) -> str | None:
+def _tool_format(choice: FormatChoice, template: ChatTemplate) -> ToolFormat | None:
+    """None where the model is to call no tools."""
+    if choice == "off":
+        return None
+    if choice == "auto":
+        return detect_format(template.source, takes_tools=template.takes_tools)
+    return FORMATS[choice]
+
+
+def _template_source(folder: Path, settings: dict[str, Any], name: str) -> str | None:
+    """The chat template of that name; a model's only template is its `default`."""
     path = folder / "chat_template.jinja"
-    if path.exists():
+    named = folder / "additional_chat_templates" / f"{name}.jinja"
+    if name != "default" and named.exists():
+        return named.read_text(encoding="utf-8")
+    if name == "default" and path.exists():
         return path.read_text(encoding="utf-8")
     source = settings.get("chat_template")
     if isinstance(source, list):
-        named = {entry["name"]: entry["template"] for entry in source}
-        return named.get("default")
-    return source
+        return {entry["name"]: entry["template"] for entry in source}.get(name)
+    return source if name == "default" else None
 
 
 def _template_names(settings: dict[str, Any]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from deployments.contracts.generation import (
     GenerateRequest,
     ModelCard,
     TokenUsage,
+    joined_calls,
 )
 from deployments.model.errors import model_failed
 from deployments.model.load_stats import RoutingStats, Throughput
@@ -35,7 +36,11 @@ from deployments.model.queueing.admission import Admission, QueueTicket
 from deployments.model.spec import LiveConfig
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.merge import merge
+from deployments.model.text.structured.compiler import Grammar, compile_output
+from deployments.model.text.structured.grammar_cache import GrammarCache
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
+from deployments.model.text.tools.calling import ToolCalling
+from deployments.model.text.tools.forced_calls import compile_calls
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
@@ -75,6 +80,7 @@ class TextModel:
         self._limits = limits
         self._calls = UsageRegistry()
         self._prompts = PromptEncoder(tokenizer, card.id, limits.context_length)
+        self._grammars = GrammarCache(self._prompts)
 
     def card(self) -> ModelCard:
         return self._card
@@ -128,11 +134,13 @@ class TextModel:
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
     ) -> tuple[Choice, ...]:
-        self._refuse_unsupported(request)
+        tools = self._tool_calling(request)
+        grammar = await self._compile(request, tools)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-        sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
+        sequences = self._sequences(request, prompt, interval_s, tracker, grammar, tools)
+        decoders = self._decoders(request, prompt, grammar, tools)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
             async for index, delta in merged:
@@ -143,20 +151,26 @@ class TextModel:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
         with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
             ticket.streams = True
-            self._refuse_unsupported(request)
+            tools = self._tool_calling(request)
             deadline = asyncio.get_running_loop().time() + request.timeout_s
+            grammar = await _before_deadline(
+                self._compile(request, tools), deadline, request, ticket
+            )
             prompt = await _before_deadline(
                 self._prompts.encode(request), deadline, request, ticket
             )
             ticket.charge_prompt_tokens(len(prompt))
             interval_s = self._interval_s()
-            sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
+            sequences = self._sequences(request, prompt, interval_s, tracker, grammar, tools)
+            decoders = self._decoders(request, prompt, grammar, tools)
             unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
                     index, delta = await _before_deadline(anext(deltas), deadline, request, ticket)
                     unfinished -= delta.finish_reason is not None
-                    if not (delta.text or delta.finish_reason or delta.logprobs):
+                    if not (
+                        delta.text or delta.finish_reason or delta.logprobs or delta.tool_calls
+                    ):
                         continue
                     generated = sum([decoder.tokens for decoder in decoders])
                     yield Chunk(
@@ -167,17 +181,44 @@ class TextModel:
                         None if unfinished else tracker.usage(),
                         generated - reported,
                         prompt_tokens,
+                        tool_calls=delta.tool_calls,
                     )
                     reported, prompt_tokens = generated, 0
 
-    def _refuse_unsupported(self, request: GenerateRequest) -> None:
-        """Raises UnsupportedParameter for tools and formats that this model does not honour."""
-        if request.tool_settings is not None:
-            raise UnsupportedParameter("tools", f"model '{self._card.id}' calls no tools.")
-        if request.output_format is not None:
+    def _tool_calling(self, request: GenerateRequest) -> ToolCalling | None:
+        """What the request's tools change.
+
+        Raises UnsupportedParameter for tools and formats that this model does not honour.
+        """
+        has_grammars = "grammar" in self.engine.supports
+        tools = ToolCalling.of(request, self._tokenizer.tool_format, self._card.id)
+        if tools is not None and tools.is_forced and not has_grammars:
             raise UnsupportedParameter(
-                "response_format", f"model '{self._card.id}' has no structured output."
+                "tool_choice",
+                f"the engine of model '{self._card.id}' ({self.engine.name}) cannot force a call.",
             )
+        output_format = request.output_format
+        if output_format is not None and not has_grammars:
+            raise UnsupportedParameter(
+                output_format.param,
+                f"the engine of model '{self._card.id}' ({self.engine.name}) has no structured "
+                "output.",
+            )
+        if output_format is not None and request.sampling.ignore_eos:
+            raise UnsupportedParameter("ignore_eos", "a response of a format ends with it.")
+        return tools
+
+    async def _compile(self, request: GenerateRequest, tools: ToolCalling | None) -> Grammar | None:
+        """The grammar of the response; None where any text is one."""
+        if tools is not None:
+            size = request.tool_bytes
+            grammar = await self._grammars.compile(tools.source, compile_calls, size)
+            return grammar if grammar.ebnf else None
+        output_format = request.output_format
+        if output_format is None:
+            return None
+        size = len(output_format.definition)
+        return await self._grammars.compile(output_format, compile_output, size)
 
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
@@ -193,14 +234,17 @@ class TextModel:
         prompt: tuple[int, ...],
         interval_s: float,
         tracker: UsageTracker,
-    ) -> tuple[list[TokenRequest], list[ChoiceDecoder]]:
-        """A token request and a decoder for each choice, choice i with seed + i."""
-        sampling, tokenizer = request.sampling, self._tokenizer
+        grammar: Grammar | None,
+        tools: ToolCalling | None,
+    ) -> list[TokenRequest]:
+        """A token request for each choice, choice i with seed + i."""
+        sampling = request.sampling
+        endless = sampling.ignore_eos and (tools is None or not tools.is_forced)
         first = TokenRequest(
             request_id=request.request_id,
             prompt_ids=prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
-            stop_ids=frozenset() if sampling.ignore_eos else tokenizer.eos_ids,
+            stop_ids=frozenset() if endless else self._tokenizer.eos_ids,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
@@ -214,14 +258,11 @@ class TextModel:
             min_p=sampling.min_p,
             repetition_penalty=sampling.repetition_penalty,
             logit_bias=sampling.logit_bias,
+            grammar="" if grammar is None else grammar.ebnf,
         )
-        decoders = [
-            ChoiceDecoder(tokenizer.detokenizer(), sampling.stop, tokenizer.token_bytes)
-            for _ in range(request.n)
-        ]
         if request.n == 1:
-            return [first], decoders
-        sequences = [
+            return [first]
+        return [
             replace(
                 first,
                 request_id=f"{request.request_id}/{i}",
@@ -230,7 +271,26 @@ class TextModel:
             )
             for i in range(request.n)
         ]
-        return sequences, decoders
+
+    def _decoders(
+        self,
+        request: GenerateRequest,
+        prompt: tuple[int, ...],
+        grammar: Grammar | None,
+        tools: ToolCalling | None,
+    ) -> list[ChoiceDecoder]:
+        """A decoder for each choice. No stop string cuts a forced call: its grammar ends it."""
+        tokenizer, forced = self._tokenizer, tools is not None and tools.is_forced
+        return [
+            ChoiceDecoder(
+                tokenizer.detokenizer(keep_marks=tools is not None),
+                () if forced else request.sampling.stop,
+                tokenizer.token_bytes,
+                None if grammar is None else grammar.accepts,
+                None if tools is None else tools.parser(prompt, choice),
+            )
+            for choice in range(request.n)
+        ]
 
     def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
         """What the sequence may generate, after a prompt that leaves room for a token or more.
@@ -343,4 +403,5 @@ def _choice(index: int, deltas: Sequence[TextDelta]) -> Choice:
         text="".join([delta.text for delta in deltas]),
         finish_reason=reason,
         logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
+        tool_calls=joined_calls([delta.tool_calls for delta in deltas]),
     )

@@ -7,12 +7,17 @@ never splits a character: the texts of all batches, joined, equal the decoding o
 
 import asyncio
 import codecs
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import PromptTooLong
-from deployments.contracts.generation import GenerateRequest, Message
+from deployments.contracts.generation import GenerateRequest, Message, ToolSettings
+from deployments.model.text.tools.formats import JSON, ToolFormat
+from deployments.model.text.tools.rendering import plain_messages, uses_tools
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 _LONG_TEXT = 2_048  # bytes: tokenizing more may take over 5 ms, and leaves the event loop
 _MANY_MESSAGES = 32  # the same for a chat's template
@@ -40,24 +45,29 @@ class Ids(Protocol):
 
 
 class Tokenizer(Protocol):
-    """A text model's tokenizer. Ids of special tokens never become text.
+    """A text model's tokenizer. Ids of special tokens never become text, except for the marks of
+    `tool_format` where they are to be kept.
 
     `longest_token` is the most bytes of UTF-8 text that one token stands for. Texts above
-    `longest_token` times a context's length are refused before they are tokenized.
+    `longest_token` times a context's length are refused before they are tokenized. `tool_format` is
+    how the model calls tools; None: it calls none.
     """
 
     eos_ids: frozenset[int]
     longest_token: int
+    tool_format: ToolFormat | None
 
     def encode(self, text: str) -> Ids:
         """A raw prompt's ids, with the model's own opening token; never empty."""
         ...
 
-    def encode_chat(self, messages: Sequence[Message]) -> Ids:
-        """A chat's ids, ready for the assistant's turn. Raises InvalidRequest from the template."""
+    def encode_chat(self, messages: Sequence[Message], tools: ToolSettings | None = None) -> Ids:
+        """A chat's ids, ready for the assistant's turn, or for the call that it is forced to begin
+        with. Raises InvalidRequest from the template.
+        """
         ...
 
-    def detokenizer(self) -> Detokenizer: ...
+    def detokenizer(self, *, keep_marks: bool = False) -> Detokenizer: ...
 
     def token_bytes(self, token: int) -> bytes:
         """The exact bytes that one token stands for (a special token: its name)."""
@@ -70,18 +80,28 @@ class ByteTokenizer:
     END, SYSTEM, USER, ASSISTANT = 256, 257, 258, 259
     eos_ids = frozenset({END})
     longest_token = 1
+    tool_format: ToolFormat | None = JSON
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode()) or [self.END]
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(
+        self, messages: Sequence[Message], tools: ToolSettings | None = None
+    ) -> list[int]:
+        turns = [(message.role, message.content) for message in messages]
+        format = self.tool_format or JSON
+        if uses_tools(messages, tools):
+            plain = plain_messages(messages, tools, format, str)
+            turns = [(entry["role"], entry["content"]) for entry in plain]
         ids: list[int] = []
-        for message in messages:
-            ids += (_MARKS[message.role], *message.content.encode(), self.END)
+        for role, content in turns:
+            ids += (_MARKS[role], *content.encode(), self.END)
         ids.append(self.ASSISTANT)
+        if tools is not None and tools.mode == "required":
+            ids += format.mark.encode()
         return ids
 
-    def detokenizer(self) -> Detokenizer:
+    def detokenizer(self, *, keep_marks: bool = False) -> Detokenizer:
         return ByteDetokenizer(self.token_bytes, frozenset(), self._join)
 
     def token_bytes(self, token: int) -> bytes:
@@ -174,6 +194,28 @@ class WindowDetokenizer:
         return self._decode(self._window[: self._read])
 
 
+class MarkedDetokenizer:
+    """For special tokens that are to become text: their names, between the texts of the others."""
+
+    def __init__(self, marks: Mapping[int, str], detokenizer: Callable[[], Detokenizer]) -> None:
+        """`marks` are their names by id; `detokenizer` makes one for the ids up to the next."""
+        self._marks = marks
+        self._make = detokenizer
+        self._between = detokenizer()
+
+    def push(self, ids: Sequence[int]) -> str:
+        text, start = "", 0
+        for at, token in enumerate(ids):
+            if token in self._marks:
+                text += self._between.push(ids[start:at]) + self._between.flush()
+                text += self._marks[token]
+                self._between, start = self._make(), at + 1
+        return text + self._between.push(ids[start:])
+
+    def flush(self) -> str:
+        return self._between.flush()
+
+
 class PromptEncoder:
     """Tokenizes prompts without blocking the event loop. Close it to end its threads.
 
@@ -200,6 +242,7 @@ class PromptEncoder:
         else:
             param = "messages"
             size = sum([len(message.content.encode()) for message in request.messages])
+            size += request.tool_bytes
         if size > self._max_bytes:
             raise PromptTooLong.by_size(
                 self._model, size, self._max_bytes, self._context_length, param
@@ -209,6 +252,11 @@ class PromptEncoder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._tokenize, request, param)
 
+    async def run(self, work: Callable[[A], R], argument: A, /) -> R:
+        """`work(argument)` in one of the threads; it may wait for one."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, argument)
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -217,7 +265,7 @@ class PromptEncoder:
         if request.prompt is not None:
             ids = self._tokenizer.encode(request.prompt)
         else:
-            ids = self._tokenizer.encode_chat(request.messages)
+            ids = self._tokenizer.encode_chat(request.messages, request.tool_settings)
         if len(ids) >= self._context_length:
             raise PromptTooLong(self._model, len(ids), self._context_length, param=param)
         return tuple(ids)

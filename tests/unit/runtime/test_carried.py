@@ -33,7 +33,7 @@ PINNED: dict[type, str] = {
     generation.ToolCallDelta: "index id name arguments",
     generation.Tool: "name description parameters strict",
     generation.ToolSettings: "tools mode name parallel",
-    generation.OutputFormat: "kind definition",
+    generation.OutputFormat: "kind definition param",
     generation.Message: "role content tool_calls tool_call_id name",
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias",
@@ -49,7 +49,7 @@ PINNED: dict[type, str] = {
     generation.Choice: "index text finish_reason logprobs tool_calls",
     generation.Completion: "choices usage model",
     generation.ModelCard: "id engine source revision context_length created parameters "
-    "description capabilities",
+    "description capabilities tool_format",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",

@@ -28,6 +28,7 @@ SMOKE_RUNS = {
     "capacity": HERE,
     "doors": HERE,
     "engine": "contract/engines/test_engine_contract.py",
+    "tools": "contract/engines/test_forced_calls.py",
     "load": "cluster/test_load_tests.py",
     "up": "chaos/test_up_leaves_nothing.py",
     "cache": CLUSTER,
