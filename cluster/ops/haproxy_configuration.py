@@ -198,7 +198,8 @@ def _slow_client_limits(options: HAProxyOptions) -> Iterator[str]:
 def _request_identity() -> Iterator[str]:
     """Variables for error bodies: the API dialect, and the request id that replicas use too."""
     yield "http-request set-var(txn.openai) bool(0)"
-    yield "http-request set-var(txn.openai) bool(1) if { path /v1 } || { path_beg /v1/ }"
+    paths = "{ path /v1 } || { path_beg /v1/ /openai/ }"
+    yield f"http-request set-var(txn.openai) bool(1) if {paths}"
     valid_id = f"{{ req.fhdr(x-request-id) -m reg ^{REQUEST_ID}$ }}"
     yield f"http-request del-header x-request-id unless {valid_id}"
     yield "http-request del-header x-request-id if { req.fhdr_cnt(x-request-id) gt 1 }"

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
     # Audit records older than this are removed once a day; None keeps them for ever.
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
+    # Responses of `/v1/responses` are stored for so many days after they were made or continued (0:
+    # none is stored), of each tenant at most so many and so many MiB.
+    responses_retention_days: Annotated[float, Field(ge=0, le=3_650)] = 30.0
+    responses_per_tenant: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    responses_mib_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 64
+
     # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
     # confine the process that does it (Landlock, seccomp).
     video_sandbox: Literal["required", "best-effort"] = "required"

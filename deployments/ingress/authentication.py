@@ -16,6 +16,7 @@ from deployments.ingress.context import (
     request_state,
 )
 from deployments.ingress.http.cache_headers import DIRECTIVE_HEADERS, parse_directives
+from deployments.ingress.http.problems import is_openai_route
 from deployments.ingress.services import AppServices
 
 PRIORITY = b"mobula-priority"
@@ -91,8 +92,16 @@ def authenticate_handle_call(
 
 
 def bearer_token(request: Request) -> str:
-    """The token in `Authorization: Bearer ...`. Raises Unauthenticated if there is none."""
-    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    """The token in `Authorization: Bearer ...`; without that header, on OpenAI's and Anthropic's
+    routes, that in `x-api-key` or `api-key`. Raises Unauthenticated if there is none.
+    """
+    headers = request.headers
+    authorization = headers.get("authorization")
+    if authorization is None and is_openai_route(request.scope["path"]):
+        key = headers.get("x-api-key") or headers.get("api-key")
+        if key:
+            return key.strip()
+    scheme, _, credential = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated("Send your API key as 'Authorization: Bearer mob_...'.")
     return credential.strip()

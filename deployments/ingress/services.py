@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from cluster.administration import Administration
 from cluster.idempotency.store import IdempotencyStore
+from cluster.responses.store import ResponseStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
@@ -48,8 +49,9 @@ class AppServices:
     which content may be requested. `access_log` takes one JSON line a request; `load` reports this
     replica's own counters for `/health`; `limit_status` says how a tenant's limits stand,
     `cache_stats` how the cache does for a tenant (None: for all tenants together).
-    `rendered_responses` is where the fast path finds responses (None: no memory tier). `media` is
-    behind videos, jobs and files (None: off). `scaling` says how the cluster scales; `reports` are
+    `responses` stores those that may be continued (None: none). `rendered_responses` is where the
+    fast path finds responses (None: no memory tier). `media` is behind videos, jobs and files
+    (None: off). `scaling` says how the cluster scales; `reports` are
     this replica's own reports by name, for its peers. `request_metrics` counts this replica's HTTP
     requests, `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls
     of each. `loop_lag` measures how late this
@@ -74,6 +76,7 @@ class AppServices:
     admin: Administration | None = None
     limit_status: Callable[[str], Awaitable[list[LimitStatus]]] | None = None
     idempotency: IdempotencyStore | None = None
+    responses: ResponseStore | None = None
     rendered_responses: RenderedResponses | None = None
     media: MediaServices | None = None
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None

@@ -22,6 +22,7 @@ from cluster.idempotency.store import IdempotencyStore
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.responses.store import ResponseLimits, ResponseStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
@@ -76,6 +77,9 @@ class TenantServices:
         )
         self.invalidations = InvalidationFeed(self.database, clock)
         self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)
+        self.responses = ResponseStore(
+            self.database, self.directory.secret_of, clock, _response_limits(settings)
+        )
         self.administration = administration(
             self.database,
             self.directory,
@@ -98,6 +102,7 @@ class TenantServices:
         await self.deliverer.start()
         await self.invalidations.start()
         await self.idempotency.start()
+        await self.responses.start()
         await self.limiter.start()
 
     async def close(self) -> None:
@@ -106,6 +111,7 @@ class TenantServices:
             self.limiter,
             self.deliverer,
             self.bus,
+            self.responses,
             self.idempotency,
             self.invalidations,
             self.ledger,
@@ -150,3 +156,11 @@ class TenantServices:
             raise DatabaseUnavailable
         async with self.database.read() as connection:
             return await budget_used(connection, tenant, unit, first_day, last_day)
+
+
+def _response_limits(settings: Settings) -> ResponseLimits:
+    return ResponseLimits(
+        settings.responses_retention_days * 86_400.0,
+        settings.responses_per_tenant,
+        settings.responses_mib_per_tenant << 20,
+    )

@@ -131,6 +131,7 @@ def build_services(
         admin=tenancy.administration,
         limit_status=tenancy.limit_status,
         idempotency=tenancy.idempotency,
+        responses=tenancy.responses,
         rendered_responses=caches.rendered,
         cache_stats=collect_cache_stats,
         scaling=scaling,

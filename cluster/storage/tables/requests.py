@@ -1,4 +1,6 @@
-"""Records of requests: idempotency, invalidations, usage, audit trail, events, webhooks."""
+"""Records of requests: idempotency, stored responses, invalidations, usage, audit trail, events,
+webhooks.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -38,6 +40,20 @@ idempotency_keys = Table(
     Column("status", Integer),  # of the response; NULL while it runs
     Column("answer", LargeBinary),  # encrypted with the tenant's secret
     Column("expires", Float, nullable=False, index=True),
+)
+
+# Responses that clients may retrieve or continue; cluster/responses.
+stored_responses = Table(
+    "stored_responses",
+    metadata,
+    Column(*TENANT, primary_key=True),
+    Column("id", String(80), primary_key=True),
+    Column("previous", String(80)),  # the response that it continues
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
+    Column("size", Integer, nullable=False),  # bytes of the content before encryption
+    Column("content", LargeBinary, nullable=False),  # encrypted with the tenant's secret
+    Index("ix_stored_responses_tenant_expires_size", "tenant", "expires", "size"),
 )
 
 usage = Table(

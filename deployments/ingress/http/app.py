@@ -20,7 +20,9 @@ from starlette.types import ASGIApp
 
 from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.authentication import verify_credentials
 from deployments.ingress.context import request_state
+from deployments.ingress.http.azure_paths import DEPLOYMENTS, AzurePaths, with_model
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes, documents
 from deployments.ingress.http.middleware import wrap
@@ -34,15 +36,17 @@ from deployments.ingress.http.openapi import (
     request_body,
     stream_content,
 )
-from deployments.ingress.http.problems import from_http_exception, render
+from deployments.ingress.http.problems import error_form, from_http_exception, render
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.pipeline.fast_path import FastPath, HotRoute
 from deployments.ingress.routes.operations import (
+    ANTHROPIC,
     NATIVE,
     OPENAI,
+    RESPONSES,
     Dialect,
     Endpoint,
     OperationRouter,
@@ -52,6 +56,7 @@ from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
+from deployments.ingress.schemas.response_answers import MessageObject, ResponseObject
 from deployments.ingress.services import AppServices
 
 logger = logging.getLogger("mobula.ingress")
@@ -61,6 +66,8 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
     ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
     ("/v1/embeddings", "embeddings", OPENAI, "openai", "Turn texts into vectors", EmbeddingList),
+    ("/v1/responses", "responses", RESPONSES, "openai", "Create a response", ResponseObject),
+    ("/v1/messages", "messages", ANTHROPIC, "anthropic", "Create a message", MessageObject),
     ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionResponse),
     (
         "/api/v1/captions/batch",
@@ -86,11 +93,16 @@ _OPERATION_IDS = {
     "chat": "create_chat_completion",
     "completions": "create_completion",
     "embeddings": "create_embeddings",
+    "responses": "create_response",
+    "messages": "create_message",
     "captions": "create_captions",
     "captions.batch": "create_caption_batch",
     "posts": "create_posts",
     "posts.batch": "create_post_batch",
 }
+
+# Operations that Azure's clients find under the name of a model, by the end of their path.
+_OF_DEPLOYMENTS = ("/chat/completions", "/completions", "/embeddings")
 
 _HOT = {
     "/v1/chat/completions": HotRoute("chat", b'{"id":"chatcmpl-'),
@@ -130,7 +142,7 @@ def create_app(
             max_body_bytes=services.settings.max_body_bytes,
             metrics=services.request_metrics,
         )
-    return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
+    return ClientAddress(AzurePaths(app), services.settings.trusted_proxies, proxy_token)
 
 
 class AllowedMethods:
@@ -225,31 +237,50 @@ def _endpoint_in_state(path: str) -> Endpoint:
     return serve
 
 
+def _deployment_endpoint(path: str) -> Endpoint:
+    """The same where the path of the request names the model."""
+
+    async def serve(request: Request) -> Response:
+        endpoint: Endpoint = request.app.state.operation_endpoints[path]
+        verify_credentials(request.app.state.services, request)
+        return await endpoint(await with_model(request, request.path_params["model"]))
+
+    return serve
+
+
 def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
     router = APIRouter()
     for path, name, dialect, tag, summary, schema in _ROUTES:
         operation = types[name]
         cached = operation.request_class is not RequestClass.EMBED
         streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
-        router.add_api_route(
-            path,
-            _endpoint_in_state(path),
-            methods=["POST"],
-            response_model=None,
-            name=name,
-            operation_id=_OPERATION_IDS[name],
-            tags=[tag],
-            summary=summary,
-            description=(operation.__doc__ or "").strip(),
-            responses={
+        described: dict[str, Any] = {
+            "methods": ["POST"],
+            "response_model": None,
+            "tags": [tag],
+            "summary": summary,
+            "description": (operation.__doc__ or "").strip(),
+            "responses": {
                 200: stream_content(schema, *streams, headers=headers(cached=cached)),
-                **problem_responses(*GENERATION_PROBLEMS, openai=dialect is OPENAI),
+                **problem_responses(*GENERATION_PROBLEMS, form=error_form(path)),
             },
-            openapi_extra={
+            "openapi_extra": {
                 **request_body(operation.schema),
                 "parameters": parameters(cached=cached),
             },
+        }
+        id = _OPERATION_IDS[name]
+        router.add_api_route(
+            path, _endpoint_in_state(path), name=name, operation_id=id, **described
         )
+        if path.removeprefix("/v1") in _OF_DEPLOYMENTS:
+            router.add_api_route(
+                DEPLOYMENTS + path.removeprefix("/v1"),
+                _deployment_endpoint(path),
+                name=f"{name}.deployment",
+                operation_id=id.replace("create_", "create_deployment_"),
+                **described | {"summary": f"{summary} (Azure)", "tags": ["azure"]},
+            )
     return router
 
 

@@ -17,9 +17,10 @@ from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Priority
-from deployments.ingress.http.problems import native_body, openai_body
+from deployments.ingress.http.problems import ErrorForm, error_body
 from deployments.ingress.idempotency import MAX_KEY
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
+from deployments.ingress.schemas.response_answers import AnthropicErrorBody
 
 _REF = "#/components/schemas/{model}"
 PUBLIC = frozenset(
@@ -62,6 +63,11 @@ _DETAILS = {
     503: "Too busy, or the model is not up; wait for Retry-After.",
     504: "The deadline passed.",
 }
+_ERROR_BODIES: Final[Mapping[ErrorForm, type[BaseModel]]] = {
+    "native": ProblemBody,
+    "openai": OpenAIErrorBody,
+    "anthropic": AnthropicErrorBody,
+}
 GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504)
 _RETRY_AFTER = {
     "headers": {
@@ -73,18 +79,18 @@ _RETRY_AFTER = {
 }
 
 
-def problem_responses(*statuses: int, openai: bool = False) -> dict[int | str, dict[str, Any]]:
+def problem_responses(
+    *statuses: int, form: ErrorForm = "native"
+) -> dict[int | str, dict[str, Any]]:
     """Response entries, with an example each, for FastAPI's `responses`."""
-    render = openai_body if openai else native_body
-    model = OpenAIErrorBody if openai else ProblemBody
-    media_type = "application/json" if openai else "application/problem+json"
+    media_type = "application/problem+json" if form == "native" else "application/json"
     return {
         status: {
             "description": _DETAILS[status],
             "content": {
                 media_type: {
-                    "schema": {"$ref": _REF.format(model=model.__name__)},
-                    "example": render(_example(status), "req_0123456789abcdef"),
+                    "schema": {"$ref": _REF.format(model=_ERROR_BODIES[form].__name__)},
+                    "example": error_body(form, _example(status), "req_0123456789abcdef"),
                 }
             },
             **(_RETRY_AFTER if status in (429, 503) else {}),
@@ -199,7 +205,7 @@ def describe(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, [*bodies, OpenAIErrorBody, ProblemBody])
+            app.openapi_schema = _document(app, [*bodies, *_ERROR_BODIES.values()])
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,10 +1,12 @@
-"""Problems as HTTP responses: one mapping, two bodies.
+"""Problems as HTTP responses: one mapping, three bodies.
 
 In: a Problem and the path that raised it. Out: RFC 9457 `application/problem+json` on native
-routes, the OpenAI error envelope on `/v1`, and the same objects for in-band use.
+routes, Anthropic's error envelope on `/v1/messages`, OpenAI's on the rest of `/v1` and on
+`/openai`, and the same objects for in-band use.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -21,12 +23,24 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.context import request_state
 
+ErrorForm = Literal["native", "openai", "anthropic"]
+
+ANTHROPIC = "/v1/messages"  # the path of Anthropic's API
 PROBLEM_TYPE = "https://mobula.dev/problems/"
 _OPENAI_TYPES = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     429: "rate_limit_error",
+}
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
 }
 _OPENAI_CODES = {
     "unknown-model": "model_not_found",
@@ -64,16 +78,46 @@ def openai_body(problem: Problem, request_id: str | None = None) -> dict[str, An
     return {"error": error}
 
 
+def anthropic_body(problem: Problem, request_id: str | None = None) -> dict[str, Any]:
+    """The envelope that Anthropic's clients parse into their typed errors."""
+    default_type = "invalid_request_error" if problem.status < 500 else "api_error"
+    kind = _ANTHROPIC_TYPES.get(problem.status, default_type)
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": problem.detail},
+        "request_id": request_id,
+    }
+
+
 def is_openai_route(path: str) -> bool:
-    """Whether clients of this path expect the OpenAI envelope."""
-    return path.startswith("/v1/") or path == "/v1"
+    """Whether the path is one of OpenAI's or Anthropic's API."""
+    return path.startswith(("/v1/", "/openai/")) or path == "/v1"
+
+
+def error_form(path: str) -> ErrorForm:
+    """The form of errors that clients of this path expect."""
+    if path == ANTHROPIC or path.startswith(f"{ANTHROPIC}/"):
+        return "anthropic"
+    return "openai" if is_openai_route(path) else "native"
+
+
+def error_body(form: ErrorForm, problem: Problem, request_id: str | None) -> dict[str, Any]:
+    """The problem in this form."""
+    return _BODIES[form](problem, request_id)
 
 
 def render(problem: Problem, path: str, request_id: str | None) -> tuple[bytes, str]:
     """The body for this path and its content type."""
-    if is_openai_route(path):
-        return orjson.dumps(openai_body(problem, request_id)), "application/json"
-    return orjson.dumps(native_body(problem, request_id)), "application/problem+json"
+    form = error_form(path)
+    media_type = "application/problem+json" if form == "native" else "application/json"
+    return orjson.dumps(error_body(form, problem, request_id)), media_type
+
+
+_BODIES: dict[ErrorForm, Callable[[Problem, str | None], dict[str, Any]]] = {
+    "native": native_body,
+    "openai": openai_body,
+    "anthropic": anthropic_body,
+}
 
 
 async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:

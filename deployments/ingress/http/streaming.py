@@ -57,7 +57,8 @@ class FrameStream(Response):
     """A response of frames, each the encoding of one item of `items`.
 
     The base of EventStream and EventFeedResponse. `error_frame` encodes a failure after the first
-    item; `end` follows the last frame of a stream without failure. `deadline` None: no deadline.
+    item, of which it gets the first and the last one; `end` follows the last frame of a stream
+    without failure. `deadline` None: no deadline.
     """
 
     cache_control = b"no-cache"
@@ -68,7 +69,7 @@ class FrameStream(Response):
         encode: Callable[[Any], bytes],
         *,
         deadline: Deadline | None,
-        error_frame: Callable[[Problem], bytes],
+        error_frame: Callable[[Problem, Any, Any], bytes],
         media_type: str = SSE,
         end: bytes = b"",
     ) -> None:
@@ -96,9 +97,9 @@ class FrameStream(Response):
                 await self._write(first, scope, send)
 
     async def _write(self, first: Any, scope: Scope, send: Send) -> None:
+        item = first
         try:
             async with self._timeout():
-                item = first
                 while item is not None:
                     frame = self._encode(item)
                     await send({"type": "http.response.body", "body": frame, "more_body": True})
@@ -109,7 +110,7 @@ class FrameStream(Response):
             if problem is not error:
                 logger.exception("stream %s failed", request_state(scope).request_id)
             request_state(scope).problem = problem.slug
-            last = self._error_frame(problem)
+            last = self._error_frame(problem, first, item)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
     @asynccontextmanager
@@ -129,7 +130,8 @@ class EventStream(FrameStream):
     """Answers with `events` until the deadline.
 
     `error_body` is the JSON of the event that reports a late failure. The event is named "error",
-    unless `named_errors` is False.
+    unless `named_errors` is False. `error_event` makes another one, of the problem and the first
+    and the last event.
     """
 
     def __init__(
@@ -141,14 +143,21 @@ class EventStream(FrameStream):
         media_type: str = SSE,
         end: bytes = b"",
         named_errors: bool = True,
+        error_event: Callable[[Problem, Event, Event], Event] | None = None,
     ) -> None:
         encode = sse_frame if media_type == SSE else ndjson_frame
         error_name = "error" if named_errors else None
+
+        def error_frame(problem: Problem, first: Event, last: Event) -> bytes:
+            if error_event is not None:
+                return encode(error_event(problem, first, last))
+            return encode((error_name, error_body(problem)))
+
         super().__init__(
             events,
             encode,
             deadline=deadline,
-            error_frame=lambda problem: encode((error_name, error_body(problem))),
+            error_frame=error_frame,
             media_type=media_type,
             end=end,
         )
@@ -170,7 +179,7 @@ class EventFeedResponse(FrameStream):
             self._checked(frames, still_allowed),
             bytes,
             deadline=None,
-            error_frame=lambda problem: sse_frame(("error", native_body(problem))),
+            error_frame=lambda problem, _, __: sse_frame(("error", native_body(problem))),
         )
         self._frames = frames
 

@@ -8,6 +8,8 @@ from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.embeddings import TextEmbeddings
+from deployments.ingress.operations.messages import Messages
+from deployments.ingress.operations.responses import Responses
 from deployments.ingress.services import AppServices
 
 Operations = dict[str, Operation[Any]]
@@ -16,8 +18,11 @@ Operations = dict[str, Operation[Any]]
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
     pipeline, providers = services.model_pipeline, services.providers
+    chat = Chat(pipeline)
     return {
-        "chat": Chat(pipeline),
+        "chat": chat,
+        "responses": Responses(chat, services.responses),
+        "messages": Messages(chat),
         "completions": Completions(pipeline),
         "embeddings": TextEmbeddings(services.embedding_pipeline),
         "captions": Captions(pipeline, providers),

@@ -1,5 +1,6 @@
 """`chat`: OpenAI chat completions over the request path."""
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -9,6 +10,7 @@ from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
     Choice,
     Chunk,
+    Completion,
     GenerateRequest,
     TokenLogprob,
     TokenUsage,
@@ -19,6 +21,7 @@ from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.tools import check_tool_results, tool_settings
+from deployments.ingress.translation.logprobs import token_logprobs
 
 
 class Chat:
@@ -33,7 +36,7 @@ class Chat:
         self._pipeline = pipeline
 
     async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
-        completion = await self._pipeline.generate(_generate_request(request, body), request)
+        completion = await self.complete(request, body)
         return {
             "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion",
@@ -43,7 +46,7 @@ class Chat:
                 {
                     "index": choice.index,
                     "message": _message(choice),
-                    "logprobs": None if choice.logprobs is None else _logprobs(choice.logprobs),
+                    "logprobs": _logprobs(choice.logprobs),
                     "finish_reason": choice.finish_reason,
                 }
                 for choice in completion.choices
@@ -63,8 +66,7 @@ class Chat:
             shared["usage"] = None
         begun: set[int] = set()
         usage = TokenUsage()
-        stream = self._pipeline.stream(_generate_request(request, body), request)
-        async with aclosing(stream) as chunks:
+        async with aclosing(self.chunks(request, body)) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 if chunk.model:
@@ -74,8 +76,17 @@ class Chat:
         if body.include_usage:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
 
+    async def complete(self, request: AdmittedRequest, body: ChatRequest) -> Completion:
+        """The completion before it is rendered, for other renderings of a chat."""
+        return await self._pipeline.generate(generate_request(request, body), request)
 
-def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRequest:
+    def chunks(self, request: AdmittedRequest, body: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        """The same in chunks."""
+        return self._pipeline.stream(generate_request(request, body), request)
+
+
+def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRequest:
+    """What the model is asked for. Raises InvalidRequest, naming a field of the body."""
     body.refuse_unsupported()
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
@@ -127,7 +138,7 @@ def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
     return {
         "index": chunk.index,
         "delta": delta,
-        "logprobs": None if chunk.logprobs is None else _logprobs(chunk.logprobs),
+        "logprobs": _logprobs(chunk.logprobs),
         "finish_reason": chunk.finish_reason,
     }
 
@@ -139,21 +150,8 @@ def _call_delta(call: ToolCallDelta) -> dict[str, Any]:
     return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
-def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
-    return {
-        "content": [
-            {
-                **_token(token.token, token.raw, token.logprob),
-                "top_logprobs": [_token(*alternative) for alternative in token.top],
-            }
-            for token in tokens
-        ],
-        "refusal": None,
-    }
-
-
-def _token(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": list(raw)}
+def _logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
+    return None if tokens is None else {"content": token_logprobs(tokens), "refusal": None}
 
 
 def usage_body(usage: TokenUsage) -> dict[str, Any]:

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
 @router.get(
     "/models",
     response_model=ModelList,
-    responses=problem_responses(401, 403, 429, openai=True),
+    responses=problem_responses(401, 403, 429, form="openai"),
     summary="List the models of your plan",
 )
 async def list_models(request: Request) -> Response:
@@ -37,7 +37,7 @@ async def list_models(request: Request) -> Response:
 @router.get(
     "/models/{model:path}",
     response_model=Model,
-    responses=problem_responses(401, 403, 404, 429, openai=True),
+    responses=problem_responses(401, 403, 404, 429, form="openai"),
     summary="Describe one model",
 )
 async def get_model(request: Request, model: str) -> Response:

@@ -12,27 +12,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
-from deployments.ingress.http.problems import native_body, openai_body
+from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
+from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
+from deployments.ingress.translation.response_stream import failed_response_event
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one family of routes frames streams and errors."""
+    """How one family of routes frames streams and errors. `error_event` makes the event of a late
+    failure, of the first and the last one of its stream (None: it is of `error_body`)."""
 
     error_body: Callable[[Problem, str | None], Mapping[str, Any]]
     end: bytes
     named_errors: bool
     ndjson: bool
+    error_event: Callable[[Problem, Event, Event], Event] | None = None
 
 
 OPENAI = Dialect(openai_body, SSE_DONE, named_errors=False, ndjson=False)
+RESPONSES = Dialect(
+    openai_body, b"", named_errors=True, ndjson=False, error_event=failed_response_event
+)
+ANTHROPIC = Dialect(anthropic_body, b"", named_errors=True, ndjson=False)
 NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
 
 
@@ -125,4 +132,5 @@ def _event_stream(
         media_type=NDJSON if ndjson else SSE,
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
+        error_event=dialect.error_event,
     )

@@ -18,6 +18,7 @@ from deployments.ingress.routes import (
     metrics,
     models,
     scaling,
+    stored_responses,
     system,
     uploads,
     usage,
@@ -85,7 +86,7 @@ def resource_routes() -> APIRouter:
         router.include_router(part)
     people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, *media):
+    for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, cache.metrics, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

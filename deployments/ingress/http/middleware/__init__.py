@@ -107,6 +107,10 @@ def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=(
             "Authorization",
+            "X-Api-Key",
+            "Api-Key",
+            "Anthropic-Version",
+            "Anthropic-Beta",
             "Content-Type",
             "Content-Encoding",
             "X-Request-ID",

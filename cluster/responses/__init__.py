@@ -1,0 +1,1 @@
+"""Responses of models that clients may continue or retrieve."""

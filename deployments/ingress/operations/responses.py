@@ -1,0 +1,133 @@
+"""`responses`: OpenAI's Responses API over the chat operation, with stored responses."""
+
+import logging
+import secrets
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from cluster.responses.store import ResponseRecord, ResponseStore
+from cluster.runtime.problems import Problem
+from cluster.storage.database import DatabaseUnavailable
+from cluster.tenants.caller import Scope
+from cluster.tenants.plan import RequestClass
+from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.http.streaming import Events
+from deployments.ingress.operations.chat import Chat
+from deployments.ingress.operations.ignored_fields import ignored_header
+from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.responses import ResponseCreate
+from deployments.ingress.translation.problems import renamed_fields
+from deployments.ingress.translation.response_items import (
+    Item,
+    input_items,
+    referenced_responses,
+)
+from deployments.ingress.translation.response_stream import ResponseStream
+from deployments.ingress.translation.responses import (
+    FIELD_NAMES,
+    ResponseHead,
+    chat_request,
+    completed_response,
+)
+
+log = logging.getLogger("mobula.ingress")
+
+
+class Responses:
+    """Answers an input, or continues the response `previous_response_id`. A response is stored, so
+    that it can be continued and retrieved, unless `store` is false. With `stream` it answers with
+    the events of OpenAI's Responses API."""
+
+    schema = ResponseCreate
+    request_class = RequestClass.GENERATE
+    scope = Scope.GENERATE
+    can_stream = True
+
+    def __init__(self, chat: Chat, store: ResponseStore | None) -> None:
+        """Without a store, nothing is stored, and nothing can be continued."""
+        self._chat = chat
+        self._store = store
+
+    async def answer(self, request: AdmittedRequest, body: ResponseCreate) -> dict[str, Any]:
+        """Raises NotFound for a `previous_response_id` that is not the tenant's."""
+        head, items, chat = await self._begin(request, body, stream=False)
+        with renamed_fields(FIELD_NAMES):
+            completion = await self._chat.complete(request, chat)
+        completed = request.deadline.clock.wall()
+        response = completed_response(head, completion, completed)
+        head = await self._save(request, head, items, response)
+        return response | {"store": head.is_stored}
+
+    async def events(self, request: AdmittedRequest, body: ResponseCreate) -> Events:
+        """From `response.created` to `response.completed` or `response.incomplete`."""
+        head, items, chat = await self._begin(request, body, stream=True)
+        stream = ResponseStream(head)
+        with renamed_fields(FIELD_NAMES):
+            async with aclosing(self._chat.chunks(request, chat)) as chunks:
+                async for chunk in chunks:
+                    for event in stream.add(chunk):
+                        yield event
+        for event in stream.close():
+            yield event
+        completed = request.deadline.clock.wall()
+        head = await self._save(request, head, items, stream.response(head, completed))
+        yield stream.finish(head, completed)
+
+    async def _begin(
+        self, request: AdmittedRequest, body: ResponseCreate, *, stream: bool
+    ) -> tuple[ResponseHead, list[Item], ChatRequest]:
+        """What is known of the response before it is made, the items of the input, the chat."""
+        request.extra_headers += ignored_header(body.ignored())
+        tenant, number = request.caller.tenant, secrets.token_hex(24)
+        items = input_items(body, number, await self._known_items(tenant, body))
+        history: list[Item] = []
+        if body.previous_response_id is not None:
+            store = self._require_store()
+            for record in await store.chain(tenant, body.previous_response_id):
+                history += _items_of(record)
+        chat = chat_request(body, [*history, *items], stream=stream)
+        is_stored = body.store is not False and self._store is not None
+        return ResponseHead(body, number, request.created, is_stored), items, chat
+
+    async def _known_items(self, tenant: str, body: ResponseCreate) -> dict[str, Item]:
+        """The items of the responses to which the input refers, by their ids."""
+        ids = referenced_responses(body)
+        if not ids:
+            return {}
+        records = await self._require_store().find(tenant, ids)
+        return {item["id"]: item for record in records for item in _items_of(record)}
+
+    async def _save(
+        self,
+        request: AdmittedRequest,
+        head: ResponseHead,
+        items: list[Item],
+        response: dict[str, Any],
+    ) -> ResponseHead:
+        """Store the response where it is to be stored. One that cannot be is answered none the
+        less, and says so.
+        """
+        if self._store is None or not head.is_stored:
+            return head
+        content = orjson.dumps({"response": response, "input": items})
+        record = ResponseRecord(head.id, head.body.previous_response_id, content)
+        try:
+            saved = await self._store.save(request.caller.tenant, record)
+        except Problem as problem:
+            log.warning("response %s could not be stored: %s", head.id, problem.detail)
+            saved = False
+        return replace(head, is_stored=saved)
+
+    def _require_store(self) -> ResponseStore:
+        if self._store is None:
+            raise DatabaseUnavailable
+        return self._store
+
+
+def _items_of(record: ResponseRecord) -> list[Item]:
+    """The input of a stored response and its output."""
+    content = orjson.loads(record.content)
+    return [*content["input"], *content["response"]["output"]]

@@ -1,0 +1,140 @@
+"""Items of `/v1/responses` and the messages of a chat.
+
+In: a request's `input`, and items of stored responses. Out: items in one form, each with an id, and
+the messages that they are. An id names its response: an item is found by its id alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
+from deployments.ingress.schemas.responses import (
+    FunctionCallItem,
+    FunctionCallOutput,
+    InputContent,
+    InputItem,
+    InputMessage,
+    InputRefusal,
+    InputText,
+    ItemReference,
+    ReasoningItem,
+    ResponseCreate,
+)
+
+Item = dict[str, Any]
+
+_ITEM_ID = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{32,64})_i?\d+")
+
+
+def referenced_responses(body: ResponseCreate) -> list[str]:
+    """The ids of the responses to whose items the input refers."""
+    found = [
+        f"resp_{match[1]}"
+        for item in (() if isinstance(body.input, str) else body.input)
+        if isinstance(item, ItemReference) and (match := _ITEM_ID.fullmatch(item.id))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def input_items(body: ResponseCreate, number: str, known: Mapping[str, Item]) -> list[Item]:
+    """The items of the input. `number` is that of the response, `known` are items by id that may
+    be referred to; reasoning is left out.
+
+    Raises UnsupportedParameter for items and parts of other types, InvalidRequest for a reference
+    to an item that is not known.
+    """
+    if isinstance(body.input, str):
+        return [_message(f"msg_{number}_i0", "user", [_text_part("user", body.input)])]
+    return [
+        _item(item, f"input[{index}]", f"{number}_i{index}", known)
+        for index, item in enumerate(body.input)
+        if not isinstance(item, ReasoningItem)
+    ]
+
+
+def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """The messages of a chat. Calls are of the assistant's message directly before them."""
+    messages: list[dict[str, Any]] = []
+    for item in items:
+        if item["type"] == "message":
+            messages.append({"role": item["role"], "content": _join(item["content"])})
+        elif item["type"] == "function_call":
+            if not messages or messages[-1]["role"] != "assistant":
+                messages.append({"role": "assistant", "content": None})
+            function = {"name": item["name"], "arguments": item["arguments"]}
+            call = {"id": item["call_id"], "type": "function", "function": function}
+            messages[-1].setdefault("tool_calls", []).append(call)
+        else:
+            messages.append(
+                {"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]}
+            )
+    return messages
+
+
+def call_item(id: str, call_id: str, name: str, arguments: str, status: str = "completed") -> Item:
+    """A function call, of the input or of the output."""
+    return {
+        "id": id,
+        "type": "function_call",
+        "status": status,
+        "arguments": arguments,
+        "call_id": call_id,
+        "name": name,
+    }
+
+
+def _item(item: InputItem, place: str, own: str, known: Mapping[str, Item]) -> Item:
+    """`place` is where the item is in the body, `own` ends the id of one that has none."""
+    match item:
+        case InputMessage():
+            parts = _parts(item.content, item.role, f"{place}.content")
+            return _message(item.id or f"msg_{own}", item.role, parts)
+        case FunctionCallItem():
+            return call_item(item.id or f"fc_{own}", item.call_id, item.name, item.arguments)
+        case FunctionCallOutput():
+            return {
+                "id": item.id or f"fco_{own}",
+                "type": "function_call_output",
+                "call_id": item.call_id,
+                "output": _join(_parts(item.output, "user", f"{place}.output")),
+                "status": "completed",
+            }
+        case ItemReference():
+            if item.id in known:
+                return known[item.id]
+            param = f"{place}.id"
+            detail = f"{param}: no stored response has an item '{item.id[:100]}'."
+            raise InvalidRequest(detail, param=param)
+        case _:
+            kind = (item.type or "")[:50]
+            raise UnsupportedParameter(place, f"items of type '{kind}' belong to tools of others.")
+
+
+def _message(id: str, role: str, parts: list[Item]) -> Item:
+    return {"id": id, "type": "message", "status": "completed", "content": parts, "role": role}
+
+
+def _parts(content: InputContent, role: str, place: str) -> list[Item]:
+    if isinstance(content, str):
+        return [_text_part(role, content)]
+    parts: list[Item] = []
+    for index, part in enumerate(content):
+        if isinstance(part, InputText):
+            parts.append(_text_part(role, part.text))
+        elif isinstance(part, InputRefusal):
+            parts.append({"type": "refusal", "refusal": part.refusal})
+        else:
+            why = f"models here read text, and no '{part.type[:50]}'."
+            raise UnsupportedParameter(f"{place}[{index}]", why)
+    return parts
+
+
+def _text_part(role: str, text: str) -> Item:
+    if role == "assistant":
+        return {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "input_text", "text": text}
+
+
+def _join(parts: Sequence[Item]) -> str:
+    return "".join([part["text"] if "text" in part else part["refusal"] for part in parts])

@@ -1,0 +1,245 @@
+"""OpenAI's Responses API over the chat operation, as pure functions.
+
+In: a request and the items before it; a completion. Out: the chat request that it is; the response
+object. The events of a stream are in response_stream.py.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedParameter
+from deployments.contracts.generation import Choice, Completion, TokenUsage
+from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.responses import (
+    AllowedTools,
+    BuiltInTool,
+    ResponseCreate,
+    ResponseFunctionTool,
+    ToolName,
+)
+from deployments.ingress.translation.logprobs import token_logprobs
+from deployments.ingress.translation.problems import FieldNames, to_chat
+from deployments.ingress.translation.response_items import Item, call_item, chat_messages
+
+# Chat's names of fields, and what they are called here.
+FIELD_NAMES: FieldNames = (
+    (re.compile(r"\bmessages\b(\[\d+\][\w.\[\]]*)?"), "input"),
+    (re.compile(r"\bmax_(completion_)?tokens\b"), "max_output_tokens"),
+    (re.compile(r"\bresponse_format\b(\.json_schema)?"), "text.format"),
+    (re.compile(r"\btools(\[\d+\])\.function\b"), r"tools\1"),
+    (re.compile(r"\btool_choice\.function\b"), "tool_choice"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """What a response says of its request. `number` is the part of its id after the prefix;
+    `created` is Unix seconds; `is_stored` is whether it can be retrieved.
+    """
+
+    body: ResponseCreate
+    number: str
+    created: int
+    is_stored: bool
+
+    @property
+    def id(self) -> str:
+        return f"resp_{self.number}"
+
+
+def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -> ChatRequest:
+    """The chat that answers `items`, the instructions before them.
+
+    Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
+    """
+    body.refuse_unsupported()
+    messages = chat_messages(items)
+    if body.instructions:
+        messages.insert(0, {"role": "system", "content": body.instructions})
+    tools, choice = _tools(body)
+    fields = {
+        "model": body.model,
+        "messages": messages,
+        "stream": stream,
+        "max_completion_tokens": body.max_output_tokens,
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "logprobs": body.wants_logprobs,
+        "top_logprobs": body.top_logprobs,
+        "tools": tools,
+        "tool_choice": choice,
+        "parallel_tool_calls": body.parallel_tool_calls if tools else None,
+        "response_format": _response_format(body),
+        "user": body.user,
+    }
+    return to_chat(
+        {name: value for name, value in fields.items() if value is not None}, FIELD_NAMES
+    )
+
+
+def response_object(
+    head: ResponseHead,
+    model: str,
+    output: Sequence[Item],
+    *,
+    status: str,
+    usage: TokenUsage | None = None,
+    completed: float | None = None,
+) -> dict[str, Any]:
+    """The `response` of the API. `completed` is Unix seconds."""
+    body = head.body
+    text = body.text.format if body.text else None
+    shown = {"type": "text"} if text is None else text.model_dump(by_alias=True, exclude_none=True)
+    if shown["type"] != "json_schema":
+        shown.pop("name", None)
+    cut = {"reason": "max_output_tokens"} if status == "incomplete" else None
+    return {
+        "id": head.id,
+        "object": "response",
+        "created_at": head.created,
+        "status": status,
+        "background": False,
+        "completed_at": None if completed is None else int(completed),
+        "error": None,
+        "incomplete_details": cut,
+        "instructions": body.instructions,
+        "max_output_tokens": body.max_output_tokens,
+        "max_tool_calls": None,
+        "metadata": body.metadata or {},
+        "model": model,
+        "output": list(output),
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "previous_response_id": body.previous_response_id,
+        "reasoning": {"effort": None, "summary": None},
+        "service_tier": "default",
+        "store": head.is_stored,
+        "temperature": 1.0 if body.temperature is None else body.temperature,
+        "text": {"format": shown},
+        "tool_choice": _shown_choice(body),
+        "tools": [_shown_tool(tool) for tool in body.tools or ()],
+        "top_logprobs": body.top_logprobs or 0,
+        "top_p": 1.0 if body.top_p is None else body.top_p,
+        "truncation": "disabled",
+        "usage": None if usage is None else _usage(usage),
+        "user": body.user,
+    }
+
+
+def completed_response(
+    head: ResponseHead, completion: Completion, completed: float
+) -> dict[str, Any]:
+    """The response to a completion of one choice."""
+    choice = completion.choices[0]
+    return response_object(
+        head,
+        completion.model or head.body.model,
+        output_items(head.number, choice),
+        status=end_status(choice.finish_reason),
+        usage=completion.usage,
+        completed=completed,
+    )
+
+
+def output_items(number: str, choice: Choice) -> list[Item]:
+    """A message where there is text or nothing else, then the calls."""
+    items: list[Item] = []
+    if choice.text or not choice.tool_calls:
+        part = text_part(choice.text, token_logprobs(choice.logprobs or ()))
+        items.append(message_item(f"msg_{number}_0", "completed", [part]))
+    for call in choice.tool_calls:
+        id = f"fc_{number}_{len(items)}"
+        items.append(call_item(id, call.id, call.name, call.arguments))
+    items[-1]["status"] = end_status(choice.finish_reason)
+    return items
+
+
+def message_item(id: str, status: str, parts: list[Item]) -> Item:
+    return {"id": id, "type": "message", "status": status, "content": parts, "role": "assistant"}
+
+
+def text_part(text: str, logprobs: list[dict[str, Any]]) -> Item:
+    return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
+
+
+def end_status(finish_reason: str) -> str:
+    """What a finish reason of chat makes of the response and of its items."""
+    return "incomplete" if finish_reason == "length" else "completed"
+
+
+def failed_response(response: dict[str, Any], problem: Problem) -> dict[str, Any]:
+    """A response that was in progress, and failed."""
+    codes = {429: "rate_limit_exceeded", 400: "invalid_prompt"}
+    error = {"code": codes.get(problem.status, "server_error"), "message": problem.detail}
+    return {**response, "status": "failed", "error": error}
+
+
+def _usage(usage: TokenUsage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+def _tools(body: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
+    """`tools` and `tool_choice` of the chat."""
+    choice = body.tool_choice
+    functions: list[ResponseFunctionTool] = []
+    for index, tool in enumerate(body.tools or ()):
+        if isinstance(tool, BuiltInTool):
+            why = f"tools of type '{tool.type[:50]}' are not here; describe a function."
+            raise UnsupportedParameter(f"tools[{index}]", why)
+        functions.append(tool)
+    if isinstance(choice, AllowedTools):
+        allowed = {tool.name for tool in choice.tools if tool.type == "function"}
+        missing = allowed - {tool.name for tool in functions}
+        if missing or not allowed:
+            name = next(iter(missing), None)
+            raise InvalidRequest(
+                f"tool_choice.tools: no function is named {name!r}.", param="tool_choice.tools"
+            )
+        functions = [tool for tool in functions if tool.name in allowed]
+        choice = choice.mode
+    elif isinstance(choice, ToolName):
+        if choice.type != "function" or choice.name is None:
+            why = f"tools of type '{choice.type[:50]}' are not here; name a function."
+            raise UnsupportedParameter("tool_choice", why)
+        named = {"type": "function", "function": {"name": choice.name}}
+        return [_chat_tool(tool) for tool in functions] or None, named
+    return [_chat_tool(tool) for tool in functions] or None, choice
+
+
+def _chat_tool(tool: ResponseFunctionTool) -> dict[str, Any]:
+    function = tool.model_dump(exclude={"type"}, exclude_none=True)
+    return {"type": "function", "function": function}
+
+
+def _response_format(body: ResponseCreate) -> dict[str, Any] | None:
+    format = body.text.format if body.text else None
+    if format is None or format.type == "text":
+        return None
+    if format.type == "json_object":
+        return {"type": "json_object"}
+    if format.definition is None:
+        param = "text.format.schema"
+        raise InvalidRequest(f"{param}: the type json_schema goes with a schema.", param=param)
+    schema = format.model_dump(by_alias=True, exclude={"type"}, exclude_none=True)
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _shown_tool(tool: ResponseFunctionTool | BuiltInTool) -> dict[str, Any]:
+    shown = tool.model_dump()
+    if isinstance(tool, ResponseFunctionTool):
+        shown["strict"] = bool(tool.strict)
+    return shown
+
+
+def _shown_choice(body: ResponseCreate) -> Any:
+    choice = body.tool_choice
+    if choice is None:
+        return "auto"
+    return choice if isinstance(choice, str) else choice.model_dump(exclude_none=True)
