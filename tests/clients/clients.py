@@ -33,9 +33,7 @@ CLIENTS = (
     ClientPackage("openai (Python)", "scripts/openai_python.py", ["openai==3.52.0"], True),
     ClientPackage("anthropic (Python)", "scripts/anthropic_python.py", ["anthropic"], True),
     ClientPackage("langchain", "scripts/langchain_openai_client.py", ["langchain-openai"]),
-    ClientPackage(
-        "llama-index", "scripts/llama_index_client.py", ["llama-index-llms-openai-like"]
-    ),
+    ClientPackage("llama-index", "scripts/llama_index_client.py", ["llama-index-llms-openai-like"]),
     ClientPackage("pydantic-ai", "scripts/pydantic_ai_client.py", ["pydantic-ai-slim[openai]"]),
     ClientPackage("instructor", "scripts/instructor_client.py", ["instructor"]),
     ClientPackage("litellm", "scripts/litellm_client.py", ["litellm"]),

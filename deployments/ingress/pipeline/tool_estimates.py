@@ -1,7 +1,8 @@
 """The most prompt tokens that tools, calls and results of a request may take.
 
 In: a request. Out: a bound for the chat templates of deployments/model/text/tools/formats.py: they
-write JSON indented by four at most, and a token of a byte-level tokenizer stands for a byte or more.
+write JSON indented by four at most, and a token of a byte-level tokenizer stands for a byte or
+more.
 """
 
 import json

@@ -1,8 +1,8 @@
 """The fields that ask for a response of a given form: OpenAI's `response_format`, and vLLM's.
 
-`guided_*` are the names of vLLM before 0.12, `structured_outputs` is that of later versions. In: the
-parsed fields. Out: the one `OutputFormat` they name. The model compiles it, and refuses by name what
-it cannot hold a response to.
+`guided_*` are the names of vLLM before 0.12, `structured_outputs` is that of later versions. In:
+the parsed fields. Out: the one `OutputFormat` they name. The model compiles it, and refuses by name
+what it cannot hold a response to.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """Anthropic's own client for Python."""
 
 import anthropic
+
 from checks import KEY, MODEL, QUESTION, ROOT, WEATHER_SCHEMA, check, run
 
 api = anthropic.Anthropic(base_url=ROOT, api_key=KEY, max_retries=0, timeout=60)

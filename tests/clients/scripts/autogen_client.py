@@ -3,6 +3,7 @@
 from autogen_core.models import ModelFamily, UserMessage
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.openai import OpenAIChatCompletionClient
+
 from checks import KEY, MODEL, QUESTION, URL, check, run
 
 info = {

@@ -1,6 +1,7 @@
 """DSPy."""
 
 import dspy
+
 from checks import KEY, MODEL, QUESTION, URL, check, run
 
 model = dspy.LM(f"openai/{MODEL}", api_base=URL, api_key=KEY, max_tokens=96, cache=False)

@@ -1,7 +1,8 @@
 """guidance, whose generation asks for alternatives of log probabilities."""
 
-from checks import KEY, QUESTION, URL, check, run
 from guidance import assistant, gen, models, user
+
+from checks import KEY, QUESTION, URL, check, run
 
 
 @check

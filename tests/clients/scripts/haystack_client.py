@@ -1,11 +1,12 @@
 """Haystack."""
 
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from haystack.components.embedders import OpenAITextEmbedder
 from haystack.components.generators.chat import OpenAIChatGenerator
 from haystack.dataclasses import ChatMessage
 from haystack.tools import Tool
 from haystack.utils import Secret
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 key = Secret.from_token(KEY)
 weather = Tool(

@@ -2,8 +2,9 @@
 
 import instructor
 import openai
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from pydantic import BaseModel
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 api = openai.OpenAI(base_url=URL, api_key=KEY, max_retries=0)
 

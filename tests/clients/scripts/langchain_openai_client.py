@@ -1,10 +1,11 @@
 """LangChain's integration of OpenAI."""
 
-from checks import KEY, MODEL, POST_SCHEMA, QUESTION, URL, check, run
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
+
+from checks import KEY, MODEL, POST_SCHEMA, QUESTION, URL, check, run
 
 chat = ChatOpenAI(model=MODEL, base_url=URL, api_key=KEY, max_retries=0, max_tokens=64)
 

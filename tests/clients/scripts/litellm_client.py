@@ -1,8 +1,9 @@
 """LiteLLM's SDK and its Router."""
 
 import litellm
-from checks import KEY, MODEL, QUESTION, URL, WEATHER_SCHEMA, check, run
 from pydantic import BaseModel
+
+from checks import KEY, MODEL, QUESTION, URL, WEATHER_SCHEMA, check, run
 
 messages = [{"role": "user", "content": QUESTION}]
 settings = {"api_base": URL, "api_key": KEY, "max_tokens": 32, "num_retries": 0}

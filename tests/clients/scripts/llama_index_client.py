@@ -1,9 +1,10 @@
 """LlamaIndex's client of servers like OpenAI's."""
 
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 settings = {"model": MODEL, "api_base": URL, "api_key": KEY, "max_retries": 0, "max_tokens": 48}
 settings |= {"context_window": 1024}

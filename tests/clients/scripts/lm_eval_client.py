@@ -1,10 +1,11 @@
 """lm-eval: generation and log likelihoods over /v1/completions."""
 
-from checks import KEY, MODEL, URL, check, run
+import os
+
 from lm_eval.api.instance import Instance
 from lm_eval.models.openai_completions import LocalCompletionsAPI
 
-import os
+from checks import KEY, MODEL, URL, check, run
 
 os.environ.setdefault("OPENAI_API_KEY", KEY)
 

@@ -9,8 +9,9 @@ from agents import (
     set_default_openai_client,
     set_tracing_disabled,
 )
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from openai import AsyncOpenAI
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 client = AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
 set_default_openai_client(client)

@@ -3,8 +3,9 @@
 import json
 
 import openai
-from checks import KEY, MODEL, POST_SCHEMA, QUESTION, ROOT, URL, WEATHER_SCHEMA, check, run
 from pydantic import BaseModel
+
+from checks import KEY, MODEL, POST_SCHEMA, QUESTION, ROOT, URL, WEATHER_SCHEMA, check, run
 
 api = openai.OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=60)
 messages = [{"role": "user", "content": QUESTION}]

@@ -1,11 +1,12 @@
 """Pydantic AI."""
 
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, ToolOutput
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 provider = OpenAIProvider(base_url=URL, api_key=KEY)
 model = OpenAIChatModel(MODEL, provider=provider)

@@ -1,12 +1,13 @@
 """Semantic Kernel."""
 
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from openai import AsyncOpenAI
 from semantic_kernel.connectors.ai.open_ai import (
     OpenAIChatCompletion,
     OpenAIChatPromptExecutionSettings,
 )
 from semantic_kernel.contents import ChatHistory
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 
 @check

@@ -1,8 +1,9 @@
 """smolagents: the model and its tool calls (an agent's prompt is longer than nano's context)."""
 
-from checks import KEY, MODEL, QUESTION, URL, check, run
 from smolagents import OpenAIServerModel, tool
 from smolagents.models import ChatMessage, MessageRole
+
+from checks import KEY, MODEL, QUESTION, URL, check, run
 
 model = OpenAIServerModel(model_id=MODEL, api_base=URL, api_key=KEY, max_tokens=48)
 
