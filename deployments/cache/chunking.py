@@ -74,7 +74,7 @@ class _ChoiceState:
         if self.finish_reason is None:
             return None
         logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
-        text, calls = "".join(self.texts), joined_calls(self.calls)
+        text, calls = "".join(self.texts), joined_calls(self.calls) if self.calls else ()
         return Choice(index, text, self.finish_reason, logprobs, calls)
 
     def remaining(self, choice: Choice) -> Chunk | None:
@@ -83,7 +83,9 @@ class _ChoiceState:
         ended = self.finish_reason is not None
         if not choice.text.startswith(text) or (ended and choice.text != text):
             raise PrefixMismatch
-        calls = _remaining_calls(joined_calls(self.calls), choice.tool_calls)
+        calls: tuple[ToolCallDelta, ...] = ()
+        if self.calls or choice.tool_calls:
+            calls = _remaining_calls(joined_calls(self.calls), choice.tool_calls)
         if ended and calls:
             raise PrefixMismatch
         sent = sum(map(len, self.logprobs))

@@ -120,9 +120,7 @@ def last_user_text(request: GenerateRequest) -> str | None:
     None where tools are used: a call that another request's text led to, or what was said of a
     tool's result, is no response to this one however close the texts are.
     """
-    if request.tool_settings is not None or any(
-        message.tool_calls or message.role == "tool" for message in request.messages
-    ):
+    if request.uses_tools:
         return None
     if request.prompt is not None:
         return request.prompt or None

@@ -49,9 +49,11 @@ class TokenEstimator:
         size = sum(len(text.encode()) for text in texts)
         output = request.sampling.max_tokens or self._caps.get(request.model, DEFAULT_OUTPUT_CAP)
         if plan.reserve == "hard":
-            prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1) + most_tool_tokens(request)
+            prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1)
+            prompt += most_tool_tokens(request) if request.uses_tools else 0
         else:
-            prompt = (size + request.tool_bytes) // _BYTES_PER_TOKEN
+            size += request.tool_bytes if request.uses_tools else 0
+            prompt = size // _BYTES_PER_TOKEN
             length = self._lengths.get((request.caller.tenant, request.model))
             typical = (
                 _INITIAL_OUTPUT if length is None else int(length.mean + 2 * length.deviation) + 1

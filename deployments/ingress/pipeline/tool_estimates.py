@@ -17,12 +17,10 @@ _INDENT = 4
 
 
 def most_tool_tokens(request: GenerateRequest) -> int:
-    """Besides the contents of messages; 0 where no tools are used."""
+    """Besides the contents of messages; for requests that use tools."""
     tools = () if request.tool_settings is None else request.tool_settings.tools
     calls = [call for message in request.messages for call in message.tool_calls]
     results = [message for message in request.messages if message.role == "tool"]
-    if not (tools or calls or results):
-        return 0
     written = [*map(_tool, tools), *map(_call, calls), *map(_result, results)]
     return _PREAMBLE + sum(written) + _EACH * len(written)
 

@@ -28,7 +28,6 @@ from deployments.model.text.tools.formats import (
     ToolFormat,
     detect_format,
 )
-from deployments.model.text.tools.rendering import uses_tools
 
 # The most bytes that a token of a tokenizer that drops or merges text (a normalizer, an unknown
 # token) is assumed to stand for: no bound follows from its vocabulary.
@@ -74,13 +73,13 @@ class TextTokenizer:
         ids = self._ids(text, add_special_tokens=True)
         return ids if len(ids) else sorted(self.eos_ids)[:1] or [0]
 
-    def encode_chat(self, messages: Sequence[Message], tools: ToolSettings | None = None) -> Ids:
-        if uses_tools(messages, tools):
-            text = self._tool_chat.render(messages, tools)
-        else:
-            safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
-            text = self._template.render(safe)
-        ids = self._ids(text, add_special_tokens=False)
+    def encode_chat(self, messages: Sequence[Message]) -> Ids:
+        safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
+        ids = self._ids(self._template.render(safe), add_special_tokens=False)
+        return ids if len(ids) else self.encode("")
+
+    def encode_tool_chat(self, messages: Sequence[Message], tools: ToolSettings | None) -> Ids:
+        ids = self._ids(self._tool_chat.render(messages, tools), add_special_tokens=False)
         return ids if len(ids) else self.encode("")
 
     def _ids(self, text: str, *, add_special_tokens: bool) -> Ids:

@@ -134,8 +134,10 @@ class TextModel:
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
     ) -> tuple[Choice, ...]:
-        tools = self._tool_calling(request)
-        grammar = await self._compile(request, tools)
+        tools, grammar = None, None
+        if request.tool_settings is not None or request.output_format is not None:
+            tools = self._tool_calling(request)
+            grammar = await self._compile(request, tools)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
@@ -145,17 +147,19 @@ class TextModel:
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
             async for index, delta in merged:
                 deltas[index].append(delta)
-        return tuple([_choice(index, parts) for index, parts in enumerate(deltas)])
+        with_calls = tools is not None
+        return tuple([_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
         with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
             ticket.streams = True
-            tools = self._tool_calling(request)
             deadline = asyncio.get_running_loop().time() + request.timeout_s
-            grammar = await _before_deadline(
-                self._compile(request, tools), deadline, request, ticket
-            )
+            tools, grammar = None, None
+            if request.tool_settings is not None or request.output_format is not None:
+                tools = self._tool_calling(request)
+                compiling = self._compile(request, tools)
+                grammar = await _before_deadline(compiling, deadline, request, ticket)
             prompt = await _before_deadline(
                 self._prompts.encode(request), deadline, request, ticket
             )
@@ -394,7 +398,7 @@ async def _before_deadline(
         raise DeadlineExceeded(stage, round(request.timeout_s, 3)) from error
 
 
-def _choice(index: int, deltas: Sequence[TextDelta]) -> Choice:
+def _choice(index: int, deltas: Sequence[TextDelta], with_calls: bool) -> Choice:
     reason = deltas[-1].finish_reason
     assert reason is not None, "a choice is built once it has ended"
     logprobs = [delta.logprobs for delta in deltas if delta.logprobs is not None]
@@ -403,5 +407,5 @@ def _choice(index: int, deltas: Sequence[TextDelta]) -> Choice:
         text="".join([delta.text for delta in deltas]),
         finish_reason=reason,
         logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
-        tool_calls=joined_calls([delta.tool_calls for delta in deltas]),
+        tool_calls=joined_calls([delta.tool_calls for delta in deltas]) if with_calls else (),
     )

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from cluster.runtime.problems import PromptTooLong
 from deployments.contracts.generation import GenerateRequest, Message, ToolSettings
 from deployments.model.text.tools.formats import JSON, ToolFormat
-from deployments.model.text.tools.rendering import plain_messages, uses_tools
+from deployments.model.text.tools.rendering import plain_messages
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -61,9 +61,13 @@ class Tokenizer(Protocol):
         """A raw prompt's ids, with the model's own opening token; never empty."""
         ...
 
-    def encode_chat(self, messages: Sequence[Message], tools: ToolSettings | None = None) -> Ids:
-        """A chat's ids, ready for the assistant's turn, or for the call that it is forced to begin
-        with. Raises InvalidRequest from the template.
+    def encode_chat(self, messages: Sequence[Message]) -> Ids:
+        """A chat's ids, ready for the assistant's turn. Raises InvalidRequest from the template."""
+        ...
+
+    def encode_tool_chat(self, messages: Sequence[Message], tools: ToolSettings | None) -> Ids:
+        """The same of a chat in which tools may be called, or have been; where a call is forced,
+        ready for what follows its mark. Raises InvalidRequest from the template.
         """
         ...
 
@@ -85,18 +89,19 @@ class ByteTokenizer:
     def encode(self, text: str) -> list[int]:
         return list(text.encode()) or [self.END]
 
-    def encode_chat(
-        self, messages: Sequence[Message], tools: ToolSettings | None = None
-    ) -> list[int]:
-        turns = [(message.role, message.content) for message in messages]
-        format = self.tool_format or JSON
-        if uses_tools(messages, tools):
-            plain = plain_messages(messages, tools, format, str)
-            turns = [(entry["role"], entry["content"]) for entry in plain]
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         ids: list[int] = []
-        for role, content in turns:
-            ids += (_MARKS[role], *content.encode(), self.END)
+        for message in messages:
+            ids += (_MARKS[message.role], *message.content.encode(), self.END)
         ids.append(self.ASSISTANT)
+        return ids
+
+    def encode_tool_chat(
+        self, messages: Sequence[Message], tools: ToolSettings | None
+    ) -> list[int]:
+        format = self.tool_format or JSON
+        plain = plain_messages(messages, tools, format, str)
+        ids = self.encode_chat([Message(each["role"], each["content"]) for each in plain])
         if tools is not None and tools.mode == "required":
             ids += format.mark.encode()
         return ids
@@ -242,7 +247,8 @@ class PromptEncoder:
         else:
             param = "messages"
             size = sum([len(message.content.encode()) for message in request.messages])
-            size += request.tool_bytes
+            if request.uses_tools:
+                size += request.tool_bytes
         if size > self._max_bytes:
             raise PromptTooLong.by_size(
                 self._model, size, self._max_bytes, self._context_length, param
@@ -264,8 +270,10 @@ class PromptEncoder:
         """May run in a thread. Raises PromptTooLong before a list of too many ids is made."""
         if request.prompt is not None:
             ids = self._tokenizer.encode(request.prompt)
+        elif request.uses_tools:
+            ids = self._tokenizer.encode_tool_chat(request.messages, request.tool_settings)
         else:
-            ids = self._tokenizer.encode_chat(request.messages, request.tool_settings)
+            ids = self._tokenizer.encode_chat(request.messages)
         if len(ids) >= self._context_length:
             raise PromptTooLong(self._model, len(ids), self._context_length, param=param)
         return tuple(ids)

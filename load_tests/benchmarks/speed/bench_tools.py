@@ -96,7 +96,9 @@ def _random_schema(dice: random.Random) -> dict[str, Any]:
     return dice.choice(schemas)
 
 
-def random_request(number: int, dice: random.Random, max_tokens: int) -> GenerateRequest:
+def random_request(
+    number: int, dice: random.Random, max_tokens: int | None = None
+) -> GenerateRequest:
     """A request that forces a call, of a named tool or of any; sampled, with a seed."""
     tools = random_tools(dice)
     name = dice.choice(tools).name if dice.random() < 0.5 else ""
@@ -220,7 +222,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="nano", help="nano, a folder or a Hugging Face id")
     parser.add_argument("--requests", type=int, default=1_000)
     parser.add_argument("--concurrency", type=int, default=8)
-    parser.add_argument("--max-tokens", type=int, default=400)
+    parser.add_argument("--max-tokens", type=int, help="as many as the context leaves by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check", action="store_true", help="exit code 1 if a call is not valid")
     parser.add_argument("--json", type=Path)

@@ -41,7 +41,7 @@ async def nano(tmp_path: Path) -> AsyncIterator[TextModel]:
 
 
 def asking(settings: ToolSettings) -> GenerateRequest:
-    request = random_request(7, random.Random(7), 200)
+    request = random_request(7, random.Random(7))
     return replace(request, tool_settings=settings, messages=(Message("user", "Post it at nine."),))
 
 
@@ -49,7 +49,7 @@ async def test_every_forced_call_is_valid(nano: TextModel) -> None:
     """A short run of `bench tools`."""
     dice = random.Random(3)
 
-    counts = await bench_tools(nano, [random_request(i, dice, 400) for i in range(24)], 8)
+    counts = await bench_tools(nano, [random_request(i, dice) for i in range(24)], 8)
 
     assert counts.invalid == []
     assert counts.valid > 20

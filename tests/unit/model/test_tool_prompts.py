@@ -71,7 +71,7 @@ def tokenizer(
 def prompt(
     tokenizer: TextTokenizer, messages: tuple[Message, ...], tools: ToolSettings | None
 ) -> str:
-    ids = tokenizer.encode_chat(messages, tools)
+    ids = tokenizer.encode_tool_chat(messages, tools)
     return b"".join(map(tokenizer.token_bytes, ids)).decode()
 
 
@@ -113,7 +113,8 @@ def test_a_template_of_its_own_for_tools_is_used(tmp_path: Path) -> None:
     made = tokenizer(tmp_path, named)
 
     assert prompt(made, LOOP[:1], AUTO).startswith('[{"type": "function"')
-    assert prompt(made, LOOP[:1], None).startswith("<user>")
+    plain = made.encode_chat(LOOP[:1])
+    assert b"".join(map(made.token_bytes, plain)).startswith(b"<user>")
 
 
 def test_templates_get_tools_calls_and_results(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_a_forced_call_is_begun_in_the_prompt(name: str | None, end: str, tmp_pa
 def test_a_forced_mark_is_the_models_special_token(tmp_path: Path) -> None:
     made = tokenizer(tmp_path, TEMPLATES["mistral"])
 
-    last = list(made.encode_chat(LOOP[:1], FORCED))[-1]
+    last = list(made.encode_tool_chat(LOOP[:1], FORCED))[-1]
 
     assert made.token_bytes(last) == b"[TOOL_CALLS]"
 
@@ -197,7 +198,7 @@ def test_no_name_of_a_special_token_comes_from_a_caller(name: str, tmp_path: Pat
     special = [bytes(mark, "ascii") for mark in SPECIAL]
 
     def count(messages: tuple[Message, ...], tool: Tool) -> int:
-        ids = made.encode_chat(messages, ToolSettings((tool,)))
+        ids = made.encode_tool_chat(messages, ToolSettings((tool,)))
         return sum(made.token_bytes(token) in special for token in ids)
 
     assert count(messages, forged) == count(LOOP[:1], WEATHER)
@@ -239,7 +240,7 @@ def test_marks_become_text_where_calls_are_read(byte_level: bool, tmp_path: Path
 
 
 def test_echo_repeats_the_result_of_a_tool() -> None:
-    ids = ByteTokenizer().encode_chat(LOOP, AUTO)
+    ids = ByteTokenizer().encode_tool_chat(LOOP, AUTO)
 
     turn = ids[len(ids) - ids[::-1].index(ByteTokenizer.USER) :]
     assert bytes(turn[: turn.index(ByteTokenizer.END)]).startswith(b"Result of weather: 22")

@@ -20,13 +20,6 @@ Clean = Callable[[str], str]
 _SHORT_ID = 9
 
 
-def uses_tools(messages: Sequence[Message], settings: ToolSettings | None) -> bool:
-    """Whether tools may be called in a chat, or have been."""
-    return settings is not None or any(
-        message.tool_calls or message.role == "tool" for message in messages
-    )
-
-
 def template_tools(settings: ToolSettings, clean: Clean) -> list[dict[str, Any]]:
     """The tools as chat templates expect them: OpenAI's shape, parameters parsed."""
     return [{"type": "function", "function": _function(tool, clean)} for tool in settings.tools]
