@@ -59,7 +59,6 @@ class OpenVinoEngine:
         "min_p",
         "repetition_penalty",
         "logit_bias",
-        "grammar",
     }
 
     def __init__(

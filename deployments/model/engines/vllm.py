@@ -38,7 +38,7 @@ class VllmEngine:
     """One model in vLLM's own engine process."""
 
     name = "vllm"
-    supports: frozenset[str] = ALL - {"min_p", "repetition_penalty", "logit_bias", "grammar"}
+    supports: frozenset[str] = ALL - {"min_p", "repetition_penalty", "logit_bias"}
 
     def __init__(self, model: str, folder: Path, sizing: VllmSizing) -> None:
         self._model = model

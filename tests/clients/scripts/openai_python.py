@@ -135,7 +135,7 @@ def responses() -> None:
 
 @check
 def responses_streamed() -> None:
-    with api.responses.stream(model=MODEL, input=QUESTION, max_output_tokens=24) as stream:
+    with api.responses.stream(model=MODEL, input=QUESTION, max_output_tokens=400) as stream:
         for _ in stream:
             pass
         assert stream.get_final_response().output_text
