@@ -141,4 +141,4 @@ def _arguments(tool: Tool, index: int, rules: RuleSet) -> SchemaNode:
 
 
 def _where(index: int) -> str:
-    return f"tools[{index}].function.parameters"
+    return f"tools.{index}.function.parameters"
