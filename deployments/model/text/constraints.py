@@ -62,6 +62,8 @@ class ConstraintResolver:
                 )
         if output_format is not None and request.sampling.ignore_eos:
             raise UnsupportedParameter("ignore_eos", "a response of a format ends with it.")
+        if tools is not None and not tools.source.is_checked:
+            return Constraint(tools=tools)
         if tools is not None:
             size = request.tool_bytes
             grammar = await self._grammars.compile(tools.source, compile_calls, size)
