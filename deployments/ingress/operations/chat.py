@@ -90,7 +90,6 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     body.refuse_unsupported()
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
-    limit = body.max_completion_tokens
     messages = tuple([each.to_message(index) for index, each in enumerate(body.messages)])
     check_tool_results(messages)
     return GenerateRequest(
@@ -98,7 +97,7 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
         caller=request.caller,
         model=body.model,
         sampling=body.sampling(
-            body.max_tokens if limit is None else limit,
+            body.output_limit(),
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
         messages=messages,
