@@ -90,16 +90,15 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     body.refuse_unsupported()
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
-    limit = body.max_completion_tokens
     tools = None
     if body.tools is not None or body.tool_choice is not None:
         tools = tool_settings(body.tools, body.tool_choice, parallel=body.parallel_tool_calls)
-    generate_request = GenerateRequest(
+    generate = GenerateRequest(
         request_id=request.request_id,
         caller=request.caller,
         model=body.model,
         sampling=body.sampling(
-            body.max_tokens if limit is None else limit,
+            body.output_limit(),
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
         messages=tuple([each.to_message(index) for index, each in enumerate(body.messages)]),
@@ -109,9 +108,9 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
         tool_settings=tools,
         output_format=body.output_format(),
     )
-    if generate_request.uses_tools:
-        check_tool_results(generate_request.messages)
-    return generate_request
+    if generate.uses_tools:
+        check_tool_results(generate.messages)
+    return generate
 
 
 def _message(choice: Choice) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TypeVar
 
 from cluster.runtime.clock import Clock
+from cluster.runtime.merge import merge
 from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
@@ -26,16 +27,17 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
+    Sampling,
     TokenUsage,
     joined_calls,
 )
 from deployments.model.errors import model_failed
 from deployments.model.load_stats import RoutingStats, Throughput
 from deployments.model.queueing.admission import Admission, QueueTicket
-from deployments.model.spec import LiveConfig
+from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
-from deployments.model.text.merge import merge
+from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
@@ -56,6 +58,7 @@ class Limits:
     target_wait_s: float = 2.0
     stream_interval_s: float = 0.02
     cache_tokens: int = 0
+    over_limit: OverLimit = "clamp"
 
 
 class TextModel:
@@ -203,12 +206,11 @@ class TextModel:
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
-        endless = sampling.ignore_eos and not constraint.forced
         first = TokenRequest(
             request_id=request.request_id,
             prompt_ids=prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
-            stop_ids=frozenset() if endless else self._tokenizer.eos_ids,
+            stop_ids=self._stop_ids(sampling, forced=constraint.forced),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
@@ -223,6 +225,7 @@ class TextModel:
             repetition_penalty=sampling.repetition_penalty,
             logit_bias=sampling.logit_bias,
             grammar=constraint.grammar,
+            prompt_logprobs=request.echo and sampling.logprobs is not None,
         )
         if request.n == 1:
             return [first]
@@ -239,35 +242,50 @@ class TextModel:
     def _decoders(
         self, request: GenerateRequest, prompt: tuple[int, ...], constraint: Constraint
     ) -> list[ChoiceDecoder]:
-        """A decoder for each choice."""
+        """A decoder for each choice. No stop string cuts a forced call: its grammar ends it."""
         tokenizer, tools = self._tokenizer, constraint.tools
+        stops, accepts = request.sampling.stop, constraint.accepts
+        if request.echo:
+            echo = PromptEcho(request, prompt, tokenizer)
+            return [EchoingDecoder(echo, tokenizer, stops, accepts) for _ in range(request.n)]
         return [
             ChoiceDecoder(
                 tokenizer.detokenizer(keep_marks=tools is not None),
-                () if constraint.forced else request.sampling.stop,
+                () if constraint.forced else stops,
                 tokenizer.token_bytes,
-                constraint.accepts,
+                accepts,
                 None if tools is None else tools.parser(prompt, choice),
             )
             for choice in range(request.n)
         ]
 
-    def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
-        """What the sequence may generate, after a prompt that leaves room for a token or more.
+    def _stop_ids(self, sampling: Sampling, *, forced: bool) -> frozenset[int]:
+        """What ends a sequence. A forced call ends by itself, whatever else is asked for."""
+        eos_ids = self._tokenizer.eos_ids
+        if forced or not (sampling.ignore_eos or sampling.stop_token_ids):
+            return eos_ids
+        own = frozenset(sampling.stop_token_ids)
+        return own if sampling.ignore_eos else eos_ids | own
 
-        Raises PromptTooLong, or InvalidRequest above the model's maximum.
+    def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
+        """What the sequence may generate, after a prompt that leaves room for a token or more; at
+        least 1.
+
+        Unless what is too much is clamped: raises PromptTooLong, or InvalidRequest above the
+        model's maximum.
         """
         limit, maximum = self._limits.context_length, self._limits.max_output_tokens
         room = limit - prompt_tokens
-        if requested is None:
-            return min(room, maximum)
+        if requested is None or self._limits.over_limit == "clamp":
+            most = min(room, maximum)
+            return most if requested is None else max(1, min(requested, most))
         if requested > maximum:
             raise InvalidRequest(
                 f"max_tokens is {requested}; the most is {maximum}.", param="max_tokens"
             )
         if requested > room:
             raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=requested)
-        return requested
+        return max(1, requested)
 
     def _deltas(
         self,
@@ -299,6 +317,7 @@ class TextModel:
             async with aclosing(self.engine.generate(sequence)) as batches:
                 async for tokens in batches:
                     ticket.charge_output_tokens(len(tokens.ids))
+                    tracker.set_cached(index, tokens.cached)
                     delta: TextDelta | None = decoder.add(tokens)
                     while delta is not None and delta.finish_reason is None:
                         yield index, delta
