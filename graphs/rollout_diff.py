@@ -19,7 +19,7 @@ from graphs.options import clipper_options, ingress_options, model_name, model_o
 BUILDER = "graphs.app:build"
 ALL = "all"
 SPEC, RESTARTED = "MOBULA_MODEL_SPEC", "MOBULA_RESTARTED"  # as Settings reads the first
-_INGRESS_FIELDS = {"id", "max_output_tokens"}
+_INGRESS_FIELDS = {"id", "max_output_tokens", "context_length"}
 _PLACEMENT_FIELDS = {"replicas", "num_cpus", "num_gpus"}
 _LIVE_FIELDS = set(LiveConfig.model_fields) & set(ModelSpec.model_fields)
 

@@ -37,7 +37,10 @@ def model_settings(args: AppArgs) -> ModelSettings:
     return ModelSettings(
         default_provider=args.default_provider,
         providers=args.content.providers,
-        output_caps={model.id: model.max_output_tokens for model in args.models},
+        output_caps={
+            model.id: min(model.max_output_tokens, model.context_length or model.max_output_tokens)
+            for model in args.models
+        },
         costs={m.id: m.costs for m in args.models} | {m.id: m.costs for m in args.embeddings},
     )
 

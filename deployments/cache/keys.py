@@ -97,6 +97,8 @@ def _sign_request(
         messages,
         None if request.tool_settings is None else astuple(request.tool_settings),
         None if output_format is None else (output_format.kind, output_format.definition),
+        request.prompt_ids,
+        request.echo,
     )
     return _sign(secret, signed)
 

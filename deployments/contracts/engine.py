@@ -23,6 +23,9 @@ class TokenRequest:
     tokens that the engine had generated and not yielded (possibly none). It is not
     called for a sequence that ended by a `finish_reason` or a Problem.
 
+    With `prompt_logprobs` the first batch has the log probabilities of the prompt's tokens, with
+    `logprobs` alternatives each.
+
     `grammar` is the compact EBNF that the text must follow (empty: any text), from the compiler of
     `deployments/model/text/structured`; engines never see another one.
     """
@@ -45,6 +48,7 @@ class TokenRequest:
     repetition_penalty: float = 1.0
     logit_bias: tuple[tuple[int, float], ...] = ()
     grammar: str = ""
+    prompt_logprobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,18 @@ class Tokens:
     """Tokens that became ready together; `finish_reason` closes the sequence.
 
     `logprobs[i]` belongs to `ids[i]`; `top[i]` lists its (id, logprob) alternatives, best
-    first. Both are empty unless the request wants them.
+    first. Both are empty unless the request wants them. `prompt_logprobs` and `prompt_top` are the
+    same for the prompt's tokens, on a sequence's first batch: the first token has none (None, ()).
+    `cached` counts tokens of the prompt that were not computed again, on the first batch.
     """
 
     ids: tuple[int, ...]
     finish_reason: FinishReason | None = None
     logprobs: tuple[float, ...] = ()
     top: tuple[tuple[tuple[int, float], ...], ...] = ()
+    prompt_logprobs: tuple[float | None, ...] = ()
+    prompt_top: tuple[tuple[tuple[int, float], ...], ...] = ()
+    cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

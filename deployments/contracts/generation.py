@@ -102,7 +102,8 @@ class Sampling:
     (0: only the chosen token's own; None: no log probabilities at all). `min_p` drops tokens less
     likely than that share of the likeliest one (0: none). `repetition_penalty` divides positive
     logits of tokens that were seen, and multiplies negative ones (1: no change). `logit_bias` adds
-    to the logits of token ids.
+    to the logits of token ids. `stop_token_ids` end the text as the model's own do, and also where
+    those are ignored.
     """
 
     max_tokens: int | None = None
@@ -118,6 +119,7 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.temperature < GREEDY_BELOW:
@@ -132,7 +134,8 @@ class Sampling:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
+    """One call of a text model: a chat (`messages`), a raw `prompt`, or a prompt in the model's own
+    tokens (`prompt_ids`), exactly one of them.
 
     `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
     `timeout_s` is the rest of the caller's deadline at the time of sending. A computation
@@ -141,7 +144,9 @@ class GenerateRequest:
     is refused where it would not begin within that. `call` names this attempt at it, unlike
     `request_id`, which clients may choose, in all processes: by it the model reports
     the usage of an abandoned attempt (`SettleRequest`); empty: it is never queried.
-    `output_format` constrains the text, `tool_settings` are the tools that may be called.
+    `output_format` constrains the text, `tool_settings` are the tools that may be called. With
+    `echo` each choice's text begins with the prompt's, and its log probabilities, if they are asked
+    for, with those of the prompt's tokens; `sampling.max_tokens` may be 0 then.
     """
 
     request_id: str
@@ -157,6 +162,8 @@ class GenerateRequest:
     call: str = ""
     tool_settings: ToolSettings | None = None
     output_format: OutputFormat | None = None
+    prompt_ids: tuple[int, ...] = ()
+    echo: bool = False
 
     @property
     def uses_tools(self) -> bool:
@@ -233,14 +240,15 @@ class TokenUsage:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """Natural-log probability of one generated token, and of its likeliest alternatives.
+    """Natural-log probability of one token, and of its likeliest alternatives.
 
     `token` is the token's text (U+FFFD where it is not whole UTF-8), `raw` its exact bytes.
+    `logprob` is None for the first token of a prompt: nothing comes before it.
     """
 
     token: str
     raw: bytes
-    logprob: float
+    logprob: float | None
     top: tuple[tuple[str, bytes, float], ...] = ()
 
 

@@ -139,7 +139,7 @@ class RequestState:
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
     a response without an end. `is_head`: the client asked for the headers of the response only.
     `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
-    body's bytes.
+    body's bytes, `ignored` names the fields of the body that have no effect.
     """
 
     request_id: str = ""
@@ -154,6 +154,7 @@ class RequestState:
     is_head: bool = False
     problem: str | None = None
     body_key: bytes = b""
+    ignored: bytes = b""
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

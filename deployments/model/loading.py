@@ -54,6 +54,7 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
     limits = Limits(
         context_length=card.context_length,
         max_output_tokens=spec.max_output_tokens,
+        over_limit=spec.over_limit,
         max_running=spec.max_running,
         max_waiting=spec.max_waiting,
         target_wait_s=spec.target_wait_s,

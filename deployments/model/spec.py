@@ -30,6 +30,9 @@ EngineName = Annotated[
 ]
 
 
+OverLimit = Literal["clamp", "refuse"]
+
+
 class ModelSpec(BaseModel):
     """One model and how it runs.
 
@@ -78,8 +81,13 @@ class ModelSpec(BaseModel):
     max_output_tokens: int = Field(
         default=4096,
         ge=1,
-        description="Longest answer: asking for more is refused; asking for none gets this much or "
-        "the room that the context leaves.",
+        description="Longest answer. A request without max_tokens gets this much, or the room that "
+        "the context leaves.",
+    )
+    over_limit: OverLimit = Field(
+        default="clamp",
+        description="What max_tokens above max_output_tokens, or above the room that the context "
+        "leaves, means. clamp: the answer ends there, with finish_reason length; refuse: 400.",
     )
     max_running: int = Field(
         default=32, ge=1, le=4096, description="Sequences decoded together in one step."

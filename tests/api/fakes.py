@@ -102,13 +102,15 @@ class WordsModel:
 
     async def _chunks(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         prompt = request.prompt or " ".join(message.content for message in request.messages)
-        size = len(prompt.split())
+        size = len(request.prompt_ids) or len(prompt.split())
         if self.problem is not None:
             raise copy.copy(self.problem)
         if size > CONTEXT:
             raise PromptTooLong("words", size, CONTEXT)
         words = self.words[: request.sampling.max_tokens]
         for index in range(request.n):
+            if request.echo:
+                yield Chunk(index, f"{prompt}|", logprobs=_logprob(request, f"{prompt}|", None))
             for at, word in enumerate(words):
                 if self.fail_after is not None and at >= self.fail_after:
                     raise ModelFailed("words")
@@ -152,8 +154,12 @@ class LettersEmbedder:
         return Embeddings(np.array(rows, dtype=np.float32), tokens, self.name)
 
 
-def _logprob(request: GenerateRequest, text: str) -> tuple[TokenLogprob, ...] | None:
+def _logprob(
+    request: GenerateRequest, text: str, known: float | None = -0.5
+) -> tuple[TokenLogprob, ...] | None:
     if request.sampling.logprobs is None:
         return None
+    if known is None:
+        return (TokenLogprob(text, text.encode(), None),)
     top = ((text, text.encode(), -0.5), ("other", b"other", -1.5))
     return (TokenLogprob(text, text.encode(), -0.5, top[: request.sampling.logprobs]),)

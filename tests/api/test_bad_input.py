@@ -24,27 +24,36 @@ JSON = {"content-type": "application/json"}
     [
         pytest.param({"messages": []}, "messages", id="no-messages"),
         pytest.param({"messages": "hi"}, "messages", id="messages-not-a-list"),
+        pytest.param({"messages": [{"role": "user"}]}, "messages.0.content", id="no-content"),
         pytest.param({"messages": [USER | {"role": "root"}]}, "messages.0.role", id="role"),
         pytest.param({"messages": [USER | {"content": 5}]}, "messages.0.content", id="content"),
-        pytest.param({"nonsense": 1}, "nonsense", id="unknown-field"),
         pytest.param({"n": 0}, "n", id="n-too-small"),
         pytest.param({"n": 17}, "n", id="n-too-large"),
         pytest.param({"n": "2"}, "n", id="n-not-a-number"),
         pytest.param({"max_tokens": 0}, "max_tokens", id="max-tokens-zero"),
-        pytest.param({"max_tokens": 10**9}, "max_tokens", id="max-tokens-huge"),
+        pytest.param({"max_tokens": -2}, "max_tokens", id="max-tokens-negative"),
+        pytest.param({"max_tokens": 2**31}, "max_tokens", id="max-tokens-huge"),
+        pytest.param({"max_tokens": 1.5}, "max_tokens", id="max-tokens-not-whole"),
+        pytest.param({"max_completion_tokens": 0}, "max_completion_tokens", id="newer-max-tokens"),
+        pytest.param({"top_k": -2}, "top_k", id="top-k"),
+        pytest.param({"min_p": 1.1}, "min_p", id="min-p"),
+        pytest.param({"repetition_penalty": 0}, "repetition_penalty", id="repetition-penalty"),
+        pytest.param({"logit_bias": {"a": 1}}, "logit_bias.a", id="bias-of-no-token"),
+        pytest.param({"logit_bias": {"5": 101}}, "logit_bias.5", id="bias-too-large"),
+        pytest.param({"stop_token_ids": [-1]}, "stop_token_ids.0", id="stop-token-ids"),
         pytest.param({"temperature": 2.1}, "temperature", id="temperature"),
         pytest.param({"top_p": 0}, "top_p", id="top-p"),
-        pytest.param({"stop": ["x"] * 9}, "stop", id="too-many-stops"),
+        pytest.param({"stop": ["x"] * 33}, "stop", id="too-many-stops"),
         pytest.param({"seed": 2**70}, "seed", id="seed"),
         pytest.param({"stream": "yes"}, "stream", id="stream"),
     ],
 )
-async def test_a_wrong_field_is_422_and_pointed_at(
+async def test_a_wrong_field_is_400_and_named(
     client: httpx.AsyncClient, change: dict[str, Any], param: str
 ) -> None:
     response = await client.post(CHAT, json=HELLO | change)
 
-    assert response.status_code == 422
+    assert response.status_code == 400
     error = OpenAIErrorBody.model_validate_json(response.content).error
     assert error.param == param
     assert error.type == "invalid_request_error"
@@ -61,12 +70,13 @@ async def test_a_wrong_field_is_422_and_pointed_at(
         pytest.param(b"[" * 10_000, "not JSON", id="deep"),
     ],
 )
-async def test_a_body_that_is_not_json_is_422(
+async def test_a_body_that_is_not_json_is_400(
     client: httpx.AsyncClient, raw: bytes, words: str
 ) -> None:
     response = await client.post(CHAT, content=raw, headers=JSON)
 
-    assert response.status_code == 422
+    assert response.status_code == 400
+    assert response.json()["error"]["type"] == "invalid_request_error"
     assert words in response.json()["error"]["message"]
 
 

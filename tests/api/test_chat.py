@@ -18,6 +18,12 @@ def chunks(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
+PICTURE = {
+    "role": "user",
+    "content": [{"type": "image_url", "image_url": {"url": "https://pictures.test/1.png"}}],
+}
+
+
 async def chat(client: httpx.AsyncClient, **changes: Any) -> httpx.Response:
     return await client.post("/v1/chat/completions", json=HELLO | changes)
 
@@ -45,7 +51,8 @@ async def test_sampling_reaches_the_model_as_it_was_asked_for(
     await chat(
         client, n=2, temperature=0, top_p=0.5, top_k=7, stop=["a", "b"], seed=5,
         presence_penalty=1.5, frequency_penalty=-0.5, max_completion_tokens=2,
-        logprobs=True, top_logprobs=1,
+        logprobs=True, top_logprobs=1, min_p=0.1, repetition_penalty=1.2,
+        logit_bias={"7": -3, "5": 0.5, "6": 0}, stop_token_ids=[9, 8, 9], ignore_eos=True,
     )  # fmt: skip
 
     request = model.requests[0]
@@ -54,6 +61,43 @@ async def test_sampling_reaches_the_model_as_it_was_asked_for(
     assert (sampling.stop, sampling.seed, sampling.max_tokens) == (("a", "b"), 5, 2)
     assert (sampling.presence_penalty, sampling.frequency_penalty) == (1.5, -0.5)
     assert sampling.logprobs == 1
+    assert (sampling.min_p, sampling.repetition_penalty) == (0.1, 1.2)
+    assert sampling.logit_bias == ((5, 0.5), (7, -3.0))
+    assert (sampling.stop_token_ids, sampling.ignore_eos) == ((8, 9), True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"top_k": -1, "max_tokens": -1}, id="vllm-says-no-limit"),
+        pytest.param({"stop": ""}, id="empty-stop"),
+        pytest.param({"stop": []}, id="no-stops"),
+        pytest.param({"stop": ["", ""]}, id="empty-stops"),
+        pytest.param({"n": 1.0, "top_k": 0.0, "top_p": 1}, id="whole-floats"),
+        pytest.param({"logit_bias": {}, "stop_token_ids": []}, id="no-biases"),
+        pytest.param({"min_p": 0, "repetition_penalty": 1}, id="neutral"),
+        pytest.param({"ignore_eos": None, "min_p": None, "stop_token_ids": None}, id="nulls"),
+    ],
+)
+async def test_what_asks_for_nothing_is_taken_as_if_it_was_not_there(
+    client: httpx.AsyncClient, model: WordsModel, change: dict[str, Any]
+) -> None:
+    plain, other = await chat(client), await chat(client, **change)
+
+    assert (plain.status_code, other.status_code) == (200, 200)
+    assert model.requests[0].sampling == model.requests[1].sampling
+
+
+async def test_numbers_may_be_written_as_floats_and_stops_may_be_many(
+    client: httpx.AsyncClient, model: WordsModel
+) -> None:
+    stops = [f"stop {number}" for number in range(32)]
+    await chat(client, max_tokens=5.0, seed=7.0, n=2.0, top_k=3.0, stop=stops)
+
+    request = model.requests[0]
+    sampling = request.sampling
+    assert (sampling.max_tokens, sampling.seed, sampling.top_k, request.n) == (5, 7, 3, 2)
+    assert sampling.stop == tuple(stops)
 
 
 async def test_n_choices_come_back_in_order(client: httpx.AsyncClient) -> None:
@@ -133,9 +177,12 @@ async def test_a_plain_completion_streams(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("change", "param"),
     [
-        pytest.param({"logit_bias": {"1": 2}}, "logit_bias", id="logit-bias"),
         pytest.param({"audio": {"voice": "x"}}, "audio", id="audio"),
-        pytest.param({"store": True}, "store", id="store"),
+        pytest.param({"modalities": ["text", "audio"]}, "modalities", id="modalities"),
+        pytest.param({"functions": [{"name": "f"}]}, "functions", id="functions"),
+        pytest.param({"web_search_options": {}}, "web_search_options", id="search"),
+        pytest.param({"continue_final_message": True}, "continue_final_message", id="prefix"),
+        pytest.param({"messages": [PICTURE]}, "messages.0.content.0", id="picture"),
         pytest.param({"top_logprobs": 2}, "top_logprobs", id="top-logprobs-alone"),
         pytest.param({"stream_options": {}}, "stream_options", id="options-without-stream"),
     ],
@@ -153,7 +200,10 @@ async def test_what_is_not_supported_is_refused_by_name(
 async def test_values_that_ask_for_nothing_are_accepted(client: httpx.AsyncClient) -> None:
     response = await chat(
         client, tools=[], tool_choice="none", response_format={"type": "text"}, store=False,
-        user="u1", metadata={"a": "b"}, n=None, stop=None, logit_bias=None,
+        user="u1", metadata={"a": "b", "c": 5}, n=None, stop=None, logit_bias=None,
+        service_tier="auto", reasoning_effort=None, parallel_tool_calls=False,
+        safety_identifier="s", prompt_cache_key="k", modalities=["text"], echo=False,
     )  # fmt: skip
 
     assert response.status_code == 200
+    assert "mobula-ignored" not in response.headers

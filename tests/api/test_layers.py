@@ -60,7 +60,7 @@ async def test_cors_answers_allowed_origins_only_and_never_with_credentials(
     assert good.headers["access-control-allow-origin"] == "https://studio.test"
     assert "access-control-allow-credentials" not in good.headers
     assert "access-control-allow-origin" not in bad.headers
-    assert refused.status_code == 422  # and the page may read why
+    assert refused.status_code == 400  # and the page may read why
     assert refused.headers["access-control-allow-origin"] == "https://studio.test"
 
 

@@ -54,6 +54,27 @@ async def test_a_stream_crosses_both_hops(handle: DeploymentHandle, key: str) ->
     assert text == "hello there"
 
 
+async def test_calls_of_tools_cross_both_hops(handle: DeploymentHandle, key: str) -> None:
+    call = '{"name":"clock","arguments":{"zone":"CET"}}'
+    body = orjson.dumps(
+        {
+            "model": "echo",
+            "messages": [{"role": "user", "content": call}],
+            "tools": [{"type": "function", "function": {"name": "clock"}}],
+        }
+    )
+
+    [choice] = (await handle.call.remote(key, "chat", body, 10.0))["choices"]
+    streaming = handle.options(stream=True)
+    events = [e async for e in streaming.stream.remote(key, "chat", body, 10.0)]
+
+    [made] = choice["message"]["tool_calls"]
+    assert (choice["finish_reason"], made["function"]["name"]) == ("tool_calls", "clock")
+    deltas = [event["choices"][0]["delta"] for _, event in events]
+    [streamed] = [made for delta in deltas for made in delta.get("tool_calls", ())]
+    assert streamed == {"index": 0, **made}
+
+
 async def test_content_goes_to_the_default_provider_or_the_named_one(
     handle: DeploymentHandle, key: str
 ) -> None:

@@ -118,9 +118,10 @@ def last_user_text(request: GenerateRequest) -> str | None:
     """The text by which a request is compared: its prompt, or its last user message.
 
     None where tools are used: a call that another request's text led to, or what was said of a
-    tool's result, is no response to this one however close the texts are.
+    tool's result, is no response to this one however close the texts are. None where the response
+    repeats the request.
     """
-    if request.uses_tools:
+    if request.uses_tools or request.echo:
         return None
     if request.prompt is not None:
         return request.prompt or None

@@ -71,11 +71,14 @@ class MemoryEntry(WeightedSlot):
 
 
 class RequestAlias(WeightedSlot):
-    __slots__ = ("target",)
+    """`note` is what its response says beside the entry's body."""
 
-    def __init__(self, key: bytes, target: bytes) -> None:
-        super().__init__(key, _ALIAS)
+    __slots__ = ("note", "target")
+
+    def __init__(self, key: bytes, target: bytes, note: bytes = b"") -> None:
+        super().__init__(key, _ALIAS + (getsizeof(note) if note else 0))
         self.target = target
+        self.note = note
 
 
 def _object_bytes(kind: type) -> int:
@@ -155,9 +158,9 @@ class MemoryTier:
         self._entries[key] = cached
         return cached
 
-    def put_alias(self, alias: bytes, key: bytes) -> bool:
+    def put_alias(self, alias: bytes, key: bytes, note: bytes = b"") -> bool:
         """Let `alias` find the entry under `key`, for as long as both are there; False if there is
-        no entry or no room."""
+        no entry or no room. `note` is kept with the alias."""
         known = self.aliases.get(alias)
         if known is not None:
             self._remove(known)
@@ -165,7 +168,7 @@ class MemoryTier:
         if cached is None or cached.account is None:
             return False
         cached.visited = True
-        known = RequestAlias(alias, cached.key)
+        known = RequestAlias(alias, cached.key, note)
         if not self._admit(known, cached.account):
             return False
         self.aliases[alias] = known

@@ -18,11 +18,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp
 
-from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
+from cluster.runtime.problems import MethodNotAllowed, NotFound, Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.authentication import verify_credentials
 from deployments.ingress.context import request_state
 from deployments.ingress.http.azure_paths import DEPLOYMENTS, AzurePaths, with_model
+from deployments.ingress.http.base_urls import meant_path, openai_paths, wrong_base_url
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes, documents
 from deployments.ingress.http.middleware import wrap
@@ -191,6 +192,8 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     api.state.operation_endpoints = _endpoints(services, known)
     api.state.documents = documents(api)
     api.state.allowed_methods = AllowedMethods(api.routes)
+    paths = (route.path for route in iter_route_contexts(api.routes) if route.path is not None)
+    api.state.openai_paths = openai_paths(paths)
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -261,7 +264,9 @@ def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
             "summary": summary,
             "description": (operation.__doc__ or "").strip(),
             "responses": {
-                200: stream_content(schema, *streams, headers=headers(cached=cached)),
+                200: stream_content(
+                    schema, *streams, headers=headers(cached=cached, lenient=dialect.is_lenient)
+                ),
                 **problem_responses(*GENERATION_PROBLEMS, form=error_form(path)),
             },
             "openapi_extra": {
@@ -291,6 +296,11 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == NotFound.status:
+        meant = meant_path(path, request.app.state.openai_paths)
+        if meant is not None:
+            return _respond(request, wrong_base_url(path, meant), path=meant)
     return _respond(request, from_http_exception(error), error.headers)
 
 
@@ -305,12 +315,15 @@ async def _on_unknown_error(request: Request, error: Exception) -> Response:
     return _respond(request, to_problem(error))
 
 
-def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
+def _respond(
+    request: Request, problem: Problem, headers: Any = None, path: str | None = None
+) -> Response:
+    """`path` is the one whose form the body has (None: the request's)."""
     state = request_state(request.scope)
     state.problem = problem.slug
-    body, media_type = render(problem, request.url.path, state.request_id)
+    status, body, media_type = render(problem, path or request.url.path, state.request_id)
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
     if problem.status == MethodNotAllowed.status:
         allowed: AllowedMethods = request.app.state.allowed_methods
         extra["Allow"] = allowed.header(request.url.path)
-    return Response(body, problem.status, extra, media_type)
+    return Response(body, status, extra, media_type)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
 from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
-from cluster.runtime.problems import Problem
+from cluster.runtime.problems import IdempotencyKeyReused, Problem
 from cluster.tenants.caller import Priority
 from deployments.ingress.http.problems import ErrorForm, error_body
 from deployments.ingress.idempotency import MAX_KEY
@@ -63,6 +63,11 @@ _DETAILS = {
     503: "Too busy, or the model is not up; wait for Retry-After.",
     504: "The deadline passed.",
 }
+_CLIENTS_DETAILS = {  # where they differ on routes of OpenAI's and Anthropic's clients
+    400: "The body does not match the schema, a value is out of range, or a parameter is not "
+    "supported; `param` names the field.",
+    422: "The Idempotency-Key stands for another request.",
+}
 _ERROR_BODIES: Final[Mapping[ErrorForm, type[BaseModel]]] = {
     "native": ProblemBody,
     "openai": OpenAIErrorBody,
@@ -86,11 +91,11 @@ def problem_responses(
     media_type = "application/problem+json" if form == "native" else "application/json"
     return {
         status: {
-            "description": _DETAILS[status],
+            "description": _detail(status, form),
             "content": {
                 media_type: {
                     "schema": {"$ref": _REF.format(model=_ERROR_BODIES[form].__name__)},
-                    "example": error_body(form, _example(status), "req_0123456789abcdef"),
+                    "example": error_body(form, _example(status, form), "req_0123456789abcdef"),
                 }
             },
             **(_RETRY_AFTER if status in (429, 503) else {}),
@@ -175,10 +180,15 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed")
 CACHED_HEADERS: Final = ("Cache-Status", "Age")
+LENIENT_HEADERS: Final = ("Mobula-Ignored",)
 HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "X-Request-ID": _response_header("Finds the request in logs and in the audit trail."),
     "Idempotency-Replayed": _response_header(
         "`true`: this is the response to the key's first request."
+    ),
+    "Mobula-Ignored": _response_header(
+        "Fields of the body that have no effect: unknown ones, and hints that change nothing here.",
+        example="temprature, messages.0.mood",
     ),
     "Cache-Status": _response_header(
         "RFC 9211: a hit with the seconds that it stays fresh, or why a model was called.",
@@ -194,9 +204,13 @@ def parameters(*, cached: bool) -> list[dict[str, str]]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def headers(*, cached: bool) -> dict[str, dict[str, str]]:
-    """References to the headers of a response, by name."""
-    names = (*RESPONSE_HEADERS, *CACHED_HEADERS) if cached else RESPONSE_HEADERS
+def headers(*, cached: bool, lenient: bool) -> dict[str, dict[str, str]]:
+    """References to the headers of a response, by name. `lenient`: unknown fields are ignored."""
+    names = (
+        *RESPONSE_HEADERS,
+        *(LENIENT_HEADERS if lenient else ()),
+        *(CACHED_HEADERS if cached else ()),
+    )
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -229,10 +243,16 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
     return document
 
 
-def _example(status: int) -> Problem:
-    problem = _general_problems()[status]
+def _detail(status: int, form: ErrorForm) -> str:
+    usual = _DETAILS[status]
+    return usual if form == "native" else _CLIENTS_DETAILS.get(status, usual)
+
+
+def _example(status: int, form: ErrorForm) -> Problem:
+    is_reused_key = form != "native" and status == IdempotencyKeyReused.status
+    problem = IdempotencyKeyReused if is_reused_key else _general_problems()[status]
     example = Problem.__new__(problem)
-    Problem.__init__(example, _DETAILS[status])
+    Problem.__init__(example, _detail(status, form))
     return example
 
 

@@ -2,7 +2,8 @@
 
 In: a Problem and the path that raised it. Out: RFC 9457 `application/problem+json` on native
 routes, Anthropic's error envelope on `/v1/messages`, OpenAI's on the rest of `/v1` and on
-`/openai`, and the same objects for in-band use.
+`/openai`, and the same objects for in-band use. A body that does not match its schema is 422 on
+native routes and 400 on the others, as OpenAI and Anthropic say it.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from starlette.types import Scope, Send
 from cluster.runtime.problems import (
     Forbidden,
     InvalidRequest,
+    Malformed,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
@@ -106,11 +108,14 @@ def error_body(form: ErrorForm, problem: Problem, request_id: str | None) -> dic
     return _BODIES[form](problem, request_id)
 
 
-def render(problem: Problem, path: str, request_id: str | None) -> tuple[bytes, str]:
-    """The body for this path and its content type."""
+def render(problem: Problem, path: str, request_id: str | None) -> tuple[int, bytes, str]:
+    """The status, the body for this path and its content type."""
     form = error_form(path)
-    media_type = "application/problem+json" if form == "native" else "application/json"
-    return orjson.dumps(error_body(form, problem, request_id)), media_type
+    body = orjson.dumps(error_body(form, problem, request_id))
+    if form == "native":
+        return problem.status, body, "application/problem+json"
+    is_malformed = isinstance(problem, Malformed)
+    return InvalidRequest.status if is_malformed else problem.status, body, "application/json"
 
 
 _BODIES: dict[ErrorForm, Callable[[Problem, str | None], dict[str, Any]]] = {
@@ -122,14 +127,14 @@ _BODIES: dict[ErrorForm, Callable[[Problem, str | None], dict[str, Any]]] = {
 
 async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
     """Answer an HTTP scope with a problem; for code that sits outside FastAPI."""
-    body, media_type = render(problem, scope["path"], request_state(scope).request_id)
+    status, body, media_type = render(problem, scope["path"], request_state(scope).request_id)
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
     headers += [(k.lower().encode(), v.encode()) for k, v in problem.headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -15,7 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from cluster.runtime.problems import ClientGone, Malformed, UnsupportedMedia
-from deployments.ingress.http.validation import from_validation_error
+from deployments.ingress.http.ignored_fields import unknown_fields
+from deployments.ingress.http.validation import Extra, from_validation_error
 
 Schema = TypeVar("Schema", bound=BaseModel)
 JSON = "application/json"
@@ -25,8 +26,12 @@ _MIN_BYTES_PER_VALUE = 2  # a digit and a comma
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 
 
-async def read_json(request: Request, schema: type[Schema]) -> Schema:
-    """Raises UnsupportedMedia (415), Malformed (422), and what the layers that receive it raise."""
+async def read_json(
+    request: Request, schema: type[Schema], ignored: list[str] | None = None
+) -> Schema:
+    """`ignored`: as for parse_json. Raises UnsupportedMedia (415), Malformed, and what the layers
+    that receive the body raise.
+    """
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != JSON and not media_type.endswith("+json"):
@@ -35,17 +40,27 @@ async def read_json(request: Request, schema: type[Schema]) -> Schema:
         raw = await request.body()
     except ClientDisconnect:
         raise ClientGone("The client disconnected before its body arrived.") from None
-    return parse_json(raw, schema)
+    return parse_json(raw, schema, ignored)
 
 
-def parse_json(raw: bytes, schema: type[Schema]) -> Schema:
-    """Raises Malformed: not UTF-8, not JSON, not the schema, or over MAX_VALUES."""
+def parse_json(raw: bytes, schema: type[Schema], ignored: list[str] | None = None) -> Schema:
+    """With `ignored`, fields that the schema does not have are ignored, and their names are added
+    to it; a body without such fields is validated once. Raises Malformed: not UTF-8, not JSON, not
+    the schema, or over MAX_VALUES.
+    """
     if len(raw) > MAX_VALUES * _MIN_BYTES_PER_VALUE:  # else it has no room for so many
         _check_value_count(raw)
     try:
         return schema.model_validate_json(raw)
     except ValidationError as error:
-        raise _malformed(raw, error, schema) from None
+        if ignored is None:
+            raise _malformed(raw, error, schema) from None
+    try:
+        body = schema.model_validate_json(raw, extra="allow")
+    except ValidationError as error:
+        raise _malformed(raw, error, schema, extra="ignore") from None
+    ignored.extend(unknown_fields(body))
+    return body
 
 
 def _check_value_count(raw: bytes) -> None:
@@ -62,7 +77,12 @@ def _check_value_count(raw: bytes) -> None:
             raise Malformed.at("", f"The body has over {MAX_VALUES} values.", "too-many-values")
 
 
-def _malformed(raw: bytes, error: ValidationError, schema: type[BaseModel]) -> Malformed:
+def _malformed(
+    raw: bytes,
+    error: ValidationError,
+    schema: type[BaseModel],
+    extra: Extra = "forbid",
+) -> Malformed:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as fault:
@@ -71,7 +91,7 @@ def _malformed(raw: bytes, error: ValidationError, schema: type[BaseModel]) -> M
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as fault:
         return Malformed.at("", f"The body is not JSON: {fault}.", "invalid-json")
-    return from_validation_error(error, body, schema)
+    return from_validation_error(error, body, schema, extra)
 
 
 @dataclass(slots=True, eq=False)

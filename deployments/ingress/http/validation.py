@@ -9,7 +9,7 @@ validated instead.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -27,14 +27,22 @@ _PREFIX, _VALUE_ERROR = "Input should be ", "Value error, "
 _OTHER_TYPES = ("none_required", "model_type", "dataclass_type")
 
 
+Extra = Literal["ignore", "forbid"]
+
+
 def from_validation_error(
-    error: ValidationError, body: object | None, schema: type[BaseModel] | None = None
+    error: ValidationError,
+    body: object | None,
+    schema: type[BaseModel] | None = None,
+    extra: Extra = "forbid",
 ) -> Malformed:
-    """`schema` is the body's schema; without it the reduced body loses fields."""
+    """`schema` is the body's schema; without it the reduced body loses fields. `extra` is what the
+    validation did with fields that the schema does not have.
+    """
     total = error.error_count()
     if total > MAX_LISTED:
         body = _reduce(body, frozenset() if schema is None else _field_names(schema))
-        details = _validate(schema, body)
+        details = _validate(schema, body, extra)
     else:
         details = _list(error)
     faults = list(_of_best_branches([_Fault.from_details(each, body) for each in details], 0))
@@ -76,7 +84,7 @@ class _Fault:
         branches: list[tuple[int, str]] = []
         value, location = body, details["loc"]
         for index, step in enumerate(location):
-            if _has_member(value, step):
+            if _has_member(value, step) and not _is_tag(value, location[index:]):
                 value = value[step]  # type: ignore[index]
                 steps.append(step)
             elif index == len(location) - 1 and details["type"].startswith("missing"):
@@ -147,11 +155,11 @@ def _list(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_input=False, include_context=False)
 
 
-def _validate(schema: type[BaseModel] | None, body: object) -> list[ErrorDetails]:
+def _validate(schema: type[BaseModel] | None, body: object, extra: Extra) -> list[ErrorDetails]:
     if schema is None:
         return []
     try:
-        schema.model_validate_json(orjson.dumps(body))
+        schema.model_validate_json(orjson.dumps(body), extra=extra)
     except ValidationError as error:
         return _list(error) if error.error_count() <= MAX_LISTED else []
     return []
@@ -183,6 +191,15 @@ def _has_member(value: object, step: int | str) -> bool:
     if isinstance(value, dict):
         return step in value
     return isinstance(value, list) and isinstance(step, int) and step < len(value)
+
+
+def _is_tag(value: object, rest: Sequence[int | str]) -> bool:
+    """Whether a step names a branch by its discriminator (`text`), though the value has a member of
+    that name: the step after it goes to another member of the value.
+    """
+    if len(rest) < 2 or not isinstance(value, dict):
+        return False
+    return rest[1] in value and not isinstance(value[rest[0]], dict | list)
 
 
 def _escape(step: int | str) -> str:

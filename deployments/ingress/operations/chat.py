@@ -90,26 +90,27 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     body.refuse_unsupported()
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
-    limit = body.max_completion_tokens
-    messages = tuple([each.to_message(index) for index, each in enumerate(body.messages)])
-    check_tool_results(messages)
-    return GenerateRequest(
+    tools = None
+    if body.tools is not None or body.tool_choice is not None:
+        tools = tool_settings(body.tools, body.tool_choice, parallel=body.parallel_tool_calls)
+    generate = GenerateRequest(
         request_id=request.request_id,
         caller=request.caller,
         model=body.model,
         sampling=body.sampling(
-            body.max_tokens if limit is None else limit,
+            body.output_limit(),
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
-        messages=messages,
+        messages=tuple([each.to_message(index) for index, each in enumerate(body.messages)]),
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
-        tool_settings=tool_settings(
-            body.tools, body.tool_choice, parallel=body.parallel_tool_calls
-        ),
+        tool_settings=tools,
         output_format=body.output_format(),
     )
+    if generate.uses_tools:
+        check_tool_results(generate.messages)
+    return generate
 
 
 def _message(choice: Choice) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from cluster.tenants.plan import RequestClass
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import Chat
-from deployments.ingress.operations.ignored_fields import ignored_header
 from deployments.ingress.schemas.messages import MessageRequest
 from deployments.ingress.translation.message_stream import MessageStream
 from deployments.ingress.translation.messages import (
@@ -33,14 +32,12 @@ class Messages:
         self._chat = chat
 
     async def answer(self, request: AdmittedRequest, body: MessageRequest) -> dict[str, Any]:
-        request.extra_headers += ignored_header(body.ignored())
         with renamed_fields(FIELD_NAMES):
             completion = await self._chat.complete(request, chat_request(body, stream=False))
         return completed_message(_message_id(), body.model, completion)
 
     async def events(self, request: AdmittedRequest, body: MessageRequest) -> Events:
         """From `message_start` to `message_stop`."""
-        request.extra_headers += ignored_header(body.ignored())
         stream = MessageStream(_message_id(), body.model)
         with renamed_fields(FIELD_NAMES):
             chat = chat_request(body, stream=True)

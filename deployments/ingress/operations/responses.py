@@ -16,7 +16,6 @@ from cluster.tenants.plan import RequestClass
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import Chat
-from deployments.ingress.operations.ignored_fields import ignored_header
 from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.responses import ResponseCreate
 from deployments.ingress.translation.problems import renamed_fields
@@ -80,7 +79,6 @@ class Responses:
         self, request: AdmittedRequest, body: ResponseCreate, *, stream: bool
     ) -> tuple[ResponseHead, list[Item], ChatRequest]:
         """What is known of the response before it is made, the items of the input, the chat."""
-        request.extra_headers += ignored_header(body.ignored())
         tenant, number = request.caller.tenant, secrets.token_hex(24)
         items = input_items(body, number, await self._known_items(tenant, body))
         history: list[Item] = []

@@ -2,8 +2,9 @@
 
 Flows in: a request and its plan. Flows out: UsageAmounts. "hard" plans reserve what the call can
 never exceed: a token of any byte-level tokenizer stands for at least one byte, and output ends at
-`max_tokens`. "soft" plans reserve a typical call: mean plus twice the mean deviation of what this
-tenant's recent calls of this model used (the estimator of TCP's round trip times, RFC 6298).
+`max_tokens` or at the model's maximum, whichever is less. "soft" plans reserve a typical call:
+mean plus twice the mean deviation of what this tenant's recent calls of this model used (the
+estimator of TCP's round trip times, RFC 6298).
 """
 
 from collections import OrderedDict
@@ -47,19 +48,27 @@ class TokenEstimator:
             else [request.prompt]
         )
         size = sum(len(text.encode()) for text in texts)
-        output = request.sampling.max_tokens or self._caps.get(request.model, DEFAULT_OUTPUT_CAP)
+        ids = len(request.prompt_ids)
+        output = self._longest_output(request)
         if plan.reserve == "hard":
-            prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1)
+            prompt = ids or size + _TEMPLATE_TOKENS * (len(texts) + 1)
             prompt += most_tool_tokens(request) if request.uses_tools else 0
         else:
             size += request.tool_bytes if request.uses_tools else 0
-            prompt = size // _BYTES_PER_TOKEN
+            prompt = ids or size // _BYTES_PER_TOKEN
             length = self._lengths.get((request.caller.tenant, request.model))
             typical = (
                 _INITIAL_OUTPUT if length is None else int(length.mean + 2 * length.deviation) + 1
             )
             output = min(output, typical)
         return UsageAmounts(input_tokens=prompt, output_tokens=output * request.n)
+
+    def _longest_output(self, request: GenerateRequest) -> int:
+        """Of one choice. A model generates at most its maximum, whatever is asked for."""
+        asked, cap = request.sampling.max_tokens, self._caps.get(request.model)
+        if asked is None:
+            return DEFAULT_OUTPUT_CAP if cap is None else cap
+        return asked if cap is None else min(asked, cap)
 
     def learn(self, request: GenerateRequest, output_tokens: int) -> None:
         """Take note of a finished call; `output_tokens` sums over its choices."""

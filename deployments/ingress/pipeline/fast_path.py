@@ -28,6 +28,7 @@ from deployments.contracts.cache import CacheOutcome
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
+from deployments.ingress.http.ignored_fields import IGNORED_FIELDS
 from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
@@ -109,10 +110,18 @@ class RenderedResponses:
         return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
-        self, key: bytes, operation: str, id: str, response: bytes, tokens: int, cache_key: bytes
+        self,
+        key: bytes,
+        operation: str,
+        id: str,
+        response: bytes,
+        tokens: int,
+        cache_key: bytes,
+        ignored: bytes = b"",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id. Nothing is added for a response that does not begin with its id.
+        another id, and with the names of `ignored` fields. Nothing is added for a response that
+        does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
@@ -120,7 +129,11 @@ class RenderedResponses:
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
         if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
-            self._memory.put_alias(key, cache_key)
+            self._memory.put_alias(key, cache_key, ignored)
+
+    def ignored_fields(self, key: bytes) -> bytes:
+        """What a response to the bytes of `key`, which were just found, names as ignored."""
+        return self._memory.aliases[key].note
 
     def record_hit(self, tenant: str, tokens: int) -> None:
         """A response of so many tokens came from memory."""
@@ -257,6 +270,9 @@ class FastPath:
             *fields,
             (b"x-request-id", request_id.encode()),
         ]
+        ignored = self._responses.ignored_fields(state.body_key)
+        if ignored:
+            headers.append((IGNORED_FIELDS, ignored))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
 

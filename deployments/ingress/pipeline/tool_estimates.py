@@ -14,6 +14,7 @@ from deployments.contracts.generation import GenerateRequest, Message, Tool, Too
 _PREAMBLE = 1_024  # what a template says about tools in general
 _EACH = 64  # what it adds to a tool, a call, a result
 _INDENT = 4
+_NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
 def most_tool_tokens(request: GenerateRequest) -> int:
@@ -29,7 +30,7 @@ def _tool(tool: Tool) -> int:
     function = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": json.loads(tool.parameters),
+        "parameters": json.loads(tool.parameters) or _NO_PARAMETERS,
     }
     return _size([{"type": "function", "function": function}], indent=_INDENT)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
+from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
@@ -25,14 +26,17 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one family of routes frames streams and errors. `error_event` makes the event of a late
-    failure, of the first and the last one of its stream (None: it is of `error_body`)."""
+    """How one family of routes frames streams and errors, and whether it ignores unknown fields.
+    `error_event` makes the event of a late failure, of the first and the last one of its stream
+    (None: it is of `error_body`).
+    """
 
     error_body: Callable[[Problem, str | None], Mapping[str, Any]]
     end: bytes
     named_errors: bool
     ndjson: bool
     error_event: Callable[[Problem, Event, Event], Event] | None = None
+    is_lenient: bool = True
 
 
 OPENAI = Dialect(openai_body, SSE_DONE, named_errors=False, ndjson=False)
@@ -40,7 +44,7 @@ RESPONSES = Dialect(
     openai_body, b"", named_errors=True, ndjson=False, error_event=failed_response_event
 )
 ANTHROPIC = Dialect(anthropic_body, b"", named_errors=True, ndjson=False)
-NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
+NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True, is_lenient=False)
 
 
 class OperationRouter:
@@ -76,7 +80,7 @@ def operation_endpoint(
         context = authenticate(services, request, operation.request_class)
         run = operation
         try:
-            body = await read_json(request, operation.schema)
+            body = await _read_body(request, operation.schema, dialect)
             if IDEMPOTENCY_KEY in request.headers:
                 raw = await request.body()
                 run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
@@ -99,10 +103,26 @@ def operation_endpoint(
         if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
-            rendered.add(state.body_key, name, id, content, tokens, key)
+            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
         return JsonResponse(content)
 
     return serve
+
+
+async def _read_body(request: Request, schema: type[Any], dialect: Dialect) -> Any:
+    """The body; the response will name what of it has no effect."""
+    if not dialect.is_lenient:
+        return await read_json(request, schema)
+    ignored: list[str] = []
+    body = await read_json(request, schema, ignored)
+    report = getattr(schema, "ignored", None)
+    if report is not None:
+        ignored += report(body)
+    if ignored:
+        state: RequestState = request.scope[STATE_KEY]
+        state.ignored = ignored_value(ignored)
+        state.extra_headers.append((IGNORED_FIELDS, state.ignored))
+    return body
 
 
 class JsonResponse(Response):

@@ -2,18 +2,19 @@
 
 In: one message of a body. Out: a `Message`. A message that a client got from this server and sends
 back is accepted as it is: null content, `refusal`, `annotations`, `audio`, `function_call`, and
-`tool_calls` that are null or empty.
+`tool_calls` that are null or empty. Parts that are no text are refused by name.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.runtime.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Message, Role, ToolCall
 
 MAX_TOOL_CALLS = 128  # of one message
 MAX_NAME = 64
+MAX_CALLED_NAME = 256
 MAX_ARGUMENTS = 65_536  # characters of one call's arguments
 
 ROLES: dict[str, Role] = {
@@ -46,8 +47,21 @@ class RefusalPart(_Strict):
     refusal: str
 
 
+class MediaPart(BaseModel):
+    """A picture, a recording or a file. Known, so that its refusal says so."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: Literal["image_url", "input_audio", "video_url", "file"]
+
+
+Part = Annotated[TextPart | RefusalPart | MediaPart, Field(discriminator="type")]
+
+
 class CalledFunction(_Strict):
-    name: FunctionName
+    """The call of an earlier turn: its name is what a model wrote, whether a tool has it or not."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_CALLED_NAME)]
     arguments: Annotated[str, Field(max_length=MAX_ARGUMENTS)]
 
 
@@ -65,7 +79,7 @@ class ChatMessage(_Strict):
     """One turn; `developer` means `system`, `function` is the older name of `tool`."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[TextPart | RefusalPart] | None = None
+    content: str | list[Part] | None = None
     name: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     tool_calls: Annotated[list[MessageToolCall], Field(max_length=MAX_TOOL_CALLS)] | None = None
     tool_call_id: Annotated[str, Field(max_length=256)] | None = None
@@ -74,16 +88,22 @@ class ChatMessage(_Strict):
     audio: dict[str, Any] | None = None
     function_call: CalledFunction | None = None
 
-    def joined_parts(self) -> str:
-        """The text; that of the parts of a content that is a list."""
+    def text(self, index: int) -> str:
+        """The text; that of the parts of a content that is a list. Raises UnsupportedParameter for
+        parts that are no text.
+        """
         content = self.content
         if isinstance(content, str):
             return content
         if content is None:
             return self.refusal or ""
-        return "".join(
-            [part.text if isinstance(part, TextPart) else part.refusal for part in content]
-        )
+        texts = []
+        for number, part in enumerate(content):
+            if isinstance(part, MediaPart):
+                name = f"messages.{index}.content.{number}"
+                raise UnsupportedParameter(name, f"models here take text, no {part.type}.")
+            texts.append(part.text if isinstance(part, TextPart) else part.refusal)
+        return "".join(texts)
 
     def to_message(self, index: int) -> Message:
         """The turn. `index` is its place among the messages, for errors.
@@ -93,7 +113,7 @@ class ChatMessage(_Strict):
         """
         calls = self._calls(index)
         if self.role != "assistant":
-            if self.content is None:
+            if self.content is None and self.role != "function":
                 raise _invalid(index, "content", f"a message of role {self.role} has content.")
             if calls:
                 raise _invalid(index, "tool_calls", "only an assistant's message has calls.")
@@ -101,7 +121,7 @@ class ChatMessage(_Strict):
             raise _invalid(index, "tool_call_id", "the result of a tool names its call.")
         return Message(
             ROLES[self.role],
-            self.joined_parts(),
+            self.text(index),
             calls,
             self.tool_call_id or "",
             self.name or "",

@@ -20,5 +20,5 @@ def token_logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
     ]
 
 
-def _token(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
+def _token(text: str, raw: bytes, logprob: float | None) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(raw)}

@@ -52,6 +52,7 @@ class EchoEngine:
         if self._stopping.is_set():
             raise Draining("The model is shutting down.")
         ids, reason = continuation(request)
+        prompt = request.prompt_ids if request.prompt_logprobs else ()
         self._submitted += 1
         self._open += 1
         done = False
@@ -60,7 +61,7 @@ class EchoEngine:
                 self._tokens += len(ids)
                 self._steps += 1
                 done = True
-                yield _tokens(ids, reason, request.logprobs)
+                yield _tokens(ids, reason, request.logprobs, prompt)
                 return
             async with self._slots:
                 for start, stop in self._steps_of(len(ids)):
@@ -68,7 +69,8 @@ class EchoEngine:
                     self._tokens += stop - start
                     self._steps += 1
                     done = stop == len(ids)
-                    yield _tokens(ids[start:stop], reason if done else None, request.logprobs)
+                    end = reason if done else None
+                    yield _tokens(ids[start:stop], end, request.logprobs, () if start else prompt)
         except Draining:
             self._failed += 1
             raise
@@ -140,8 +142,18 @@ def _last_turn(ids: tuple[int, ...]) -> tuple[int, ...]:
     return turn or (ord("."),)
 
 
-def _tokens(ids: tuple[int, ...], reason: FinishReason | None, logprobs: int | None) -> Tokens:
+def _tokens(
+    ids: tuple[int, ...],
+    reason: FinishReason | None,
+    logprobs: int | None,
+    prompt: tuple[int, ...],
+) -> Tokens:
+    """`prompt` are its ids where their log probabilities are asked for."""
     if logprobs is None:
         return Tokens(ids, reason)
     top = tuple(((token, 0.0),) for token in ids) if logprobs else ()
-    return Tokens(ids, reason, (0.0,) * len(ids), top)
+    if not prompt:
+        return Tokens(ids, reason, (0.0,) * len(ids), top)
+    prompt_top = ((), *(((token, 0.0),) for token in prompt[1:])) if logprobs else ()
+    known = (None, *(0.0,) * (len(prompt) - 1))
+    return Tokens(ids, reason, (0.0,) * len(ids), top, known, prompt_top)

@@ -20,6 +20,7 @@ _USES: tuple[tuple[str, str, Callable[[TokenRequest], bool]], ...] = (
     ("min_p", "min_p", lambda r: r.min_p != 0),
     ("repetition_penalty", "repetition_penalty", lambda r: r.repetition_penalty != 1),
     ("logit_bias", "logit_bias", lambda r: bool(r.logit_bias)),
+    ("echo", "prompt_logprobs", lambda r: r.prompt_logprobs),
     ("response_format", "grammar", lambda r: bool(r.grammar)),
 )
 

@@ -27,6 +27,9 @@ class GenerateCommand(NamedTuple):
     logprobs: bool
     interval_s: float
     grammar: str = ""
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    prompt_logprobs: bool = False
 
 
 class Cancel(NamedTuple):
@@ -44,7 +47,7 @@ class TokenBatch(NamedTuple):
 
     `end`: stop, length, cancelled (with what was generated and not sent), refused (for the
     job's parameters), error (of the engine) or None (more to come). `error` is the library's
-    own reason for the last two.
+    own reason for the last two. `prompt_logprobs` comes with the first tokens.
     """
 
     key: int
@@ -52,6 +55,7 @@ class TokenBatch(NamedTuple):
     end: str | None = None
     logprobs: tuple[float, ...] = ()
     error: str = ""
+    prompt_logprobs: tuple[float | None, ...] = ()
 
 
 class Step(NamedTuple):

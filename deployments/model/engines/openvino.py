@@ -56,8 +56,6 @@ class OpenVinoEngine:
     name = "openvino"
     supports: frozenset[str] = ALL - {
         "top_logprobs",
-        "min_p",
-        "repetition_penalty",
         "logit_bias",
     }
 
@@ -180,7 +178,8 @@ class OpenVinoEngine:
             self._sequences.fail(batch.key, model_failed(self._model, batch.error))
         else:
             end = cast(FinishReason | None, batch.end)
-            self._sequences.deliver(batch.key, Tokens(batch.ids, end, batch.logprobs))
+            tokens = Tokens(batch.ids, end, batch.logprobs, prompt_logprobs=batch.prompt_logprobs)
+            self._sequences.deliver(batch.key, tokens)
 
     def _on_exit(self, code: int | None) -> None:
         self._fail("it has been stopped" if self._stopping else f"its process ended (code {code})")
@@ -212,4 +211,7 @@ def _command(key: int, request: TokenRequest) -> GenerateCommand:
         logprobs=request.logprobs is not None,
         interval_s=request.interval_s,
         grammar=request.grammar,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        prompt_logprobs=request.prompt_logprobs,
     )

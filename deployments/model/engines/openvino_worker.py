@@ -28,6 +28,7 @@ from deployments.model.engines.ipc_messages import (
 
 _BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
 _STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt delays others little
+_MOST_MIN_P = 1 - 2.0**-24  # the library takes no 1; this keeps the likeliest tokens only, too
 _REPORT_S = 0.05  # the longest time between reports of progress to the parent
 
 
@@ -49,6 +50,8 @@ class _Sequence:
     due: float
     held: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    prompt_logprobs: tuple[float | None, ...] = ()
+    is_past_prompt: bool = True
 
 
 class GenerationWorker:
@@ -84,7 +87,7 @@ class GenerationWorker:
             if sequence is None:
                 return
             sequence.handle.cancel()
-            held = tuple(sequence.held)
+            held = tuple(sequence.held) if sequence.is_past_prompt else ()
         self._leaving.append(TokenBatch(key, held, "cancelled"))
 
     def turn(self) -> list[TokenBatch]:
@@ -120,7 +123,7 @@ class GenerationWorker:
                 refused.append(TokenBatch(key, end="error", error=_reason(error)))
                 continue
             due = float("inf") if job.interval_s == float("inf") else 0.0
-            self._running[key] = _Sequence(job, handle, due)
+            self._running[key] = _Sequence(job, handle, due, is_past_prompt=not job.prompt_logprobs)
         return refused
 
     def _collect(self, key: int, sequence: _Sequence, now: float) -> TokenBatch | None:
@@ -135,7 +138,9 @@ class GenerationWorker:
                 sequence.held += output.generated_ids
                 sequence.logprobs += output.generated_log_probs
                 end = _END.get(output.finish_reason.name, end)
-        if end is None and (not sequence.held or now < sequence.due):
+            if not sequence.is_past_prompt:
+                _take_prompt(sequence)
+        if end is None and not (sequence.held and sequence.is_past_prompt and now >= sequence.due):
             return None
         if end is not None:
             del self._running[key]
@@ -147,14 +152,25 @@ _TOO_SMALL = "The attention cache is too small for this sequence."
 _END = {"STOP": "stop", "LENGTH": "length"}
 
 
+def _take_prompt(sequence: _Sequence) -> None:
+    """The library's tokens begin with the prompt's: keep of those the log probabilities only."""
+    length = len(sequence.job.prompt)
+    if len(sequence.held) < length:
+        return
+    sequence.prompt_logprobs = (None, *sequence.logprobs[1:length])
+    del sequence.held[:length], sequence.logprobs[:length]
+    sequence.is_past_prompt = True
+
+
 def _flushed(key: int, sequence: _Sequence, end: str | None, error: str, now: float) -> TokenBatch:
     ids, job = sequence.held, sequence.job
     if ids and ids[-1] in job.stop_ids:
         ids = ids[:-1]
     logprobs = tuple(sequence.logprobs[: len(ids)]) if job.logprobs else ()
+    prompt_logprobs, sequence.prompt_logprobs = sequence.prompt_logprobs, ()
     sequence.held, sequence.logprobs = [], []
     sequence.due = now + job.interval_s
-    return TokenBatch(key, tuple(ids), end, logprobs, error)
+    return TokenBatch(key, tuple(ids), end, logprobs, error, prompt_logprobs)
 
 
 def _tensor(prompt: tuple[int, ...]) -> Any:
@@ -185,9 +201,13 @@ def _config(job: GenerateCommand) -> Any:
         config.rng_seed = job.seed
         if job.top_k:
             config.top_k = job.top_k
+        if job.min_p:
+            config.min_p = min(job.min_p, _MOST_MIN_P)
     config.presence_penalty = job.presence_penalty
     config.frequency_penalty = job.frequency_penalty
+    config.repetition_penalty = job.repetition_penalty
     config.logprobs = int(job.logprobs)
+    config.echo = job.prompt_logprobs
     if job.grammar:
         structure = openvino_genai.StructuredOutputConfig(grammar=job.grammar)
         config.structured_output_config = structure

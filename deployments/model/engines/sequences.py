@@ -230,4 +230,7 @@ def merge_tokens(batch: Sequence[Tokens]) -> Tokens:
         finish_reason=batch[-1].finish_reason,
         logprobs=tuple(itertools.chain.from_iterable(part.logprobs for part in batch)),
         top=tuple(itertools.chain.from_iterable(part.top for part in batch)),
+        prompt_logprobs=batch[0].prompt_logprobs,
+        prompt_top=batch[0].prompt_top,
+        cached=batch[0].cached,
     )

@@ -1,13 +1,14 @@
 """The engine for any other torch device, over transformers' continuous batching.
 
-It runs on the manager's own thread. In: TokenRequests. Out: Tokens. It
-has no seed, penalties or log probabilities for single requests, so those are refused. Block sharing
-is off: its prefix hash is unkeyed and shared by all tenants.
+It runs on the manager's own thread. In: TokenRequests. Out: Tokens. It has no seed and no penalties
+for single requests, so those are refused; log probabilities are recorded beside it, where it runs
+eagerly (recorded_logprobs.py). Block sharing is off: its prefix hash is unkeyed and shared by all
+tenants.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
+from deployments.model.engines.recorded_logprobs import LogprobEntry, LogprobRecorder
 from deployments.model.engines.registry import has_nvidia
 from deployments.model.engines.sequences import SequenceRegistry
 from deployments.model.errors import model_failed, refused_parameters, replica_lost
@@ -24,6 +26,9 @@ from deployments.model.spec import ModelSpec
 _STEP_TOKENS = 512
 _PAGE = 256  # tokens in a cache block: 32 measured 20 % slower, and flash attention wants 256
 _STOP_S = 10.0
+_EAGER_DEVICES = ("cpu", "mps")  # others replay graphs of their steps
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_RECORDED = frozenset({"logprobs", "top_logprobs", "prompt_logprobs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,14 @@ class TransformersEngine:
     """One Hugging Face model under a `ContinuousBatchingManager`."""
 
     name = "transformers"
-    supports: frozenset[str] = frozenset({"temperature", "top_p", "top_k"})
 
     def __init__(self, model: str, folder: Path, sizing: TorchSizing | None = None) -> None:
         self._model = model
         self._folder = folder
         self._sizing = sizing or TorchSizing()
+        self._records = self._sizing.device.startswith(_EAGER_DEVICES)
+        self.supports = _SAMPLING | _RECORDED if self._records else _SAMPLING
+        self._recorder = LogprobRecorder()
         self._sequences = SequenceRegistry()
         self._manager: Any = None
         self._vocabulary = 0
@@ -96,6 +103,7 @@ class TransformersEngine:
                 finish_reason = tokens.finish_reason
                 yield tokens
         finally:
+            self._recorder.forget(str(key))
             if self._sequences.leave(key):
                 self._manager.cancel_request(str(key))
             else:
@@ -131,6 +139,9 @@ class TransformersEngine:
 
         `top_k` 1 is greedy, the vocabulary's size is no limit.
         """
+        if request.logprobs is not None:
+            prompt = request.prompt_ids if request.prompt_logprobs else ()
+            self._recorder.want(str(key), request.logprobs, prompt)
         greedy = request.temperature < GREEDY_BELOW  # a division by less ends the whole batch
         try:
             self._manager.add_request(
@@ -176,6 +187,8 @@ class TransformersEngine:
         self._manager = model.init_continuous_batching(generation, batching)
         self._manager.output_router = _router(self)
         self._manager.warmup()  # creates the batch processor, which start() then keeps
+        if self._records:
+            self._recorder.attach(self._manager.batch_processor)
         self._watch_cancellations(self._manager.batch_processor.scheduler)
         self._manager.start()
 
@@ -213,7 +226,7 @@ class TransformersEngine:
             self._seen[key] = len(output.generated_tokens)
             ids = tuple(output.generated_tokens[seen:])
             end: FinishReason | None = "length" if output.is_finished() else None
-            self._sequences.deliver(key, Tokens(ids, end))
+            self._sequences.deliver(key, _tokens(ids, end, output.logprobs[seen:]))
             if end is not None:
                 self._seen.pop(key, None)
 
@@ -241,4 +254,26 @@ def _without_stop(tokens: Tokens, request: TokenRequest) -> Tokens:
     """The manager emits the stop token and gives no reason for the end."""
     if tokens.finish_reason is None or not tokens.ids or tokens.ids[-1] not in request.stop_ids:
         return tokens
-    return Tokens(tokens.ids[:-1], "stop")
+    return replace(
+        tokens,
+        ids=tokens.ids[:-1],
+        finish_reason="stop",
+        logprobs=tokens.logprobs[: len(tokens.ids) - 1],
+        top=tokens.top[: len(tokens.ids) - 1],
+    )
+
+
+def _tokens(
+    ids: tuple[int, ...], end: FinishReason | None, entries: Sequence[LogprobEntry]
+) -> Tokens:
+    """New tokens, with what was recorded of them."""
+    if not entries:
+        return Tokens(ids, end)
+    return Tokens(
+        ids,
+        end,
+        tuple([entry.logprob for entry in entries]),
+        tuple([entry.top for entry in entries]) if entries[0].top else (),
+        entries[0].prompt,
+        entries[0].prompt_top,
+    )

@@ -6,7 +6,7 @@ block. vLLM is an optional install and is imported only here, when a model start
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,7 @@ class VllmEngine:
     """One model in vLLM's own engine process."""
 
     name = "vllm"
-    supports: frozenset[str] = ALL - {"min_p", "repetition_penalty", "logit_bias"}
+    supports: frozenset[str] = ALL
 
     def __init__(self, model: str, folder: Path, sizing: VllmSizing) -> None:
         self._model = model
@@ -88,7 +88,7 @@ class VllmEngine:
         try:
             async for output in outputs:
                 begun = True
-                held.append(_tokens(output.outputs[0], request))
+                held.append(_tokens(output, request))
                 self._tokens += len(held[-1].ids)
                 finished = held[-1].finish_reason is not None
                 if finished or request.interval_s != float("inf"):
@@ -187,6 +187,10 @@ def _sampling(request: TokenRequest) -> Any:
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
         logprobs=request.logprobs,
+        prompt_logprobs=request.logprobs if request.prompt_logprobs else None,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        logit_bias=dict(request.logit_bias) or None,
         stop_token_ids=sorted(request.stop_ids),
         ignore_eos=True,  # the stop ids say what ends a sequence
         detokenize=False,
@@ -195,8 +199,9 @@ def _sampling(request: TokenRequest) -> Any:
     )
 
 
-def _tokens(output: Any, request: TokenRequest) -> Tokens:
-    """One CompletionOutput as Tokens; `logprobs` there is a list of {token id: Logprob}."""
+def _tokens(request_output: Any, request: TokenRequest) -> Tokens:
+    """One RequestOutput as Tokens; `logprobs` there are lists of {token id: Logprob}."""
+    output = request_output.outputs[0]
     ids = list(output.token_ids)
     reason = output.finish_reason
     if reason not in (None, *_REASONS):
@@ -204,12 +209,25 @@ def _tokens(output: Any, request: TokenRequest) -> Tokens:
     if reason is not None and ids and ids[-1] in request.stop_ids:
         ids.pop()
     end = None if reason is None else _REASONS[reason]
-    if request.logprobs is None or not output.logprobs:
-        return Tokens(tuple(ids), end)
-    chosen: list[float] = []
+    cached = request_output.num_cached_tokens or 0
+    if request.logprobs is None:
+        return Tokens(tuple(ids), end, cached=cached)
+    chosen, top = _logprobs(ids, output.logprobs or (), request.logprobs)
+    prompt, prompt_top = _logprobs(
+        request.prompt_ids, request_output.prompt_logprobs or (), request.logprobs
+    )
+    known = tuple(logprob for logprob in chosen if logprob is not None)
+    return Tokens(tuple(ids), end, known, top, prompt, prompt_top, cached)
+
+
+def _logprobs(
+    ids: Sequence[int], entries: Sequence[Any], alternatives: int
+) -> tuple[tuple[float | None, ...], tuple[tuple[tuple[int, float], ...], ...]]:
+    """Of each token, and its alternatives, best first. The first token of a prompt has none."""
+    chosen: list[float | None] = []
     top: list[tuple[tuple[int, float], ...]] = []
-    for token, entries in zip(ids, output.logprobs, strict=False):
-        chosen.append(entries[token].logprob)
-        best = sorted(((t, e.logprob) for t, e in entries.items()), key=lambda pair: -pair[1])
-        top.append(tuple(best[: request.logprobs]))
-    return Tokens(tuple(ids), end, tuple(chosen), tuple(top) if request.logprobs else ())
+    for token, entry in zip(ids, entries, strict=False):
+        chosen.append(None if entry is None else entry[token].logprob)
+        others = () if entry is None else ((t, each.logprob) for t, each in entry.items())
+        top.append(tuple(sorted(others, key=lambda pair: -pair[1])[:alternatives]))
+    return tuple(chosen), tuple(top) if alternatives else ()

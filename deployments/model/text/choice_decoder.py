@@ -134,25 +134,28 @@ class ChoiceDecoder:
             starts.append(self._decoded)
             if tokens.logprobs:
                 top = tokens.top[index] if tokens.top else ()
-                entry = self._token_logprob(token, tokens.logprobs[index], top)
+                entry = describe_token(self._token_bytes, token, tokens.logprobs[index], top)
                 self._logprobs.append((self._decoded, entry))
             token_text = self._detokenizer.push((token,))
             self._decoded += len(token_text)
             text += token_text
         return text, starts
 
-    def _token_logprob(
-        self, token: int, logprob: float, top: tuple[tuple[int, float], ...]
-    ) -> TokenLogprob:
-        raw = self._token_bytes(token)
-        return TokenLogprob(
-            token=_printable(raw),
-            raw=raw,
-            logprob=logprob,
-            top=tuple(
-                (_printable(b := self._token_bytes(other)), b, value) for other, value in top
-            ),
-        )
+
+def describe_token(
+    token_bytes: Callable[[int], bytes],
+    token: int,
+    logprob: float | None,
+    top: tuple[tuple[int, float], ...],
+) -> TokenLogprob:
+    """A token and its alternatives with their texts."""
+    raw = token_bytes(token)
+    return TokenLogprob(
+        token=_printable(raw),
+        raw=raw,
+        logprob=logprob,
+        top=tuple((_printable(b := token_bytes(other)), b, value) for other, value in top),
+    )
 
 
 class StopMatcher:

@@ -64,8 +64,9 @@ class TextTokenizer:
         parts = json.loads(self._tokenizer.to_str())
         self._decoder = parts.get("decoder") or {}
         self._bytes: dict[int, bytes] = {}
-        size = self._tokenizer.get_vocab_size()
-        self.longest_token = max((len(self._bytes_of(token)) for token in range(size)), default=1)
+        self.size = self._tokenizer.get_vocab_size()
+        lengths = (len(self._bytes_of(token)) for token in range(self.size))
+        self.longest_token = max(lengths, default=1)
         if not (self._is_byte_level and parts.get("normalizer") is None):
             self.longest_token = max(self.longest_token, _LOSSY_TOKEN_BYTES)
 

@@ -14,11 +14,11 @@ from itertools import chain
 from typing import TypeVar
 
 from cluster.runtime.clock import Clock
+from cluster.runtime.merge import merge
 from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     PromptTooLong,
-    UnsupportedParameter,
 )
 from deployments.contracts.engine import Engine, TokenRequest
 from deployments.contracts.generation import (
@@ -27,20 +27,18 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
+    Sampling,
     TokenUsage,
     joined_calls,
 )
 from deployments.model.errors import model_failed
 from deployments.model.load_stats import RoutingStats, Throughput
 from deployments.model.queueing.admission import Admission, QueueTicket
-from deployments.model.spec import LiveConfig
+from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
-from deployments.model.text.merge import merge
-from deployments.model.text.structured.compiler import Grammar, compile_output
-from deployments.model.text.structured.grammar_cache import GrammarCache
+from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
+from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
-from deployments.model.text.tools.calling import ToolCalling
-from deployments.model.text.tools.forced_calls import compile_calls
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
@@ -60,6 +58,7 @@ class Limits:
     target_wait_s: float = 2.0
     stream_interval_s: float = 0.02
     cache_tokens: int = 0
+    over_limit: OverLimit = "clamp"
 
 
 class TextModel:
@@ -80,7 +79,9 @@ class TextModel:
         self._limits = limits
         self._calls = UsageRegistry()
         self._prompts = PromptEncoder(tokenizer, card.id, limits.context_length)
-        self._grammars = GrammarCache(self._prompts)
+        self._constraints = ConstraintResolver(
+            engine, tokenizer.tool_format, card.id, self._prompts
+        )
 
     def card(self) -> ModelCard:
         return self._card
@@ -134,20 +135,19 @@ class TextModel:
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
     ) -> tuple[Choice, ...]:
-        tools, grammar = None, None
+        constraint = FREE
         if request.tool_settings is not None or request.output_format is not None:
-            tools = self._tool_calling(request)
-            grammar = await self._compile(request, tools)
+            constraint = await self._constraints.resolve(request)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-        sequences = self._sequences(request, prompt, interval_s, tracker, grammar, tools)
-        decoders = self._decoders(request, prompt, grammar, tools)
+        sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
+        decoders = self._decoders(request, prompt, constraint)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
             async for index, delta in merged:
                 deltas[index].append(delta)
-        with_calls = tools is not None
+        with_calls = constraint.tools is not None
         return tuple([_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
@@ -155,18 +155,17 @@ class TextModel:
         with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
             ticket.streams = True
             deadline = asyncio.get_running_loop().time() + request.timeout_s
-            tools, grammar = None, None
+            constraint = FREE
             if request.tool_settings is not None or request.output_format is not None:
-                tools = self._tool_calling(request)
-                compiling = self._compile(request, tools)
-                grammar = await _before_deadline(compiling, deadline, request, ticket)
+                resolving = self._constraints.resolve(request)
+                constraint = await _before_deadline(resolving, deadline, request, ticket)
             prompt = await _before_deadline(
                 self._prompts.encode(request), deadline, request, ticket
             )
             ticket.charge_prompt_tokens(len(prompt))
             interval_s = self._interval_s()
-            sequences = self._sequences(request, prompt, interval_s, tracker, grammar, tools)
-            decoders = self._decoders(request, prompt, grammar, tools)
+            sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
+            decoders = self._decoders(request, prompt, constraint)
             unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
@@ -189,41 +188,6 @@ class TextModel:
                     )
                     reported, prompt_tokens = generated, 0
 
-    def _tool_calling(self, request: GenerateRequest) -> ToolCalling | None:
-        """What the request's tools change.
-
-        Raises UnsupportedParameter for tools and formats that this model does not honour.
-        """
-        has_grammars = "grammar" in self.engine.supports
-        tools = ToolCalling.of(request, self._tokenizer.tool_format, self._card.id)
-        if tools is not None and tools.is_forced and not has_grammars:
-            raise UnsupportedParameter(
-                "tool_choice",
-                f"the engine of model '{self._card.id}' ({self.engine.name}) cannot force a call.",
-            )
-        output_format = request.output_format
-        if output_format is not None and not has_grammars:
-            raise UnsupportedParameter(
-                output_format.param,
-                f"the engine of model '{self._card.id}' ({self.engine.name}) has no structured "
-                "output.",
-            )
-        if output_format is not None and request.sampling.ignore_eos:
-            raise UnsupportedParameter("ignore_eos", "a response of a format ends with it.")
-        return tools
-
-    async def _compile(self, request: GenerateRequest, tools: ToolCalling | None) -> Grammar | None:
-        """The grammar of the response; None where any text is one."""
-        if tools is not None:
-            size = request.tool_bytes
-            grammar = await self._grammars.compile(tools.source, compile_calls, size)
-            return grammar if grammar.ebnf else None
-        output_format = request.output_format
-        if output_format is None:
-            return None
-        size = len(output_format.definition)
-        return await self._grammars.compile(output_format, compile_output, size)
-
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
 
@@ -238,17 +202,15 @@ class TextModel:
         prompt: tuple[int, ...],
         interval_s: float,
         tracker: UsageTracker,
-        grammar: Grammar | None,
-        tools: ToolCalling | None,
+        constraint: Constraint,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
-        endless = sampling.ignore_eos and (tools is None or not tools.is_forced)
         first = TokenRequest(
             request_id=request.request_id,
             prompt_ids=prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
-            stop_ids=frozenset() if endless else self._tokenizer.eos_ids,
+            stop_ids=self._stop_ids(sampling, forced=constraint.forced),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
@@ -262,7 +224,8 @@ class TextModel:
             min_p=sampling.min_p,
             repetition_penalty=sampling.repetition_penalty,
             logit_bias=sampling.logit_bias,
-            grammar="" if grammar is None else grammar.ebnf,
+            grammar=constraint.grammar,
+            prompt_logprobs=request.echo and sampling.logprobs is not None,
         )
         if request.n == 1:
             return [first]
@@ -277,41 +240,52 @@ class TextModel:
         ]
 
     def _decoders(
-        self,
-        request: GenerateRequest,
-        prompt: tuple[int, ...],
-        grammar: Grammar | None,
-        tools: ToolCalling | None,
+        self, request: GenerateRequest, prompt: tuple[int, ...], constraint: Constraint
     ) -> list[ChoiceDecoder]:
         """A decoder for each choice. No stop string cuts a forced call: its grammar ends it."""
-        tokenizer, forced = self._tokenizer, tools is not None and tools.is_forced
+        tokenizer, tools = self._tokenizer, constraint.tools
+        stops, accepts = request.sampling.stop, constraint.accepts
+        if request.echo:
+            echo = PromptEcho(request, prompt, tokenizer)
+            return [EchoingDecoder(echo, tokenizer, stops, accepts) for _ in range(request.n)]
         return [
             ChoiceDecoder(
                 tokenizer.detokenizer(keep_marks=tools is not None),
-                () if forced else request.sampling.stop,
+                () if constraint.forced else stops,
                 tokenizer.token_bytes,
-                None if grammar is None else grammar.accepts,
+                accepts,
                 None if tools is None else tools.parser(prompt, choice),
             )
             for choice in range(request.n)
         ]
 
-    def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
-        """What the sequence may generate, after a prompt that leaves room for a token or more.
+    def _stop_ids(self, sampling: Sampling, *, forced: bool) -> frozenset[int]:
+        """What ends a sequence. A forced call ends by itself, whatever else is asked for."""
+        eos_ids = self._tokenizer.eos_ids
+        if forced or not (sampling.ignore_eos or sampling.stop_token_ids):
+            return eos_ids
+        own = frozenset(sampling.stop_token_ids)
+        return own if sampling.ignore_eos else eos_ids | own
 
-        Raises PromptTooLong, or InvalidRequest above the model's maximum.
+    def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
+        """What the sequence may generate, after a prompt that leaves room for a token or more; at
+        least 1.
+
+        Unless what is too much is clamped: raises PromptTooLong, or InvalidRequest above the
+        model's maximum.
         """
         limit, maximum = self._limits.context_length, self._limits.max_output_tokens
         room = limit - prompt_tokens
-        if requested is None:
-            return min(room, maximum)
+        if requested is None or self._limits.over_limit == "clamp":
+            most = min(room, maximum)
+            return most if requested is None else max(1, min(requested, most))
         if requested > maximum:
             raise InvalidRequest(
                 f"max_tokens is {requested}; the most is {maximum}.", param="max_tokens"
             )
         if requested > room:
             raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=requested)
-        return requested
+        return max(1, requested)
 
     def _deltas(
         self,
@@ -343,6 +317,7 @@ class TextModel:
             async with aclosing(self.engine.generate(sequence)) as batches:
                 async for tokens in batches:
                     ticket.charge_output_tokens(len(tokens.ids))
+                    tracker.set_cached(index, tokens.cached)
                     delta: TextDelta | None = decoder.add(tokens)
                     while delta is not None and delta.finish_reason is None:
                         yield index, delta

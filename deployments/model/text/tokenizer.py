@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from cluster.runtime.problems import PromptTooLong
+from cluster.runtime.problems import InvalidRequest, PromptTooLong
 from deployments.contracts.generation import GenerateRequest, Message, ToolSettings
 from deployments.model.text.tools.formats import JSON, ToolFormat
 from deployments.model.text.tools.rendering import plain_messages
@@ -49,13 +49,14 @@ class Tokenizer(Protocol):
     `tool_format` where they are to be kept.
 
     `longest_token` is the most bytes of UTF-8 text that one token stands for. Texts above
-    `longest_token` times a context's length are refused before they are tokenized. `tool_format` is
-    how the model calls tools; None: it calls none.
+    `longest_token` times a context's length are refused before they are tokenized. Ids are below
+    `size`. `tool_format` is how the model calls tools; None: it calls none.
     """
 
     eos_ids: frozenset[int]
     longest_token: int
     tool_format: ToolFormat | None
+    size: int
 
     def encode(self, text: str) -> Ids:
         """A raw prompt's ids, with the model's own opening token; never empty."""
@@ -85,6 +86,7 @@ class ByteTokenizer:
     eos_ids = frozenset({END})
     longest_token = 1
     tool_format: ToolFormat | None = JSON
+    size = 260
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode()) or [self.END]
@@ -240,37 +242,53 @@ class PromptEncoder:
     async def encode(self, request: GenerateRequest) -> tuple[int, ...]:
         """The prompt's ids.
 
-        Raises PromptTooLong, and InvalidRequest where the chat template refuses the messages.
+        Raises PromptTooLong, and InvalidRequest where the chat template refuses the messages, and
+        for ids that the model does not have.
         """
+        if request.prompt_ids:
+            return self._checked_ids(request.prompt_ids)
         if request.prompt is not None:
             param, size = "prompt", len(request.prompt.encode())
         else:
             param = "messages"
             size = sum([len(message.content.encode()) for message in request.messages])
-            if request.uses_tools:
-                size += request.tool_bytes
+        if uses_tools := request.uses_tools:
+            size += request.tool_bytes
         if size > self._max_bytes:
             raise PromptTooLong.by_size(
                 self._model, size, self._max_bytes, self._context_length, param
             )
         if size <= _LONG_TEXT and len(request.messages) <= _MANY_MESSAGES:
-            return self._tokenize(request, param)
+            return self._tokenize(request, param, uses_tools)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._tokenize, request, param)
+        return await loop.run_in_executor(self._threads, self._tokenize, request, param, uses_tools)
 
     async def run(self, work: Callable[[A], R], argument: A, /) -> R:
         """`work(argument)` in one of the threads; it may wait for one."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, work, argument)
 
+    def _checked_ids(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """The ids of a caller. Raises PromptTooLong and InvalidRequest."""
+        if len(ids) >= self._context_length:
+            raise PromptTooLong(self._model, len(ids), self._context_length, param="prompt")
+        size = self._tokenizer.size
+        unknown = next((token for token in ids if not 0 <= token < size), None)
+        if unknown is not None:
+            raise InvalidRequest(
+                f"prompt: model '{self._model}' has {size} tokens, none of them is {unknown}.",
+                param="prompt",
+            )
+        return ids
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _tokenize(self, request: GenerateRequest, param: str) -> tuple[int, ...]:
+    def _tokenize(self, request: GenerateRequest, param: str, uses_tools: bool) -> tuple[int, ...]:
         """May run in a thread. Raises PromptTooLong before a list of too many ids is made."""
         if request.prompt is not None:
             ids = self._tokenizer.encode(request.prompt)
-        elif request.uses_tools:
+        elif uses_tools:
             ids = self._tokenizer.encode_tool_chat(request.messages, request.tool_settings)
         else:
             ids = self._tokenizer.encode_chat(request.messages)

@@ -26,6 +26,7 @@ class UsageTracker:
     """
 
     __slots__ = (
+        "_cached_tokens",
         "_call",
         "_decoders",
         "_is_over",
@@ -38,7 +39,7 @@ class UsageTracker:
     def __init__(self, registry: "UsageRegistry", call: str) -> None:
         self._registry = registry
         self._call = call
-        self._prompt_tokens = 0
+        self._prompt_tokens = self._cached_tokens = 0
         self._decoders: Sequence[ChoiceDecoder] | None = None
         self._open: set[int] = set()
         self._is_over = False
@@ -60,6 +61,13 @@ class UsageTracker:
         self._prompt_tokens, self._decoders = prompt_tokens, decoders
         self._open.add(index)
 
+    def set_cached(self, index: int, tokens: int) -> None:
+        """The engine had computed so many tokens of the prompt before. Later choices find what the
+        first one has computed; they do not count.
+        """
+        if tokens and index == 0:
+            self._cached_tokens = tokens
+
     def end(self, index: int) -> None:
         """Tokens generated for it from now on do not count. May be repeated."""
         self._open.discard(index)
@@ -76,7 +84,8 @@ class UsageTracker:
         """The usage so far."""
         if self._decoders is None:
             return TokenUsage()
-        return TokenUsage(self._prompt_tokens, sum([text.tokens for text in self._decoders]))
+        generated = sum([text.tokens for text in self._decoders])
+        return TokenUsage(self._prompt_tokens, generated, self._cached_tokens)
 
     async def settled(self, timeout_s: float) -> None:
         """Wait for the end, at most `timeout_s`."""

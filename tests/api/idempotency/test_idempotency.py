@@ -182,3 +182,14 @@ async def test_large_answers_are_given_again_whole(
     assert len(first.content) > 200_000
     assert second.content == first.content
     assert replayed(second)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_replay_names_the_ignored_fields_as_the_first_response_did(
+    client: httpx.AsyncClient, stream: bool
+) -> None:
+    body = {**HELLO, "typo": 1, "stream": stream}
+    answers = [await client.post(CHAT, json=body, headers=KEY) for _ in range(2)]
+
+    assert [replayed(answer) for answer in answers] == [False, True]
+    assert [answer.headers["mobula-ignored"] for answer in answers] == ["typo", "typo"]

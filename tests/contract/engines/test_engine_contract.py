@@ -27,6 +27,7 @@ FEATURE_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "min_p": ("min_p", {"temperature": 1.0, "min_p": 0.1}),
     "repetition_penalty": ("repetition_penalty", {"repetition_penalty": 1.2}),
     "logit_bias": ("logit_bias", {"logit_bias": ((5, 2.0),)}),
+    "prompt_logprobs": ("echo", {"logprobs": 0, "prompt_logprobs": True}),
     "grammar": ("response_format", {"grammar": 'root ::= "a"'}),
 }
 
@@ -107,7 +108,8 @@ async def test_a_missing_feature_is_refused_by_name(engine: Engine, feature: str
     with pytest.raises(UnsupportedParameter) as refused:
         await collect(engine, request)
 
-    without_any = feature == "top_logprobs" and "logprobs" not in engine.supports
+    with_others = feature in ("top_logprobs", "prompt_logprobs")
+    without_any = with_others and "logprobs" not in engine.supports
     assert refused.value.param == ("logprobs" if without_any else param)
     assert engine.stats().handlers == 0
 
@@ -119,6 +121,39 @@ async def test_log_probabilities_belong_to_the_tokens(engine: Engine) -> None:
 
     assert len(got.logprobs) == len(got.ids) == 8
     assert all(value <= 1e-3 for value in got.logprobs)
+
+
+@pytest.mark.parametrize("interval_s", [0.0, float("inf")])
+async def test_log_probabilities_of_the_prompt_come_first(
+    engine: Engine, interval_s: float
+) -> None:
+    if "prompt_logprobs" not in engine.supports:
+        pytest.skip("no log probabilities of prompts; refused by name instead")
+    asked = greedy(PROMPTS[3], 8, logprobs=0, prompt_logprobs=True, interval_s=interval_s)
+    async with aclosing(engine.generate(asked)) as stream:
+        first, *rest = [tokens async for tokens in stream]
+
+    assert len(first.prompt_logprobs) == len(PROMPTS[3])
+    assert first.prompt_logprobs[0] is None
+    assert all(value is not None and value <= 1e-3 for value in first.prompt_logprobs[1:])
+    assert not any(tokens.prompt_logprobs for tokens in rest)
+    plain = await collect(engine, greedy(PROMPTS[3], 8))
+    assert [token for tokens in (first, *rest) for token in tokens.ids] == list(plain.ids)
+
+
+async def test_the_likeliest_token_is_the_first_alternative(engine: Engine) -> None:
+    if "top_logprobs" not in engine.supports:
+        pytest.skip("no alternatives; refused by name instead")
+    asked = greedy(PROMPTS[3], 8, logprobs=3, prompt_logprobs="prompt_logprobs" in engine.supports)
+    async with aclosing(engine.generate(asked)) as stream:
+        batches = [tokens async for tokens in stream]
+
+    for tokens in batches:
+        for token, logprob, top in zip(tokens.ids, tokens.logprobs, tokens.top, strict=True):
+            assert top[0] == (token, logprob)
+            assert [value for _, value in top] == sorted((v for _, v in top), reverse=True)
+    tops = batches[0].prompt_top
+    assert all(len(top) == (1 if engine.name == "echo" else 3) for top in tops[1:])
 
 
 async def test_leaving_at_any_point_leaves_nothing_behind(engine: Engine) -> None:

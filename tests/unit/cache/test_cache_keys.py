@@ -98,6 +98,7 @@ CHANGES: dict[str, list[Any]] = {
     "ignore_eos": [False, True],
     "min_p": [0.0, 0.1],
     "repetition_penalty": [1.0, 1.1],
+    "stop_token_ids": [(), (5,), (5, 6)],
     "logit_bias": [(), ((1, 5.0),), ((1, -5.0),), ((2, 5.0),), ((1, 5.0), (2, 5.0))],
 }
 
@@ -127,6 +128,8 @@ RELEVANT: dict[str, Any] = {
     "n": 2,
     "tool_settings": ToolSettings((Tool("f"),)),
     "output_format": OutputFormat("json_object"),
+    "prompt_ids": (1, 2),
+    "echo": True,
 }
 IRRELEVANT: dict[str, Any] = {
     "request_id": "r2",

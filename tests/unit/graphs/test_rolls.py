@@ -97,7 +97,8 @@ def test_more_replicas_restart_none() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"max_output_tokens": 9}, id="what the ingress checks"),
+        pytest.param({"max_output_tokens": 9}, id="what the ingress reserves"),
+        pytest.param({"context_length": 512}, id="what bounds it"),
         pytest.param({"costs": {"output_tokens": 5}}, id="what the ledger needs"),
         pytest.param({"resilience": {"retries": 1}}, id="how calls are kept from failing"),
         pytest.param({"routing": {"policy": "round-robin"}}, id="how callers choose"),

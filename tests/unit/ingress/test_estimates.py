@@ -37,6 +37,9 @@ def test_a_hard_plan_reserves_a_token_for_each_byte_of_the_prompt(text: str) -> 
         pytest.param(50, {}, 100, id="what the request allows"),
         pytest.param(None, {"nano": 300}, 600, id="what the model allows"),
         pytest.param(None, {}, 2 * DEFAULT_OUTPUT_CAP, id="the usual cap"),
+        pytest.param(100_000, {"nano": 300}, 600, id="no more than the model gives"),
+        pytest.param(100_000, {}, 200_000, id="more than usual of a model without a cap"),
+        pytest.param(0, {"nano": 300}, 0, id="nothing"),
     ],
 )
 def test_a_hard_plan_reserves_the_longest_answer_of_every_choice(
@@ -46,6 +49,13 @@ def test_a_hard_plan_reserves_the_longest_answer_of_every_choice(
         TokenEstimator(caps).estimate(request(max_tokens=asked, n=2), HARD).output_tokens
         == reserved
     )
+
+
+def test_token_ids_count_as_what_they_are() -> None:
+    ids = replace(request(), messages=(), prompt_ids=tuple(range(50)))
+
+    for plan in (HARD, SOFT):
+        assert TokenEstimator({}).estimate(ids, plan).input_tokens == 50
 
 
 def test_a_soft_plan_reserves_what_answers_usually_take() -> None:

@@ -81,6 +81,22 @@ def test_a_hard_plan_reserves_a_token_for_each_byte_of_tools(
     assert reserved >= rendered(request_, format, template)
 
 
+@pytest.mark.parametrize("format", FORMATS.values(), ids=lambda format: format.name)
+def test_many_tools_without_arguments_are_reserved_for(format: ToolFormat) -> None:
+    request = GenerateRequest(
+        "r",
+        Caller("acme", "k", frozenset()),
+        "m",
+        Sampling(max_tokens=1),
+        (Message("user", "Hi"),),
+        tool_settings=ToolSettings(tuple([Tool(f"f{number}") for number in range(128)])),
+    )
+
+    reserved = TokenEstimator({}).estimate(request, HARD).input_tokens
+
+    assert reserved >= rendered(request, format, TEMPLATE)
+
+
 def test_a_soft_plan_counts_the_text_of_tools() -> None:
     def estimate(**fields: Any) -> int:
         request = GenerateRequest(

@@ -15,6 +15,7 @@ from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
 
 USER = {"role": "user", "content": "hi"}
+LONG = "x" * 257
 CHAT: dict[str, Any] = {"model": "nano", "messages": [USER]}
 
 
@@ -27,18 +28,18 @@ def refused(schema: type[BaseModel], body: object) -> Malformed:
 @pytest.mark.parametrize(
     ("schema", "body", "pointer", "words"),
     [
-        pytest.param(ChatRequest, CHAT | {"stop": ["x"] * 9}, "/stop", "at most 8", id="too many"),
-        pytest.param(ChatRequest, CHAT | {"stop": ""}, "/stop", "at least 1", id="too short"),
-        pytest.param(ChatRequest, CHAT | {"stop": ["", "a"]}, "/stop/0", "at least 1", id="item"),
+        pytest.param(ChatRequest, CHAT | {"stop": ["x"] * 33}, "/stop", "at most 32", id="many"),
+        pytest.param(ChatRequest, CHAT | {"stop": LONG}, "/stop", "at most 256", id="too long"),
+        pytest.param(ChatRequest, CHAT | {"stop": ["", LONG]}, "/stop/1", "at most 256", id="item"),
         pytest.param(
             ChatRequest, CHAT | {"stop": 5}, "/stop", "string or a valid array", id="none"
         ),
         pytest.param(
             CompletionRequest,
-            {"model": "nano", "prompt": ["a", "b"]},
+            {"model": "nano", "prompt": ["a"] * 65},
             "/prompt",
-            "at most 1 item",
-            id="two prompts",
+            "at most 64 items",
+            id="too many prompts",
         ),
         pytest.param(
             ChatRequest,
@@ -46,6 +47,13 @@ def refused(schema: type[BaseModel], body: object) -> Malformed:
             "/messages/0/content/0/b",
             "Extra inputs are not permitted",
             id="a part with one key more",
+        ),
+        pytest.param(
+            ChatRequest,
+            CHAT | {"messages": [USER | {"content": [{"type": "text", "text": 5}]}]},
+            "/messages/0/content/0/text",
+            "valid string",
+            id="a part whose text is none",
         ),
         pytest.param(
             ChatRequest,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.merge import merge
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model import export
@@ -18,7 +19,6 @@ from deployments.model.load_stats import Throughput
 from deployments.model.loading import build_engine, load_text_model
 from deployments.model.model_files import NANO, find_model
 from deployments.model.spec import ModelSpec
-from deployments.model.text.merge import merge
 
 
 @pytest.mark.parametrize("bad", [{"id": " x"}, {"id": "x", "sauce": 1}, {"id": "x", "threads": 0}])

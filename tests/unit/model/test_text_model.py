@@ -162,16 +162,125 @@ async def test_max_tokens_defaults_to_the_room_that_is_left() -> None:
         pytest.param("x", 61, InvalidRequest, id="over the model's cap"),
     ],
 )
-async def test_what_does_not_fit_is_refused(
+async def test_what_does_not_fit_is_refused_where_the_operator_says_so(
     prompt: str, max_tokens: int | None, expected: type[Exception]
 ) -> None:
-    model = _model(EchoEngine(), max_output_tokens=60)
+    model = _model(EchoEngine(), max_output_tokens=60, over_limit="refuse")
 
     with pytest.raises(expected) as refused:
         await model.generate(_request(Sampling(max_tokens=max_tokens), prompt=prompt))
 
     assert type(refused.value) is expected
     assert model.admission.running == 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "given"),
+    [
+        pytest.param("x" * 60, 50, 40, id="more than the room"),
+        pytest.param("x", 61, 60, id="more than the model's maximum"),
+        pytest.param("x" * 99, 1_000_000, 1, id="room for one"),
+        pytest.param("x", 60, 60, id="as much as there is"),
+    ],
+)
+async def test_what_is_too_much_ends_where_the_room_ends(
+    prompt: str, asked: int, given: int
+) -> None:
+    engine = EchoEngine()
+    model = _model(engine, max_output_tokens=60)
+    sampling = Sampling(max_tokens=asked, ignore_eos=True)
+
+    completion = await model.generate(_request(sampling, prompt=prompt))
+
+    assert completion.usage.completion_tokens == given
+    assert completion.choices[0].finish_reason == "length"
+
+
+async def test_a_prompt_without_room_for_one_token_is_refused() -> None:
+    with pytest.raises(PromptTooLong):
+        await _model(EchoEngine()).generate(_request(prompt="x" * 100))
+
+
+async def test_a_prompt_may_come_in_the_models_own_tokens() -> None:
+    ids = tuple(b"Hi you")
+    completion = await _model(EchoEngine()).generate(_request(prompt=None, prompt_ids=ids))
+
+    assert completion.choices[0].text == "Hi you"
+    assert completion.usage.prompt_tokens == 6
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        pytest.param((1, 260), InvalidRequest, id="no such token"),
+        pytest.param((65,) * 100, PromptTooLong, id="too many"),
+    ],
+)
+async def test_token_ids_are_checked_before_an_engine_sees_them(
+    ids: tuple[int, ...], expected: type[Exception]
+) -> None:
+    engine = ScriptedEngine(lambda _: letters("ok"))
+
+    with pytest.raises(expected) as refused:
+        await _model(engine).generate(_request(prompt=None, prompt_ids=ids))
+
+    assert type(refused.value) is expected
+    assert refused.value.param == "prompt"  # type: ignore[attr-defined]
+    assert engine.asked == []
+
+
+async def test_the_prompt_comes_back_before_the_answer_and_is_not_counted() -> None:
+    model = _model(EchoEngine(tokens_per_second=10_000.0))
+    request = _request(Sampling(max_tokens=20, logprobs=1), echo=True, n=2)
+
+    whole = await model.generate(request)
+    chunks = await _chunks(model, request)
+
+    for choice in whole.choices:
+        assert choice.text == "HiHi"
+        assert [entry.token for entry in choice.logprobs or ()] == ["H", "i", "H", "i"]
+        assert [entry.logprob for entry in choice.logprobs or ()] == [None, 0.0, 0.0, 0.0]
+        assert [entry.top for entry in choice.logprobs or ()][:2] == [(), (("i", b"i", 0.0),)]
+        own = [chunk for chunk in chunks if chunk.index == choice.index]
+        assert "".join(chunk.text for chunk in own) == choice.text
+        assert [e for chunk in own for e in chunk.logprobs or ()] == list(choice.logprobs or ())
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (2, 4)
+    assert chunks[-1].usage == whole.usage
+
+
+async def test_only_the_prompt_comes_back_where_nothing_is_to_be_generated() -> None:
+    engine = EchoEngine()
+    model = _model(engine)
+    sampling = Sampling(max_tokens=0, logprobs=0)
+
+    whole = await model.generate(_request(sampling, prompt=None, prompt_ids=(72, 105), echo=True))
+    chunks = await _chunks(model, _request(sampling, echo=True))
+
+    (choice,) = whole.choices
+    assert (choice.text, choice.finish_reason) == ("Hi", "length")
+    assert [entry.logprob for entry in choice.logprobs or ()] == [None, 0.0]
+    assert [(chunk.text, chunk.finish_reason) for chunk in chunks] == [("Hi", "length")]
+    assert (whole.usage.completion_tokens, whole.usage.prompt_tokens) == (0, 2)
+    assert engine.stats().handlers == model.admission.running == 0
+
+
+async def test_an_engine_that_forgets_the_prompts_log_probabilities_has_failed() -> None:
+    model = _model(ScriptedEngine(lambda _: [Tokens((65,), "stop", (-1.0,))]))
+
+    with pytest.raises(ModelFailed):
+        await model.generate(_request(Sampling(max_tokens=2, logprobs=0), echo=True))
+
+
+async def test_tokens_that_were_computed_before_are_reported_once() -> None:
+    batches = [Tokens((65,), None, cached=16), Tokens((66,), "stop", cached=16)]
+    model = _model(ScriptedEngine(lambda _: batches))
+
+    whole = await model.generate(_request(n=2))
+    chunks = await _chunks(model, _request())
+
+    assert whole.usage.cached_tokens == 16
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.cached_tokens == 16
 
 
 async def test_an_empty_prompt_is_answered() -> None:
@@ -268,6 +377,16 @@ async def test_ignoring_eos_sends_no_stop_ids() -> None:
     await model.generate(_request(Sampling(max_tokens=2, ignore_eos=True)))
 
     assert [asked.stop_ids for asked in engine.asked] == [ByteTokenizer.eos_ids, frozenset()]
+
+
+async def test_a_requests_own_stop_tokens_come_beside_the_models() -> None:
+    engine = ScriptedEngine(lambda _: letters("ok"))
+    model = _model(engine)
+
+    await model.generate(_request(Sampling(max_tokens=2, stop_token_ids=(5, 7))))
+    await model.generate(_request(Sampling(max_tokens=2, stop_token_ids=(5,), ignore_eos=True)))
+
+    assert [asked.stop_ids for asked in engine.asked] == [{5, 7, ByteTokenizer.END}, {5}]
 
 
 async def test_a_closed_model_refuses_and_stops_its_engine() -> None:

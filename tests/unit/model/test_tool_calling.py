@@ -236,7 +236,7 @@ async def test_other_schemas_are_refused_by_name(settings: ToolSettings) -> None
     with pytest.raises(InvalidRequest) as raised:
         await model(says("Fine.")).generate(request(settings))
 
-    assert raised.value.param == "tools[1].function.parameters/not"
+    assert raised.value.param == "tools.1.function.parameters/not"
 
 
 async def test_a_schema_does_not_matter_where_another_tool_is_named() -> None:

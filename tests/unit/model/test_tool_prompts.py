@@ -87,7 +87,9 @@ def test_the_format_is_the_one_of_the_template(name: str, tmp_path: Path) -> Non
     "template",
     [
         pytest.param(TURNS, id="takes no tools"),
-        pytest.param("{{ tools }}<function=" + TURNS, id="takes them in another form"),
+        pytest.param("{{ tools }}<tool_call><function=" + TURNS, id="calls as XML"),
+        pytest.param("{{ tools }}<tool_call><arg_key>" + TURNS, id="calls as other XML"),
+        pytest.param("{{ tools }}<|tool_call_start|>" + TURNS, id="marks that are not known"),
         pytest.param(None, id="none"),
     ],
 )

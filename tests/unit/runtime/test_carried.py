@@ -36,9 +36,10 @@ PINNED: dict[type, str] = {
     generation.OutputFormat: "kind definition param",
     generation.Message: "role content tool_calls tool_call_id name",
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
-    "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias",
+    "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
+    "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority start_within_s call tool_settings output_format",
+    "priority start_within_s call tool_settings output_format prompt_ids echo",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",

@@ -59,6 +59,7 @@ EXPOSED_HEADERS = (
     "Age",
     "Cache-Status",
     "Idempotency-Replayed",
+    "Mobula-Ignored",
     "Location",
     "Preference-Applied",
     "Content-Range",

@@ -41,6 +41,12 @@ class CallGrammarSource:
     settings: ToolSettings
     output_format: OutputFormat | None = None
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether schemas are to be compiled: to hold arguments to them, or for strict tools."""
+        strict = any(tool.strict for tool in self.settings.tools)
+        return strict or self.settings.mode == "required" or self.output_format is not None
+
     def parser(self, make_id: Callable[[int], str] = str) -> ToolCallParser:
         """A new parser of a response; it knows the mark that a forced prompt ends with."""
         settings = self.settings
@@ -141,4 +147,4 @@ def _arguments(tool: Tool, index: int, rules: RuleSet) -> SchemaNode:
 
 
 def _where(index: int) -> str:
-    return f"tools[{index}].function.parameters"
+    return f"tools.{index}.function.parameters"

@@ -95,7 +95,8 @@ _SIGNS = (
     ("<|python_tag|>", LLAMA),
     ('"parameters": dictionary of argument name', LLAMA),
 )
-_OTHER_SIGNS = ("<function=", "<parameter=")  # calls as XML inside of Hermes' marks
+# Of calls as XML inside of Hermes' marks: Qwen3-Coder's, GLM 4.5's.
+_OTHER_SIGNS = ("<function=", "<parameter=", "<arg_key>")
 
 
 def detect_format(template: str | None, *, takes_tools: bool) -> ToolFormat:

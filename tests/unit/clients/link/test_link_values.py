@@ -36,12 +36,18 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     Message,
+    OutputFormat,
     Sampling,
     SettleRequest,
     TokenLogprob,
     TokenUsage,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolSettings,
 )
 
+CALL = ToolCall("call_1", "f", '{"a":1}')
 CALLER = Caller("acme", "key", frozenset({Scope.GENERATE, Scope.MODELS_READ}), weight=2.0)
 LOGPROB = TokenLogprob("é", "é".encode(), -0.5, (("e", b"e", -1.0), ("x", b"\xff", -2.0)))
 VALUES = [
@@ -59,6 +65,23 @@ VALUES = [
         ),
     ),
     (STREAM.request, GenerateRequest("id", CALLER, "m", Sampling(), prompt="x")),
+    (
+        GENERATE.request,
+        GenerateRequest(
+            "id",
+            CALLER,
+            "m",
+            Sampling(min_p=0.5, logit_bias=((7, -1.5),)),
+            messages=(Message("assistant", "", (CALL,)), Message("tool", "9", (), "call_1", "f")),
+            tool_settings=ToolSettings((Tool("f", "d", "{}", True),), "required", "f", False),
+            output_format=OutputFormat("regex", "a+", "guided_regex"),
+        ),
+    ),
+    (
+        GENERATE.answer,
+        Completion((Choice(0, "", "tool_calls", None, (CALL,)),), TokenUsage(1, 2, 1)),
+    ),
+    (STREAM.answer, Chunk(0, "", tool_calls=(ToolCallDelta(0, "call_1", "f", "{"),))),
     (
         GENERATE.answer,
         Completion((Choice(0, "x", "stop", (LOGPROB,)), Choice(1, "", "length")), TokenUsage(1, 2)),
