@@ -23,6 +23,7 @@ from deployments.model.text.structured.nodes import (
 MAX_BYTES = 65_536  # of a schema, a grammar, a list of choices
 MAX_DEPTH = 32  # of a schema, of groups
 MAX_REPEATS = 100  # of a counted repeat; above it every step of the engine is slow
+MAX_COUNTED = 300  # characters that the strings of one grammar count, equal strings once
 MAX_SIZE = 6_000  # characters and classes of a grammar, counted repeats written out
 MAX_RULES = 1_000
 
