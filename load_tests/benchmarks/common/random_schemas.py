@@ -14,7 +14,13 @@ from deployments.contracts.generation import OutputFormat
 
 Schema = dict[str, Any]
 
-_PATTERNS = ("^[a-z]{1,8}$", "^[A-Z][a-z]+$", r"^\d{3}-\d{2}$", "^(red|green|blue)$", "^#[0-9a-f]{6}$")
+_PATTERNS = (
+    "^[a-z]{1,8}$",
+    "^[A-Z][a-z]+$",
+    r"^\d{3}-\d{2}$",
+    "^(red|green|blue)$",
+    "^#[0-9a-f]{6}$",
+)
 _MATCHES = ("abc", "Hello", "123-45", "green", "#00ff7f")
 _FORMATS = {
     "date": "2026-02-28",
@@ -111,7 +117,12 @@ class RandomSchema:
                 return {"type": "array", "items": self._schema(depth), **bounds}
             case "tuple":
                 items = [self._schema(depth) for _ in range(rng.randint(1, 3))]
-                return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
+                return {
+                    "type": "array",
+                    "prefixItems": items,
+                    "items": False,
+                    "minItems": len(items),
+                }
             case "map":
                 return {"type": "object", "additionalProperties": self._schema(0)}
             case "anyOf":
@@ -126,7 +137,9 @@ class RandomSchema:
 
     def _object(self, depth: int) -> Schema:
         rng = self._rng
-        names = rng.sample(["id", "title", "näme", "tags", "a/b", 'q"t', "score"], rng.randint(1, 4))
+        names = rng.sample(
+            ["id", "title", "näme", "tags", "a/b", 'q"t', "score"], rng.randint(1, 4)
+        )
         return {
             "type": "object",
             "properties": {name: self._schema(depth) for name in names},
@@ -221,7 +234,10 @@ def hostile_format(rng: Random) -> OutputFormat:
             ("json_schema", '{"not": {"type": "string"}}'),
             ("json_schema", '{"$ref": "#"}'),
             ("json_schema", '{"$ref": "https://example.org/schema"}'),
-            ("json_schema", '{"type": "array", "items": {"type": "integer"}, "minItems": %d}' % count),
+            (
+                "json_schema",
+                '{"type": "array", "items": {"type": "integer"}, "minItems": %d}' % count,
+            ),
             ("json_schema", _dumps(nested)),
             ("json_schema", _dumps({"$ref": "#/$defs/l0", "$defs": laughs})),
             ("json_schema", _dumps({"enum": [f"value {i}" for i in range(5_000)]})),

@@ -26,6 +26,7 @@ import orjson
 
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import OutputFormat
+from deployments.model.text.structured.ambiguity import check_ambiguity
 from deployments.model.text.structured.choices import choice_node
 from deployments.model.text.structured.ebnf import print_grammar
 from deployments.model.text.structured.ebnf_parser import parse_ebnf
@@ -103,8 +104,10 @@ def build_grammar(
 
 def _build_own(root: Node, rules: RuleSet, where: str) -> Grammar:
     """The grammar of a caller's own pattern or rules."""
+    grammar = build_grammar(root, rules, where)
     check_repeats(root, rules.nodes, where)
-    return build_grammar(root, rules, where)
+    check_ambiguity(root, rules.nodes, where)
+    return grammar
 
 
 def parse_choices(definition: str, where: str) -> list[str]:

@@ -24,12 +24,13 @@ from deployments.model.text.structured.nodes import (
 )
 
 _FEW = 16  # places to end at that do no harm
+_TOO_MANY = MAX_REPEATS + 1
 _ANY: Ranges = ((1, LAST_CHARACTER),)
 
 
 def check_repeats(root: Node, rules: Mapping[str, Node], param: str) -> None:
     """Raises UnsupportedParameter where counted repeats multiply."""
-    if _Places(rules).of(root) > MAX_REPEATS:
+    if _most_places(root, rules) == _TOO_MANY:
         raise UnsupportedParameter(
             param,
             f"counted repeats inside of each other, of more than {MAX_REPEATS} in all, are not.",
@@ -41,23 +42,28 @@ def check_repeats(root: Node, rules: Mapping[str, Node], param: str) -> None:
             )
 
 
-class _Places:
-    """How many places to end at the counted repeats on one path have, multiplied."""
+def _most_places(root: Node, rules: Mapping[str, Node]) -> int:
+    """How many places to end at the counted repeats on one path have, multiplied; at most
+    `_TOO_MANY`.
+    """
+    known = dict.fromkeys(rules, 1)
+    changed = True
+    while changed:
+        changed = False
+        for name, node in rules.items():
+            places = _places(node, known)
+            changed |= places != known[name]
+            known[name] = places
+    return _places(root, known)
 
-    def __init__(self, rules: Mapping[str, Node]) -> None:
-        self._rules = rules
-        self._known: dict[str, int] = {}
 
-    def of(self, node: Node) -> int:
-        if isinstance(node, RuleReference):
-            if node.name not in self._known:
-                self._known[node.name] = 1  # recursion adds none
-                self._known[node.name] = self.of(self._rules[node.name])
-            return self._known[node.name]
-        inside = max(map(self.of, children(node)), default=1)
-        if isinstance(node, Repetition) and _varies(node) > 1:
-            return min(inside * _varies(node), MAX_REPEATS**2)
-        return inside
+def _places(node: Node, known: Mapping[str, int]) -> int:
+    if isinstance(node, RuleReference):
+        return known[node.name]
+    inside = max([_places(child, known) for child in children(node)], default=1)
+    if isinstance(node, Repetition):
+        return min(inside * max(1, _varies(node)), _TOO_MANY)
+    return inside
 
 
 def _varies(node: Repetition) -> int:

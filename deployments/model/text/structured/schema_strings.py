@@ -1,5 +1,6 @@
 """Strings of a JSON Schema: lengths, patterns and formats."""
 
+from deployments.model.text.structured.ambiguity import check_ambiguity
 from deployments.model.text.structured.json_text import any_content, quoted, string_content
 from deployments.model.text.structured.limits import MAX_REPEATS
 from deployments.model.text.structured.matching import length_bounds
@@ -35,6 +36,7 @@ def string_node(schema: Schema, where: str, rules: RuleSet) -> tuple[Node, bool]
     held = content_node(schema, where)
     if held is not None:
         check_repeats(held, {}, below(where, "pattern"))
+        check_ambiguity(held, {}, below(where, "pattern"))
         content, relaxed = _fit(held, least, most, where)
         return quoted(string_content(content)), relaxed
     if least > MAX_REPEATS:
