@@ -5,7 +5,7 @@ In: exchanges over a handle, hand-overs from other shards, the layout from the d
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from grpc import RpcError
@@ -18,8 +18,8 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
-from deployments.contracts.limits import AuthorityUnavailable, LeaseRequest
-from deployments.limiter.authority.hand_over import HandOver, ShardAnswer
+from deployments.contracts.limits import AuthorityUnavailable
+from deployments.limiter.authority.hand_over import HandOver, ShardAnswer, ShardExchange
 from deployments.limiter.authority.shard import AuthorityShard
 from deployments.limiter.layout import ShardLayout, shard_name
 
@@ -72,16 +72,8 @@ class LimiterReplica:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""
         self._shard.adopt(ShardLayout(user_config["version"], user_config["shards"]))
 
-    async def exchange(
-        self,
-        layout: ShardLayout,
-        granted_s: float,
-        replica: str,
-        epoch: str,
-        ttl_s: float,
-        requests: Sequence[LeaseRequest],
-    ) -> ShardAnswer:
-        return await self._shard.exchange(layout, granted_s, replica, epoch, ttl_s, requests)
+    async def exchange(self, sent: ShardExchange) -> ShardAnswer:
+        return await self._shard.exchange(sent)
 
     async def hand_over(self, layout: ShardLayout, to: int, instance: str, start: int) -> HandOver:
         return await self._shard.hand_over(layout, to, instance, start)

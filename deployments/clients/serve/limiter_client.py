@@ -21,7 +21,7 @@ from deployments.contracts.limits import (
     LeaseRequest,
     TenantsMoved,
 )
-from deployments.limiter.authority.hand_over import ShardAnswer
+from deployments.limiter.authority.hand_over import ShardAnswer, ShardExchange
 from deployments.limiter.layout import ShardLayout
 
 HandleOf = Callable[[int], DeploymentHandle]
@@ -93,9 +93,8 @@ class LimiterShardClient:
     ) -> ExchangeResult:
         """As in contracts/limits.py."""
         client = self._client
-        layout = client.layout
         response = self._exchange.remote(
-            layout, client.granted_s, replica, epoch, ttl_s, tuple(requests)
+            ShardExchange(client.layout, client.granted_s, replica, epoch, ttl_s, tuple(requests))
         )
         try:
             async with asyncio.timeout(self._timeout_s):
