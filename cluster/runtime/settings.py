@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     # Whatever was hashed or sealed under another pepper opens no longer.
     pepper: SecretStr | None = None
 
+    # Optional features of links (deployments/clients/link/options.py) that this process does not
+    # offer: the other end then does without them, too.
+    link_features_off: Words = ()
+
     # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
     model_spec: str | None = None
 
@@ -152,7 +156,9 @@ class Settings(BaseSettings):
                 secrets[name] = _read_secret(Path(path), f"{variable}_FILE")
         return {**given, **secrets}
 
-    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "trusted_proxies", "link_features_off", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
