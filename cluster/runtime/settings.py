@@ -105,7 +105,8 @@ class Settings(BaseSettings):
     metrics_key: SecretStr | None = None
 
     # Servers to stand on; without them, what is embedded: SQLite in the home, the Limiter
-    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0
+    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0,
+    # for limits in a Redis Cluster redis+cluster://user:password@host-1:6379,host-2:6379
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
 
