@@ -8,12 +8,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-from grpc import RpcError
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
@@ -37,7 +35,7 @@ class LimiterPeer:
         """Raises AuthorityUnavailable."""
         try:
             response = self._connect().hand_over.remote(layout, to, instance, start)
-        except (RayError, RayServeException) as error:
+        except REMOTE_ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
         try:
             async with asyncio.timeout(_PEER_TIMEOUT_S):
@@ -45,7 +43,7 @@ class LimiterPeer:
         except TimeoutError:
             response.cancel()
             raise AuthorityUnavailable(f"no answer in {_PEER_TIMEOUT_S:g} s") from None
-        except (RayError, RayServeException, RpcError) as error:
+        except REMOTE_ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
 
     def _connect(self) -> DeploymentHandle:
