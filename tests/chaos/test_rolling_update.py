@@ -240,8 +240,8 @@ async def test_links_of_different_features_mix_and_roll_unnoticed(cluster: Clust
         assert f"{replaced} replicas replaced" in output
     headers = {"Authorization": f"Bearer {cluster.key}"}
     async with httpx.AsyncClient(base_url=cluster.url, headers=headers) as client:
-        found = (await client.get("/health")).raise_for_status().json()["models"]
-    assert {name: each["calls"]["links"]["links"] for name, each in found.items()} == {
+        models_health = (await client.get("/health")).raise_for_status().json()["models"]
+    assert {name: each["calls"]["links"]["links"] for name, each in models_health.items()} == {
         "echo": 2,
         "slow": 2,
     }

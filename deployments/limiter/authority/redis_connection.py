@@ -77,11 +77,11 @@ class RedisClusterNodes:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
-        access, at, hosts = parts.netloc.rpartition("@")
+        user, separator, hosts = parts.netloc.rpartition("@")
         first, *others = hosts.split(",")
         scheme = CLUSTER_SCHEMES[parts.scheme]
         self.client = RedisCluster.from_url(
-            parts._replace(scheme=scheme, netloc=f"{access}{at}{first}").geturl(),
+            parts._replace(scheme=scheme, netloc=f"{user}{separator}{first}").geturl(),
             startup_nodes=[_node(host) for host in others],
             require_full_coverage=False,  # a missing master concerns its own slots only
             reinitialize_steps=0,  # which would end the connections to all nodes

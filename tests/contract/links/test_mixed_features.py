@@ -42,8 +42,8 @@ async def test_replicas_of_different_features_serve_side_by_side(ours: frozenset
             assert agreed(model, name) == ours & features
         calls = [model.text.generate(request("hello")) for _ in range(40)]
         streams = [read(model) for _ in range(40)]
-        found = await asyncio.gather(*calls, *streams)
-        assert set(found[40:]) == set(theirs)
+        answers = await asyncio.gather(*calls, *streams)
+        assert set(answers[40:]) == set(theirs)
         assert model.pool.stats().by_handle == 0
     finally:
         await model.close()

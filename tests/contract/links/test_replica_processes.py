@@ -43,8 +43,10 @@ class ProcessModel(LinkedModel):
 
     async def answers(self) -> list[str]:
         """Of six requests: the replicas that gave them."""
-        found = await asyncio.gather(*(self.text.generate(request("hello")) for _ in range(6)))
-        return [whole.choices[0].text.split(":")[0] for whole in found]
+        completions = await asyncio.gather(
+            *(self.text.generate(request("hello")) for _ in range(6))
+        )
+        return [whole.choices[0].text.split(":")[0] for whole in completions]
 
 
 @pytest.fixture

@@ -24,6 +24,6 @@ def test_what_deploy_would_refuse_is_refused_before_anything_starts(
 
     assert run(True, config, None, 1.0, "fast", logs=False) == 1
 
-    told = capsys.readouterr().err
-    assert "route_prefix: '/mobula' is not served" in told
-    assert "args.models.0.max_wait: Extra inputs are not permitted" in told
+    errors = capsys.readouterr().err
+    assert "route_prefix: '/mobula' is not served" in errors
+    assert "args.models.0.max_wait: Extra inputs are not permitted" in errors
