@@ -16,6 +16,7 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
+from deployments.clients.link.options import LinkOptions
 from deployments.clients.link.pool import LinkStats
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
@@ -53,7 +54,7 @@ class Trio:
         self.fleet.place = self._counted  # type: ignore[method-assign]
         self.fleet.hand_over = self._uncounted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(name, app)
-        self.model = text_client(model, handle, ResilienceSpec(), SystemClock(), links=True)
+        self.model = text_client(model, handle, ResilienceSpec(), SystemClock(), LinkOptions())
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         dispatch = self._place(ask, reachable)

@@ -14,6 +14,7 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
+from deployments.clients.link.options import LinkOptions
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
@@ -131,7 +132,7 @@ async def test_without_a_way_to_the_port_handles_carry_the_calls(
 
     monkeypatch.setattr(ReplicaLink, "_connect", refuse)
     handle = serve.get_deployment_handle(model_name(MODEL), APP)
-    other = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), links=True)
+    other = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), LinkOptions())
     for _ in range(6):
         assert await other.generate(SHORT)
     found = other.link_stats()
