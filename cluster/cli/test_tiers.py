@@ -1,8 +1,8 @@
 """`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
 
 Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
-a separate process, because Ray reads its environment once. The fast tiers run at the same time, in
-lanes: the first lane prints as it runs, and the output of the others follows, tier by tier.
+a separate process, because Ray reads its environment once. The fast tiers run at the same time: the
+first of them prints as it runs, and the output of the others follows, tier by tier.
 """
 
 import os
@@ -13,7 +13,6 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +39,11 @@ WORKERS = {
 IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
-# Lanes of tiers that run at the same time; in a lane, one after the other. The contract tier waits
-# for servers and for time to pass: the others compute meanwhile, at a lower priority, so that they
-# do not delay it. mypy uses one processor.
+# Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
+# others compute meanwhile, at a lower priority, so that they do not delay it. Only the first has
+# several workers: each worker imports all that its tier does.
 WAITING = "contract"
-LANES = ((WAITING,), ("unit", "api"), (LINT,))
+TOGETHER = (WAITING, "unit", "api", LINT)
 LOWER_PRIORITY = ("nice", "-n", "10")
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -94,45 +93,36 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 
 def _run_tiers(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
-    """Runs the lanes at the same time, then the other tiers one after the other."""
-    outcomes = _run_lanes(lanes(tiers), choice)
+    """Runs those of TOGETHER at the same time, then the others one after the other."""
+    outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], choice)
     for tier in tiers:
         if choice.stop and any(outcome.failed for outcome in outcomes):
             break
-        if not any(tier in lane for lane in LANES):
+        if tier not in TOGETHER:
             outcomes.append(_pytest(tier, choice))
             if tier in SECOND_RUN:
                 outcomes.append(_pytest(tier, choice, again=True))
     return outcomes
 
 
-def lanes(tiers: Sequence[str]) -> list[list[str]]:
-    """Which of the tiers run at the same time, by lane."""
-    chosen = [[tier for tier in lane if tier in tiers] for lane in LANES]
-    return [lane for lane in chosen if lane]
-
-
-def _run_lanes(chosen: Sequence[Sequence[str]], choice: Choice) -> list[TierResult]:
+def _run_together(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
+    """All of them run to their end, also after a failure."""
     outcomes: list[TierResult] = []
-    running: list[Future[TierResult]] = []
-    with ExitStack() as executors:
-        for number, lane in enumerate(chosen):
-            executor = executors.enter_context(ThreadPoolExecutor(1))
-            priority = LOWER_PRIORITY if number and WAITING in chosen[0] else ()
-            for tier in lane:
-                run_tier = _run_quietly if number or tier == LINT else _pytest
-                running.append(executor.submit(run_tier, tier, choice, priority))
-        try:
-            for result in running:
-                outcomes.append(result.result())
-                if outcomes[-1].output:
-                    print_rich(f"\n[bold]== {outcomes[-1].tier}[/]")
-                    print_plain(outcomes[-1].output)
-                if choice.stop and outcomes[-1].failed:
-                    break
-        finally:
-            for result in running:
-                result.cancel()
+    with ThreadPoolExecutor(len(TOGETHER)) as executor:
+        running: list[Future[TierResult]] = []
+        for tier in tiers:
+            priority = LOWER_PRIORITY if running and WAITING in tiers else ()
+            if tier == LINT:
+                running.append(executor.submit(_lint, priority))
+            else:
+                beside = bool(running)
+                running.append(executor.submit(_pytest, tier, choice, priority, beside=beside))
+        for result in running:
+            outcome = result.result()
+            if outcome.output:
+                print_rich(f"\n[bold]== {outcome.tier}[/]")
+                print_plain(outcome.output)
+            outcomes.append(outcome)
     return outcomes
 
 
@@ -140,10 +130,6 @@ def available() -> list[str]:
     """lint, then the folders of tests/ that hold tests, quickest first."""
     folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
-
-
-def _run_quietly(tier: str, choice: Choice, priority: Sequence[str]) -> TierResult:
-    return _lint(priority) if tier == LINT else _pytest(tier, choice, priority, quiet=True)
 
 
 def _lint(priority: Sequence[str]) -> TierResult:
@@ -179,23 +165,24 @@ def _pytest(
     priority: Sequence[str] = (),
     *,
     again: bool = False,
-    quiet: bool = False,
+    beside: bool = False,
 ) -> TierResult:
-    """Prints what pytest does as it comes, unless `quiet`."""
+    """Prints what pytest does as it comes, unless it runs `beside` another tier."""
     clock = SystemClock()
     began = clock.monotonic()
     profile = SECOND_RUN[tier] if again else {}
     name = " ".join([tier, *profile.values()])
     changes = {**profile, **(scratch() if tier in IN_MEMORY else {})}
-    if not quiet:
+    if not beside:
         print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selection(choice, again)
-        options += ["-n", WORKERS[tier], "--dist", "loadfile"] if tier in WORKERS else []
+        if tier in WORKERS and not beside:
+            options += ["-n", WORKERS[tier], "--dist", "loadfile"]
         command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *options]
-        code, output = _call(command, changes, quiet=quiet)
+        code, output = _call(command, changes, quiet=beside)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests

@@ -78,7 +78,7 @@ class FakeTiers:
         self.commands[tier] = words
         if tier not in self.order:
             self.order.append(tier)
-            if tier in ("contract", "unit", "lint"):
+            if tier in test_tiers.TOGETHER:
                 self.begun.wait(10)
         if quiet:
             return int(tier == self.failing), f"output of {tier}"
@@ -91,11 +91,11 @@ class FakeTiers:
     [
         pytest.param(
             ["lint", "unit", "contract", "api", "graph"],
-            3,
+            4,
             ["contract", "unit", "api", "lint", "graph"],
             id="fast tiers",
         ),
-        pytest.param(["lint", "unit", "api"], 2, ["unit", "api", "lint"], id="without contract"),
+        pytest.param(["lint", "unit", "api"], 3, ["unit", "api", "lint"], id="without contract"),
         pytest.param(["unit", "lint"], 2, ["unit", "lint"], id="in another order"),
         pytest.param(["lint"], 1, ["lint"], id="alone"),
         pytest.param(["api", "graph"], 1, ["api", "graph"], id="nothing beside it"),
@@ -123,17 +123,21 @@ def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
         assert any(line.startswith(f"{tier:<10} ok") for line in lines)
 
 
-def test_who_computes_beside_the_contract_tier_gives_way_to_it(
+def test_who_computes_beside_the_contract_tier_has_one_process_and_gives_way_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lower = " ".join(test_tiers.LOWER_PRIORITY)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
-    for tiers, given in ((["unit", "contract"], {"unit"}), (["lint", "unit"], set[str]())):
+    for tiers, given, workers in (
+        (["contract", "unit"], {"unit"}, [True, False]),
+        (["unit", "lint"], set[str](), [True, False]),
+    ):
         fake = FakeTiers(2)
         monkeypatch.setattr(test_tiers, "_call", fake.call)
         test_tiers.run(tiers, None, stop=False)
         assert {tier for tier, word in fake.commands.items() if word.startswith(lower)} == given
+        assert [" -n logical" in fake.commands[tier] for tier in tiers] == workers
 
 
 def test_after_a_failure_no_other_tier_begins_if_so_asked(monkeypatch: pytest.MonkeyPatch) -> None:
