@@ -15,6 +15,7 @@ from tests.cluster.polling import eventually
 from tests.cluster.shots import Shot, fire, shoot, worst_excess
 from tests.cluster.tenants import Tenant, make_tenant
 
+pytestmark = pytest.mark.exhaustive  # each test deploys the limiter anew
 REPLICAS = 2
 RATE, BURST = 20, 20
 LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURST}}}
@@ -43,7 +44,6 @@ def admitted(shots: list[Shot]) -> int:
     return sum(shot.status == 200 for shot in shots)
 
 
-@pytest.mark.exhaustive
 async def test_limits_stay_exact_while_tenants_move_to_other_shards(
     divided: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:

@@ -1,6 +1,6 @@
 """A changed configuration, and a restart, roll over a cluster under load and nobody notices.
 
-The real launcher, two ingress replicas and two of each model; unary requests and streams of many
+The real launcher, two ingress replicas and two of each model; unary requests and streams of some
 seconds are open all the while, through HAProxy. Figures are printed.
 """
 
@@ -23,7 +23,7 @@ from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04
-STREAM_S, TOKENS_PER_S = 10, 20
+STREAM_S, TOKENS_PER_S = 5, 20
 MODEL = {"engine": "echo", "num_cpus": 0.05, "replicas": 2}
 ARGS = {
     "models": [{**MODEL, "id": "echo"}, {**MODEL, "id": "slow", "tokens_per_second": TOKENS_PER_S}],
