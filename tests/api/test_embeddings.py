@@ -74,7 +74,7 @@ async def test_the_openai_client_works_unchanged(app: ASGIApp, encoding: object)
     ("body", "status", "param", "says"),
     [
         pytest.param({"input": ""}, 400, "input", "empty", id="empty text"),
-        pytest.param({"input": ["a", ""]}, 400, "input.1", "empty", id="empty text in a list"),
+        pytest.param({"input": ["a", ""]}, 400, "input[1]", "empty", id="empty text in a list"),
         pytest.param({"input": [1, 2]}, 400, "input", "token ids", id="token ids"),
         pytest.param({"input": [[1], [2]]}, 400, "input", "token ids", id="lists of token ids"),
         pytest.param({"model": "words"}, 404, "model", "letters", id="a text model"),
