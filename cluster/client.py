@@ -16,7 +16,6 @@ from functools import cache, cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
-from grpc import RpcError
 from numpy.typing import NDArray
 from ray import serve
 from ray.exceptions import RayError
@@ -25,11 +24,11 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.ops.ray_connection import connect
 from cluster.resilience.failure_class import Unavailable
-from cluster.resilience.ray_errors import from_ray
+from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.json_values import encode
 from cluster.runtime.problems import InvalidRequest, Malformed, Overloaded, Problem
 
-_REMOTE = (RayError, RayServeException, RpcError, RuntimeError, OSError, TimeoutError, Problem)
+_REMOTE = (*REMOTE_ERRORS, OSError, TimeoutError, Problem)
 _TARGET, POLL_S = "mobula", 0.5
 _END: Final = object()
 

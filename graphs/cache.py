@@ -3,6 +3,7 @@
 from ray import serve
 from ray.serve import Application
 
+from cluster.runtime.redis_url import is_cluster_url
 from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF, CacheConfig
 from deployments.cache.deployment import CacheShard
@@ -42,10 +43,13 @@ def cache_config(args: CacheArgs, ingresses: int) -> CacheConfig:
 
 
 def shared_tier(args: CacheArgs, ingresses: int) -> str:
-    """`embedded`, `redis` or `off`; off by default for one ingress replica."""
-    has_redis = Settings().redis_url is not None
+    """`embedded`, `redis` or `off`; off by default for one ingress replica. A Redis Cluster holds
+    limits only."""
+    url = Settings().redis_url
+    has_redis = url is not None and not is_cluster_url(url.get_secret_value())
     if args.shared == "redis" and not has_redis:
-        raise ValueError("cache.shared is redis, but MOBULA_REDIS_URL is not set")
+        problem = "is not set" if url is None else "names a Redis Cluster, which holds limits only"
+        raise ValueError(f"cache.shared is redis, but MOBULA_REDIS_URL {problem}")
     if not args.enabled or args.shared != "auto":
         return args.shared if args.enabled else "off"
     if has_redis:

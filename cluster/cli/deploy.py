@@ -2,13 +2,13 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
+from cluster.cli.config_problems import find_problems
 from cluster.cli.output import Stages, fail, print_plain, print_rich
 from cluster.cli.running_cluster import NOT_RUNNING, running_state
 from cluster.ops.cluster_state import ClusterState
@@ -21,8 +21,7 @@ from cluster.ops.startup import token
 from cluster.ops.tls import verification
 from cluster.runtime.installation import default_config
 from cluster.runtime.settings import Settings
-from graphs.args import AppArgs
-from graphs.rollout_diff import ALL, BUILDER, diff_applications, restartable
+from graphs.rollout_diff import BUILDER, diff_applications
 
 
 def run(
@@ -133,51 +132,3 @@ def _report_result(result: RolloutResult) -> int:
             f"/readyz was not 200 for {result.unready} of {result.probes} probes during the rollout"
         )
     return 0
-
-
-def find_problems(config_document: Mapping[str, Any], restart: Iterable[str]) -> list[str]:
-    """One sentence for each problem of the file or of `--restart`."""
-    apps = config_document["applications"]
-    if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
-        return ["applications: is not a list of applications"]
-    nameless = [number for number, app in enumerate(apps) if not app.get("name")]
-    if nameless:
-        return [f"applications.{number}.name: is missing" for number in nameless]
-    own_apps = [app for app in apps if app.get("import_path") == BUILDER]
-    problems = [problem for app in own_apps for problem in _args_problems(app)]
-    return problems or _restart_problems(own_apps, restart)
-
-
-def _args_problems(app: Mapping[str, Any]) -> list[str]:
-    try:
-        AppArgs.model_validate(app.get("args") or {})
-    except ValidationError as error:
-        return [
-            f"{'.'.join(map(str, ('args', *each['loc'])))}: "
-            + each["msg"].removeprefix("Value error, ")
-            for each in _innermost(error)
-        ]
-    return []
-
-
-def _innermost(validation_error: ValidationError) -> list[Any]:
-    """Drops errors that follow from a deeper error, such as an empty list of valid items."""
-    errors = validation_error.errors()
-    locations = [error["loc"] for error in errors]
-    return [
-        error
-        for error in errors
-        if not any(
-            len(location) > len(error["loc"]) and location[: len(error["loc"])] == error["loc"]
-            for location in locations
-        )
-    ]
-
-
-def _restart_problems(own_apps: Sequence[Mapping[str, Any]], restart: Iterable[str]) -> list[str]:
-    known = {ALL}.union(*(restartable(AppArgs.model_validate(app["args"])) for app in own_apps))
-    return [
-        f"--restart: there is no '{name}'; there are {', '.join(sorted(known))}"
-        for name in restart
-        if name not in known
-    ]

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from cluster.cli.config_problems import find_application_problems
 from cluster.cli.output import fail, print_plain, print_rich
 from cluster.production.render import KINDS, Kind, images, render
 from cluster.production.values import InvalidValues, Values, parse, read_yaml, unpinned
@@ -56,6 +57,8 @@ def _load_config(path: Path) -> dict[str, Any]:
             AppArgs.model_validate(application.get("args") or {})
         except ValidationError as error:
             raise InvalidValues(f"{path}: {error}") from None
+    if problems := find_application_problems(config):
+        raise InvalidValues("\n".join(f"{path}: {problem}" for problem in problems))
     return config
 
 

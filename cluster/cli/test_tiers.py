@@ -1,8 +1,8 @@
 """`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
 
 Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
-a separate process, because Ray reads its environment once. Lint runs beside the unit tier, and what
-its tools say comes after.
+a separate process, because Ray reads its environment once. The fast tiers run at the same time: the
+first of them prints as it runs, and the output of the others follows, tier by tier.
 """
 
 import os
@@ -14,7 +14,6 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from cluster.cli import test_servers
@@ -24,7 +23,6 @@ from cluster.runtime.settings import ROOT, process_environment
 
 TESTS = ROOT / "tests"
 LINT = "lint"
-BESIDE_LINT = "unit"  # runs meanwhile, because mypy uses one processor
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
@@ -41,6 +39,12 @@ WORKERS = {
 IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
+# Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
+# others compute meanwhile, at a lower priority, so that they do not delay it. Only the first has
+# several workers: each worker imports all that its tier does.
+WAITING = "contract"
+TOGETHER = (WAITING, "unit", "api", LINT)
+LOWER_PRIORITY = ("nice", "-n", "10")
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -51,20 +55,28 @@ NO_TESTS = 5  # pytest's exit code
 
 @dataclass(frozen=True, slots=True)
 class TierResult:
-    """What one tier did."""
+    """What one tier did; `output` is what was not printed while it ran."""
 
     tier: str
     passed: int
     failed: int
     skipped: int
     seconds: float
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which tests of a tier run: those whose name matches, `exhaustive` ones only if asked for, and
+    none after a failure if `stop`."""
+
+    keyword: str | None = None
+    stop: bool = False
+    exhaustive: bool = False
 
 
 def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool = False) -> int:
-    """The exit code: 0 only if something ran and nothing failed.
-
-    Tests marked `exhaustive` run only if asked for.
-    """
+    """The exit code: 0 only if something ran and nothing failed."""
     if not TESTS.is_dir():
         return fail("an installed Mobula has no tests: clone the repository and run ./mobula test")
     known = available()
@@ -76,33 +88,41 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
         test_servers.ensure_servers()
     clock = SystemClock()
     began = clock.monotonic()
-    outcomes = _run_tiers(tiers, keyword, stop, exhaustive)
+    outcomes = _run_tiers(tiers, Choice(keyword, stop, exhaustive))
     return _report(outcomes, clock.monotonic() - began)
 
 
-def _run_tiers(
-    tiers: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
-) -> list[TierResult]:
-    """Runs one tier after the other, but lint beside the next one if that is BESIDE_LINT."""
-    outcomes: list[TierResult] = []
-    with ThreadPoolExecutor(1, "lint") as executor:
-        lint: Future[tuple[TierResult, str]] | None = None
-        for tier, following in zip_longest(tiers, tiers[1:]):
-            if tier == LINT:
-                lint = executor.submit(_lint)
-            else:
-                outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
+def _run_tiers(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
+    """Runs those of TOGETHER at the same time, then the others one after the other."""
+    outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], choice)
+    for tier in tiers:
+        if choice.stop and any(outcome.failed for outcome in outcomes):
+            break
+        if tier not in TOGETHER:
+            outcomes.append(_pytest(tier, choice))
             if tier in SECOND_RUN:
-                again = selection(keyword, stop, exhaustive, again=True)
-                outcomes.append(_pytest(tier, again, SECOND_RUN[tier]))
-            if lint is not None and not (tier == LINT and following == BESIDE_LINT):
-                outcome, output = lint.result()
-                print_rich(f"\n[bold]== {LINT}[/]")
-                print_plain(output)
-                outcomes.append(outcome)
-                lint = None
-            if stop and any(outcome.failed for outcome in outcomes):
-                break
+                outcomes.append(_pytest(tier, choice, again=True))
+    return outcomes
+
+
+def _run_together(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
+    """All of them run to their end, also after a failure."""
+    outcomes: list[TierResult] = []
+    with ThreadPoolExecutor(len(TOGETHER)) as executor:
+        running: list[Future[TierResult]] = []
+        for tier in tiers:
+            priority = LOWER_PRIORITY if running and WAITING in tiers else ()
+            if tier == LINT:
+                running.append(executor.submit(_lint, priority))
+            else:
+                beside = bool(running)
+                running.append(executor.submit(_pytest, tier, choice, priority, beside=beside))
+        for result in running:
+            outcome = result.result()
+            if outcome.output:
+                print_rich(f"\n[bold]== {outcome.tier}[/]")
+                print_plain(outcome.output)
+            outcomes.append(outcome)
     return outcomes
 
 
@@ -112,50 +132,61 @@ def available() -> list[str]:
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
-def _lint() -> tuple[TierResult, str]:
-    """The outcome, and what the tools said."""
+def _lint(priority: Sequence[str]) -> TierResult:
     clock = SystemClock()
     began = clock.monotonic()
     scripts = Path(sys.executable).parent
     failed, lines = 0, []
     for name, *arguments in CHECKS:
         lines.append(f"$ {' '.join((name, *arguments))}")
-        code, output = _call_quietly([str(scripts / name), *arguments])
+        code, output = _call([*priority, str(scripts / name), *arguments], {}, quiet=True)
         failed += code != 0
         lines += [output.rstrip()] if output.strip() else []
-    seconds = clock.monotonic() - began
-    return TierResult(LINT, len(CHECKS) - failed, failed, 0, seconds), "\n".join(lines)
+    seconds, output = clock.monotonic() - began, "\n".join(lines)
+    return TierResult(LINT, len(CHECKS) - failed, failed, 0, seconds, output)
 
 
-def selection(keyword: str | None, stop: bool, exhaustive: bool, again: bool = False) -> list[str]:
+def selection(choice: Choice, again: bool = False) -> list[str]:
     """pytest's options that choose which tests of a tier run, and how long properties are tried.
 
     `again`: the tier has run before, with another profile.
     """
     marks = "every_profile and not exhaustive" if again else "not exhaustive"
     return [
-        *(["-k", keyword] if keyword else []),
-        *(["-x"] if stop else []),
-        *(["--hypothesis-profile", "thorough"] if exhaustive else ["-m", marks]),
+        *(["-k", choice.keyword] if choice.keyword else []),
+        *(["-x"] if choice.stop else []),
+        *(["--hypothesis-profile", "thorough"] if choice.exhaustive else ["-m", marks]),
     ]
 
 
-def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> TierResult:
+def _pytest(
+    tier: str,
+    choice: Choice,
+    priority: Sequence[str] = (),
+    *,
+    again: bool = False,
+    beside: bool = False,
+) -> TierResult:
+    """Prints what pytest does as it comes, unless it runs `beside` another tier."""
     clock = SystemClock()
     began = clock.monotonic()
-    name = " ".join([tier, *changes.values()])
-    changes = {**changes, **(scratch() if tier in IN_MEMORY else {})}
-    print_rich(f"\n[bold]== {name}[/]")
+    profile = SECOND_RUN[tier] if again else {}
+    name = " ".join([tier, *profile.values()])
+    changes = {**profile, **(scratch() if tier in IN_MEMORY else {})}
+    if not beside:
+        print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
-        options += selected
-        options += ["-n", WORKERS[tier], "--dist", "loadfile"] if tier in WORKERS else []
-        code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
+        options += selection(choice, again)
+        if tier in WORKERS and not beside:
+            options += ["-n", WORKERS[tier], "--dist", "loadfile"]
+        command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *options]
+        code, output = _call(command, changes, quiet=beside)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests
-    return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
+    return TierResult(name, passed, failed, skipped, clock.monotonic() - began, output)
 
 
 def scratch(memory: Path = MEMORY) -> dict[str, str]:
@@ -174,25 +205,19 @@ def scratch(memory: Path = MEMORY) -> dict[str, str]:
     return {"TMPDIR": str(folder)} if is_ours else {}
 
 
-def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:
-    return subprocess.run(
-        command, cwd=ROOT, env=process_environment(changes), stdin=subprocess.DEVNULL, check=False
-    ).returncode
-
-
-def _call_quietly(command: Sequence[str]) -> tuple[int, str]:
-    """The exit code, and both streams."""
+def _call(command: Sequence[str], changes: Mapping[str, str], *, quiet: bool) -> tuple[int, str]:
+    """The exit code; and both streams if `quiet`, which are printed otherwise."""
     ended = subprocess.run(
         command,
         cwd=ROOT,
-        env=process_environment(),
+        env=process_environment(changes),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
         text=True,
         check=False,
     )
-    return ended.returncode, ended.stdout
+    return ended.returncode, ended.stdout or ""
 
 
 def counts(report: Path) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cluster.cli.config_problems import find_application_problems
 from cluster.cli.output import Stages, fail, print_plain, print_rich
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.cli.supervise import count_cpus, start_supervisor, supervised_run, sweep_now
@@ -62,13 +63,15 @@ def _start(plan: StartPlan, logs: bool, *, resume: bool) -> int:
         return fail(f"already running at {running}; `mobula down` ends it")
     from cluster.ops.shutdown import sweep
 
+    last_deployed = _last_deployed(plan) if resume else None
+    if last_deployed is None and (problems := find_application_problems(plan.read_config())):
+        raise StartFailed("\n".join(problems))
     check(plan)
     raise_limit()
     warning = Descriptors.here().warning(MAX_CONNECTIONS)
     if warning is not None and plan.profile == "fast":
         print_rich(warning)
     key = _prepare(plan)
-    last_deployed = _last_deployed(plan) if resume else None
     plan = replace(
         plan, cpus=count_cpus(last_deployed.asked if last_deployed else plan.read_config())
     )

@@ -25,6 +25,10 @@ from ray.serve.exceptions import (
 from cluster.resilience.failure_class import ReplicaLost, Unavailable
 from cluster.runtime.problems import ClientGone, DeadlineExceeded, ModelFailed, Overloaded, Problem
 
+# What a call by Serve handle raises if it fails: Ray's errors, gRPC's, which Serve passes on, and
+# RuntimeError for those of gRPC that it does not know.
+REMOTE_ERRORS = (RayError, RayServeException, RpcError, RuntimeError)
+
 _UNEXPECTED = "Unexpected error (StatusCode."  # what Serve raises for an interrupted call
 _ENDED = frozenset((StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED))
 

@@ -105,13 +105,18 @@ class Settings(BaseSettings):
     metrics_key: SecretStr | None = None
 
     # Servers to stand on; without them, what is embedded: SQLite in the home, the Limiter
-    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0
+    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0,
+    # for limits in a Redis Cluster redis+cluster://user:password@host-1:6379,host-2:6379
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
 
     # Replaces the generated pepper in the home: the same on every node, 32 characters or more.
     # Whatever was hashed or sealed under another pepper opens no longer.
     pepper: SecretStr | None = None
+
+    # Optional features of links (deployments/clients/link/options.py) that this process does not
+    # offer: the other end then does without them, too.
+    link_features_off: Words = ()
 
     # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
     model_spec: str | None = None
@@ -152,7 +157,9 @@ class Settings(BaseSettings):
                 secrets[name] = _read_secret(Path(path), f"{variable}_FILE")
         return {**given, **secrets}
 
-    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "trusted_proxies", "link_features_off", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -2,7 +2,9 @@
 cross processes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
@@ -12,7 +14,8 @@ from deployments.contracts.generation import FinishReason, TokenUsage
 
 @dataclass(frozen=True, slots=True)
 class ContentRequest:
-    """One item of work: the caller, the brief, the model.
+    """One item of work: the caller, the brief, the model. `output_schema` is the text of a JSON
+    Schema that the caller wants a text's fields by; empty: a plain text.
 
     Variant i (from 0) is generated with seed `seed + i`, or with the model's own randomness where
     `seed` is None.
@@ -28,6 +31,7 @@ class ContentRequest:
     top_p: float = 0.95
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
+    output_schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Subscore:
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One finished text. `index` is its position of generation; `score` 0..1 is the weighted sum of
-    `subscores`; `model` wrote it (empty: the requested one).
+    `subscores`; `model` wrote it (empty: the requested one). `fields` is the object by the
+    request's `output_schema`; then `text` is that of all its fields.
     """
 
     index: int
@@ -56,6 +61,7 @@ class Variant:
     truncated: bool = False
     usage: TokenUsage = TokenUsage()
     model: str = ""
+    fields: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

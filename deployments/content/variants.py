@@ -8,10 +8,19 @@ stream cancels every generator that is still open.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 
-from cluster.runtime.problems import Problem
+from cluster.runtime.problems import InvalidRequest, Problem
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean
+from deployments.content.output_fields import (
+    check_schema,
+    fields_messages,
+    joined_texts,
+    output_format,
+    parse_fields,
+)
 from deployments.content.prompts import PROMPT_VERSION, messages
 from deployments.content.results import (
     CaptionSet,
@@ -42,13 +51,28 @@ _TOKENS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """What the model wrote for one variant."""
+
+    index: int
+    text: str
+    finish_reason: FinishReason
+    usage: TokenUsage
+    model: str
+
+
 def build_requests(request: ContentRequest) -> list[GenerateRequest]:
     """Return one model request for each variant; raises InvalidRequest for a content request that
     cannot be served.
     """
     check_variants(request.variants)
     check_brief(request.brief)
-    chat = tuple(Message(turn["role"], turn["content"]) for turn in messages(request.brief))
+    turns, schema = messages(request.brief), request.output_schema
+    if schema:
+        check_schema(schema)
+        turns = fields_messages(turns, schema)
+    chat = tuple(Message(turn["role"], turn["content"]) for turn in turns)
     return [
         GenerateRequest(
             request_id=f"{request.request_id}-{index}",
@@ -58,6 +82,7 @@ def build_requests(request: ContentRequest) -> list[GenerateRequest]:
             sampling=_sampling(request, index),
             timeout_s=request.timeout_s,
             priority=request.priority,
+            output_format=output_format(schema) if schema else None,
         )
         for index in range(request.variants)
     ]
@@ -113,7 +138,10 @@ def _sampling(request: ContentRequest, index: int) -> Sampling:
     seed = None if request.seed is None else request.seed + index
     limit = _TOKENS[request.brief.kind][request.brief.length] + 8 * request.brief.hashtags
     return Sampling(
-        max_tokens=limit, temperature=request.temperature, top_p=request.top_p, seed=seed
+        max_tokens=2 * limit if request.output_schema else limit,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=seed,
     )
 
 
@@ -127,7 +155,7 @@ async def _generate(
     choice = completion.choices[0]
     text, reason = choice.text, choice.finish_reason
     model = "" if completion.model == request.model else completion.model
-    return _variant(brief, index, text, reason, completion.usage, model)
+    return _finished(brief, request, WrittenText(index, text, reason, completion.usage, model))
 
 
 async def _stream(
@@ -151,7 +179,8 @@ async def _stream(
     except Problem as problem:
         await queue.put(Failure(index, problem))
     else:
-        await queue.put(_variant(brief, index, "".join(text), reason, usage, model))
+        written = WrittenText(index, "".join(text), reason, usage, model)
+        await queue.put(_finished(brief, request, written))
 
 
 async def _next(
@@ -181,22 +210,35 @@ async def _cancel(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _finished(brief: Brief, request: GenerateRequest, written: WrittenText) -> Variant | Failure:
+    """The cleaned and scored variant; a Failure where its fields are incomplete."""
+    if request.output_format is None:
+        return _variant(brief, written, written.text, None)
+    fields = parse_fields(written.text) if written.finish_reason == "stop" else None
+    if fields is None:
+        limit = request.sampling.max_tokens
+        why = f"The model did not complete the fields within {limit} tokens."
+        return Failure(written.index, InvalidRequest(why, param="output_schema"))
+    return _variant(brief, written, joined_texts(fields), fields)
+
+
 def _variant(
-    brief: Brief, index: int, raw: str, reason: FinishReason, usage: TokenUsage, model: str
+    brief: Brief, written: WrittenText, raw: str, fields: dict[str, Any] | None
 ) -> Variant:
     finished = clean(brief, raw)
     total, parts = score(brief, finished)
     return Variant(
-        index,
+        written.index,
         finished.text,
         finished.body,
         finished.hashtags,
         total,
         parts,
-        reason,
+        written.finish_reason,
         finished.truncated,
-        usage,
-        model,
+        written.usage,
+        written.model,
+        fields,
     )
 
 

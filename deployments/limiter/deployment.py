@@ -5,21 +5,19 @@ In: exchanges over a handle, hand-overs from other shards, the layout from the d
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
-from grpc import RpcError
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
-from deployments.contracts.limits import AuthorityUnavailable, LeaseRequest
-from deployments.limiter.authority.hand_over import HandOver, ShardAnswer
+from deployments.contracts.limits import AuthorityUnavailable
+from deployments.limiter.authority.hand_over import HandOver, ShardAnswer, ShardExchange
 from deployments.limiter.authority.shard import AuthorityShard
 from deployments.limiter.layout import ShardLayout, shard_name
 
@@ -37,7 +35,7 @@ class LimiterPeer:
         """Raises AuthorityUnavailable."""
         try:
             response = self._connect().hand_over.remote(layout, to, instance, start)
-        except (RayError, RayServeException) as error:
+        except REMOTE_ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
         try:
             async with asyncio.timeout(_PEER_TIMEOUT_S):
@@ -45,7 +43,7 @@ class LimiterPeer:
         except TimeoutError:
             response.cancel()
             raise AuthorityUnavailable(f"no answer in {_PEER_TIMEOUT_S:g} s") from None
-        except (RayError, RayServeException, RpcError) as error:
+        except REMOTE_ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
 
     def _connect(self) -> DeploymentHandle:
@@ -72,16 +70,8 @@ class LimiterReplica:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""
         self._shard.adopt(ShardLayout(user_config["version"], user_config["shards"]))
 
-    async def exchange(
-        self,
-        layout: ShardLayout,
-        granted_s: float,
-        replica: str,
-        epoch: str,
-        ttl_s: float,
-        requests: Sequence[LeaseRequest],
-    ) -> ShardAnswer:
-        return await self._shard.exchange(layout, granted_s, replica, epoch, ttl_s, requests)
+    async def exchange(self, sent: ShardExchange) -> ShardAnswer:
+        return await self._shard.exchange(sent)
 
     async def hand_over(self, layout: ShardLayout, to: int, instance: str, start: int) -> HandOver:
         return await self._shard.hand_over(layout, to, instance, start)

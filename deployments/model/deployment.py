@@ -15,6 +15,7 @@ from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.methods import GENERATE, SETTLE, STREAM
+from deployments.clients.link.options import link_options
 from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.generation import (
     Chunk,
@@ -44,7 +45,9 @@ class ModelReplica:
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
         self._links = LinkEndpoint(
-            spec.id, {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle}
+            spec.id,
+            {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle},
+            link_options(settings),
         )
         self._health.mark_ready()
         self._serving = True

@@ -36,12 +36,13 @@ MARK = "chaos: "  # what is ours on standard output
 
 
 class ClusterProcess:
-    """Use as a context manager. The Redis at `redis_url` holds limits and cached responses at
-    first, until `redeploy` says otherwise."""
+    """Use as a context manager. Nothing is served until `deploy`."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, with_video: bool) -> None:
+        """The Redis at `redis_url` holds limits and cached responses if the backend is `redis`."""
+        self.backend: Backend | None = None  # of the last deployment
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.cluster_process"],
+            [sys.executable, "-m", "tests.chaos.cluster_process", *(["video"] * with_video)],
             cwd=ROOT, env=process_environment({"MOBULA_REDIS_URL": redis_url}), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -74,9 +75,10 @@ class ClusterProcess:
         for deployment in deployments or ("Limiter", "Ingress"):
             self._send("whole", deployment)
 
-    def redeploy(self, backend: Backend) -> None:
-        """Deploy anew with limits and shared cache in `backend`, and wait until that is up."""
-        self._send("redeploy", backend)
+    def deploy(self, backend: Backend) -> None:
+        """Deploy with limits and shared cache in `backend`, and wait until that is up."""
+        self._send("deploy", backend)
+        self.backend = backend
 
     def divide_limits(self, shards: int) -> None:
         """Deploy anew with so many shards of the embedded authority, and wait until it is up."""
@@ -114,12 +116,11 @@ def main() -> None:
     from load_tests.benchmarks.common.local_serve import LocalServe
 
     with LocalServe() as local:
-        deploy(local, "redis")
         reply(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Callable[[str], object]] = {
             "kill": local.kill_one,
             "whole": local.wait_until_healthy,
-            "redeploy": lambda backend: deploy(local, backend),
+            "deploy": lambda backend: deploy(local, backend),
             "shards": lambda count: deploy(local, "embedded", int(count)),
             "controller": lambda _: local.controller(),
             "replicas": local.replicas,
@@ -136,6 +137,8 @@ def deploy(local: "LocalServe", backend: str, shards: int = 1) -> None:
 
     limiter = {"authority": backend, "shards": shards}
     args = {**ARGS, "limiter": limiter, "cache": {"shared": backend}}
+    if "video" not in sys.argv[1:]:
+        args["video"] = {"enabled": False}
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 

@@ -51,6 +51,7 @@ async def client(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.mark.exhaustive
 async def test_a_frozen_redis_adds_little_to_a_miss_and_is_used_again(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_redis_flushed_in_mid_traffic_costs_only_misses(
     assert all(each.right for each in again)
 
 
+@pytest.mark.exhaustive
 async def test_an_invalidation_is_heeded_while_redis_is_dead_and_after_it_is_back_with_old_answers(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -171,6 +173,7 @@ async def test_an_invalidation_is_heeded_while_redis_is_dead_and_after_it_is_bac
     assert all(each.right and ";fwd=" in each.by for each in anew)
 
 
+@pytest.mark.exhaustive
 async def test_a_poisoned_redis_gives_nobody_an_answer_of_another_tenant_or_request(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -264,6 +267,7 @@ async def test_a_killed_cache_shard_fails_no_request_and_is_used_again(
     assert {each.by.rpartition("=")[2] for each in hits} <= {"l1", "l2"}
 
 
+@pytest.mark.exhaustive
 async def test_a_killed_leader_hands_its_streams_over_through_the_cache_shard(
     embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:

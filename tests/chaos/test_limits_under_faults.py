@@ -122,6 +122,7 @@ async def answers(client: httpx.AsyncClient, tenant: Tenant, status: int) -> boo
     return {shot.status for shot in shots} == {status}
 
 
+@pytest.mark.exhaustive
 async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:

@@ -101,6 +101,7 @@ async def test_a_killed_replica_fails_no_answer_and_only_its_own_streams(
     await eventually(only_whole_streams_are_charged, timeout_s=30)
 
 
+@pytest.mark.exhaustive
 async def test_a_dead_model_is_answered_for_or_refused_at_once_and_found_again(
     embedded: ClusterProcess, client: httpx.AsyncClient
 ) -> None:

@@ -20,6 +20,7 @@ from load_tests.benchmarks.faults.node_traffic import TrafficRecord, run_traffic
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_server import RedisServer
 
+pytestmark = pytest.mark.exhaustive  # three nodes take a minute to start, lose and replace
 MODEL, MODELS = "Model:echo", 4
 GRAPH = {
     "models": [{"id": "echo", "engine": "echo", "num_cpus": 0.1, "replicas": MODELS}],
@@ -71,7 +72,6 @@ async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -
     assert replicas_after == replicas
 
 
-@pytest.mark.exhaustive
 async def test_a_lost_node_costs_nothing_once_it_is_noticed(nodes: LocalNodes) -> None:
     stays, lost = sorted(nodes.workers, key=lambda node: len(node.replicas("Limiter")))
     whole = replicas_of(nodes, "")

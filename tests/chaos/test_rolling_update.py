@@ -1,6 +1,6 @@
 """A changed configuration, and a restart, roll over a cluster under load and nobody notices.
 
-The real launcher, two ingress replicas and two of each model; unary requests and streams of many
+The real launcher, two ingress replicas and two of each model; unary requests and streams of some
 seconds are open all the while, through HAProxy. Figures are printed.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -23,7 +23,7 @@ from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04
-STREAM_S, TOKENS_PER_S = 10, 20
+STREAM_S, TOKENS_PER_S = 5, 20
 MODEL = {"engine": "echo", "num_cpus": 0.05, "replicas": 2}
 ARGS = {
     "models": [{**MODEL, "id": "echo"}, {**MODEL, "id": "slow", "tokens_per_second": TOKENS_PER_S}],
@@ -55,10 +55,14 @@ class Cluster(MobulaCommand):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports.http}"
 
-    def config(self, policy: object = None, **args: object) -> str:
+    def config(
+        self, policy: object = None, deployments: Sequence[object] = (), **args: object
+    ) -> str:
+        """`deployments` are options of single deployments."""
         app = {
             "name": "mobula", "route_prefix": "/", "import_path": "graphs.app:build",
             "args": {**ARGS, **args}, **({"autoscaling_policy": policy} if policy else {}),
+            **({"deployments": list(deployments)} if deployments else {}),
         }  # fmt: skip
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump({"proxy_location": "HeadOnly", "applications": [app]}))
@@ -207,6 +211,40 @@ async def test_a_restart_rolls_unnoticed(cluster: Cluster) -> None:
     assert code == 0
     assert "2 replicas replaced" in output, "a restart is of the named model alone"
     assert before == await asyncio.to_thread(cluster.replicas)
+
+
+@pytest.mark.exhaustive
+async def test_links_of_different_features_mix_and_roll_unnoticed(cluster: Cluster) -> None:
+    """In each roll both kinds serve side by side: of model replicas first, of ingress then."""
+
+    def without(feature: str, *deployments: str) -> list[object]:
+        environment = {"env_vars": {"MOBULA_LINK_FEATURES_OFF": feature}}
+        options = {"num_cpus": 0.05, "runtime_env": environment}
+        return [{"name": name, "ray_actor_options": options} for name in deployments]
+
+    models, ingress = ("Model:echo", "Model:slow"), ("Ingress",)
+    async with Clients(cluster).busy() as traffic:
+        rolls = [
+            await cluster.deploy(deployments=deployments)
+            for deployments in (
+                without("join", *models),
+                [*without("join", *models), *without("accept", *ingress)],
+                [*without("join,accept", *models), *without("accept", *ingress)],
+                [*without("join,accept", *models), *without("join", *ingress)],
+            )
+        ]
+
+    traffic.assert_unnoticed()
+    assert [code for code, _ in rolls] == [0] * len(rolls)
+    for (_, output), replaced in zip(rolls, (4, 2, 4, 2), strict=True):
+        assert f"{replaced} replicas replaced" in output
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    async with httpx.AsyncClient(base_url=cluster.url, headers=headers) as client:
+        models_health = (await client.get("/health")).raise_for_status().json()["models"]
+    assert {name: each["calls"]["links"]["links"] for name, each in models_health.items()} == {
+        "echo": 2,
+        "slow": 2,
+    }
 
 
 @pytest.mark.exhaustive

@@ -97,7 +97,7 @@ def test_calls_without_a_token_end_no_process(cluster: Mobula) -> None:
     "role",
     [
         "haproxy",
-        "controller",
+        pytest.param("controller", marks=pytest.mark.exhaustive),
         pytest.param("proxy", marks=pytest.mark.exhaustive),
         pytest.param("dashboard", marks=pytest.mark.exhaustive),
         pytest.param("log_monitor", marks=pytest.mark.exhaustive),

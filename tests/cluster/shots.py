@@ -16,11 +16,13 @@ CLIENTS = 24
 
 @dataclass(frozen=True)
 class Shot:
-    """One request: seconds when it was sent and when its answer was there; status 0: none came."""
+    """One request: seconds when it was sent and when its answer was there; status 0: none came.
+    `problem` is the answer of a server that failed, or what became of the connection."""
 
     sent: float
     done: float
     status: int
+    problem: str = ""
 
     @property
     def took(self) -> float:
@@ -33,9 +35,10 @@ async def shoot(client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Sh
         answer = await client.post(
             "/v1/chat/completions", json={**CHAT, **body}, headers=tenant.headers
         )
-    except httpx.TransportError:
-        return Shot(sent, time.monotonic(), 0)
-    return Shot(sent, time.monotonic(), answer.status_code)
+    except httpx.TransportError as error:
+        return Shot(sent, time.monotonic(), 0, repr(error))
+    problem = answer.text if answer.is_server_error else ""
+    return Shot(sent, time.monotonic(), answer.status_code, problem)
 
 
 async def fire(url: str, tenant: Tenant, seconds: float, rate: float) -> list[Shot]:

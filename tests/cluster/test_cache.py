@@ -29,7 +29,7 @@ async def crowd(cluster: LocalServe) -> AsyncIterator[httpx.AsyncClient]:
 
 def chat(model: str = "echo", **more: object) -> dict[str, object]:
     """A request that nobody has sent before."""
-    words = f"say {uuid.uuid4().hex} twice and then a few more words"
+    words = f"say {uuid.uuid4().hex} twice"
     return {
         "model": model,
         "temperature": 0,

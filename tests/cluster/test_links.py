@@ -3,29 +3,25 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
+from deployments.clients.link.options import LinkOptions
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
-from tests.cluster.routed import CALLER, REPLICAS, Trio, deploy, processes
+from tests.cluster.routed import APP, CALLER, MODEL, REPLICAS, Trio, deploy, processes
 
 # One loop for all modules that call handles here: Serve binds its client to the first it meets.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ROUTING = RoutingSpec(policy="round-robin")
-APP, MODEL = "linked", "linked"
-PACE = {"tokens_per_second": 20}
 REQUEST = GenerateRequest(
     "id", CALLER, MODEL, Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
 )
@@ -33,22 +29,9 @@ LONG = replace(REQUEST, messages=(Message("user", "word " * 60),))
 SHORT = replace(REQUEST, messages=(Message("user", "word"),), sampling=Sampling(max_tokens=2))
 
 
-@pytest.fixture(scope="module")
-def deployed(cluster: LocalServe) -> Iterator[None]:
-    from ray import serve
-
-    deploy(cluster, ROUTING, APP, MODEL, **PACE)
-    yield
-    serve.delete(APP)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def trio(deployed: None) -> AsyncIterator[Trio]:
-    trio = Trio(APP, MODEL)
-    await trio.model.card()
-    await trio.wait_for_links()
-    yield trio
-    await trio.model.close()
+@pytest.fixture(autouse=True)
+def _in_turn(trio: Trio) -> None:
+    trio.choose("round-robin")
 
 
 async def test_calls_and_streams_go_over_links(trio: Trio) -> None:
@@ -77,7 +60,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
         await anext(stream)
     whole = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(12)]
     await eventually(lambda: outstanding(trio) == 12 + REPLICAS)
-    os.kill(next(iter(processes(APP, MODEL).values())), signal.SIGKILL)
+    os.kill(next(iter(processes().values())), signal.SIGKILL)
     ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
     assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
     assert all(await asyncio.gather(*whole))
@@ -85,7 +68,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
 
 
 async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
-    pid = next(iter(processes(APP, MODEL).values()))
+    pid = next(iter(processes().values()))
     os.kill(pid, signal.SIGSTOP)
     try:
         found = await asyncio.gather(*(trio.model.generate(SHORT) for _ in range(12)))
@@ -100,7 +83,7 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
 ) -> None:
     """A replica does not know that it drains: its links must end, or it would stay for the whole
     grace."""
-    old = set(processes(APP, MODEL))
+    old = set(processes())
     ended = asyncio.Event()
 
     async def ask() -> int:
@@ -111,8 +94,8 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
         return answered
 
     load = [asyncio.create_task(ask()) for _ in range(6)]
-    await asyncio.to_thread(deploy, cluster, ROUTING, APP, MODEL, **PACE, max_waiting=100)
-    await eventually(lambda: not old & set(processes(APP, MODEL)), timeout_s=60)
+    await asyncio.to_thread(deploy, cluster, max_waiting=100)
+    await eventually(lambda: not old & set(processes()), timeout_s=60)
     ended.set()
     assert min(await asyncio.gather(*load)) > 0
     await trio.wait_for_links()
@@ -131,7 +114,7 @@ async def test_without_a_way_to_the_port_handles_carry_the_calls(
 
     monkeypatch.setattr(ReplicaLink, "_connect", refuse)
     handle = serve.get_deployment_handle(model_name(MODEL), APP)
-    other = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), links=True)
+    other = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), LinkOptions())
     for _ in range(6):
         assert await other.generate(SHORT)
     found = other.link_stats()

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.servers.redis_server import RedisServer
 
 
@@ -28,6 +29,13 @@ def redis_server(redis_session: RedisServer) -> Iterator[RedisServer]:
         redis_session.restart()
     yield redis_session
     redis_session.thaw()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisClusterServers]:
+    """Three masters, which its users leave as they were."""
+    with RedisClusterServers() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,15 @@ class ServerProcess:
             time.sleep(POLL_S)
 
 
+def wait_until(ready: Callable[[], bool], awaited: str) -> None:
+    """Poll `ready`; raises TimeoutError with what was awaited."""
+    until = time.monotonic() + START_S
+    while not ready():
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {START_S:g} s for {awaited}")
+        time.sleep(POLL_S)
+
+
 def program(name: str) -> str:
     """The program's path; skips the test without it, or fails where nothing may be missing."""
     path = find_program(name)

@@ -5,6 +5,7 @@ It keeps nothing on disk, so a restart comes back empty, and it can be frozen mi
 
 import signal
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,11 +18,13 @@ from tests.servers.process import ServerProcess, free_port, program
 class RedisServer:
     """Use as a context manager. `url` stays the same through `restart`."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, str] | None = None) -> None:
+        """`options` are more of them, by their names on the command line."""
         self._program = program("redis-server")
+        self._options = options or {}
         self._folder = tempfile.TemporaryDirectory(prefix="m-redis-")
-        self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: ServerProcess | None = None
 
     def __enter__(self) -> Self:
@@ -79,11 +82,12 @@ class RedisServer:
         folder = Path(self._folder.name)
         options = {
             "--bind": "127.0.0.1",
-            "--port": str(self._port),
+            "--port": str(self.port),
             "--dir": str(folder),
             "--save": "",
             "--appendonly": "no",
             "--loglevel": "warning",
+            **self._options,
         }
         words = [word for pair in options.items() for word in pair]
         self._process = ServerProcess([self._program, *words], folder / "log")

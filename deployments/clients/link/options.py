@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cluster.runtime.settings import Settings
+
 ACCEPT = "accept"  # the server tells that it has taken a call that is not answered at once
 JOIN = "join"  # items that become ready together come in one message
 FEATURES = frozenset({ACCEPT, JOIN})
@@ -28,3 +30,14 @@ class LinkOptions:
     setup_s: float = 5.0
     accept_s: float = 0.01
     max_unsent: int = 256 << 20
+
+
+def link_options(settings: Settings) -> LinkOptions:
+    """Those of this process. Raises ValueError for a feature that there is not."""
+    unknown = set(settings.link_features_off) - FEATURES
+    if unknown:
+        raise ValueError(
+            f"MOBULA_LINK_FEATURES_OFF: links have no feature {', '.join(sorted(unknown))}; "
+            f"there are {', '.join(sorted(FEATURES))}"
+        )
+    return LinkOptions(features=FEATURES - set(settings.link_features_off))

@@ -9,17 +9,13 @@ import logging
 from collections.abc import AsyncGenerator
 from typing import Any, Generic, TypeVar
 
-from grpc import RpcError
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
 
-from cluster.resilience.ray_errors import from_ray
+from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.problems import DeadlineExceeded, Problem
 
 T = TypeVar("T")
 _REASON_CHARS = 500
-REMOTE_ERRORS = (RayError, RayServeException, RpcError, RuntimeError)
 
 logger = logging.getLogger("mobula.ingress")
 

@@ -22,6 +22,7 @@ from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.redis import RedisTier
 from deployments.clients.link.link_caller import LinkCaller
+from deployments.clients.link.options import LinkOptions, link_options
 from deployments.clients.link.pool import LinkPool
 from deployments.clients.link.replica_link import LinkSettings
 from deployments.clients.model_client import EmbedderClient, ModelClient
@@ -61,13 +62,13 @@ class ServeBackends:
         by_handle: Collection[str] = (),
     ) -> None:
         """`by_handle` are the models whose calls go by handle; the others' go over links."""
-        specs = defaultdict(ResilienceSpec, resilience)
+        specs, options = defaultdict(ResilienceSpec, resilience), link_options(settings)
         self.models = {
-            id: text_client(id, handle, specs[id], clock, links=id not in by_handle)
+            id: text_client(id, handle, specs[id], clock, None if id in by_handle else options)
             for id, handle in models.items()
         }
         self.embedders = {
-            id: embedding_client(id, handle, specs[id], clock, links=id not in by_handle)
+            id: embedding_client(id, handle, specs[id], clock, None if id in by_handle else options)
             for id, handle in embedders.items()
         }
         self.authority: LimiterClient | RedisAuthority
@@ -101,32 +102,45 @@ class ServeBackends:
 
 
 def text_client(
-    model: str, handle: DeploymentHandle, spec: ResilienceSpec, clock: Clock, *, links: bool
+    model: str,
+    handle: DeploymentHandle,
+    spec: ResilienceSpec,
+    clock: Clock,
+    links: LinkOptions | None,
 ) -> ModelClient:
-    """The client of a text model's deployment. `links`: over links where they can be opened."""
+    """The client of a text model's deployment. `links`: of the links that its calls go over, where
+    they can be opened; None: by handle."""
     replicas = replica_set(handle.deployment_name)
     handles = HandleCaller(
         model, handle, clock, methods=("generate", "settle"), streams=("stream",)
     )
-    caller, pool = _with_links(model, handle, handles, clock) if links else (handles, None)
+    caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
     return ModelClient(model, caller, replicas, spec, clock, pool)
 
 
 def embedding_client(
-    model: str, handle: DeploymentHandle, spec: ResilienceSpec, clock: Clock, *, links: bool
+    model: str,
+    handle: DeploymentHandle,
+    spec: ResilienceSpec,
+    clock: Clock,
+    links: LinkOptions | None,
 ) -> EmbedderClient:
-    """The client of an embedding model's deployment."""
+    """The client of an embedding model's deployment; `links` as for a text model's."""
     replicas = replica_set(handle.deployment_name)
     handles = HandleCaller(model, handle, clock, methods=("embed",))
-    caller, pool = _with_links(model, handle, handles, clock) if links else (handles, None)
+    caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
     return EmbedderClient(model, caller, replicas, spec, clock, pool)
 
 
 def _with_links(
-    model: str, handle: DeploymentHandle, handles: HandleCaller, clock: Clock
+    model: str,
+    handle: DeploymentHandle,
+    handles: HandleCaller,
+    clock: Clock,
+    options: LinkOptions,
 ) -> tuple[ReplicaCaller, LinkPool]:
     replicas = replica_set(handle.deployment_name)
-    pool = LinkPool(replicas, LinkSettings(model, LinkOpener(model, handle)))
+    pool = LinkPool(replicas, LinkSettings(model, LinkOpener(model, handle), options))
     return LinkCaller(model, pool, handles, replicas, clock), pool
 
 

@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import grpc
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
+from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import Clock, SystemClock
 from deployments.cache.tiers.sharded import ShardedTier
 from deployments.contracts.cache import (
@@ -23,9 +21,6 @@ from deployments.contracts.cache import (
     LeaseHeldElsewhere,
     TierUnavailable,
 )
-
-# Serve passes on gRPC's errors, and raises RuntimeError for those that it does not know.
-_REMOTE_ERRORS = (RayError, RayServeException, grpc.RpcError, RuntimeError)
 
 _CLOCK = SystemClock()
 
@@ -106,7 +101,7 @@ class CacheShardClient:
         except TimeoutError:
             self._counts["errors"] += 1
             raise TierUnavailable(f"no answer in {timeout_s:g} s") from None
-        except _REMOTE_ERRORS as error:
+        except REMOTE_ERRORS as error:
             self._counts["errors"] += 1
             raise TierUnavailable(type(error).__name__) from None
 

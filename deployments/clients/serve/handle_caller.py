@@ -10,10 +10,10 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from cluster.resilience.ray_errors import from_ray
+from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import DeadlineExceeded
-from deployments.clients.serve.attempts import REMOTE_ERRORS, StreamAttempt, UnaryAttempt
+from deployments.clients.serve.attempts import StreamAttempt, UnaryAttempt
 
 # Our values are plain classes of importable modules: cloudpickle, Serve's default, is slower.
 PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}

@@ -9,11 +9,9 @@ import contextlib
 import math
 from collections.abc import Callable, Sequence
 
-from grpc import RpcError
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import Clock
 from deployments.contracts.limits import (
     AuthorityUnavailable,
@@ -21,7 +19,7 @@ from deployments.contracts.limits import (
     LeaseRequest,
     TenantsMoved,
 )
-from deployments.limiter.authority.hand_over import ShardAnswer
+from deployments.limiter.authority.hand_over import ShardAnswer, ShardExchange
 from deployments.limiter.layout import ShardLayout
 
 HandleOf = Callable[[int], DeploymentHandle]
@@ -84,7 +82,7 @@ class LimiterShardClient:
         self._timeout_s = timeout_s
 
     async def warm_up(self, timeout_s: float) -> None:
-        with contextlib.suppress(TimeoutError, RayError, RayServeException):
+        with contextlib.suppress(TimeoutError, *REMOTE_ERRORS):
             async with asyncio.timeout(timeout_s):
                 await self._check_health.remote()
 
@@ -93,17 +91,20 @@ class LimiterShardClient:
     ) -> ExchangeResult:
         """As in contracts/limits.py."""
         client = self._client
-        layout = client.layout
-        response = self._exchange.remote(
-            layout, client.granted_s, replica, epoch, ttl_s, tuple(requests)
+        sent = ShardExchange(
+            client.layout, client.granted_s, replica, epoch, ttl_s, tuple(requests)
         )
+        try:
+            response = self._exchange.remote(sent)
+        except REMOTE_ERRORS as error:
+            raise AuthorityUnavailable(type(error).__name__) from None
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer: ShardAnswer = await response
         except TimeoutError:
             response.cancel()
             raise AuthorityUnavailable(f"no answer in {self._timeout_s:g} s") from None
-        except (RayError, RayServeException, RpcError) as error:
+        except REMOTE_ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
         client.adopt(answer.layout)
         if answer.result is None:

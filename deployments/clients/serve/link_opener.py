@@ -8,9 +8,8 @@ from contextlib import suppress
 
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
-from cluster.resilience.ray_errors import from_ray
+from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.problems import ModelFailed, Problem
-from deployments.clients.serve.attempts import REMOTE_ERRORS
 from deployments.clients.serve.handle_caller import PICKLED
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
 

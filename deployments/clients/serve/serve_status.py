@@ -12,18 +12,17 @@ from typing import Any
 
 import ray
 from ray import serve
-from ray.exceptions import RayError
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, ServeReplica, ServeSnapshot, State
 
 # ValueError: no such actor
-_UNAVAILABLE = (RayError, RayServeException, TimeoutError, ValueError)
+_UNAVAILABLE = (*REMOTE_ERRORS, TimeoutError, ValueError)
 _STATES: Mapping[str, State] = {
     "RUNNING": "ready",
     "PENDING_MIGRATION": "ready",
@@ -105,7 +104,7 @@ class IngressPeers:
                 context = serve.get_replica_context()
                 self._handle = serve.get_deployment_handle(context.deployment, context.app_name)
             return await collect_answers(self._handle, self._timeout_s, method, *arguments)
-        except (RayError, RayServeException, TimeoutError) as error:
+        except (*REMOTE_ERRORS, TimeoutError) as error:
             logger.warning("the other ingress replicas do not answer: %s", error)
             return []
 

@@ -45,6 +45,7 @@ from deployments.ingress.schemas.content import (
     PostItem,
     PostRequest,
 )
+from deployments.ingress.schemas.tools import schema_text
 
 Item = CaptionItem | PostItem
 One = TypeVar("One", CaptionRequest, PostRequest)
@@ -195,6 +196,9 @@ def _content_request(
         seed=item.seed,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
+        output_schema=(
+            "" if item.output_schema is None else schema_text(item.output_schema, "output_schema")
+        ),
     )
 
 
@@ -236,6 +240,7 @@ def _answer(
 
 
 def _variant(variant: Variant) -> dict[str, Any]:
+    fields = {} if variant.fields is None else {"fields": variant.fields}
     return {
         "index": variant.index,
         "text": variant.text,
@@ -253,6 +258,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
         },
         "finish_reason": variant.finish_reason,
         "truncated": variant.truncated,
+        **fields,
     }
 
 

@@ -38,6 +38,10 @@ class BriefBody(_Strict):
     model: Annotated[
         str | None, Field(max_length=100, description="A provider; the default when left out.")
     ] = None
+    output_schema: Annotated[
+        dict[str, Any] | None,
+        Field(description="A JSON Schema of an object: variants then carry these `fields`."),
+    ] = None
 
 
 class CaptionItem(BriefBody):
@@ -123,7 +127,9 @@ class Subscore(BaseModel):
 
 
 class VariantResponse(BaseModel):
-    """One text, ready to publish; `text` is `body` with its hashtags."""
+    """One text, ready to publish; `text` is `body` with its hashtags. With an `output_schema`,
+    `fields` is the object by it as the model wrote it, and `text` that of all its fields.
+    """
 
     index: int
     text: str
@@ -134,6 +140,7 @@ class VariantResponse(BaseModel):
     subscores: dict[str, Subscore]
     finish_reason: Literal["stop", "length"]
     truncated: bool
+    fields: dict[str, Any] | None = None
 
 
 class _ContentResponse(BaseModel):

@@ -110,7 +110,8 @@ def tool_settings(
         tuple([_tool(index, tool.function) for index, tool in enumerate(tools or ())]),
         "required" if isinstance(choice, NamedToolChoice) else choice or "auto",
         name,
-        parallel is not False,
+        # A small model that is forced to call would call until its tokens are used up.
+        bool(parallel) if choice not in (None, "auto") else parallel is not False,
     )
 
 

@@ -1,13 +1,14 @@
-"""What one authority shard hands over to the new owner of tenants.
+"""What crosses between ingress replicas and authority shards, and between shards.
 
-In: buckets with their leases. Out: values without clock times, which differ between processes.
+In: exchanges; buckets with their leases. Out: values without clock times, which differ between
+processes.
 """
 
 import math
 from dataclasses import dataclass
 
 from cluster.runtime.pickle_compat import version_tolerant
-from deployments.contracts.limits import ExchangeResult
+from deployments.contracts.limits import ExchangeResult, LeaseRequest
 from deployments.limiter.layout import ShardLayout
 
 
@@ -56,6 +57,22 @@ class HandOver:
     is_whole: bool = True
     knows_s: float = math.inf
     is_pending: bool = False
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class ShardExchange:
+    """An exchange as in contracts/limits.py, under the sender's layout.
+
+    `granted_s`: seconds since any shard granted the replica something for the first time; 0: never.
+    """
+
+    layout: ShardLayout
+    granted_s: float
+    replica: str
+    epoch: str
+    ttl_s: float
+    requests: tuple[LeaseRequest, ...]
 
 
 @version_tolerant

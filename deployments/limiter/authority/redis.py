@@ -3,7 +3,8 @@
 In: exchanges. Out: grants, by Redis's clock. Tenants are in GROUPS groups; a group is a shard with
 an epoch and sessions of its own, and the hash tag of its keys, so that a script finds all of them
 in one slot of a Redis Cluster. Exchanges of one turn of the event loop, which is what a tick of the
-limiter begins, travel in one pipeline: one round trip for each Redis and tick.
+limiter begins, travel in one pipeline: one round trip for each Redis and tick; in a Redis Cluster
+one for each group, so that a node that does not answer fails its own groups only.
 
 Redis must not evict (`maxmemory-policy noeviction`); a flush or a restart without its data is
 noticed by the epoch. A failover that loses the last writes may admit once more what they recorded.
@@ -15,16 +16,13 @@ import itertools
 import uuid
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from cluster.runtime.background import create_detached_task
+from cluster.runtime.redis_url import is_cluster_url
 from deployments.contracts.limits import (
     AuthorityUnavailable,
     BucketKind,
@@ -32,12 +30,12 @@ from deployments.contracts.limits import (
     LeaseGrant,
     LeaseRequest,
 )
+from deployments.limiter.authority.redis_connection import ERRORS, RedisConnection, connect
 
 GROUPS = 16  # of tenants; more than a Redis Cluster for limits has masters
 _SCRIPT = Path(__file__).with_name("gcra.lua").read_text()
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _REPLY_FIELDS = 6
-_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 class RedisAuthority:
@@ -51,18 +49,11 @@ class RedisAuthority:
     def __init__(
         self, url: str, *, prefix: str = "mobula", timeout_s: float = 0.25, connections: int = 16
     ) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis: Any = Redis.from_pool(pool)
-        pipeline = _ScriptPipeline(self._redis)
+        self._connection = connection = connect(url, timeout_s, connections)
+        shared = None if is_cluster_url(url) else _ScriptPipeline(connection)
         self._groups = [
-            RedisGroup(pipeline, f"{prefix}:limits:{{{number}}}") for number in range(GROUPS)
+            RedisGroup(shared or _ScriptPipeline(connection), f"{prefix}:limits:{{{number}}}")
+            for number in range(GROUPS)
         ]
 
     def locate(self, tenant: str) -> "RedisGroup":
@@ -71,11 +62,10 @@ class RedisAuthority:
 
     async def warm_up(self) -> None:
         """Connect before the first request; to a Redis that is not up, later."""
-        with suppress(*_ERRORS):
-            await self._redis.ping()
+        await self._connection.warm_up()
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        await self._connection.close()
 
 
 class RedisGroup:
@@ -96,7 +86,7 @@ class RedisGroup:
                 *(self._pipeline.evaluate(self._keys(some), [*head, *_flat(some)])
                   for some in tenants)
             )  # fmt: skip
-        except _ERRORS as error:
+        except ERRORS as error:
             raise AuthorityUnavailable(type(error).__name__) from None
         grants = [
             grant
@@ -115,12 +105,12 @@ class RedisGroup:
 class _ScriptPipeline:
     """Calls of the script that begin in one turn of the event loop, sent together."""
 
-    def __init__(self, redis: Any) -> None:
-        self._redis = redis
+    def __init__(self, connection: RedisConnection) -> None:
+        self._connection = connection
         self._calls: list[tuple[tuple[Any, ...], asyncio.Future[list[Any]]]] = []
 
     async def evaluate(self, keys: Sequence[str], arguments: Sequence[Any]) -> list[Any]:
-        """The script's reply. Raises RedisError, OSError or TimeoutError."""
+        """The script's reply. Raises one of ERRORS."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Any]] = loop.create_future()
         if not self._calls:
@@ -140,9 +130,11 @@ class _ScriptPipeline:
                 again = await self._execute("EVAL", _SCRIPT, unloaded)
                 for index, reply in zip(unknown, again, strict=True):
                     replies[index] = reply
-        except _ERRORS as error:
+        except ERRORS as error:
             replies = [error] * len(calls)
         for (_, future), reply in zip(calls, replies, strict=True):
+            if isinstance(reply, BaseException):
+                self._connection.note(reply)
             if future.done():
                 continue
             if isinstance(reply, BaseException):
@@ -152,7 +144,7 @@ class _ScriptPipeline:
 
     async def _execute(self, command: str, script: str, calls: Sequence[Any]) -> list[Any]:
         """A reply or an exception for each call."""
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self._connection.client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(command, script, *call)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)

@@ -29,7 +29,12 @@ from typing import Protocol
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
 from deployments.contracts.limits import AuthorityUnavailable, LeaseGrant, LeaseRequest
-from deployments.limiter.authority.hand_over import HandOver, MovedBucket, ShardAnswer
+from deployments.limiter.authority.hand_over import (
+    HandOver,
+    MovedBucket,
+    ShardAnswer,
+    ShardExchange,
+)
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.layout import ShardLayout
 
@@ -98,17 +103,9 @@ class AuthorityShard:
         if peers:
             self._collection = create_detached_task(self._collect(layout, peers, self._collection))
 
-    async def exchange(
-        self,
-        layout: ShardLayout,
-        granted_s: float,
-        replica: str,
-        epoch: str,
-        ttl_s: float,
-        requests: Sequence[LeaseRequest],
-    ) -> ShardAnswer:
-        """As in contracts/limits.py. `granted_s`: seconds since any shard granted the replica
-        something for the first time; 0: never. Raises AuthorityUnavailable without a layout."""
+    async def exchange(self, sent: ShardExchange) -> ShardAnswer:
+        """Raises AuthorityUnavailable without a layout."""
+        layout, requests = sent.layout, sent.requests
         if layout.version > 0:
             self.adopt(layout)
         if self._layout is None:
@@ -118,11 +115,11 @@ class AuthorityShard:
         own = self._layout
         if layout != own:
             return ShardAnswer(own, None)
-        if granted_s > self._clock.monotonic() - self._knows_since:
+        if sent.granted_s > self._clock.monotonic() - self._knows_since:
             self._lose()
         here = [self._is_here(request) for request in requests]
         known = [request for request, is_here in zip(requests, here, strict=True) if is_here]
-        result = await self.authority.exchange(replica, epoch, ttl_s, known)
+        result = await self.authority.exchange(sent.replica, sent.epoch, sent.ttl_s, known)
         if len(known) < len(requests):
             grants = iter(result.grants)
             given = tuple(next(grants) if is_here else _UNANSWERED for is_here in here)

@@ -16,6 +16,7 @@ from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.methods import EMBED
+from deployments.clients.link.options import link_options
 from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
@@ -38,7 +39,7 @@ class EmbedderReplica:
         configure_logging(settings.log_level)
         spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
-        self._links = LinkEndpoint(spec.id, {EMBED: self.embed})
+        self._links = LinkEndpoint(spec.id, {EMBED: self.embed}, link_options(settings))
         self._health.mark_ready()
         self._serving = True
 

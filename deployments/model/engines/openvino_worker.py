@@ -25,6 +25,7 @@ from deployments.model.engines.ipc_messages import (
     WorkerError,
     pack,
 )
+from deployments.model.engines.openvino_grammars import GrammarCompiler, load_compiler
 
 _BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
 _STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt delays others little
@@ -49,9 +50,15 @@ class _Sequence:
     handle: Any
     due: float
     held: list[int] = field(default_factory=list)
+    generated: bool = False
     logprobs: list[float] = field(default_factory=list)
     prompt_logprobs: tuple[float | None, ...] = ()
     is_past_prompt: bool = True
+
+    @property
+    def begins_grammar(self) -> bool:
+        """Whether the pipeline has yet to look its grammar up."""
+        return bool(self.job.grammar) and not self.generated
 
 
 class GenerationWorker:
@@ -61,8 +68,16 @@ class GenerationWorker:
     too.
     """
 
-    def __init__(self, pipeline: Any, max_running: int, cache_tokens: int) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        max_running: int,
+        cache_tokens: int,
+        compiler: GrammarCompiler | None = None,
+    ) -> None:
+        """Without a `compiler`, the pipeline compiles grammars in its steps."""
         self._pipeline = pipeline
+        self._compiler = compiler
         self._max_running = max_running
         self._cache_tokens = cache_tokens
         self._waiting: OrderedDict[int, GenerateCommand] = OrderedDict()
@@ -106,9 +121,13 @@ class GenerationWorker:
         return batches
 
     def _admit(self) -> list[TokenBatch]:
-        refused: list[TokenBatch] = []
-        while self._waiting and len(self._running) < self._max_running:
-            key, job = self._waiting.popitem(last=False)
+        refused = [] if self._compiler is None else self._refuse_grammars(self._compiler)
+        for key, job in list(self._waiting.items()):
+            if len(self._running) >= self._max_running:
+                break
+            if not self._may_begin(job):
+                continue
+            del self._waiting[key]
             if len(job.prompt) + job.max_tokens > self._cache_tokens:
                 refused.append(TokenBatch(key, end="error", error=_TOO_SMALL))
                 continue
@@ -126,12 +145,37 @@ class GenerationWorker:
             self._running[key] = _Sequence(job, handle, due, is_past_prompt=not job.prompt_logprobs)
         return refused
 
+    def _refuse_grammars(self, compiler: GrammarCompiler) -> list[TokenBatch]:
+        """Compile the next grammar; refuse the jobs of one that could not be compiled."""
+        jobs = [job for job in self._waiting.values() if job.grammar]
+        looked_up = any(each.begins_grammar for each in self._running.values())
+        admitted = len(self._running) < self._max_running and any(map(self._may_begin, jobs))
+        result = compiler.advance(
+            [job.grammar for job in jobs],
+            blocked=looked_up or admitted,
+            wait_s=0.0 if self._running or self._leaving else _COMPILE_WAIT_S,
+        )
+        if result is None or not result.error:
+            return []
+        failed = [job.key for job in jobs if job.grammar == result.grammar]
+        for key in failed:
+            del self._waiting[key]
+        return [TokenBatch(key, end="refused", error=result.error) for key in failed]
+
+    def _may_begin(self, job: GenerateCommand) -> bool:
+        """A job whose grammar is not compiled yet waits, and lets others pass."""
+        compiler = self._compiler
+        if compiler is None or not job.grammar:
+            return True
+        return not compiler.busy and compiler.knows(job.grammar)
+
     def _collect(self, key: int, sequence: _Sequence, now: float) -> TokenBatch | None:
         """The tokens to send now: none while they are held back, all of them at the end."""
         end: str | None = None
         error = ""
         if sequence.handle.can_read():
             outputs = sequence.handle.read()
+            sequence.generated = True
             if not outputs:  # the cache cannot hold this sequence even alone
                 end, error = "error", _TOO_SMALL
             for output in outputs.values():
@@ -147,6 +191,7 @@ class GenerationWorker:
         return _flushed(key, sequence, end, error, now)
 
 
+_COMPILE_WAIT_S = 0.002  # an idle worker's wait for a compilation, between looks at its inbox
 _REFUSALS = (RuntimeError, ValueError, TypeError, OverflowError)
 _TOO_SMALL = "The attention cache is too small for this sequence."
 _END = {"STOP": "stop", "LENGTH": "length"}
@@ -254,7 +299,9 @@ def main(link: socket.socket) -> None:
     inbox = Inbox(link)
     try:
         options, *early = inbox.wait()
-        worker = GenerationWorker(load(options), options.max_running, options.cache_tokens)
+        pipeline = load(options)
+        compiler = load_compiler(pipeline, options.folder, options.device)
+        worker = GenerationWorker(pipeline, options.max_running, options.cache_tokens, compiler)
         warm_up(worker)
         gc.freeze()
         link.sendall(pack(Ready()))

@@ -36,13 +36,19 @@ def install_npm_package(folder: Path, package: str) -> Path:
     MissingRequirement without npm, or if it cannot install the package."""
     location = folder / "node_modules" / package
     if not (location / "package.json").exists():
-        npm = str(require_program("npm", "apt-get install npm"))
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [npm, "install", *options, "--prefix", str(folder), package]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
-        if result.returncode:
-            raise MissingRequirement(
-                f"this needs {package}, which npm could not install: exit code {result.returncode}"
-            )
+        install_npm_packages(folder, [package])
     return location
+
+
+def install_npm_packages(folder: Path, packages: Sequence[str]) -> None:
+    """Installs the packages in `folder`. Raises MissingRequirement as above."""
+    npm = str(require_program("npm", "apt-get install npm"))
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [npm, "install", *options, "--prefix", str(folder), *packages]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode:
+        raise MissingRequirement(
+            f"this needs {', '.join(packages)}, which npm could not install: "
+            f"exit code {result.returncode}"
+        )

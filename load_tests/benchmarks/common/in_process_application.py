@@ -5,11 +5,15 @@ collaborators that a benchmark reads. It answers as a replica of the ingress doe
 call crosses a Serve handle.
 """
 
+import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import uvicorn
 from starlette.types import ASGIApp
 
 from cluster.runtime.clock import Clock, SystemClock
@@ -24,6 +28,7 @@ from deployments.contracts.generation import (
     ModelCall,
     ModelCard,
     ModelLoad,
+    ServedModel,
 )
 from deployments.contracts.scaling import ServeSnapshot
 from deployments.ingress.cache_stack import CacheStack
@@ -67,7 +72,7 @@ class InProcessModel:
 class InProcessStages:
     """What stands behind the ingress: models in this process, no shared cache, no peers."""
 
-    models: Mapping[str, InProcessModel]
+    models: Mapping[str, ServedModel]
     embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
     shared: None = None
 
@@ -101,7 +106,7 @@ def create_echo_model(name: str, engine: Engine) -> InProcessModel:
 async def start_application(
     settings: Settings,
     tenancy: TenantServices,
-    models: Mapping[str, InProcessModel],
+    models: Mapping[str, ServedModel],
     clock: Clock,
     video: VideoConfig | None = None,
 ) -> AsyncIterator[InProcessApplication]:
@@ -122,3 +127,25 @@ async def start_application(
     finally:
         await services.close()
         await tenancy.close()
+
+
+@asynccontextmanager
+async def serve_over_http(
+    app: ASGIApp, listener: socket.socket | None = None
+) -> AsyncIterator[str]:
+    """The URL at which uvicorn serves the application; `listener` is a socket that listens."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="off", backlog=4096, timeout_keep_alive=300
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

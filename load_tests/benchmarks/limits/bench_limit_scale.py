@@ -24,10 +24,8 @@ from rich.table import Table
 
 from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.contracts.limits import ExchangeResult, LeaseRequest
-from deployments.limiter.authority.hand_over import ShardAnswer
+from deployments.limiter.authority.hand_over import ShardAnswer, ShardExchange
 from deployments.limiter.authority.shard import AuthorityShard
-from deployments.limiter.layout import ShardLayout
 from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
@@ -69,33 +67,6 @@ class ScaleRow:
     overshoot: float
 
 
-class MeteredShard:
-    """An AuthorityShard behind pickling, whose CPU time is counted."""
-
-    def __init__(self, shard: AuthorityShard, meter: AuthorityMeter) -> None:
-        self._shard = shard
-        self._meter = meter
-
-    async def exchange(
-        self,
-        layout: ShardLayout,
-        granted_s: float,
-        replica: str,
-        epoch: str,
-        ttl_s: float,
-        requests: Sequence[LeaseRequest],
-    ) -> ShardAnswer:
-        sent = pickle.dumps((layout, granted_s, replica, epoch, ttl_s, tuple(requests)))
-        began = time.process_time()
-        answer = await self._shard.exchange(*pickle.loads(sent))
-        received = pickle.dumps(answer)
-        self._meter.cpu_s += time.process_time() - began
-        self._meter.exchanges += 1
-        self._meter.requests += len(requests)
-        result: ShardAnswer = pickle.loads(received)
-        return result
-
-
 class MeteredClient(SimulatedLimiterClient):
     """One replica's way to the metered shards."""
 
@@ -119,17 +90,16 @@ class MeteredShardClient(SimulatedShardClient):
         super().__init__(client, network, number)
         self._meter = meter
 
-    async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
-    ) -> ExchangeResult:
-        client = self.client
-        shard = MeteredShard(self.network.find(self.number), self._meter)
-        await self.network.transmit()
-        answer = await shard.exchange(
-            client.layout, client.granted_s, replica, epoch, ttl_s, requests
-        )
-        await self.network.transmit()
-        return client.take(answer)
+    async def process(self, shard: AuthorityShard, sent: ShardExchange) -> ShardAnswer:
+        """Behind pickling, and with its CPU time counted."""
+        pickled = pickle.dumps(sent)
+        began = time.process_time()
+        answer = pickle.dumps(await shard.exchange(pickle.loads(pickled)))
+        self._meter.cpu_s += time.process_time() - began
+        self._meter.exchanges += 1
+        self._meter.requests += len(sent.requests)
+        result: ShardAnswer = pickle.loads(answer)
+        return result
 
 
 class ScaleRun:

@@ -6,18 +6,14 @@ counting is between them and the count.
 """
 
 import asyncio
-import contextlib
-import socket
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
-import uvicorn
 
 from cluster.auth.bootstrap import bootstrap
 from cluster.runtime.clock import SystemClock
@@ -30,7 +26,11 @@ from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
-from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
+from load_tests.benchmarks.common.in_process_application import (
+    create_echo_model,
+    serve_over_http,
+    start_application,
+)
 from load_tests.benchmarks.common.tenants import create_tenant
 
 TENANT = "counted"
@@ -147,29 +147,10 @@ async def counted_application(
     )
     async with (
         start_application(settings, tenancy, models, clock) as application,
-        _served(application.app) as url,
+        serve_over_http(application.app) as url,
         httpx.AsyncClient(base_url=url) as client,
     ):
         recorder = application.services.model_pipeline.recorder
         plan = {"budgets": {"tokens": {"month": BUDGET}}}
         key = await create_tenant(client, admin_key, TENANT, plan)
         yield CountedApplication(url, key, counts, recorder, tenancy)
-
-
-@asynccontextmanager
-async def _served(app: Callable[..., Any]) -> AsyncIterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_level="error", lifespan="off", backlog=4096, timeout_keep_alive=300
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        async with asyncio.timeout(10):
-            while not server.started:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

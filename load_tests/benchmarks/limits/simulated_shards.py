@@ -17,7 +17,7 @@ from deployments.contracts.limits import (
     LeaseRequest,
     TenantsMoved,
 )
-from deployments.limiter.authority.hand_over import HandOver, ShardAnswer
+from deployments.limiter.authority.hand_over import HandOver, ShardAnswer, ShardExchange
 from deployments.limiter.authority.shard import AuthorityShard
 from deployments.limiter.layout import ShardLayout
 
@@ -143,8 +143,11 @@ class SimulatedShardClient:
     ) -> ExchangeResult:
         client = self.client
         layout, granted_s = client.layout, client.granted_s
+        sent = ShardExchange(layout, granted_s, replica, epoch, ttl_s, tuple(requests))
         await self.network.transmit()
-        shard = self.network.find(self.number)
-        answer = await shard.exchange(layout, granted_s, replica, epoch, ttl_s, requests)
+        answer = await self.process(self.network.find(self.number), sent)
         await self.network.transmit()
         return client.take(answer)
+
+    async def process(self, shard: AuthorityShard, sent: ShardExchange) -> ShardAnswer:
+        return await shard.exchange(sent)

@@ -13,10 +13,13 @@ from openai import AsyncOpenAI
 
 from checks import KEY, MODEL, QUESTION, URL, check, run
 
-client = AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
-set_default_openai_client(client)
 set_tracing_disabled(True)
-settings = ModelSettings(max_tokens=48)
+settings = ModelSettings(max_tokens=400)
+
+
+def _client() -> AsyncOpenAI:
+    """Of each check its own: a client belongs to one event loop."""
+    return AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0)
 
 
 @function_tool
@@ -27,12 +30,14 @@ def weather(celsius: bool) -> str:
 
 @check
 def default_model() -> None:
+    set_default_openai_client(_client())
     agent = Agent(name="Writer", model=MODEL, model_settings=settings)
     assert Runner.run_sync(agent, QUESTION).final_output
 
 
 @check
 async def default_model_streamed() -> None:
+    set_default_openai_client(_client())
     agent = Agent(name="Writer", model=MODEL, model_settings=settings)
     result = Runner.run_streamed(agent, QUESTION)
     async for _ in result.stream_events():
@@ -42,14 +47,15 @@ async def default_model_streamed() -> None:
 
 @check
 def chat_model() -> None:
-    model = OpenAIChatCompletionsModel(MODEL, client)
+    model = OpenAIChatCompletionsModel(MODEL, _client())
     agent = Agent(name="Writer", model=model, model_settings=settings)
     assert Runner.run_sync(agent, QUESTION).final_output
 
 
 @check
 def tool_loop_ends_with_an_answer() -> None:
-    forced = ModelSettings(max_tokens=48, tool_choice="required")
+    set_default_openai_client(_client())
+    forced = ModelSettings(max_tokens=400, tool_choice="required")
     agent = Agent(name="Writer", model=MODEL, tools=[weather], model_settings=forced)
     result = Runner.run_sync(agent, "Weather in Rome?", max_turns=4)
     assert result.final_output

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
+from deployments.model.engines.openvino_grammars import load_compiler
 from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions, load, warm_up
 from deployments.model.model_files import NANO
 from sequences import nano_prompts
@@ -108,3 +109,48 @@ def test_ignoring_eos_ignores_the_models_own_eos(worker: GenerationWorker) -> No
     (batch,) = _drain(worker)
 
     assert (len(batch.ids), batch.end) == (120, "length")
+
+
+@pytest.fixture(scope="module")
+def grammar_worker() -> GenerationWorker:
+    pipeline = load(WorkerOptions(NANO / "openvino", "CPU", 1, "f32", 4, 640))
+    compiler = load_compiler(pipeline, NANO / "openvino", "CPU")
+    assert compiler is not None
+    return GenerationWorker(pipeline, 4, 640, compiler)
+
+
+def test_a_grammar_that_does_not_compile_is_refused_alone(grammar_worker: GenerationWorker) -> None:
+    stop = frozenset({2})
+    grammar_worker.submit(_job(1, max_tokens=8, grammar="root ::= missing"))
+    grammar_worker.submit(_job(2, max_tokens=8, grammar='root ::= "ok"', stop_ids=stop))
+    grammar_worker.submit(_job(3, max_tokens=8))
+
+    ends = {batch.key: batch.end for batch in _drain(grammar_worker) if batch.end}
+
+    assert ends == {1: "refused", 2: "stop", 3: "length"}
+
+
+def test_sequences_go_on_while_a_grammar_is_compiled(grammar_worker: GenerationWorker) -> None:
+    grammar_worker.submit(_job(1, max_tokens=400))
+    grammar_worker.turn()
+    job = _job(2, max_tokens=8, grammar='root ::= "a" [b-z]{0,90}', stop_ids=frozenset({2}))
+    grammar_worker.submit(job)
+
+    grammar_worker.turn()
+    before = grammar_worker.steps
+    while grammar_worker.busy and job.key in grammar_worker._waiting:
+        grammar_worker.turn()
+
+    assert grammar_worker.steps > before
+    _drain(grammar_worker)
+
+
+def test_a_job_that_waits_for_its_grammar_may_be_cancelled(
+    grammar_worker: GenerationWorker,
+) -> None:
+    grammar_worker.submit(_job(1, grammar='root ::= "c" [b-z]{0,80}'))
+    grammar_worker.turn()
+
+    grammar_worker.cancel(1)
+
+    assert [batch.end for batch in _drain(grammar_worker)] == ["cancelled"]

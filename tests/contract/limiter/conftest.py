@@ -1,4 +1,4 @@
-"""Both authorities behind one fixture, and ways to let their time pass and lose their state."""
+"""All authorities behind one fixture, and ways to let their time pass and lose their state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,10 +10,11 @@ from cluster.runtime.clock import ManualClock
 from deployments.contracts.limits import Authority, ExchangeResult, LeaseRequest
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.authority.redis import RedisAuthority
-from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.fixtures import redis_cluster, redis_server, redis_session
+from tests.servers.redis_cluster import RedisClusterServers
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["redis_server", "redis_session"]
+__all__ = ["redis_cluster", "redis_server", "redis_session"]
 
 
 class Restartable:
@@ -41,7 +42,9 @@ class Subject:
     lose_state: Callable[[], None]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(
+    params=["memory", "redis", pytest.param("redis cluster", marks=pytest.mark.exhaustive)]
+)
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     if request.param == "memory":
         clock = ManualClock()
@@ -52,7 +55,9 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
 
         yield Subject(memory, advance, memory.restart)
         return
-    server: RedisServer = request.getfixturevalue("redis_server")
+    fixture = "redis_server" if request.param == "redis" else "redis_cluster"
+    server: RedisServer | RedisClusterServers = request.getfixturevalue(fixture)
+    server.flush()
     redis = RedisAuthority(server.url, timeout_s=5.0)
     yield Subject(redis.locate("acme"), asyncio.sleep, server.flush)
     await redis.close()

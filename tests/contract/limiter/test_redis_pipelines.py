@@ -32,7 +32,8 @@ class RoundTrips(RedisAuthority):
     def __init__(self, url: str) -> None:
         super().__init__(url, timeout_s=5.0)
         self.sent: list[int] = []
-        make = self._redis.pipeline
+        client = self._connection.client
+        make = client.pipeline
 
         def pipeline(**options: Any) -> Any:
             made = make(**options)
@@ -45,7 +46,7 @@ class RoundTrips(RedisAuthority):
             made.execute = counted
             return made
 
-        self._redis.pipeline = pipeline
+        client.pipeline = pipeline
 
 
 @pytest.fixture

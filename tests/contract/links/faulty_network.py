@@ -1,10 +1,11 @@
 """A network between an ingress and a replica that delays, stalls and cuts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 from deployments.contracts.links import LinkOffer
+from tests.contract.links.linked_models import LinkedModel
 
 
 class Network:
@@ -32,6 +33,13 @@ class Network:
         self._ports[target] = int(server.sockets[0].getsockname()[1])
         return self._ports[target]
 
+    async def join_link(self, model: LinkedModel, name: str) -> None:
+        """Lead the links to a replica through here; before the model starts."""
+        endpoint = model.endpoint(name)
+        await endpoint._start("127.0.0.1")
+        await self.open(endpoint._port)
+        model.through[name] = self.through()
+
     def through(self) -> Callable[[LinkOffer], LinkOffer]:
         """What changes an offer so that its link leads through here; `open` the port before."""
         return lambda offer: replace(offer, port=self._ports[offer.port])
@@ -55,12 +63,12 @@ class Network:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
         self._writers += [writer, far_writer]
         for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._carry(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._carry(source, sink))
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._start(self._deliver(under_way, sink))
         while True:
             try:
                 data = await source.read(65536)
@@ -69,18 +77,29 @@ class Network:
             await self.flowing.wait()
             if self.left is not None:
                 data, self.left = data[: self.left], self.left - len(data)
+            arrives = loop.time() + self.delay_s
             if data:
                 self.passed += len(data)
-                loop.call_later(self.delay_s, self._write, sink, data)
+                under_way.put_nowait((arrives, data))
             if not data or (self.left is not None and self.left <= 0):
-                loop.call_later(self.delay_s, self._end, sink)
+                under_way.put_nowait((arrives, b""))
                 return
 
-    def _write(self, sink: asyncio.StreamWriter, data: bytes) -> None:
-        if not sink.is_closing():
-            sink.write(data)
-
-    def _end(self, sink: asyncio.StreamWriter) -> None:
+    async def _deliver(
+        self, under_way: "asyncio.Queue[tuple[float, bytes]]", sink: asyncio.StreamWriter
+    ) -> None:
+        """In order, also where the delay becomes shorter; empty: the end."""
+        loop, data = asyncio.get_running_loop(), b"-"
+        while data:
+            arrives, data = await under_way.get()
+            await asyncio.sleep(max(0.0, arrives - loop.time()))
+            if data and not sink.is_closing():
+                sink.write(data)
         if self.left is not None and self.left <= 0:
             self.cut()
         sink.close()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

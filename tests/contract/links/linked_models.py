@@ -1,7 +1,7 @@
 """Replicas in this process behind either transport: what they were asked, and how they end.
 
-`ScriptedReplica` has the methods of a model's replica. `LinkedModel` and `HandledModel` are a
-ModelClient and an EmbedderClient in front of some of them.
+`LinkedModel` and `HandledModel` are a ModelClient and an EmbedderClient in front of some
+ScriptedReplicas.
 """
 
 import asyncio
@@ -9,129 +9,25 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
-import numpy as np
-
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import describe_request
 from cluster.balancing.spec import EjectionSpec, RoutingSpec
 from cluster.resilience.spec import HedgeSpec, ResilienceSpec
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.problems import InvalidRequest, Overloaded, Problem
-from cluster.tenants.caller import Caller
+from cluster.runtime.problems import Problem
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.link_caller import LinkCaller
-from deployments.clients.link.methods import EMBED, GENERATE, SETTLE, STREAM
 from deployments.clients.link.options import LinkOptions
 from deployments.clients.link.pool import LinkPool
 from deployments.clients.link.replica_link import LinkSettings
 from deployments.clients.model_client import EmbedderClient, ModelClient
 from deployments.clients.serve.handle_caller import HandleCaller
-from deployments.contracts.embedding import Embeddings, EmbedRequest
-from deployments.contracts.generation import (
-    Choice,
-    Chunk,
-    Completion,
-    GenerateRequest,
-    Message,
-    Sampling,
-    SettleRequest,
-    TokenUsage,
-)
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
-from deployments.model.errors import as_response, as_response_stream
 from tests.cluster.polling import eventually
+from tests.contract.links.scripted_replica import ScriptedReplica, handlers_of
 
-CALLER = Caller("acme", "key", frozenset())
 CLOCK = SystemClock()
-
-
-def request(prompt: str, timeout_s: float = 20.0, **sampling: Any) -> GenerateRequest:
-    """`prompt` is what the replica does: see ScriptedReplica."""
-    return GenerateRequest(
-        "id", CALLER, "m", Sampling(**sampling), (Message("user", prompt),), timeout_s=timeout_s
-    )
-
-
-class ScriptedReplica:
-    """`hang` (`hang at a`: one of them) waits for ever, `busy` and `broken` refuse, `long` gives
-    much, `N words` N chunks; `then hang` and `then break` come after the chunks.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.asked: list[str] = []
-        self.running: set[str] = set()
-        self.cancelled: list[str] = []
-        self.given = 0
-        self.dead = asyncio.Event()
-
-    async def generate(self, sent: GenerateRequest) -> Completion | Problem:
-        return await as_response(self._generate(sent), sent)
-
-    async def stream(self, sent: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
-        async with aclosing(as_response_stream(self._stream(sent), sent)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def embed(self, sent: EmbedRequest) -> Embeddings | Problem:
-        return await as_response(self._embed(sent), sent)
-
-    async def settle(self, sent: SettleRequest) -> TokenUsage:
-        return TokenUsage(3, self.given)
-
-    async def _generate(self, sent: GenerateRequest) -> Completion:
-        with self._open(sent.messages[0].content):
-            await self._act(sent.messages[0].content)
-            text = f"{self.name}: {sent.messages[0].content}"
-            text *= 1000 if sent.messages[0].content == "long" else 1
-            return Completion((Choice(0, text, "stop"),), TokenUsage(1, 2), "m")
-
-    async def _stream(self, sent: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        prompt = sent.messages[0].content
-        with self._open(prompt):
-            await self._act(prompt)
-            words = int(prompt.split()[0])
-            for number in range(words):
-                self.given += 1
-                yield Chunk(0, f"{number} ", tokens=1)
-            if "then hang" in prompt:
-                await asyncio.Event().wait()
-            if "then break" in prompt:
-                raise Overloaded("enough", 3.0)
-            yield Chunk(0, self.name, "stop", usage=TokenUsage(1, words))
-
-    async def _embed(self, sent: EmbedRequest) -> Embeddings:
-        with self._open(sent.texts[0]):
-            await self._act(sent.texts[0])
-            vectors = np.arange(3 * len(sent.texts), dtype=np.float32).reshape(-1, 3)
-            return Embeddings(vectors, len(sent.texts), self.name)
-
-    async def _act(self, prompt: str) -> None:
-        await asyncio.sleep(0)
-        if prompt == "hang" or prompt == f"hang at {self.name}":
-            await asyncio.Event().wait()
-        if prompt == "busy":
-            raise Overloaded("no room", 7.0)
-        if prompt == "broken":
-            raise InvalidRequest("not like this", param="prompt")
-
-    def _open(self, prompt: str) -> "_Running":
-        return _Running(self, prompt)
-
-
-class _Running:
-    def __init__(self, replica: ScriptedReplica, prompt: str) -> None:
-        self.replica, self.prompt = replica, f"{len(replica.asked)} {prompt}"
-        replica.asked.append(prompt)
-
-    def __enter__(self) -> None:
-        self.replica.running.add(self.prompt)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.replica.running.discard(self.prompt)
-        if kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit):
-            self.replica.cancelled.append(self.prompt)
 
 
 class FakeHandle:
@@ -278,8 +174,12 @@ class ServedModel:
         retries: int = 2,
         silence_s: float = 5.0,
         hedge: HedgeSpec | None = None,
+        replica: Callable[[str], ScriptedReplica] = ScriptedReplica,
+        replicas: dict[str, ScriptedReplica] | None = None,
     ) -> None:
-        self.replicas = {name: ScriptedReplica(name) for name in names}
+        """`replicas` are those of another ingress, which this one calls, too."""
+        self.replicas = {} if replicas is None else replicas
+        self.replicas.update({name: replica(name) for name in names})
         self.fleet = ReplicaSet(
             RoutingSpec(policy="round-robin", ejection=EjectionSpec(silence_s=silence_s)), CLOCK
         )
@@ -323,7 +223,8 @@ class HandledModel(ServedModel):
 
 
 class LinkedModel(ServedModel):
-    """Calls go over links. `through` changes offers, by replica; `options` are of either side."""
+    """Calls go over links. `through` changes offers, by replica; `options` are of either side,
+    `theirs` of some replicas. `beside` is another ingress, whose replicas this one calls."""
 
     kind = "link"
 
@@ -332,26 +233,22 @@ class LinkedModel(ServedModel):
         *names: str,
         ours: LinkOptions | None = None,
         theirs: dict[str, LinkOptions] | None = None,
+        beside: "LinkedModel | None" = None,
         **more: Any,
     ) -> None:
-        super().__init__(*names, **more)
-        self.options, self.theirs = ours or LinkOptions(), theirs or {}
-        self.through: dict[str, Callable[[LinkOffer], LinkOffer]] = {}
-        self.endpoints: dict[str, LinkEndpoint] = {}
+        super().__init__(*names, replicas=beside.replicas if beside else None, **more)
+        self.options = ours or LinkOptions()
+        self.theirs = beside.theirs if beside else theirs or {}
+        self.through: dict[str, Callable[[LinkOffer], LinkOffer]] = beside.through if beside else {}
+        self.endpoints: dict[str, LinkEndpoint] = beside.endpoints if beside else {}
         self.openings = 0
         self.refused: BaseException | None = None
         self.pool = LinkPool(self.fleet, LinkSettings("m", self.open_link, self.options))
 
     def endpoint(self, name: str) -> LinkEndpoint:
         if name not in self.endpoints:
-            replica = self.replicas[name]
-            handlers = {
-                GENERATE: replica.generate,
-                STREAM: replica.stream,
-                SETTLE: replica.settle,
-                EMBED: replica.embed,
-            }
             options = self.theirs.get(name, self.options)
+            handlers = handlers_of(self.replicas[name])
             self.endpoints[name] = LinkEndpoint("m", handlers, options)
         return self.endpoints[name]
 
@@ -381,7 +278,3 @@ class LinkedModel(ServedModel):
         await self.pool.close()
         for endpoint in self.endpoints.values():
             await endpoint.close()
-
-
-def embed_request(*texts: str, timeout_s: float = 20.0) -> EmbedRequest:
-    return EmbedRequest("id", CALLER, "m", texts, timeout_s=timeout_s)

@@ -13,10 +13,11 @@ import pytest
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, Problem
 from deployments.clients.link.framing import HEADER, VERSION
-from deployments.clients.link.options import ACCEPT, FEATURES, JOIN, LinkOptions
+from deployments.clients.link.options import LinkOptions
 from tests.cluster.polling import eventually
 from tests.contract.links.faulty_network import Network
-from tests.contract.links.linked_models import LinkedModel, request
+from tests.contract.links.linked_models import LinkedModel
+from tests.contract.links.scripted_replica import request
 
 QUICK = LinkOptions(ping_s=0.05, silence_s=0.3, setup_s=2.0)
 
@@ -32,16 +33,18 @@ async def through(network: Network, *names: str, **more: Any) -> LinkedModel:
     """A model whose links lead through the network."""
     model = LinkedModel(*names, **more)
     for name in names:
-        endpoint = model.endpoint(name)
-        listener = await endpoint._start("127.0.0.1")
-        assert listener is not None
-        await network.open(endpoint._port)
-        model.through[name] = network.through()
+        await network.join_link(model, name)
     await model.start()
     return model
 
 
-@pytest.mark.parametrize("left", [0, 1, 4, 5, 30, 200, 333, 400, 500, 777, 1000, 1500])
+@pytest.mark.parametrize(
+    "left",
+    [
+        *(0, 1, 4, 5, 30, 200, 333, 400, 500, 777, 1000, 1500),
+        *(pytest.param(left, marks=pytest.mark.exhaustive) for left in range(6, 2000, 23)),
+    ],
+)
 async def test_wherever_links_are_cut_every_call_ends(network: Network, left: int) -> None:
     """Also in the middle of a frame. What was not answered is sent again; streams break in-band."""
     model = await through(network, "a", "b")
@@ -65,7 +68,9 @@ async def read(model: LinkedModel, prompt: str, timeout_s: float = 20.0) -> str:
     return "".join([c.text async for c in model.text.stream(request(prompt, timeout_s))])
 
 
-@pytest.mark.parametrize("delay_s", [0.001, 0.05, 0.3])
+@pytest.mark.parametrize(
+    "delay_s", [0.001, 0.05, 0.3, pytest.param(2.0, marks=pytest.mark.exhaustive)]
+)
 async def test_a_slow_network_only_delays(network: Network, delay_s: float) -> None:
     model = await through(network, "a")
     network.delay_s = delay_s
@@ -123,10 +128,7 @@ async def test_a_call_that_a_stopped_replica_does_not_take_goes_to_another(
 ) -> None:
     """Long before the link itself is given up."""
     model = LinkedModel("a", "b", silence_s=0.3)
-    endpoint = model.endpoint("a")
-    await endpoint._start("127.0.0.1")
-    await network.open(endpoint._port)
-    model.through["a"] = network.through()
+    await network.join_link(model, "a")
     await model.start()
     try:
         network.flowing.clear()
@@ -236,28 +238,6 @@ async def test_an_answer_that_is_too_large_fails_alone() -> None:
         assert not waiting.done()
         waiting.cancel()
         assert model.pool.stats().links == 1
-    finally:
-        await model.close()
-
-
-FEATURE_SETS = (FEATURES, frozenset({ACCEPT}), frozenset({JOIN}), frozenset())
-
-
-@pytest.mark.parametrize("ours", FEATURE_SETS)
-async def test_replicas_of_different_features_serve_side_by_side(ours: frozenset[str]) -> None:
-    names = "abcd"
-    theirs = {
-        name: LinkOptions(features=features)
-        for name, features in zip(names, FEATURE_SETS, strict=True)
-    }
-    model = LinkedModel(*names, ours=LinkOptions(features=ours), theirs=theirs)
-    await model.start()
-    try:
-        calls = [model.text.generate(request("hello")) for _ in range(40)]
-        streams = [read(model, "50 words") for _ in range(40)]
-        found = await asyncio.gather(*calls, *streams)
-        assert {text[-1] for text in found[40:]} == set(names)
-        assert model.pool.stats().by_handle == 0
     finally:
         await model.close()
 

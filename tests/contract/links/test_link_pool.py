@@ -16,7 +16,8 @@ from deployments.clients.link.tls import client_context, server_context
 from deployments.contracts.links import LinkOffer
 from tests.cluster.polling import eventually
 from tests.contract.haproxy.certificates import Authority
-from tests.contract.links.linked_models import FakeOpening, LinkedModel, request
+from tests.contract.links.linked_models import FakeOpening, LinkedModel
+from tests.contract.links.scripted_replica import request
 
 
 @pytest.fixture

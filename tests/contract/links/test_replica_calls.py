@@ -11,12 +11,8 @@ from cluster.resilience.spec import HedgeSpec
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, Overloaded
 from deployments.contracts.generation import Choice, Chunk, Completion, TokenUsage
 from tests.cluster.polling import eventually
-from tests.contract.links.linked_models import (
-    HandledModel,
-    LinkedModel,
-    embed_request,
-    request,
-)
+from tests.contract.links.linked_models import HandledModel, LinkedModel
+from tests.contract.links.scripted_replica import embed_request, request
 
 Model = LinkedModel | HandledModel
 

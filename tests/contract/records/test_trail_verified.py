@@ -23,7 +23,10 @@ async def test_verification_beside_busy_writers_raises_no_alarm(audit: Audit) ->
                 await trail.append(connection, record(number, action="key.create"))
 
     writers = [asyncio.create_task(write(trail, n)) for n, trail in enumerate(trails)]
-    reports = [await audit.verify() for _ in range(15)]
+    reports = [await audit.verify()]
+    async with asyncio.timeout(30):
+        while len(reports) < 15 or reports[-1].records == reports[0].records:
+            reports.append(await audit.verify())
     done = True
     await asyncio.gather(*writers)
     for trail in trails:
@@ -31,7 +34,6 @@ async def test_verification_beside_busy_writers_raises_no_alarm(audit: Audit) ->
 
     assert [report.findings for report in reports] == [[]] * len(reports)
     assert (await audit.verify()).notes == []
-    assert reports[-1].records > reports[0].records
 
 
 async def test_a_process_that_was_killed_is_a_note_and_no_alarm(audit: Audit) -> None:

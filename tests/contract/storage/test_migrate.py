@@ -113,7 +113,7 @@ async def test_making_emails_unique_per_tenant_keeps_users_and_their_refresh_tok
     await database.close()
 
 
-@pytest.mark.parametrize("processes", [3, pytest.param(4, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def test_processes_that_migrate_at_once_all_succeed(empty_url: str, processes: int) -> None:
     code = f"from cluster.storage.migrate import migrate; migrate({empty_url!r})"
     started = [

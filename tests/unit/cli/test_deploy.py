@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cluster.cli.deploy import find_problems, run
+from cluster.cli.config_problems import find_application_problems, find_problems
+from cluster.cli.deploy import run
 
 APP: dict[str, Any] = {
     "name": "mobula", "import_path": "graphs.app:build", "args": {"models": [{"id": "nano"}]},
@@ -49,6 +50,32 @@ def test_contradictions_are_said_in_the_words_of_the_args() -> None:
     [fault] = find_problems(asked(args=wrong), [])
 
     assert fault.startswith("args: content: 'default' names model 'qwen'")
+
+
+@pytest.mark.parametrize("prefix", ["/mobula", None])
+def test_mobula_is_served_at_the_root_only(prefix: str | None) -> None:
+    [problem] = find_problems(asked(route_prefix=prefix), [])
+
+    assert problem == f"route_prefix: {prefix!r} is not served; Mobula answers at '/' only"
+    assert find_problems(asked(route_prefix="/"), []) == []
+    assert find_problems(asked(import_path="elsewhere:build", route_prefix=prefix), []) == []
+
+
+def test_mobula_is_not_served_under_a_root_path() -> None:
+    http_options = {"port": 8000, "root_path": "/mobula"}
+
+    [problem] = find_problems({**asked(), "http_options": http_options}, [])
+
+    assert problem.startswith("http_options.root_path: '/mobula' is not served")
+    others = asked(import_path="elsewhere:build")
+    assert find_problems({**others, "http_options": http_options}, []) == []
+
+
+def test_a_start_refuses_what_a_rollout_does_and_leaves_names_to_serve() -> None:
+    nameless = {"applications": [{**APP, "name": "", "route_prefix": "/x"}]}
+
+    assert len(find_application_problems(nameless)) == 1
+    assert find_application_problems({"applications": {"a": 1}}) == []
 
 
 @pytest.mark.parametrize(

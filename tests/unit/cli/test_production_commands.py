@@ -112,6 +112,16 @@ def test_a_serve_configuration_that_the_application_would_refuse_is_refused(tmp_
     assert "modles" in text
 
 
+def test_a_serve_configuration_with_a_prefix_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "serve.yaml"
+    args = "{models: [{id: nano}]}"
+    own = f"{{name: m, import_path: 'graphs.app:build', route_prefix: /m, args: {args}}}"
+    config.write_text(f"applications: [{own}]")
+    code, text = invoke("manifests", "kubernetes", "--config", str(config))
+    assert code == 1
+    assert "route_prefix: '/m' is not served" in text
+
+
 def test_bootstrap_makes_the_store_ready_and_again_does_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

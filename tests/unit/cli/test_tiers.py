@@ -4,14 +4,14 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from cluster.cli import test_servers, test_tiers
 from cluster.cli.test_servers import PACKAGES, Machine
-from cluster.cli.test_tiers import TierResult, available, counts
+from cluster.cli.test_tiers import Choice, TierResult, available, counts
 
 REPORT = """<testsuites><testsuite>
 <testcase name="a"/>
@@ -55,46 +55,108 @@ def test_the_last_line_sums_up(
     outcome: TierResult, code: int, line: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(test_tiers, "_pytest", lambda *_: outcome)
+    monkeypatch.setattr(test_tiers, "_pytest", lambda *_, **__: outcome)
 
     assert test_tiers.run(["unit"], None, stop=False) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
 
 
+class FakeTiers:
+    """Stands in for the processes of tiers: each waits until all that run beside it have begun."""
+
+    def __init__(self, together: int, failing: str = "") -> None:
+        self.begun = threading.Barrier(together)
+        self.failing = failing
+        self.order: list[str] = []
+        self.commands: dict[str, str] = {}
+
+    def call(
+        self, command: Sequence[str], changes: Mapping[str, str], *, quiet: bool
+    ) -> tuple[int, str]:
+        words = " ".join(command)
+        tier = next((word[6:] for word in command if word.startswith("tests/")), "lint")
+        self.commands[tier] = words
+        if tier not in self.order:
+            self.order.append(tier)
+            if tier in test_tiers.TOGETHER:
+                self.begun.wait(10)
+        if quiet:
+            return int(tier == self.failing), f"output of {tier}"
+        sys.stdout.write(f"output of {tier}\n")
+        return int(tier == self.failing), ""
+
+
 @pytest.mark.parametrize(
-    ("tiers", "beside"),
+    ("tiers", "together", "printed"),
     [
-        pytest.param(["lint", "unit", "api"], True, id="unit follows"),
-        pytest.param(["lint", "api"], False, id="another tier follows"),
-        pytest.param(["unit", "lint"], False, id="nothing follows"),
+        pytest.param(
+            ["lint", "unit", "contract", "api", "graph"],
+            4,
+            ["contract", "unit", "api", "lint", "graph"],
+            id="fast tiers",
+        ),
+        pytest.param(["lint", "unit", "api"], 3, ["unit", "api", "lint"], id="without contract"),
+        pytest.param(["unit", "lint"], 2, ["unit", "lint"], id="in another order"),
+        pytest.param(["lint"], 1, ["lint"], id="alone"),
+        pytest.param(["api", "graph"], 1, ["api", "graph"], id="nothing beside it"),
     ],
 )
-def test_lint_runs_beside_the_unit_tier_and_speaks_after_it(
+def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
     tiers: list[str],
-    beside: bool,
+    together: int,
+    printed: list[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    linting = threading.Event()
+    fake = FakeTiers(together)
+    monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
 
-    def check(command: Sequence[str]) -> tuple[int, str]:
-        linting.set()
-        return 1, "a fault of style"
+    assert test_tiers.run(tiers, None, stop=False) == 0
 
-    def run(tier: str, *_: object) -> TierResult:
-        assert not beside or linting.wait(10)
-        sys.stdout.write(f"output of {tier}\n")
-        return TierResult(tier, 1, 0, 0, 1.0)
+    lines = capsys.readouterr().out.splitlines()
+    outputs = [line.removeprefix("output of ") for line in lines if line.startswith("output of ")]
+    assert list(dict.fromkeys(outputs)) == printed
+    for tier in printed:
+        assert lines.index(f"== {tier}") < lines.index(f"output of {tier}")
+        assert any(line.startswith(f"{tier:<10} ok") for line in lines)
 
-    monkeypatch.setattr(test_tiers, "_call_quietly", check)
-    monkeypatch.setattr(test_tiers, "_pytest", run)
 
-    assert test_tiers.run(tiers, None, stop=False) == 1
+def test_who_computes_beside_the_contract_tier_has_one_process_and_gives_way_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lower = " ".join(test_tiers.LOWER_PRIORITY)
+    monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+    for tiers, given, workers in (
+        (["contract", "unit"], {"unit"}, [True, False]),
+        (["unit", "lint"], set[str](), [True, False]),
+    ):
+        fake = FakeTiers(2)
+        monkeypatch.setattr(test_tiers, "_call", fake.call)
+        test_tiers.run(tiers, None, stop=False)
+        assert {tier for tier, word in fake.commands.items() if word.startswith(lower)} == given
+        assert [" -n logical" in fake.commands[tier] for tier in tiers] == workers
+
+
+def test_after_a_failure_no_other_tier_begins_if_so_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeTiers(1, failing="unit")
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
+
+    assert test_tiers.run(["unit", "graph"], None, stop=True) == 1
+    assert fake.order == ["unit"]
+
+
+def test_lint_counts_each_of_its_tools(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_tiers, "_call", lambda *_, **__: (1, "a fault of style"))
+
+    assert test_tiers.run(["lint"], None, stop=False) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("a fault of style") == len(test_tiers.CHECKS)
-    assert any(line.startswith("lint       FAILED") for line in lines)
-    if beside:
-        assert lines.index("output of unit") < lines.index("a fault of style")
+    assert lines[-1] == f"0 passed, {len(test_tiers.CHECKS)} failed"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +168,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     order: list[str] = []
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
 
-    def run(*_: object) -> TierResult:
+    def run(*_: object, **__: object) -> TierResult:
         order.append("tests")
         return TierResult(tier, 1, 0, 0, 1.0)
 
@@ -187,9 +249,10 @@ def test_a_server_of_the_environment_goes_before_the_systems(
 
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
-    assert test_tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
+    assert test_tiers.selection(Choice()) == ["-m", "not exhaustive"]
     thorough = ["--hypothesis-profile", "thorough"]
-    assert test_tiers.selection("clip", True, exhaustive=True) == ["-k", "clip", "-x", *thorough]
+    everything = Choice("clip", stop=True, exhaustive=True)
+    assert test_tiers.selection(everything) == ["-k", "clip", "-x", *thorough]
 
 
 def test_temporary_files_go_into_memory_where_it_has_room(
@@ -215,5 +278,5 @@ def test_temporary_files_stay_on_disk_without_room_or_in_a_folder_of_another(
 
 def test_of_a_tier_that_runs_again_a_part_runs_unless_all_is_asked_for() -> None:
     marks = "every_profile and not exhaustive"
-    assert test_tiers.selection(None, False, exhaustive=False, again=True) == ["-m", marks]
-    assert "-m" not in test_tiers.selection(None, False, exhaustive=True, again=True)
+    assert test_tiers.selection(Choice(), again=True) == ["-m", marks]
+    assert "-m" not in test_tiers.selection(Choice(exhaustive=True), again=True)

@@ -11,6 +11,8 @@ from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import cache, embedding, generation, limits, links, scaling
 from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.limiter import layout
+from deployments.limiter.authority import hand_over
 
 RULE = (
     "its fields changed. While a cluster is rolled, replicas of the last version send it to those "
@@ -56,6 +58,12 @@ PINNED: dict[type, str] = {
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",
     limits.LeaseGrant: "number credits level retry_after_s known elsewhere learning_s",
     limits.ExchangeResult: "epoch replicas grants continued",
+    hand_over.ShardExchange: "layout granted_s replica epoch ttl_s requests",
+    hand_over.ShardAnswer: "layout result",
+    hand_over.HandOver: "layout buckets is_last is_whole knows_s is_pending",
+    hand_over.MovedBucket: "key level ago_s capacity born_ago_s known lasts_s leases",
+    hand_over.MovedLease: "number held granted adjusted ago_s seen_ago_s",
+    layout.ShardLayout: "version shards",
     scaling.ServeReplica: "replica state node address since",
     scaling.DeploymentState: "name status message target replicas",
     scaling.ServeSnapshot: "at deployments",

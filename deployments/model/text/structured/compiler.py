@@ -26,6 +26,7 @@ import orjson
 
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import OutputFormat
+from deployments.model.text.structured.ambiguity import check_ambiguity
 from deployments.model.text.structured.choices import choice_node
 from deployments.model.text.structured.ebnf import print_grammar
 from deployments.model.text.structured.ebnf_parser import parse_ebnf
@@ -36,6 +37,7 @@ from deployments.model.text.structured.limits import (
 )
 from deployments.model.text.structured.nodes import Node
 from deployments.model.text.structured.regex_parser import parse_regex
+from deployments.model.text.structured.repeats import check_repeats
 from deployments.model.text.structured.rules import RuleSet
 from deployments.model.text.structured.schema_compiler import SchemaCompiler
 from deployments.model.text.structured.schema_validator import SchemaValidator
@@ -73,14 +75,14 @@ def compile_output(output_format: OutputFormat) -> Grammar:
             schema = compile_schema(definition, where, rules)
             return build_grammar(schema.node, rules, where, schema.accepts)
         case "regex":
-            return build_grammar(parse_regex(definition, where), rules, where)
+            return _build_own(parse_regex(definition, where), rules, where)
         case "choice":
             choices = parse_choices(definition, where)
             return build_grammar(
                 choice_node(choices), rules, where, frozenset(choices).__contains__
             )
         case "grammar":
-            return build_grammar(parse_ebnf(definition, where, rules), rules, where)
+            return _build_own(parse_ebnf(definition, where, rules), rules, where)
 
 
 def compile_schema(definition: str, where: str, rules: RuleSet) -> SchemaNode:
@@ -98,6 +100,14 @@ def build_grammar(
     used = reachable_rules(root, rules.nodes)
     check_grammar(root, used, where)
     return Grammar(print_grammar(root, used), accepts or _accept)
+
+
+def _build_own(root: Node, rules: RuleSet, where: str) -> Grammar:
+    """The grammar of a caller's own pattern or rules."""
+    grammar = build_grammar(root, rules, where)
+    check_repeats(root, rules.nodes, where)
+    check_ambiguity(root, rules.nodes, where)
+    return grammar
 
 
 def parse_choices(definition: str, where: str) -> list[str]:

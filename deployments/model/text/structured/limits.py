@@ -23,8 +23,10 @@ from deployments.model.text.structured.nodes import (
 MAX_BYTES = 65_536  # of a schema, a grammar, a list of choices
 MAX_DEPTH = 32  # of a schema, of groups
 MAX_REPEATS = 100  # of a counted repeat; above it every step of the engine is slow
-MAX_SIZE = 6_000  # characters and classes of a grammar, counted repeats written out
+MAX_COUNTED = 300  # characters that the strings of one grammar count, equal strings once
+MAX_SIZE = 16_000  # what an engine prepares, in characters (`size_of`)
 MAX_RULES = 1_000
+_CLASS = 8
 
 
 def check_grammar(root: Node, rules: Mapping[str, Node], param: str) -> None:
@@ -43,6 +45,12 @@ def check_grammar(root: Node, rules: Mapping[str, Node], param: str) -> None:
     _check_left_recursion(rules, nullable, param)
 
 
+def nullable_rules(rules: Mapping[str, Node]) -> Callable[[Node], bool]:
+    """A test whether a node over `rules` may be empty."""
+    nullable = _fixpoint(rules, _is_nullable)
+    return lambda node: _is_nullable(node, nullable)
+
+
 def reachable_rules(root: Node, rules: Mapping[str, Node]) -> dict[str, Node]:
     """The rules that a text may use, in the order of `rules`."""
     found: set[str] = set()
@@ -56,12 +64,14 @@ def reachable_rules(root: Node, rules: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def size_of(node: Node) -> int:
-    """Characters and classes of `node`, counted repeats written out. Linear in its nodes."""
+    """Characters of `node`, counted repeats written out; a class counts as `_CLASS` of them: an
+    engine compares it with its whole vocabulary. Linear in the nodes.
+    """
     match node:
         case Text(text):
             return len(text) + 1
         case CharacterClass(ranges):
-            return 1 + len(ranges)
+            return _CLASS + len(ranges)
         case Repetition(item, least, most):
             return size_of(item) * max(1, least, most or 1)
     return 1 + sum(map(size_of, children(node)))

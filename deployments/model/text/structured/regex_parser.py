@@ -221,6 +221,8 @@ class _Parser:
                 end = self._pattern.find("}", self._at)
                 return self._code(end - self._at, closing=1)
             return self._code(4)
+        if character == "U":
+            return self._code(8)
         if character in _CONTROLS:
             if character == "0" and self._peek().isdigit():
                 self._refuse("octal escapes")
@@ -235,7 +237,7 @@ class _Parser:
 
     def _code(self, digits: int, closing: int = 0) -> Ranges:
         text = self._pattern[self._at : self._at + max(digits, 0)]
-        if not 0 < len(text) <= 6 or len(text) < digits or not _HEX.issuperset(text):
+        if not 0 < len(text) <= 8 or len(text) < digits or not _HEX.issuperset(text):
             self._broken("an escape without its hexadecimal digits")
         self._at += digits + closing
         code = int(text, 16)

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from deployments.model.text.structured.json_text import STRING_CHARACTER, quoted
+from deployments.model.text.structured.json_text import any_content, quoted
+from deployments.model.text.structured.limits import MAX_COUNTED, MAX_REPEATS
 from deployments.model.text.structured.nodes import (
     Node,
     RuleReference,
@@ -23,6 +24,7 @@ class RuleSet:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self._reserved = 0
+        self._characters = 0
 
     def reserve(self) -> RuleReference:
         """A name whose rule is defined later; for recursion."""
@@ -35,9 +37,22 @@ class RuleSet:
         self.nodes[reference.name] = node
         return reference
 
-    def string(self) -> RuleReference:
-        """Any JSON string."""
-        return self._shared("string", lambda: quoted(repetition(STRING_CHARACTER, 0, None)))
+    def string(self, least: int = 0, most: int | None = None) -> RuleReference:
+        """Any JSON string; with `most`, one of `least` to `most` characters."""
+        name = "string" if most is None else f"string{least}to{most}"
+        return self._shared(name, lambda: quoted(any_content(least, most)))
+
+    def reserve_characters(self, least: int, most: int) -> bool:
+        """Whether strings of these lengths may be counted by the grammar.
+
+        An engine prepares every count that a string may have, for its whole vocabulary.
+        """
+        if f"string{least}to{most}" in self.nodes:
+            return True
+        if most > MAX_REPEATS or self._characters + most > MAX_COUNTED:
+            return False
+        self._characters += most
+        return True
 
     def value(self, levels: int = NESTING) -> Node:
         """Any JSON value with at most `levels` levels of arrays and objects."""

@@ -50,6 +50,7 @@ class SchemaCompiler:
         self._where = where
         self._rules = rules
         self._references: dict[str, RuleReference] = {}
+        self._depth = 0
         self._waiting: list[tuple[str, str]] = []
 
     def compile(self) -> Node:
@@ -63,6 +64,14 @@ class SchemaCompiler:
         return root
 
     def _node(self, schema: Any, where: str) -> Node:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            invalid(where, f"schemas are nested deeper than {MAX_DEPTH}.")
+        node = self._schema(schema, where)
+        self._depth -= 1
+        return node
+
+    def _schema(self, schema: Any, where: str) -> Node:
         if schema is True or schema == {}:
             return self._rules.value()
         if schema is False:

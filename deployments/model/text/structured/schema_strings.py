@@ -1,10 +1,7 @@
 """Strings of a JSON Schema: lengths, patterns and formats."""
 
-from deployments.model.text.structured.json_text import (
-    STRING_CHARACTER,
-    quoted,
-    string_content,
-)
+from deployments.model.text.structured.ambiguity import check_ambiguity
+from deployments.model.text.structured.json_text import any_content, quoted, string_content
 from deployments.model.text.structured.limits import MAX_REPEATS
 from deployments.model.text.structured.matching import length_bounds
 from deployments.model.text.structured.nodes import (
@@ -16,6 +13,7 @@ from deployments.model.text.structured.nodes import (
     repetition,
 )
 from deployments.model.text.structured.regex_parser import parse_regex
+from deployments.model.text.structured.repeats import check_repeats
 from deployments.model.text.structured.rules import RuleSet
 from deployments.model.text.structured.schema_keywords import (
     Schema,
@@ -37,14 +35,17 @@ def string_node(schema: Schema, where: str, rules: RuleSet) -> tuple[Node, bool]
         invalid(below(where, "maxLength"), f"it is below minLength ({least}).")
     held = content_node(schema, where)
     if held is not None:
+        check_repeats(held, {}, below(where, "pattern"))
+        check_ambiguity(held, {}, below(where, "pattern"))
         content, relaxed = _fit(held, least, most, where)
         return quoted(string_content(content)), relaxed
     if least > MAX_REPEATS:
         unsupported(below(where, "minLength"), f"above {MAX_REPEATS} it cannot be held to.")
     if not least and most is None:
         return rules.string(), False
-    relaxed = most is not None and most > MAX_REPEATS
-    return quoted(repetition(STRING_CHARACTER, least, None if relaxed else most)), relaxed
+    if most is None or not rules.reserve_characters(least, most):
+        return quoted(any_content(least)), most is not None
+    return rules.string(least, most), False
 
 
 def content_node(schema: Schema, where: str) -> Node | None:

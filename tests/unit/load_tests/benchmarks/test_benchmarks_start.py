@@ -29,6 +29,7 @@ SMOKE_RUNS = {
     "doors": HERE,
     "engine": "contract/engines/test_engine_contract.py",
     "tools": "contract/engines/test_forced_calls.py",
+    "structured": "contract/engines/test_structured_output.py",
     "load": "cluster/test_load_tests.py",
     "up": "chaos/test_up_leaves_nothing.py",
     "cache": CLUSTER,
