@@ -67,7 +67,7 @@ async def test_held_back_tokens_come_in_one_batch(engine: Engine) -> None:
 
 
 async def test_sequences_in_one_batch_do_not_mix(engine: Engine) -> None:
-    prompts = nano_prompts(24)
+    prompts = nano_prompts(12)
     alone = [await collect(engine, greedy(prompt, 12)) for prompt in prompts]
 
     together = await collect_all(engine, [greedy(prompt, 12) for prompt in prompts])
