@@ -12,14 +12,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.responses import repository
 from cluster.responses.repository import ResponseRow
-from cluster.runtime.background import PeriodicTask
+from cluster.runtime.background import PeriodicTask, run_to_end
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import InvalidRequest, NotFound
+from cluster.runtime.problems import InvalidRequest, NotFound, Problem
 from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.database import Database, DatabaseUnavailable
 
@@ -54,7 +55,7 @@ class ResponseRecord:
 class ResponseStore:
     """The store of a process. `start` begins to delete expired responses; `close` it.
 
-    Every method raises DatabaseUnavailable.
+    Every method but `save` raises DatabaseUnavailable.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class ResponseStore:
     async def save(self, tenant: str, record: ResponseRecord) -> bool:
         """Stores the response and extends the life of the chain that it continues.
 
-        False where it is not stored: it is over MAX_BYTES, or the limits allow none.
+        False where it is not stored: it is over MAX_BYTES, the limits allow none, or the database
+        is down. A cancellation of the caller does not interrupt it.
         """
         limits, now = self._limits, self._clock.wall()
         size, expires = len(record.content), now + limits.retention_s
@@ -82,12 +84,11 @@ class ResponseStore:
             return False
         sealed = self._box(tenant).encrypt(record.content, _context(tenant, record.id))
         row = ResponseRow(tenant, record.id, record.previous, now, expires, size, sealed)
-        async with self._begin() as connection:
-            await repository.add(connection, row)
-            if record.previous is not None:
-                links = await repository.chain(connection, tenant, record.previous, now, MAX_CHAIN)
-                await repository.extend(connection, tenant, [each.id for each in links], expires)
-            await repository.trim(connection, tenant, limits.max_count, limits.max_bytes, now)
+        try:
+            await run_to_end(self._write(row))
+        except (Problem, SQLAlchemyError) as error:
+            log.warning("response %s could not be stored: %s", record.id, error)
+            return False
         return True
 
     async def get(self, tenant: str, id: str) -> ResponseRecord:
@@ -152,6 +153,20 @@ class ResponseStore:
     async def close(self) -> None:
         """The database stays open."""
         await self._pruning.close()
+
+    async def _write(self, row: ResponseRow) -> None:
+        tenant, limits = row.tenant, self._limits
+        async with self._begin() as connection:
+            await repository.add(connection, row)
+            if row.previous is not None:
+                links = await repository.chain(
+                    connection, tenant, row.previous, row.created, MAX_CHAIN
+                )
+                ids = [link.id for link in links]
+                await repository.extend(connection, tenant, ids, row.expires)
+            await repository.trim(
+                connection, tenant, limits.max_count, limits.max_bytes, row.created
+            )
 
     def _open(self, row: ResponseRow) -> ResponseRecord:
         try:

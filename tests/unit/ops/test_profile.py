@@ -106,7 +106,7 @@ def test_what_haproxy_may_repeat_are_routes_that_generate() -> None:
     described = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
 
     for path in REPEATABLE:
-        assert set(described[path]["post"]["tags"]) <= {"openai", "captions", "posts"}, path
+        assert set(described[path]["post"]["tags"]) <= {"openai", "anthropic", "captions", "posts"}, path
 
 
 def test_serve_starts_haproxy_through_our_script() -> None:
