@@ -17,7 +17,7 @@ def model_page(
     after_id: str | None,
     before_id: str | None,
 ) -> dict[str, Any]:
-    """At most `limit` models after or before one. Raises InvalidRequest where there is none such."""
+    """At most `limit` models after or before one. Raises InvalidRequest for an unknown one."""
     ids = list(cards)
     start = 0 if after_id is None else _position(ids, after_id, "after_id") + 1
     end = len(ids) if before_id is None else _position(ids, before_id, "before_id")

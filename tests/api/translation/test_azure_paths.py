@@ -72,15 +72,16 @@ async def test_a_key_is_verified_before_the_body_is_waited_for(app: ASGIApp) -> 
     assert wire.status == 401
 
 
-async def test_the_versioned_paths_are_those_of_openai(app: ASGIApp) -> None:
+@pytest.mark.parametrize("base", ["/openai/v1", "/openai"])
+async def test_other_paths_are_those_of_openai(app: ASGIApp, base: str) -> None:
     async with client_of(app, key=None) as client:
         client.headers["api-key"] = ADMIN_KEY
         body = MESSAGES | {"model": "words"}
-        chat = await client.post("/openai/v1/chat/completions", json=body)
+        chat = await client.post(f"{base}/chat/completions", json=body)
         given = {"model": "words", "input": "hello"}
-        response = await client.post("/openai/v1/responses", json=given)
-        models = await client.get("/openai/v1/models")
-        nothing = await client.get("/openai/v1/nothing")
+        response = await client.post(f"{base}/responses", json=given, params=VERSION)
+        models = await client.get(f"{base}/models")
+        nothing = await client.get(f"{base}/nothing")
 
     assert chat.json()["object"] == "chat.completion"
     assert response.json()["object"] == "response"
