@@ -8,6 +8,7 @@ stored, and those that expire first make room. Knows no HTTP.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ MAX_BYTES = 4 << 20  # of one response
 TIMEOUT_S = 5.0  # of a transaction
 PRUNE_INTERVAL_S = 60.0  # between deletions of expired rows
 _PURPOSE = "responses"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # other text is no response's id
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +102,11 @@ class ResponseStore:
 
     async def find(self, tenant: str, ids: Sequence[str]) -> list[ResponseRecord]:
         """Those of the ids that are stored."""
+        well_formed = [id for id in ids if _ID.fullmatch(id)]
+        if not well_formed:
+            return []
         async with self._read() as connection:
-            rows = await repository.find(connection, tenant, ids, self._clock.wall())
+            rows = await repository.find(connection, tenant, well_formed, self._clock.wall())
         return [self._open(row) for row in rows]
 
     async def chain(self, tenant: str, id: str) -> list[ResponseRecord]:
@@ -111,10 +116,13 @@ class ResponseStore:
         InvalidRequest where they are over MAX_CHAIN or MAX_CHAIN_BYTES.
         """
         field, now = "previous_response_id", self._clock.wall()
+        unknown = NotFound(f"{field}: there is no response '{id[:100]}'.", param=field)
+        if not _ID.fullmatch(id):
+            raise unknown
         async with self._read() as connection:
             links = await repository.chain(connection, tenant, id, now, MAX_CHAIN + 1)
             if not links:
-                raise NotFound(f"{field}: there is no response '{id[:100]}'.", param=field)
+                raise unknown
             if len(links) > MAX_CHAIN or sum(link.size for link in links) > MAX_CHAIN_BYTES:
                 raise InvalidRequest(
                     f"{field}: the conversation is over {MAX_CHAIN} responses or "
@@ -132,8 +140,10 @@ class ResponseStore:
 
     async def delete(self, tenant: str, id: str) -> None:
         """Raises NotFound."""
-        async with self._begin() as connection:
-            removed = await repository.remove(connection, tenant, id, self._clock.wall())
+        removed = False
+        if _ID.fullmatch(id):
+            async with self._begin() as connection:
+                removed = await repository.remove(connection, tenant, id, self._clock.wall())
         if not removed:
             raise NotFound(f"There is no response '{id[:100]}'.", param="response_id")
 

@@ -198,6 +198,7 @@ async def test_another_tenants_responses_are_not_found(
     bodies = (
         {"model": "words", "input": "x", "previous_response_id": made["id"]},
         {"model": "words", "input": "x", "previous_response_id": "resp_none"},
+        {"model": "words", "input": "x", "previous_response_id": "no\0ne"},
     )
 
     assert (await stranger.get(path)).status_code == 404
@@ -209,7 +210,7 @@ async def test_another_tenants_responses_are_not_found(
         refused = await stranger.post(PATH, json=body)
         assert refused.status_code == 404
         details.append(refused.json()["error"]["message"].replace(body["previous_response_id"], ""))
-    assert details[0] == details[1]  # in the words for one that does not exist
+    assert len(set(details)) == 1  # in the words for one that does not exist
     unknown = await stranger.post(PATH, json={"model": "words", "input": [reference]})
     assert unknown.json()["error"]["param"] == "input[0].id"
     assert (await client.get(path)).status_code == 200

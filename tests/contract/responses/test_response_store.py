@@ -220,3 +220,10 @@ async def test_a_database_that_is_away_stores_nothing_and_says_so(clock: ManualC
     with pytest.raises(DatabaseUnavailable):
         await store.get("acme", "a")
     await away.close()
+
+
+@pytest.mark.parametrize("id", ["", "a\0b", "a" * 81, "' OR 1=1 --", "ä"])
+async def test_text_that_is_no_id_is_not_found(store: ResponseStore, id: str) -> None:
+    for work in (store.get, store.chain, store.delete):
+        with pytest.raises(NotFound):
+            await work("acme", id)
