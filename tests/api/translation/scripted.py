@@ -28,6 +28,7 @@ class Script:
     calls: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     finish_reason: FinishReason = "stop"
     usage: TokenUsage = TokenUsage(7, 3, 2)
+    stop: str = ""
 
     def completion(self, request: GenerateRequest) -> Completion:
         calls = tuple(ToolCall(id, name, "".join(parts)) for id, name, parts in self.calls)
@@ -35,7 +36,7 @@ class Script:
         if request.sampling.logprobs is not None:
             logprobs = tuple(_logprob(text) for text in self.texts)
         text = "".join(self.texts)
-        choice = Choice(0, text, self.finish_reason, logprobs, calls)
+        choice = Choice(0, text, self.finish_reason, logprobs, calls, self.stop)
         return Completion((choice,), self.usage, request.model)
 
     def chunks(self, request: GenerateRequest) -> list[Chunk]:
@@ -46,7 +47,7 @@ class Script:
         for index, (id, name, parts) in enumerate(self.calls):
             found.append(Chunk(0, "", tool_calls=(ToolCallDelta(index, id, name),)))
             found += [Chunk(0, "", tool_calls=(ToolCallDelta(index, "", "", p),)) for p in parts]
-        return [*found, Chunk(0, "", self.finish_reason, usage=self.usage)]
+        return [*found, Chunk(0, "", self.finish_reason, usage=self.usage, stop=self.stop)]
 
 
 @dataclass

@@ -97,3 +97,18 @@ async def test_what_one_api_has_cached_the_others_answer_with(
         assert again == said, (api, stream)
 
     assert len(scripted.requests) == 1
+
+
+async def test_a_cached_response_knows_the_stop_string_that_ended_it(
+    client: httpx.AsyncClient, scripted: ScriptedModel
+) -> None:
+    scripted.script = Script(stop="END")
+    await client.post("/v1/chat/completions", json=CHAT | {"stop": ["END"]})
+    body = MESSAGE | {"stop_sequences": ["END"]}
+
+    whole = (await client.post("/v1/messages", json=body)).json()
+    streamed = await client.post("/v1/messages", json=body | {"stream": True})
+
+    assert whole["stop_sequence"] == "END"
+    assert reading.events(streamed.text)[-2][1]["delta"]["stop_sequence"] == "END"
+    assert len(scripted.requests) == 1

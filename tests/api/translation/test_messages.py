@@ -145,6 +145,19 @@ async def test_arguments_that_were_cut_off_are_kept_as_text(
     assert answer["content"][0]["input"] == {"INVALID_JSON": '{"ci'}
 
 
+async def test_a_stop_sequence_that_was_met_is_named(
+    client: httpx.AsyncClient, scripted: ScriptedModel
+) -> None:
+    scripted.script = Script(stop="END")
+
+    answer = (await create(client, stop_sequences=["END", "FIN"])).json()
+    streamed = reading.events((await create(client, stop_sequences=["END"], stream=True)).text)
+
+    expected = {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+    assert {name: answer[name] for name in expected} == expected
+    assert streamed[-2][1]["delta"] == expected
+
+
 async def test_a_stream_has_the_events_of_the_api_in_their_order(
     client: httpx.AsyncClient, scripted: ScriptedModel
 ) -> None:
