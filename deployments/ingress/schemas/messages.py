@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from deployments.ingress.schemas.chat_messages import FunctionName
-from deployments.ingress.schemas.openai import MAX_MESSAGES
+from deployments.ingress.schemas.openai import MAX_MESSAGES, MAX_OUTPUT_TOKENS
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
 
 MAX_STOPS = 32
@@ -195,7 +195,7 @@ class MessageRequest(_Prompt):
         },
     )
 
-    max_tokens: Annotated[int, Field(ge=1, lt=2**31)]
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)]
     stop_sequences: (
         Annotated[
             list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=MAX_STOPS)

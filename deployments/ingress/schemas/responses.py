@@ -16,6 +16,7 @@ from cluster.runtime.problems import UnsupportedParameter
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
 from deployments.ingress.schemas.openai import (
     MAX_MESSAGES,
+    MAX_OUTPUT_TOKENS,
     MAX_TOP_LOGPROBS,
 )
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
@@ -233,7 +234,7 @@ class ResponseCreate(_Open):
     previous_response_id: ResponseId | None = None
     store: bool | None = True
     stream: bool | None = False
-    max_output_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), FLOAT32] | None = None
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), FLOAT32] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
