@@ -43,8 +43,7 @@ def chat_request(body: MessageRequest | MessageCountRequest, *, stream: bool) ->
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
-    choice = body.tool_choice
-    single = choice is not None and choice.disable_parallel_tool_use
+    single = None if body.tool_choice is None else body.tool_choice.disable_parallel_tool_use
     tools = _tools(body)
     fields: dict[str, Any] = {
         "model": body.model,
@@ -52,7 +51,7 @@ def chat_request(body: MessageRequest | MessageCountRequest, *, stream: bool) ->
         "stream": stream,
         "tools": tools,
         "tool_choice": _tool_choice(body),
-        "parallel_tool_calls": False if single and tools else None,
+        "parallel_tool_calls": not single if tools and single is not None else None,
     }
     if isinstance(body, MessageRequest):
         fields |= {

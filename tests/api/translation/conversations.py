@@ -122,8 +122,7 @@ def message_body(said: Conversation) -> dict[str, Any]:
         choice: dict[str, Any] = {"type": "any" if said.choice == "required" else said.choice}
         if said.choice not in _MODES:
             choice = {"type": "tool", "name": said.choice}
-        if not said.parallel:
-            choice["disable_parallel_tool_use"] = True
+        choice["disable_parallel_tool_use"] = not said.parallel
         body["tool_choice"] = choice
     return body | _sampling(said)
 
