@@ -39,7 +39,6 @@ REPEATABLE = (
     "/v1/completions",
     "/v1/embeddings",
     "/v1/messages",
-    "/v1/messages/count_tokens",
     "/api/v1/captions",
     "/api/v1/captions/batch",
     "/api/v1/posts",

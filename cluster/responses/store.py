@@ -8,18 +8,20 @@ stored, and those that expire first make room. Knows no HTTP.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.responses import repository
 from cluster.responses.repository import ResponseRow
-from cluster.runtime.background import PeriodicTask
+from cluster.runtime.background import PeriodicTask, run_to_end
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import InvalidRequest, NotFound
+from cluster.runtime.problems import InvalidRequest, NotFound, Problem
 from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.database import Database, DatabaseUnavailable
 
@@ -29,6 +31,7 @@ MAX_BYTES = 4 << 20  # of one response
 TIMEOUT_S = 5.0  # of a transaction
 PRUNE_INTERVAL_S = 60.0  # between deletions of expired rows
 _PURPOSE = "responses"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")  # other text is no response's id
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class ResponseRecord:
 class ResponseStore:
     """The store of a process. `start` begins to delete expired responses; `close` it.
 
-    Every method raises DatabaseUnavailable.
+    Every method but `save` raises DatabaseUnavailable.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class ResponseStore:
     async def save(self, tenant: str, record: ResponseRecord) -> bool:
         """Stores the response and extends the life of the chain that it continues.
 
-        False where it is not stored: it is over MAX_BYTES, or the limits allow none.
+        False where it is not stored: it is over MAX_BYTES, the limits allow none, or the database
+        is down. A cancellation of the caller does not interrupt it.
         """
         limits, now = self._limits, self._clock.wall()
         size, expires = len(record.content), now + limits.retention_s
@@ -82,12 +86,11 @@ class ResponseStore:
             return False
         sealed = self._box(tenant).encrypt(record.content, _context(tenant, record.id))
         row = ResponseRow(tenant, record.id, record.previous, now, expires, size, sealed)
-        async with self._begin() as connection:
-            await repository.add(connection, row)
-            if record.previous is not None:
-                links = await repository.chain(connection, tenant, record.previous, now, MAX_CHAIN)
-                await repository.extend(connection, tenant, [each.id for each in links], expires)
-            await repository.trim(connection, tenant, limits.max_count, limits.max_bytes, now)
+        try:
+            await run_to_end(self._write(row))
+        except (Problem, SQLAlchemyError) as error:
+            log.warning("response %s could not be stored: %s", record.id, error)
+            return False
         return True
 
     async def get(self, tenant: str, id: str) -> ResponseRecord:
@@ -99,8 +102,11 @@ class ResponseStore:
 
     async def find(self, tenant: str, ids: Sequence[str]) -> list[ResponseRecord]:
         """Those of the ids that are stored."""
+        well_formed = [id for id in ids if _ID.fullmatch(id)]
+        if not well_formed:
+            return []
         async with self._read() as connection:
-            rows = await repository.find(connection, tenant, ids, self._clock.wall())
+            rows = await repository.find(connection, tenant, well_formed, self._clock.wall())
         return [self._open(row) for row in rows]
 
     async def chain(self, tenant: str, id: str) -> list[ResponseRecord]:
@@ -110,10 +116,13 @@ class ResponseStore:
         InvalidRequest where they are over MAX_CHAIN or MAX_CHAIN_BYTES.
         """
         field, now = "previous_response_id", self._clock.wall()
+        unknown = NotFound(f"{field}: there is no response '{id[:100]}'.", param=field)
+        if not _ID.fullmatch(id):
+            raise unknown
         async with self._read() as connection:
             links = await repository.chain(connection, tenant, id, now, MAX_CHAIN + 1)
             if not links:
-                raise NotFound(f"{field}: there is no response '{id[:100]}'.", param=field)
+                raise unknown
             if len(links) > MAX_CHAIN or sum(link.size for link in links) > MAX_CHAIN_BYTES:
                 raise InvalidRequest(
                     f"{field}: the conversation is over {MAX_CHAIN} responses or "
@@ -131,8 +140,10 @@ class ResponseStore:
 
     async def delete(self, tenant: str, id: str) -> None:
         """Raises NotFound."""
-        async with self._begin() as connection:
-            removed = await repository.remove(connection, tenant, id, self._clock.wall())
+        removed = False
+        if _ID.fullmatch(id):
+            async with self._begin() as connection:
+                removed = await repository.remove(connection, tenant, id, self._clock.wall())
         if not removed:
             raise NotFound(f"There is no response '{id[:100]}'.", param="response_id")
 
@@ -152,6 +163,20 @@ class ResponseStore:
     async def close(self) -> None:
         """The database stays open."""
         await self._pruning.close()
+
+    async def _write(self, row: ResponseRow) -> None:
+        tenant, limits = row.tenant, self._limits
+        async with self._begin() as connection:
+            await repository.add(connection, row)
+            if row.previous is not None:
+                links = await repository.chain(
+                    connection, tenant, row.previous, row.created, MAX_CHAIN
+                )
+                ids = [link.id for link in links]
+                await repository.extend(connection, tenant, ids, row.expires)
+            await repository.trim(
+                connection, tenant, limits.max_count, limits.max_bytes, row.created
+            )
 
     def _open(self, row: ResponseRow) -> ResponseRecord:
         try:

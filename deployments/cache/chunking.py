@@ -61,6 +61,7 @@ class _ChoiceState:
         self.logprobs: list[tuple[TokenLogprob, ...]] = []
         self.calls: list[tuple[ToolCallDelta, ...]] = []
         self.finish_reason: FinishReason | None = None
+        self.stop = ""
 
     def add(self, chunk: Chunk) -> None:
         self.texts.append(chunk.text)
@@ -69,13 +70,14 @@ class _ChoiceState:
         if chunk.tool_calls:
             self.calls.append(chunk.tool_calls)
         self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.stop = chunk.stop or self.stop
 
     def choice(self, index: int) -> Choice | None:
         if self.finish_reason is None:
             return None
         logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
         text, calls = "".join(self.texts), joined_calls(self.calls) if self.calls else ()
-        return Choice(index, text, self.finish_reason, logprobs, calls)
+        return Choice(index, text, self.finish_reason, logprobs, calls, self.stop)
 
     def remaining(self, choice: Choice) -> Chunk | None:
         """The part of `choice` after these chunks; None if they are all of it."""
@@ -93,7 +95,9 @@ class _ChoiceState:
         if ended:
             return None
         rest = choice.text[len(text) :]
-        return Chunk(choice.index, rest, choice.finish_reason, logprobs, tool_calls=calls)
+        return Chunk(
+            choice.index, rest, choice.finish_reason, logprobs, tool_calls=calls, stop=choice.stop
+        )
 
 
 def _remaining_calls(

@@ -285,7 +285,8 @@ class Chunk:
     `finish_reason` is set on the last chunk of each choice; `usage` on the very last chunk of
     the stream. `tokens` is the number of generated tokens of this chunk, `prompt_tokens` those of
     the prompt, on the stream's first chunk only: the cost of an abandoned stream. `model` is set on
-    a stream's first chunk where another model than the requested one responds.
+    a stream's first chunk where another model than the requested one responds. `stop` is the stop
+    string that ended the text, on the last chunk of a choice.
     """
 
     index: int
@@ -297,18 +298,22 @@ class Chunk:
     prompt_tokens: int = 0
     model: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
+    stop: str = ""
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One finished alternative: text, tool calls, or text before tool calls."""
+    """One finished alternative: text, tool calls, or text before tool calls. `stop` is the stop
+    string that ended it (empty: none did).
+    """
 
     index: int
     text: str
     finish_reason: FinishReason
     logprobs: tuple[TokenLogprob, ...] | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    stop: str = ""
 
 
 @version_tolerant

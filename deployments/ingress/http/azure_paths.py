@@ -1,7 +1,7 @@
 """Paths of Azure's clients of OpenAI, on the routes that there are.
 
-`/openai/v1/...` is `/v1/...`. `/openai/deployments/{model}/...` names the model in the path; what
-`api-version` says is ignored.
+`/openai/v1/...` is `/v1/...`, and so is `/openai/...`. `/openai/deployments/{model}/...` names the
+model in the path. What `api-version` says is ignored.
 """
 
 import orjson
@@ -12,22 +12,29 @@ from cluster.runtime.problems import ClientGone
 
 PREFIX = "/openai"
 DEPLOYMENTS = f"{PREFIX}/deployments/{{model:path}}"
-_VERSIONED = f"{PREFIX}/v1/"
 
 
 class AzurePaths:
-    """Hands requests for `/openai/v1/...` to `app` as requests for `/v1/...`; the access log shows
-    them so.
+    """Hands requests for `/openai/v1/...` and `/openai/...` to `app` as requests for `/v1/...`,
+    but for those under a deployment; the access log shows them so.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_VERSIONED):
-            path = scope["path"][len(PREFIX) :]
+        if scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/"):
+            path = _plain(scope["path"])
             scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogateescape")}
         await self._app(scope, receive, send)
+
+
+def _plain(path: str) -> str:
+    """The path of OpenAI's own API; one under a deployment is left as it is."""
+    rest = path.removeprefix(PREFIX)
+    if rest.startswith("/deployments/"):
+        return path
+    return rest if rest.startswith("/v1/") else f"/v1{rest}"
 
 
 async def with_model(request: Request, model: str) -> Request:

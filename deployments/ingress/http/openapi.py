@@ -17,7 +17,7 @@ from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
 from cluster.runtime.problems import IdempotencyKeyReused, Problem
 from cluster.tenants.caller import Priority
-from deployments.ingress.http.problems import ErrorForm, error_body
+from deployments.ingress.http.problems import ErrorForm, error_body, is_openai_route
 from deployments.ingress.idempotency import MAX_KEY
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 from deployments.ingress.schemas.response_answers import AnthropicErrorBody
@@ -236,11 +236,23 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
         known.update(description.pop("$defs", {}))
         known[schema.__name__] = description
     components["parameters"], components["headers"] = dict(PARAMETERS), dict(HEADERS)
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+        "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
+    }
     for path, item in document["paths"].items():
         for operation in item.values():
-            operation["security"] = [] if path in PUBLIC else [{"key": []}]
+            operation["security"] = _security(path)
     return document
+
+
+def _security(path: str) -> list[dict[str, list[str]]]:
+    """The credentials that a route takes, any of them."""
+    if path in PUBLIC:
+        return []
+    names = ("key", "x-api-key", "api-key") if is_openai_route(path) else ("key",)
+    return [{name: []} for name in names]
 
 
 def _detail(status: int, form: ErrorForm) -> str:

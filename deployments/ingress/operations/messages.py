@@ -32,15 +32,16 @@ class Messages:
         self._chat = chat
 
     async def answer(self, request: AdmittedRequest, body: MessageRequest) -> dict[str, Any]:
+        chat = chat_request(body, stream=False)
         with renamed_fields(FIELD_NAMES):
-            completion = await self._chat.complete(request, chat_request(body, stream=False))
+            completion = await self._chat.complete(request, chat)
         return completed_message(_message_id(), body.model, completion)
 
     async def events(self, request: AdmittedRequest, body: MessageRequest) -> Events:
         """From `message_start` to `message_stop`."""
         stream = MessageStream(_message_id(), body.model)
+        chat = chat_request(body, stream=True)
         with renamed_fields(FIELD_NAMES):
-            chat = chat_request(body, stream=True)
             async with aclosing(self._chat.chunks(request, chat)) as chunks:
                 async for chunk in chunks:
                     for event in stream.add(chunk):

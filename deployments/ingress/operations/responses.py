@@ -1,6 +1,5 @@
 """`responses`: OpenAI's Responses API over the chat operation, with stored responses."""
 
-import logging
 import secrets
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,7 +8,6 @@ from typing import Any
 import orjson
 
 from cluster.responses.store import ResponseRecord, ResponseStore
-from cluster.runtime.problems import Problem
 from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
@@ -31,8 +29,6 @@ from deployments.ingress.translation.responses import (
     chat_request,
     completed_response,
 )
-
-log = logging.getLogger("mobula.ingress")
 
 
 class Responses:
@@ -112,11 +108,7 @@ class Responses:
             return head
         content = orjson.dumps({"response": response, "input": items})
         record = ResponseRecord(head.id, head.body.previous_response_id, content)
-        try:
-            saved = await self._store.save(request.caller.tenant, record)
-        except Problem as problem:
-            log.warning("response %s could not be stored: %s", head.id, problem.detail)
-            saved = False
+        saved = await self._store.save(request.caller.tenant, record)
         return replace(head, is_stored=saved)
 
     def _require_store(self) -> ResponseStore:

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from cluster.runtime.problems import NotFound, Problem, UnknownModel
@@ -17,6 +17,11 @@ from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Model, ModelList
+from deployments.ingress.translation.models import model_info, model_page
+
+ANTHROPIC_VERSION = "anthropic-version"  # a header of Anthropic's clients
+VARY = {"Vary": ANTHROPIC_VERSION}
+Cursor = Annotated[str | None, Query(max_length=200, description="Of a page of Anthropic's.")]
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -27,11 +32,22 @@ router = APIRouter(prefix="/v1", tags=["models"])
     responses=problem_responses(401, 403, 429, form="openai"),
     summary="List the models of your plan",
 )
-async def list_models(request: Request) -> Response:
+async def list_models(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1_000, description="Of a page of Anthropic's.")] = 20,
+    after_id: Cursor = None,
+    before_id: Cursor = None,
+) -> Response:
+    """With the header `anthropic-version`, a page in the form of Anthropic's API."""
     async with _admitted(request, "models.list", "models") as plan:
         cards = await services_of(request).models.cards()
-    data = [_describe(model, card) for model, card in cards.items() if plan.allows_model(model)]
-    return JsonResponse(orjson.dumps({"object": "list", "data": data}))
+    allowed = {model: card for model, card in cards.items() if plan.allows_model(model)}
+    if ANTHROPIC_VERSION in request.headers:
+        answer: dict[str, Any] = model_page(allowed, limit, after_id, before_id)
+    else:
+        data = [_describe(model, card) for model, card in allowed.items()]
+        answer = {"object": "list", "data": data}
+    return JsonResponse(orjson.dumps(answer), headers=VARY)
 
 
 @router.get(
@@ -49,7 +65,10 @@ async def get_model(request: Request, model: str) -> Response:
         cards = await services_of(request).models.cards()
         if model not in cards:
             raise UnknownModel(model, tuple(cards))
-    return JsonResponse(orjson.dumps(_describe(model, cards[model])))
+    card = cards[model]
+    if ANTHROPIC_VERSION in request.headers:
+        return JsonResponse(orjson.dumps(model_info(model, card)), headers=VARY)
+    return JsonResponse(orjson.dumps(_describe(model, card)), headers=VARY)
 
 
 @asynccontextmanager

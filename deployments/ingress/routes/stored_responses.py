@@ -33,7 +33,7 @@ CHANGE = problem_responses(
     400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504, form="openai"
 )
 
-ResponseId = Annotated[str, Path(max_length=256, description="The id of the response.")]
+ResponseId = Annotated[str, Path(description="The id of the response.")]
 
 
 @router.get(

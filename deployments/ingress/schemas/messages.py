@@ -14,7 +14,7 @@ from deployments.ingress.schemas.chat_messages import FunctionName
 from deployments.ingress.schemas.openai import MAX_MESSAGES, MAX_OUTPUT_TOKENS
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
 
-MAX_STOPS = 8
+MAX_STOPS = 32
 
 CallId = Annotated[str, Field(min_length=1, max_length=256)]
 

@@ -7,9 +7,10 @@ In: the chunks of a chat, one choice. Out: events. What they add up to is the me
 from typing import Any
 
 from deployments.contracts.generation import Chunk, TokenUsage, ToolCallDelta
-from deployments.ingress.translation.messages import message_object, stop_reason, usage_body
+from deployments.ingress.translation.messages import message_end, message_object, usage_body
 
 MessageEvent = tuple[str, dict[str, Any]]
+_NOT_ENDED = {"stop_reason": None, "stop_sequence": None}
 
 
 class MessageStream:
@@ -23,6 +24,7 @@ class MessageStream:
         self._open = ""  # the type of the last block, while it grows
         self._call = -1  # index of the last call among the calls
         self._finish_reason = "stop"
+        self._stop = ""
         self._usage = TokenUsage()
 
     def add(self, chunk: Chunk) -> list[MessageEvent]:
@@ -30,12 +32,13 @@ class MessageStream:
         self._model = chunk.model or self._model
         self._usage = chunk.usage or self._usage
         self._finish_reason = chunk.finish_reason or self._finish_reason
+        self._stop = chunk.stop or self._stop
         events: list[MessageEvent] = []
         if not self._begun:
             self._begun = True
             usage = chunk.usage or TokenUsage(chunk.prompt_tokens)
             counted = TokenUsage(usage.prompt_tokens, 0, usage.cached_tokens)
-            message = message_object(self._id, self._model, (), counted, None)
+            message = message_object(self._id, self._model, (), counted, _NOT_ENDED)
             events += [_event("message_start", message=message), _event("ping")]
         if chunk.text:
             if self._open != "text":
@@ -47,7 +50,7 @@ class MessageStream:
 
     def close(self) -> list[MessageEvent]:
         """The events that end the message."""
-        delta = {"stop_reason": stop_reason(self._finish_reason), "stop_sequence": None}
+        delta = message_end(self._finish_reason, self._stop)
         return [
             *self._close_block(),
             _event("message_delta", delta=delta, usage=usage_body(self._usage)),

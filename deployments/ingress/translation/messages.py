@@ -5,7 +5,7 @@ are in message_stream.py.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -43,8 +43,7 @@ def chat_request(body: MessageRequest | MessageCountRequest, *, stream: bool) ->
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
-    choice = body.tool_choice
-    single = choice is not None and choice.disable_parallel_tool_use
+    single = None if body.tool_choice is None else body.tool_choice.disable_parallel_tool_use
     tools = _tools(body)
     fields: dict[str, Any] = {
         "model": body.model,
@@ -52,7 +51,7 @@ def chat_request(body: MessageRequest | MessageCountRequest, *, stream: bool) ->
         "stream": stream,
         "tools": tools,
         "tool_choice": _tool_choice(body),
-        "parallel_tool_calls": False if single and tools else None,
+        "parallel_tool_calls": not single if tools and single is not None else None,
     }
     if isinstance(body, MessageRequest):
         fields |= {
@@ -86,17 +85,20 @@ def chat_messages(body: MessageRequest | MessageCountRequest) -> list[dict[str, 
 
 
 def message_object(
-    id: str, model: str, content: Sequence[dict[str, Any]], usage: TokenUsage, stop: str | None
+    id: str,
+    model: str,
+    content: Sequence[dict[str, Any]],
+    usage: TokenUsage,
+    end: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    """The `message` of the API."""
+    """The `message` of the API; `end` is why it ended."""
     return {
         "id": id,
         "type": "message",
         "role": "assistant",
         "model": model,
         "content": list(content),
-        "stop_reason": stop,
-        "stop_sequence": None,
+        **end,
         "usage": usage_body(usage),
     }
 
@@ -105,8 +107,8 @@ def completed_message(id: str, model: str, completion: Completion) -> dict[str, 
     """The message of a completion of one choice. `model` is the requested one."""
     choice = completion.choices[0]
     blocks = content_blocks(choice)
-    stop = stop_reason(choice.finish_reason)
-    return message_object(id, completion.model or model, blocks, completion.usage, stop)
+    end = message_end(choice.finish_reason, choice.stop)
+    return message_object(id, completion.model or model, blocks, completion.usage, end)
 
 
 def content_blocks(choice: Choice) -> list[dict[str, Any]]:
@@ -120,9 +122,12 @@ def content_blocks(choice: Choice) -> list[dict[str, Any]]:
     return blocks
 
 
-def stop_reason(finish_reason: str) -> str:
-    """Anthropic's name of a finish reason. A chat does not say which stop string it has met."""
-    return {"length": "max_tokens", "tool_calls": "tool_use"}.get(finish_reason, "end_turn")
+def message_end(finish_reason: str, stop: str) -> dict[str, str | None]:
+    """Anthropic's names of a finish reason; `stop` is the stop string that was met, or empty."""
+    if finish_reason == "stop" and stop:
+        return {"stop_reason": "stop_sequence", "stop_sequence": stop}
+    reasons = {"length": "max_tokens", "tool_calls": "tool_use"}
+    return {"stop_reason": reasons.get(finish_reason, "end_turn"), "stop_sequence": None}
 
 
 def usage_body(usage: TokenUsage) -> dict[str, int]:

@@ -19,14 +19,15 @@ _SLICE = 256
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Text that is certain, the log probabilities of its tokens, and the end if it came; where
-    tools may be called, calls apart from the text.
+    """Text that is certain, the log probabilities of its tokens, and the end if it came, with the
+    stop string that was met; where tools may be called, calls apart from the text.
     """
 
     text: str
     logprobs: tuple[TokenLogprob, ...] | None
     finish_reason: FinishReason | None
     tool_calls: tuple[ToolCallDelta, ...] = ()
+    stop: str = ""
 
 
 class ChoiceDecoder:
@@ -124,7 +125,9 @@ class ChoiceDecoder:
             logprobs, at_end = [], self.ended and not met
             while self._logprobs and (at_end or self._logprobs[0][0] < self._emitted):
                 logprobs.append(self._logprobs.popleft()[1])
-        return TextDelta(text, None if logprobs is None else tuple(logprobs), reason)
+        return TextDelta(
+            text, None if logprobs is None else tuple(logprobs), reason, stop=stops.met
+        )
 
     def _positions(self, tokens: Tokens) -> tuple[str, list[int]]:
         """The text, and the position at which that of each token begins."""
@@ -174,6 +177,7 @@ class StopMatcher:
         ]
         self._held_back = ""
         self._read = 0
+        self.met = ""  # the stop string that the text has ended before
         self.end: int | None = None  # characters of all that was pushed, up to the match's end
 
     def push(self, text: str) -> tuple[str, bool]:
@@ -189,6 +193,7 @@ class StopMatcher:
             for pattern in self._stops:
                 if pattern.push(character):
                     self.end = self._read + count
+                    self.met = pattern.text
                     return pending[: held_back + count - pattern.length], True
         self._read += len(text)
         certain = len(pending) - max(pattern.matched for pattern in self._stops)
@@ -204,10 +209,10 @@ class StopMatcher:
 class _Pattern:
     """One stop string; `matched` is the length of its longest prefix that the text ends with."""
 
-    __slots__ = ("_failure", "_text", "length", "matched")
+    __slots__ = ("_failure", "length", "matched", "text")
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self.length = len(text)
         self.matched = 0
         self._failure = _failure(text)
@@ -215,9 +220,9 @@ class _Pattern:
     def push(self, character: str) -> bool:
         """Whether the string is complete with this character. Not to be called again after True."""
         matched = self.matched
-        while matched and self._text[matched] != character:
+        while matched and self.text[matched] != character:
             matched = self._failure[matched]
-        if self._text[matched] == character:
+        if self.text[matched] == character:
             matched += 1
         self.matched = matched
         return matched == self.length
@@ -245,7 +250,7 @@ def _without_calls(delta: TextDelta, parser: ToolCallParser) -> TextDelta:
         text, calls = text + rest, join_deltas((*calls, *more))
         if reason == "stop" and parser.calls:
             reason = "tool_calls"
-    return TextDelta(text, delta.logprobs, reason, calls)
+    return TextDelta(text, delta.logprobs, reason, calls, delta.stop)
 
 
 def _slice(tokens: Tokens, start: int, end: int) -> Tokens:

@@ -185,6 +185,7 @@ class TextModel:
                         generated - reported,
                         prompt_tokens,
                         tool_calls=delta.tool_calls,
+                        stop=delta.stop,
                     )
                     reported, prompt_tokens = generated, 0
 
@@ -383,4 +384,5 @@ def _choice(index: int, deltas: Sequence[TextDelta], with_calls: bool) -> Choice
         finish_reason=reason,
         logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
         tool_calls=joined_calls([delta.tool_calls for delta in deltas]) if with_calls else (),
+        stop=deltas[-1].stop,
     )

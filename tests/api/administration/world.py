@@ -19,6 +19,7 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
 from cluster.events.bus import EventBus
 from cluster.net.ssrf import SsrfGuard
+from cluster.responses.store import ResponseLimits, ResponseRecord, ResponseStore
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
@@ -50,7 +51,7 @@ class Seed:
 
     home: Path
     credentials: Mapping[str, str]  # API keys by the names of CALLERS
-    ids: Mapping[str, str]  # of acme: key, user, webhook
+    ids: Mapping[str, str]  # of acme: key, user, webhook, response and more
 
 
 @dataclass
@@ -144,6 +145,10 @@ async def seeded(settings: Settings) -> Seed:
         credentials["generate"] = key
         ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
         ids["part"] = "haproxy"
+        ids["response_id"] = "resp_acme"
+        content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
+        responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
+        await responses.save("acme", ResponseRecord("resp_acme", None, content))
         for role in (*Role, "stranger"):
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
             made = await office.sessions.login(email, PASSWORD, None, "test", "seed")
@@ -186,6 +191,7 @@ async def serving(
             plan_of=plan_of,
             admission=AdmissionControl(NullLimiter(), trail, bare.clock),
             admin=office,
+            responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media_in(settings, database, plan_of),
             scaling=scaling_of(Elsewhere(bare.clock)),
             limit_status=lambda tenant: limiter.view(tenant, plan_of(tenant)),

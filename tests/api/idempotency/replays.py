@@ -17,6 +17,8 @@ BRIEF = {"topic": "a coffee shop", "variants": 2, "seed": 1}
 ONE_OF_EACH = {
     CHAT: HELLO,
     "/v1/completions": {"model": "words", "prompt": "hello"},
+    "/v1/responses": {"model": "words", "input": "hello"},
+    "/v1/messages": {**HELLO, "max_tokens": 9},
     CAPTIONS: BRIEF,
     "/api/v1/captions/batch": {"items": [BRIEF, BRIEF]},
     "/api/v1/posts": {"topic": "a coffee shop"},

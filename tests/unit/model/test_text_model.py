@@ -98,6 +98,7 @@ async def test_a_stop_string_ends_the_text_and_the_sequence() -> None:
 
     assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("one", "stop")
     assert "".join(chunk.text for chunk in chunks) == "one"
+    assert whole.choices[0].stop == chunks[-1].stop == "\ntw"
     assert engine.stats().cancelled == 2
     assert whole.usage.completion_tokens == 6
 
@@ -127,6 +128,7 @@ async def test_one_choice_that_stops_lets_the_others_go_on() -> None:
 
     assert "".join(c.text for c in chunks if c.index == 0) == "ab"
     assert "".join(c.text for c in chunks if c.index == 1) == "zzzzzz"
+    assert {c.index: c.stop for c in chunks if c.finish_reason} == {0: "cd", 1: ""}
 
 
 async def test_log_probabilities_follow_the_text_that_is_shown() -> None:

@@ -48,8 +48,8 @@ PINNED: dict[type, str] = {
     generation.TokenUsage: "prompt_tokens completion_tokens cached_tokens",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model "
-    "tool_calls",
-    generation.Choice: "index text finish_reason logprobs tool_calls",
+    "tool_calls stop",
+    generation.Choice: "index text finish_reason logprobs tool_calls stop",
     generation.Completion: "choices usage model",
     generation.ModelCard: "id engine source revision context_length created parameters "
     "description capabilities tool_format",

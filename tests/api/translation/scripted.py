@@ -1,0 +1,87 @@
+"""A model that answers with what the test wrote for it, cut as the test cut it."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from cluster.runtime.problems import ModelFailed, Problem
+from deployments.contracts.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    FinishReason,
+    GenerateRequest,
+    ModelCard,
+    ModelLoad,
+    TokenLogprob,
+    TokenUsage,
+    ToolCall,
+    ToolCallDelta,
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """`texts` are the pieces of the text; a call is its id, its name and the pieces of its
+    arguments."""
+
+    texts: tuple[str, ...] = ("one", " two", " three")
+    calls: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: TokenUsage = TokenUsage(7, 3, 2)
+    stop: str = ""
+
+    def completion(self, request: GenerateRequest) -> Completion:
+        calls = tuple(ToolCall(id, name, "".join(parts)) for id, name, parts in self.calls)
+        logprobs = None
+        if request.sampling.logprobs is not None:
+            logprobs = tuple(_logprob(text) for text in self.texts)
+        text = "".join(self.texts)
+        choice = Choice(0, text, self.finish_reason, logprobs, calls, self.stop)
+        return Completion((choice,), self.usage, request.model)
+
+    def chunks(self, request: GenerateRequest) -> list[Chunk]:
+        wanted = request.sampling.logprobs is not None
+        found = [
+            Chunk(0, text, logprobs=(_logprob(text),) if wanted else None) for text in self.texts
+        ]
+        for index, (id, name, parts) in enumerate(self.calls):
+            found.append(Chunk(0, "", tool_calls=(ToolCallDelta(index, id, name),)))
+            found += [Chunk(0, "", tool_calls=(ToolCallDelta(index, "", "", p),)) for p in parts]
+        return [*found, Chunk(0, "", self.finish_reason, usage=self.usage, stop=self.stop)]
+
+
+@dataclass
+class ScriptedModel:
+    """`problem` is raised after `problem_after` chunks."""
+
+    script: Script = Script()
+    problem: Problem | None = None
+    problem_after: int = 0
+    requests: list[GenerateRequest] = field(default_factory=list)
+
+    async def card(self) -> ModelCard:
+        return ModelCard("words", "echo", "words", "rev1", 4_096, 1_700_000_000)
+
+    async def load(self) -> ModelLoad:
+        return ModelLoad(0, 0, 0, 0, 0, 0, 0, 0)
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        self.requests.append(request)
+        if self.problem is not None:
+            raise self.problem
+        return self.script.completion(request)
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        self.requests.append(request)
+        for index, chunk in enumerate(self.script.chunks(request)):
+            if self.problem is not None and index == self.problem_after:
+                raise self.problem
+            yield chunk
+
+
+def failing(after: int) -> ScriptedModel:
+    return ScriptedModel(problem=ModelFailed("words"), problem_after=after)
+
+
+def _logprob(text: str) -> TokenLogprob:
+    return TokenLogprob(text, text.encode(), -0.5, ((text, text.encode(), -0.5),))
