@@ -258,9 +258,10 @@ class AppArgs(_Args):
         ids = [RULES, *(model.id for model in self.served)]
         twice = sorted({model for model in ids if ids.count(model) > 1})
         if twice:
+            taken = f" ('{RULES}' means those of moderation)" if RULES in twice else ""
             raise ValueError(
-                "models, embeddings, rerank, moderation.models: each id may appear once, and "
-                f"'{RULES}' is taken; twice: {', '.join(twice)}"
+                "models, embeddings, rerank, moderation.models: each id may appear once; twice: "
+                f"{', '.join(twice)}{taken}"
             )
         return self
 

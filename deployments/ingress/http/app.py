@@ -97,7 +97,7 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
 )
 
 # Other paths of the same operations, which clients of other servers use.
-_ALIASES = {"/rerank": "/v1/rerank", "/v2/rerank": "/v1/rerank"}
+ALIASES = {"/rerank": "/v1/rerank", "/v2/rerank": "/v1/rerank"}
 
 # The operationId of each operation: the name of its method in a generated client.
 _OPERATION_IDS = {
@@ -244,7 +244,7 @@ def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
         path: operation_endpoint(services, name, known[name], dialect)
         for path, name, dialect, *_ in _ROUTES
     }
-    return endpoints | {alias: endpoints[path] for alias, path in _ALIASES.items()}
+    return endpoints | {alias: endpoints[path] for alias, path in ALIASES.items()}
 
 
 def _endpoint_in_state(path: str) -> Endpoint:
@@ -301,7 +301,7 @@ def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
                 operation_id=id.replace("create_", "create_deployment_"),
                 **described | {"summary": f"{summary} (Azure)", "tags": ["azure"]},
             )
-    for alias in _ALIASES:
+    for alias in ALIASES:
         router.add_api_route(
             alias, _endpoint_in_state(alias), methods=["POST"], include_in_schema=False
         )
