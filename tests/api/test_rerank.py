@@ -84,15 +84,15 @@ async def test_documents_come_as_objects_and_without_their_texts(
 @pytest.mark.parametrize(
     ("body", "status", "param", "says"),
     [
-        pytest.param({"documents": []}, 422, "documents", "", id="no documents"),
+        pytest.param({"documents": []}, 400, "documents", "", id="no documents"),
         pytest.param({"documents": ["a", ""]}, 400, "documents.1", "empty", id="empty document"),
-        pytest.param({"documents": [{"title": "x"}]}, 422, "documents.0.text", "", id="no text"),
+        pytest.param({"documents": [{"title": "x"}]}, 400, "documents.0.text", "", id="no text"),
         pytest.param(
-            {"documents": ["a"] * (MAX_DOCUMENTS + 1)}, 422, "documents", "1000", id="too many"
+            {"documents": ["a"] * (MAX_DOCUMENTS + 1)}, 400, "documents", "1000", id="too many"
         ),
-        pytest.param({"query": ""}, 422, "query", "", id="no query"),
-        pytest.param({"query": "a" * 40_000}, 422, "query", "32768", id="long query"),
-        pytest.param({"top_n": 0}, 422, "top_n", "", id="no results"),
+        pytest.param({"query": ""}, 400, "query", "", id="no query"),
+        pytest.param({"query": "a" * 40_000}, 400, "query", "32768", id="long query"),
+        pytest.param({"top_n": 0}, 400, "top_n", "", id="no results"),
         pytest.param({"model": "words"}, 404, "model", "cross, letters", id="a text model"),
         pytest.param({"model": "judge"}, 404, "model", "cross, letters", id="a moderation model"),
     ],
