@@ -121,7 +121,7 @@ def _run_together(tiers: Sequence[str], options: TierOptions) -> list[TierResult
             outcome = result.result()
             if outcome.output:
                 print_rich(f"\n[bold]== {outcome.tier}[/]")
-                print_plain(outcome.output)
+                print_plain(outcome.output.rstrip())
             outcomes.append(outcome)
     return outcomes
 
