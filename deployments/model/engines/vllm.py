@@ -149,9 +149,7 @@ class VllmEngine:
         arguments = AsyncEngineArgs(
             model=str(self._folder),
             skip_tokenizer_init=False,  # grammars need the vocabulary; no text is decoded there
-            structured_outputs_config=StructuredOutputsConfig(
-                backend="xgrammar", disable_fallback=True
-            ),
+            structured_outputs_config=StructuredOutputsConfig(backend="xgrammar"),
             dtype=sizing.dtype,
             max_model_len=sizing.context_length,
             max_num_seqs=sizing.max_running,
