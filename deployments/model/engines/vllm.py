@@ -173,9 +173,8 @@ def _prompt(request: TokenRequest) -> dict[str, Any]:
 
 
 def _sampling(request: TokenRequest) -> Any:
-    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-    grammar = request.grammar
     return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -192,9 +191,15 @@ def _sampling(request: TokenRequest) -> Any:
         stop_token_ids=sorted(request.stop_ids),
         ignore_eos=True,  # the stop ids say what ends a sequence
         detokenize=False,
-        structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
+        structured_outputs=_structured_outputs(request.grammar) if request.grammar else None,
         output_kind=RequestOutputKind.DELTA,  # what was generated is known whenever it is left
     )
+
+
+def _structured_outputs(grammar: str) -> Any:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    return StructuredOutputsParams(grammar=grammar)
 
 
 def _tokens(request_output: Any, request: TokenRequest) -> Tokens:
