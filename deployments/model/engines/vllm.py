@@ -149,9 +149,7 @@ class VllmEngine:
         arguments = AsyncEngineArgs(
             model=str(self._folder),
             skip_tokenizer_init=False,  # grammars need the vocabulary; no text is decoded there
-            structured_outputs_config=StructuredOutputsConfig(
-                backend="xgrammar", disable_fallback=True
-            ),
+            structured_outputs_config=StructuredOutputsConfig(backend="xgrammar"),
             dtype=sizing.dtype,
             max_model_len=sizing.context_length,
             max_num_seqs=sizing.max_running,
@@ -175,9 +173,8 @@ def _prompt(request: TokenRequest) -> dict[str, Any]:
 
 
 def _sampling(request: TokenRequest) -> Any:
-    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-    grammar = request.grammar
     return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -194,9 +191,15 @@ def _sampling(request: TokenRequest) -> Any:
         stop_token_ids=sorted(request.stop_ids),
         ignore_eos=True,  # the stop ids say what ends a sequence
         detokenize=False,
-        structured_outputs=StructuredOutputsParams(grammar=grammar) if grammar else None,
+        structured_outputs=_structured_outputs(request.grammar) if request.grammar else None,
         output_kind=RequestOutputKind.DELTA,  # what was generated is known whenever it is left
     )
+
+
+def _structured_outputs(grammar: str) -> Any:
+    from vllm.sampling_params import StructuredOutputsParams
+
+    return StructuredOutputsParams(grammar=grammar)
 
 
 def _tokens(request_output: Any, request: TokenRequest) -> Tokens:

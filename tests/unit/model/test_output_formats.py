@@ -108,8 +108,8 @@ async def test_what_the_compiler_refuses_reaches_no_engine() -> None:
     assert engine.asked == []
 
 
-async def test_engines_without_grammars_refuse_them_by_the_requests_field() -> None:
-    assert "grammar" not in TransformersEngine.supports
+async def test_engines_without_grammars_refuse_them_by_the_requests_field(tmp_path: Path) -> None:
+    assert "grammar" not in TransformersEngine("m", tmp_path).supports
     request = _request(replace(LONG, param="guided_json"))
 
     with pytest.raises(UnsupportedParameter, match="structured output") as refusal:
@@ -139,7 +139,7 @@ class FakeLlm:
     async def generate(self, prompt: Any, sampling: Any, key: str) -> AsyncIterator[Any]:
         self.asked.append(sampling)
         output = SimpleNamespace(token_ids=[7], finish_reason="stop", logprobs=None)
-        yield SimpleNamespace(outputs=[output])
+        yield SimpleNamespace(outputs=[output], num_cached_tokens=0, prompt_logprobs=None)
 
     def shutdown(self) -> None:
         """Nothing runs."""
