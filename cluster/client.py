@@ -149,6 +149,42 @@ class AsyncMobula:
         body = {"model": model, "input": given, **options, "encoding_format": "base64"}
         return _vectors(await self._call("embeddings", body))
 
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        model: str = "minilm",
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """The documents that answer `query`, the best first: `index`, `relevance_score` and
+        `document`; `options` as in the HTTP body."""
+        given = _to_list(documents, "documents")
+        body = {"model": model, "query": query, "documents": given, **options}
+        return _results(await self._call("rerank", body))
+
+    async def moderate(
+        self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Which categories of harm each text is in; `model` None: the configured default."""
+        given = [texts] if isinstance(texts, str) else _to_list(texts, "input")
+        return _results(
+            await self._call("moderations", {"model": model, "input": given, **options})
+        )
+
+    async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
+        """The token ids of a text or of a list of messages."""
+        if isinstance(prompt, str):
+            body: dict[str, Any] = {"model": model, "prompt": prompt, **options}
+        else:
+            body = _chat(prompt, model, options)
+        return list((await self._call("tokenize", body))["tokens"])
+
+    async def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
+        """The text of token ids."""
+        body = {"model": model, "tokens": _to_list(tokens, "tokens")}
+        return str((await self._call("detokenize", body))["prompt"])
+
     async def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         """The job that makes clips of a video, with `clips`, once it has ended or at once."""
         job = await self._call("clips", {"video": video, **options})
@@ -249,6 +285,27 @@ class Mobula:
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> NDArray[np.float32]:
         return _run(self._client.embed(texts, model=model, **options))
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        model: str = "minilm",
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        return _run(self._client.rerank(query, documents, model=model, **options))
+
+    def moderate(
+        self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        return _run(self._client.moderate(texts, model=model, **options))
+
+    def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
+        return _run(self._client.tokenize(prompt, model=model, **options))
+
+    def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
+        return _run(self._client.detokenize(tokens, model=model))
 
     def clip(self, video: str, **options: Any) -> dict[str, Any]:
         return _run(self._client.clip(video, **options))

@@ -15,9 +15,11 @@ from deployments.ingress.deployment import Ingress
 from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
+from graphs.moderation import moderation_config
 from graphs.options import ingress_options, limiter_options
 from graphs.text import (
     by_handle,
+    classifiers,
     deployments,
     embedders,
     model_settings,
@@ -68,6 +70,8 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         deployments(args),
         scaling(args),
         by_handle(args),
+        tuple(model.id for model in args.rerank),
+        moderation_config(args.moderation),
     )
     return ingress.bind(
         models,
@@ -76,4 +80,5 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         cache_shards(args.cache, replicas),
         config,
         clipper(args),
+        classifiers(args.classifiers),
     )

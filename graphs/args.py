@@ -11,6 +11,8 @@ from cluster.autoscaling.spec import ScalingSpec
 from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.tenants.units import Unit
+from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
+from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 
@@ -63,12 +65,70 @@ class ModelArgs(ModelSpec, _Served):
 class EmbeddingArgs(EmbeddingSpec, _Served):
     """An embedding model and its deployment options."""
 
-    num_cpus: Annotated[float, Field(ge=0)] = 0.25
+    num_cpus: Annotated[float, Field(ge=0)] = 0.05
 
     def spec(self) -> EmbeddingSpec:
         return EmbeddingSpec.model_validate(
             self.model_dump(include=set(EmbeddingSpec.model_fields))
         )
+
+
+class ClassifierArgs(ClassifierSpec, _Served):
+    """A classifier and its deployment options."""
+
+    num_cpus: Annotated[float, Field(ge=0)] = 0.25
+
+    def spec(self) -> ClassifierSpec:
+        return ClassifierSpec.model_validate(
+            self.model_dump(include=set(ClassifierSpec.model_fields))
+        )
+
+
+class RerankerArgs(ClassifierArgs):
+    """A cross-encoder for `/v1/rerank`, which also ranks by every embedding model."""
+
+    task: Literal["rerank"] = "rerank"
+
+
+class ModerationModelArgs(ClassifierArgs):
+    """A classification model for `/v1/moderations`."""
+
+    task: Literal["moderation"] = "moderation"
+
+
+class ModerationRule(_Args):
+    """A pattern of words (deployments/content/moderation/patterns.py) and the score of a text that
+    has it."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=500)]
+    score: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+
+class ModerationArgs(_Args):
+    """Who judges texts at `/v1/moderations`.
+
+    `default` is `rules` or the id of one of `models`. `rules` are patterns by category, beside the
+    built-in ones where `builtin`. `threshold` is the score from which they flag a category.
+    """
+
+    default: str = RULES
+    builtin: bool = True
+    rules: dict[
+        Annotated[str, Field(min_length=1, max_length=100)],
+        tuple[Annotated[str, Field(min_length=1, max_length=500)] | ModerationRule, ...],
+    ] = {}
+    threshold: Annotated[float, Field(gt=0, le=1)] = DEFAULT_THRESHOLD
+    models: tuple[ModerationModelArgs, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_default(self) -> Self:
+        ids = [RULES, *(model.id for model in self.models)]
+        if self.default not in ids:
+            raise ValueError(f"moderation.default: '{self.default}' is not one of {', '.join(ids)}")
+        return self
+
+
+ServedArgs = ModelArgs | EmbeddingArgs | ClassifierArgs
 
 
 class IngressArgs(_Args):
@@ -185,6 +245,8 @@ class AppArgs(_Args):
 
     models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
     embeddings: tuple[EmbeddingArgs, ...] = ()
+    rerank: tuple[RerankerArgs, ...] = ()
+    moderation: ModerationArgs = ModerationArgs()
     ingress: IngressArgs = IngressArgs()
     limiter: LimiterArgs = LimiterArgs()
     cache: CacheArgs = CacheArgs()
@@ -193,11 +255,13 @@ class AppArgs(_Args):
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
-        ids = [m.id for m in self.models] + [m.id for m in self.embeddings]
+        ids = [RULES, *(model.id for model in self.served)]
         twice = sorted({model for model in ids if ids.count(model) > 1})
         if twice:
+            taken = f" ('{RULES}' means those of moderation)" if RULES in twice else ""
             raise ValueError(
-                f"models, embeddings: each id may appear once; twice: {', '.join(twice)}"
+                "models, embeddings, rerank, moderation.models: each id may appear once; twice: "
+                f"{', '.join(twice)}{taken}"
             )
         return self
 
@@ -227,7 +291,13 @@ class AppArgs(_Args):
 
     @model_validator(mode="after")
     def _check_fallbacks(self) -> Self:
-        for kind in (self.models, self.embeddings):
+        kinds: tuple[tuple[ServedArgs, ...], ...] = (
+            self.models,
+            self.embeddings,
+            self.rerank,
+            self.moderation.models,
+        )
+        for kind in kinds:
             ids = {model.id for model in kind}
             for model in kind:
                 for name in model.resilience.fallback:
@@ -238,6 +308,15 @@ class AppArgs(_Args):
                             f"another model of its kind: {others}"
                         )
         return self
+
+    @property
+    def served(self) -> "tuple[ServedArgs, ...]":
+        """Every model that has a deployment."""
+        return *self.models, *self.embeddings, *self.classifiers
+
+    @property
+    def classifiers(self) -> tuple[ClassifierArgs, ...]:
+        return *self.rerank, *self.moderation.models
 
     @property
     def default_provider(self) -> str:

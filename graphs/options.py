@@ -12,10 +12,9 @@ from deployments.limiter.layout import shard_name
 from graphs.args import (
     AppArgs,
     CacheArgs,
-    EmbeddingArgs,
     IngressArgs,
     LimiterArgs,
-    ModelArgs,
+    ServedArgs,
     VideoArgs,
 )
 
@@ -129,7 +128,7 @@ def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
     return {"runtime_env": {"env_vars": {"MOBULA_VIDEO_SANDBOX": video.sandbox}}}
 
 
-def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
+def model_options(args: ServedArgs) -> dict[str, Any]:
     return {
         "name": model_name(args.id),
         **replica_options(args),
@@ -144,7 +143,7 @@ def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     }
 
 
-def replica_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
+def replica_options(args: ServedArgs) -> dict[str, Any]:
     """A fixed number of replicas, or our scaling policy: Serve's delays and factors are off, and
     reports of replicas and callers are seconds old, not half a minute.
     """
@@ -191,7 +190,7 @@ def declared_cpus(args: AppArgs, cores: int) -> int:
     video = args.video.replicas * args.video.num_cpus if args.video.enabled else 0.0
     limiters = [args.limiter.num_cpus] * args.limiter.shards
     single = [*limiters, *[args.cache.num_cpus] * args.cache.shards]
-    models: tuple[ModelArgs | EmbeddingArgs, ...] = (*args.models, *args.embeddings)
+    models = args.served
     surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
     surging += [(model.num_cpus, model.replicas) for model in models if model.surge]
     fixed = sum(model.num_cpus * model.replicas for model in models if not model.surge)

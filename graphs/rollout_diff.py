@@ -13,23 +13,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from deployments.model.spec import LiveConfig, ModelSpec
-from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
+from graphs.args import AppArgs, ModelArgs, ServedArgs
 from graphs.options import clipper_options, ingress_options, model_name, model_options
 
 BUILDER = "graphs.app:build"
 ALL = "all"
 SPEC, RESTARTED = "MOBULA_MODEL_SPEC", "MOBULA_RESTARTED"  # as Settings reads the first
-_INGRESS_FIELDS = {"id", "max_output_tokens", "context_length"}
+_INGRESS_FIELDS = {"id", "max_output_tokens", "context_length", "threshold"}
 _PLACEMENT_FIELDS = {"replicas", "num_cpus", "num_gpus"}
 _LIVE_FIELDS = set(LiveConfig.model_fields) & set(ModelSpec.model_fields)
 
 App = Mapping[str, Any]
-Served = ModelArgs | EmbeddingArgs
 
 
 def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
     """Names for `--restart` -> the Serve options of the deployment."""
-    options = {model.id: model_options(model) for model in _served(args)}
+    options = {model.id: model_options(model) for model in args.served}
     options["ingress"] = ingress_options(args.ingress, args.video)
     if args.video.enabled:
         options["clipper"] = clipper_options(args.video)
@@ -71,13 +70,9 @@ def _diff_options(live: App, wanted: App) -> dict[str, dict[str, Any]] | None:
     with_user_config = {
         override["name"] for override in live.get("deployments", []) if "user_config" in override
     }
-    pairs = zip(_served(live_args), _served(new_args), strict=True)
+    pairs = zip(live_args.served, new_args.served, strict=True)
     overrides = [_override(old, new, model_name(new.id) in with_user_config) for old, new in pairs]
     return {override["name"]: override for override in overrides if len(override) > 1}
-
-
-def _served(args: AppArgs) -> tuple[Served, ...]:
-    return *args.models, *args.embeddings
 
 
 def _own_env(app: App) -> dict[str, Any]:
@@ -87,21 +82,27 @@ def _own_env(app: App) -> dict[str, Any]:
     return {**env, **({"env_vars": words} if words else {})}
 
 
-def _private_fields(model: Served) -> set[str]:
+def _private_fields(model: ServedArgs) -> set[str]:
     """Fields that concern only the model's replicas and their number."""
     placed = set() if model.scaling is not None else _PLACEMENT_FIELDS
     return (set(type(model.spec()).model_fields) - _INGRESS_FIELDS) | placed
 
 
 def _shared(args: AppArgs) -> dict[str, Any]:
-    def public(models: tuple[Served, ...]) -> list[dict[str, Any]]:
+    def public(models: tuple[ServedArgs, ...]) -> list[dict[str, Any]]:
         return [model.model_dump(exclude=_private_fields(model)) for model in models]
 
-    rest = args.model_dump(exclude={"models", "embeddings"})
-    return {**rest, "models": public(args.models), "embeddings": public(args.embeddings)}
+    kinds: dict[str, tuple[ServedArgs, ...]] = {
+        "models": args.models,
+        "embeddings": args.embeddings,
+        "rerank": args.rerank,
+        "moderators": args.moderation.models,
+    }
+    rest = args.model_dump(exclude={**dict.fromkeys(kinds, True), "moderation": {"models"}})
+    return {**rest, **{kind: public(models) for kind, models in kinds.items()}}
 
 
-def _override(old: Served, new: Served, tuned: bool) -> dict[str, Any]:
+def _override(old: ServedArgs, new: ServedArgs, tuned: bool) -> dict[str, Any]:
     """The options that differ; `tuned`: tunables were overridden before, so all are repeated."""
     options: dict[str, Any] = {"name": model_name(new.id)}
     if old.replicas != new.replicas:

@@ -54,10 +54,10 @@ def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:
     call = getattr(request, "call", "") or getattr(request, "request_id", None)
     if not isinstance(call, str):
         return NOTHING
-    texts = _texts(request)
-    tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN
+    texts, ids = _texts(request), getattr(request, "token_ids", ())
+    tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN + sum(map(len, ids))
     sampling = getattr(request, "sampling", None)
-    sequences = len(texts) if sampling is None else request.n
+    sequences = len(texts) + len(ids) if sampling is None else request.n
     if sampling is not None:
         tokens += sequences * (sampling.max_tokens or ANSWER_TOKENS)
     key = _prefix_key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
@@ -69,7 +69,10 @@ def _texts(request: Any) -> Sequence[str]:
     if prompt is not None:
         return (prompt,)
     messages = getattr(request, "messages", None)
-    return request.texts if messages is None else [message.content for message in messages]
+    if messages is None:
+        texts: Sequence[str] = getattr(request, "texts", ())
+        return texts
+    return [message.content for message in messages]
 
 
 def _prefix_key(tenant: str, texts: Sequence[str], chars: int) -> int:

@@ -29,6 +29,7 @@ GROUPS = {
             "engine": "Tokens a second of an engine, without Serve.",
             "tools": "Whether forced tool calls are valid, over random tools and prompts.",
             "structured": "Responses held to random schemas: valid, fast, and no delay for others.",
+            "embeddings": "Latency of an embedding model on each engine, without Serve.",
             "compare": "Mobula, bare Serve, LiteLLM, SMG and Portkey side by side.",
             "capacity": "What a request costs each process, and what N nodes carry.",
             "doors": "Files, functions and calls of our own code that one chat passes.",

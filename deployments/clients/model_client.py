@@ -1,9 +1,9 @@
-"""The clients of model deployments: text generation and embeddings, over links or Serve handles.
+"""The clients of model deployments: generation, embeddings, classification, tokens; over links or
+Serve handles.
 
-Flows in: a GenerateRequest or an EmbedRequest. Flows out: a replica's response, chunks or vectors,
-within the deadline, with failures as problems. Another replica is tried where one fails before its
-first output. A caller that leaves cancels the call on the replica, which then reports what the call
-used.
+Flows in: a request. Flows out: a replica's response, chunks or vectors, within the deadline, with
+failures as problems. Another replica is tried where one fails before its first output. A caller
+that leaves cancels the call on the replica, which then reports what the call used.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.clients.link.pool import LinkPool, LinkStats
 from deployments.clients.replica_caller import ReplicaCaller, ReplicaStream
+from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -29,6 +30,12 @@ from deployments.contracts.generation import (
     ModelLoad,
     SettleRequest,
     TokenUsage,
+)
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
 )
 
 _PROCESS_ID = uuid.uuid4().hex[:12]
@@ -75,22 +82,48 @@ class ServedModelClient:
         if self._links is not None:
             await self._links.close()
 
+    async def _call(self, method: str, request: Any) -> Any:
+        """A response in one piece; another replica is tried where one fails."""
 
-class EmbedderClient(ServedModelClient):
-    """Implements `ServedEmbedder`."""
-
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        def send(call: str, timeout_s: float) -> Attempt[Embeddings]:
+        def send(call: str, timeout_s: float) -> Attempt[Any]:
             sent = request
             if call != request.request_id:  # a further attempt
                 sent = replace(request, request_id=call, timeout_s=timeout_s)
-            return self._caller.call("embed", sent, call, timeout_s, timeout_s)
+            return self._caller.call(method, sent, call, timeout_s, timeout_s)
 
         return await self._calls.run(request.request_id, request.timeout_s, send)
 
 
-class ModelClient(ServedModelClient):
-    """Implements `ServedModel` and `SettlingModel`."""
+class TokenizerClient(ServedModelClient):
+    """Implements `TokenizingModel`."""
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokenization:
+        tokenization: Tokenization = await self._call("tokenize", request)
+        return tokenization
+
+    async def detokenize(self, request: DetokenizeRequest) -> Detokenization:
+        detokenization: Detokenization = await self._call("detokenize", request)
+        return detokenization
+
+
+class EmbedderClient(TokenizerClient):
+    """Implements `ServedEmbedder` and `TokenizingModel`."""
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        embeddings: Embeddings = await self._call("embed", request)
+        return embeddings
+
+
+class ClassifierClient(ServedModelClient):
+    """Implements `ServedClassifier`."""
+
+    async def classify(self, request: ClassifyRequest) -> Classification:
+        classification: Classification = await self._call("classify", request)
+        return classification
+
+
+class ModelClient(TokenizerClient):
+    """Implements `ServedModel`, `SettlingModel` and `TokenizingModel`."""
 
     def begin(self, request: GenerateRequest) -> "RemoteModelCall":
         """A call that reports its usage after it was abandoned."""

@@ -1,7 +1,7 @@
-"""Text embeddings as they cross stages: texts in, one vector for each out.
+"""Text embeddings as they cross stages: texts or token ids in, one vector for each out.
 
 These values are pickled between processes on every call; vectors travel as one array, which
-pickle's protocol 5 copies once. They know nothing of HTTP or of token ids.
+pickle's protocol 5 copies once. They know nothing of HTTP.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,13 @@ Vectors = NDArray[np.float32]
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
-    """One call of an embedding model: 1 or more `texts`, none of them empty.
+    """One call of an embedding model: 1 or more `texts`, none of them empty, or `token_ids` of the
+    model's own tokenizer, special tokens included.
 
     `dimensions` requests shorter vectors; only some models have them. `timeout_s` is the rest of
-    the caller's deadline at the time of sending.
+    the caller's deadline at the time of sending. `input_types` says what the texts are (`query`,
+    `document` ...): one for all or one for each; a model that has a prompt for one puts it before
+    the text. `truncate`: a text that is longer than the model takes is cut, not refused.
     """
 
     request_id: str
@@ -33,6 +36,9 @@ class EmbedRequest:
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
     dimensions: int | None = None
+    token_ids: tuple[tuple[int, ...], ...] = ()
+    input_types: tuple[str, ...] = ()
+    truncate: bool = False
 
 
 @version_tolerant

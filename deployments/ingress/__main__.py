@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF
+from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
 from deployments.contracts.scaling import ServeSnapshot
@@ -29,6 +30,7 @@ class StubBackends:
 
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
+    classifiers: Mapping[str, ServedClassifier] = {}
     shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
+from deployments.contracts.moderation import ModerationConfig
 from deployments.video.config import VideoConfig
 
 
@@ -30,7 +31,8 @@ class ModelSettings:
 class IngressConfig:
     """`resilience` is by model id; a model without an entry has the defaults. `deployments` names
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
-    `by_handle` are the models whose calls go by Serve handle and not over links.
+    `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
+    the classifiers that rank; the others judge, as `moderation` says.
     """
 
     offer: ModelSettings
@@ -40,3 +42,5 @@ class IngressConfig:
     deployments: Mapping[str, str] = field(default_factory=dict)
     scaling: Mapping[str, ScalingSpec] = field(default_factory=dict)
     by_handle: frozenset[str] = frozenset()
+    rerankers: tuple[str, ...] = ()
+    moderation: ModerationConfig = ModerationConfig()

@@ -36,6 +36,7 @@ class Ingress:
         cache_shards: Sequence[DeploymentHandle],
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
+        classifiers: Mapping[str, DeploymentHandle] | None = None,
     ) -> None:
         """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
@@ -52,6 +53,7 @@ class Ingress:
             clock,
             cache_in_redis=config.cache.redis,
             by_handle=config.by_handle,
+            classifiers=classifiers or {},
         )
         authority, patience_s = self._backends.authority, self._backends.patience_s
         self._tenancy = TenantServices(

@@ -1,13 +1,14 @@
 """The models that this cluster serves, by id.
 
-Flows in: a `ServedModel` per configured text model, and a `ServedEmbedder` per embedding model.
+Flows in: a `ServedModel` per configured text model, a `ServedEmbedder` per embedding model, a
+`ServedClassifier` per cross-encoder or moderation model.
 Flows out: the model that a request names, and cards for listing. Cards are kept for two seconds, so
 that a list does not cost a hop for each model every time.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,8 +17,10 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, UnknownModel, to_problem
 from deployments.clients.link.pool import LinkStats
+from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
+from deployments.contracts.tokenization import TokenizingModel
 
 CARD_TTL_S = 2.0
 CARD_TIMEOUT_S = 2.0
@@ -50,17 +53,23 @@ class ModelRegistry:
         clock: Clock,
         embedders: Mapping[str, ServedEmbedder] | None = None,
         resilience: Mapping[str, ResilienceSpec] | None = None,
+        classifiers: Mapping[str, ServedClassifier] | None = None,
+        rerankers: Collection[str] = (),
     ) -> None:
-        """`resilience` names the fallbacks of models."""
+        """`resilience` names the fallbacks of models; `rerankers` are the classifiers that rank,
+        the others judge."""
         self.text_models = dict(text_models)
         self.fallbacks: dict[str, Sequence[str]] = {
             id: spec.fallback for id, spec in (resilience or {}).items()
         }
         self.clock = clock
         self._embedders = dict(embedders or {})
-        self._models: dict[str, ServedModel | ServedEmbedder] = {
+        self._classifiers = dict(classifiers or {})
+        self._rerankers = frozenset(rerankers)
+        self._models: dict[str, ServedModel | ServedEmbedder | ServedClassifier] = {
             **self.text_models,
             **self._embedders,
+            **self._classifiers,
         }
         self._fallback_counts: Counter[str] = Counter()
         self._cards: dict[str, tuple[float, ModelCard]] = {}
@@ -80,6 +89,28 @@ class ModelRegistry:
             return self._embedders[model]
         except KeyError:
             raise UnknownModel(model, self.embedder_ids) from None
+
+    @property
+    def reranker_ids(self) -> tuple[str, ...]:
+        return tuple(id for id in self._classifiers if id in self._rerankers)
+
+    @property
+    def moderator_ids(self) -> tuple[str, ...]:
+        return tuple(id for id in self._classifiers if id not in self._rerankers)
+
+    def classifier(self, model: str) -> ServedClassifier:
+        """Raises UnknownModel, which names the classifiers."""
+        try:
+            return self._classifiers[model]
+        except KeyError:
+            raise UnknownModel(model, tuple(self._classifiers)) from None
+
+    def tokenizing(self, model: str, allows: Callable[[str], bool]) -> TokenizingModel:
+        """A text or embedding model. Raises UnknownModel, which names those that `allows` has."""
+        found: object = self._models.get(model) if allows(model) else None
+        if isinstance(found, TokenizingModel):
+            return found
+        raise UnknownModel(model, tuple(filter(allows, (*self.text_models, *self._embedders))))
 
     def record_fallback(self, model: str) -> None:
         """Another model has answered in its place."""

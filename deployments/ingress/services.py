@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from cluster.administration import Administration
@@ -13,8 +14,10 @@ from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
+from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
+from deployments.contracts.moderation import ModerationConfig
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
 from deployments.ingress.http.model_metrics import CallReport
@@ -47,18 +50,17 @@ class AppServices:
 
     `plan_of` gives the plan that a tenant is on now. `providers` are the names of models under
     which content may be requested. `access_log` takes one JSON line a request; `load` reports this
-    replica's own counters for `/health`; `limit_status` says how a tenant's limits stand,
-    `cache_stats` how the cache does for a tenant (None: for all tenants together).
-    `responses` stores those that may be continued (None: none). `rendered_responses` is where the
-    fast path finds responses (None: no memory tier). `media` is behind videos, jobs and files
-    (None: off). `scaling` says how the cluster scales; `reports` are
-    this replica's own reports by name, for its peers. `request_metrics` counts this replica's HTTP
-    requests, `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls
-    of each. `loop_lag` measures how late this
-    replica's event loop runs, once it is started. `is_draining` says whether the server that a
-    request came in by, for a Host, is to stop. `start` begins what works in the background, after
-    the tenant services and the caches. `close` ends it, and waits for usage that is still to be
-    recorded: call it before the tenant services are closed.
+    replica's own counters for `/health`; `moderator` judges by rules; `limit_status` says how a
+    tenant's limits stand, `cache_stats` how the cache does for a tenant (None: for all tenants
+    together). `responses` stores those that may be continued (None: none). `rendered_responses` is
+    where the fast path finds responses (None: no memory tier). `media` is behind videos, jobs and
+    files (None: off). `scaling` says how the cluster scales; `reports` are this replica's own
+    reports by name, for its peers. `request_metrics` counts this replica's HTTP requests,
+    `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls of each.
+    `loop_lag` measures how late this replica's event loop runs, once it is started. `is_draining`
+    says whether the server that a request came in by, for a Host, is to stop. `start` begins what
+    works in the background, after the tenant services and the caches. `close` ends it, and waits
+    for usage that is still to be recorded: call it before the tenant services are closed.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class AppServices:
     version: str
     access_log: Callable[[bytes], None]
     load: Callable[[], Mapping[str, Any]] = dict
+    moderator: Moderator = field(default_factory=partial(moderator, ModerationConfig()))
     admin: Administration | None = None
     limit_status: Callable[[str], Awaitable[list[LimitStatus]]] | None = None
     idempotency: IdempotencyStore | None = None

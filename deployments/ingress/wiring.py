@@ -13,8 +13,10 @@ from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.runtime.version import VERSION
 from deployments.cache.metrics import cache_stats
+from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats, SharedTier
+from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.contracts.scaling import DeploymentStatusSource
@@ -46,6 +48,9 @@ class Backends(Protocol):
     def embedders(self) -> Mapping[str, ServedEmbedder]: ...
 
     @property
+    def classifiers(self) -> Mapping[str, ServedClassifier]: ...
+
+    @property
     def shared(self) -> SharedTier | None: ...
 
 
@@ -65,7 +70,14 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings = tenancy.directory, config.offer
-    models = ModelRegistry(backends.models, clock, backends.embedders, config.resilience)
+    models = ModelRegistry(
+        backends.models,
+        clock,
+        backends.embedders,
+        config.resilience,
+        backends.classifiers,
+        config.rerankers,
+    )
     caches = CacheStack(
         config.cache,
         models,
@@ -122,6 +134,7 @@ def build_services(
         models=models,
         model_pipeline=pipeline,
         embedding_pipeline=EmbeddingPipeline(models, tenancy.ledger),
+        moderator=moderator(config.moderation),
         providers=ProviderRegistry(
             models.ids, model_settings.default_provider, model_settings.providers
         ),

@@ -31,12 +31,16 @@ from deployments.model.errors import as_response, as_response_stream
 from deployments.model.loading import load_text_model
 from deployments.model.process_health import ProcessHealth
 from deployments.model.spec import LiveConfig, ModelSpec, resolve_spec
+from deployments.model.text.text_model import TextModel
+from deployments.model.tokenizing_replica import TokenizingReplica
 
 _UNHEALTHY_LAG_S = 5.0
 
 
-class ModelReplica:
+class ModelReplica(TokenizingReplica):
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
+
+    _model: TextModel
 
     async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
         self._health = ProcessHealth(SystemClock())
@@ -44,11 +48,9 @@ class ModelReplica:
         configure_logging(settings.log_level)
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
-        self._links = LinkEndpoint(
-            spec.id,
-            {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle},
-            link_options(settings),
-        )
+        methods = self._tokenizer_methods()
+        methods |= {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle}
+        self._links = LinkEndpoint(spec.id, methods, link_options(settings))
         self._health.mark_ready()
         self._serving = True
 

@@ -22,7 +22,7 @@ from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
-from tests.api.fakes import LettersEmbedder, Records, WordsModel
+from tests.api.fakes import LettersEmbedder, Records, WordsClassifier, WordsModel
 from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
 
 
@@ -34,6 +34,17 @@ def model() -> WordsModel:
 @pytest.fixture
 def embedder() -> LettersEmbedder:
     return LettersEmbedder()
+
+
+@pytest.fixture
+def cross_encoder() -> WordsClassifier:
+    return WordsClassifier("cross", "relevance")
+
+
+@pytest.fixture
+def judge() -> WordsClassifier:
+    """A moderation model."""
+    return WordsClassifier("judge", "violence", "spam")
 
 
 @pytest.fixture
@@ -63,6 +74,8 @@ def limiter() -> Limiter:
 def make_services(
     model: WordsModel,
     embedder: LettersEmbedder,
+    cross_encoder: WordsClassifier,
+    judge: WordsClassifier,
     access_log: list[bytes],
     records: Records,
     plan: Plan,
@@ -71,7 +84,14 @@ def make_services(
 ) -> MakeServices:
     def make(**settings: object) -> AppServices:
         clock = SystemClock()
-        models = ModelRegistry({"words": model}, clock, {"letters": embedder})
+        classifiers = {"cross": cross_encoder, "judge": judge}
+        models = ModelRegistry(
+            {"words": model},
+            clock,
+            {"letters": embedder},
+            classifiers=classifiers,
+            rerankers=("cross",),
+        )
         pipeline = ModelPipeline(models, UsageRecorder(records, TokenEstimator({})))
         return AppServices(
             settings=settings_of(tmp_path, **settings),

@@ -7,10 +7,17 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from cluster.audit.record import AuditRecord
-from cluster.runtime.problems import ModelFailed, Overloaded, Problem, PromptTooLong
+from cluster.runtime.problems import (
+    ModelFailed,
+    Overloaded,
+    Problem,
+    PromptTooLong,
+    UnsupportedParameter,
+)
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Choice,
@@ -21,6 +28,12 @@ from deployments.contracts.generation import (
     ModelLoad,
     TokenLogprob,
     TokenUsage,
+)
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
 )
 
 CONTEXT = 64
@@ -73,6 +86,13 @@ class WordsModel:
             raise Overloaded("'words' is not up.")
         asked = len(self.requests)
         return ModelLoad(self.open, 0, asked, asked - self.open, 0, 0, 0, self.open)
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokenization:
+        text = request.prompt or " ".join(message.content for message in request.messages)
+        return tokenized(text, request, "words")
+
+    async def detokenize(self, request: DetokenizeRequest) -> Detokenization:
+        return detokenized(request, "words")
 
     async def generate(self, request: GenerateRequest) -> Completion:
         texts: dict[int, str] = {}
@@ -149,9 +169,63 @@ class LettersEmbedder:
         self.requests.append(request)
         if self.problem is not None:
             raise self.problem
-        rows = [[text.count(letter) for letter in "abcd"] for text in request.texts]
-        tokens = sum(len(text.split()) for text in request.texts)
+        texts = request.texts or tuple("".join(map(chr, ids)) for ids in request.token_ids)
+        rows = [[text.count(letter) for letter in "abcd"] for text in texts]
+        tokens = sum(len(text.split()) for text in texts)
         return Embeddings(np.array(rows, dtype=np.float32), tokens, self.name)
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokenization:
+        if request.messages:
+            raise UnsupportedParameter("messages", "'letters' has no chats; send `prompt`.")
+        return tokenized(request.prompt or "", request, "letters")
+
+    async def detokenize(self, request: DetokenizeRequest) -> Detokenization:
+        return detokenized(request, "letters")
+
+
+class WordsClassifier:
+    """A text's score is the share of the query's words that it has; without a query it is 1 for
+    each label that is a word of the text. One word is one token."""
+
+    def __init__(self, name: str, *labels: str) -> None:
+        self.name = name
+        self.labels = labels
+        self.requests: list[ClassifyRequest] = []
+        self.problem: Exception | None = None
+
+    async def card(self) -> ModelCard:
+        return ModelCard(self.name, "fake", self.name, "rev1", CONTEXT, 1_700_000_000)
+
+    async def load(self) -> ModelLoad:
+        asked = len(self.requests)
+        return ModelLoad(0, 0, asked, asked, 0, 0, 0, 0)
+
+    async def classify(self, request: ClassifyRequest) -> Classification:
+        self.requests.append(request)
+        if self.problem is not None:
+            raise self.problem
+        words = [set(text.split()) for text in request.texts]
+        tokens = sum(map(len, words))
+        if request.query is None:
+            rows = [[float(label in each) for label in self.labels] for each in words]
+        else:
+            asked = set(request.query.split())
+            rows = [[len(asked & each) / len(asked)] for each in words]
+            tokens += len(asked) * len(words)
+        scores = np.array(rows, dtype=np.float32)
+        return Classification(scores, self.labels, tokens, self.name)
+
+
+def tokenized(text: str, request: TokenizeRequest, model: str) -> Tokenization:
+    """One token a character, and 2 at the beginning, which is special."""
+    ids = (*((2,) if request.special else ()), *map(ord, text))
+    return Tokenization(ids, CONTEXT, model, tuple(map(chr, ids)) if request.named else ())
+
+
+def detokenized(request: DetokenizeRequest, model: str) -> Detokenization:
+    return Detokenization(
+        "".join("<s>" if token == 2 else chr(token) for token in request.ids), model
+    )
 
 
 def _logprob(

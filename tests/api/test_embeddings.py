@@ -75,8 +75,10 @@ async def test_the_openai_client_works_unchanged(app: ASGIApp, encoding: object)
     [
         pytest.param({"input": ""}, 400, "input", "empty", id="empty text"),
         pytest.param({"input": ["a", ""]}, 400, "input.1", "empty", id="empty text in a list"),
-        pytest.param({"input": [1, 2]}, 400, "input", "token ids", id="token ids"),
-        pytest.param({"input": [[1], [2]]}, 400, "input", "token ids", id="lists of token ids"),
+        pytest.param({"input": [[1], []]}, 400, "input.1", "", id="no token ids"),
+        pytest.param({"input": [-1]}, 400, "input.0", "", id="negative token id"),
+        pytest.param({"input": [1, "a"]}, 400, "input.0", "", id="token ids and texts"),
+        pytest.param({"input_type": ""}, 400, "input_type", "", id="input type"),
         pytest.param({"model": "words"}, 404, "model", "letters", id="a text model"),
         pytest.param({"model": "nobody"}, 404, "model", "letters", id="no such model"),
         pytest.param({"dimensions": 0}, 400, "dimensions", "", id="no dimensions"),
@@ -90,6 +92,27 @@ async def test_what_cannot_be_embedded_is_refused_by_name(
 
     assert (got, where) == (status, param)
     assert says in message
+
+
+@pytest.mark.parametrize("ids", [[97, 98], [[97, 98], [99]]], ids=["one", "several"])
+async def test_token_ids_go_to_the_model_as_they_are(
+    client: httpx.AsyncClient, embedder: LettersEmbedder, ids: list[int] | list[list[int]]
+) -> None:
+    answer = EmbeddingList.model_validate((await embed(client, input=ids)).json())
+
+    assert [item.embedding for item in answer.data][0] == [1, 1, 0, 0]
+    [request] = embedder.requests
+    assert request.texts == ()
+    assert request.token_ids in [((97, 98),), ((97, 98), (99,))]
+    assert len(answer.data) == len(request.token_ids)
+
+
+async def test_the_input_type_goes_to_the_model(
+    client: httpx.AsyncClient, embedder: LettersEmbedder
+) -> None:
+    await embed(client, input_type="search_query")
+
+    assert embedder.requests[0].input_types == ("search_query",)
 
 
 @pytest.mark.parametrize("count", [0, MAX_INPUTS + 1])
@@ -141,7 +164,7 @@ async def test_embedding_models_are_listed_beside_text_models(client: httpx.Asyn
     listed = (await client.get("/v1/models")).json()["data"]
     shown = await client.get("/v1/models/letters")
 
-    assert [model["id"] for model in listed] == ["words", "letters"]
+    assert [model["id"] for model in listed] == ["words", "letters", "cross", "judge"]
     assert shown.json()["id"] == "letters"
 
 

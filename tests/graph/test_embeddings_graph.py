@@ -1,4 +1,5 @@
-"""Embeddings through the whole graph in Serve's local testing mode, by the installed model."""
+"""Embeddings, ranking, tokens and moderation through the whole graph in Serve's local testing mode,
+by the installed model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from graphs.args import AppArgs
 ARGS = {
     "models": [{"id": "echo", "engine": "echo"}],
     "embeddings": [{"id": "minilm"}],
+    "moderation": {"rules": {"spam": ["buy now"]}},
     "video": {"enabled": False},
 }
 
@@ -52,6 +54,38 @@ async def test_problems_of_the_replica_keep_their_type(handle: DeploymentHandle,
 
     assert isinstance(refusal, InvalidRequest)
     assert "takes 256" in refusal.detail
+
+
+async def test_documents_are_ranked(handle: DeploymentHandle, key: str) -> None:
+    documents = ["Interest rates rose by half a point", "A café opens on the roof"]
+    body = {"model": "minilm", "query": "coffee bar", "documents": documents, "top_n": 1}
+
+    answer = await handle.call.remote(key, "rerank", orjson.dumps(body), 30.0)
+
+    assert [each["index"] for each in answer["results"]] == [1]
+
+
+@pytest.mark.parametrize("model", ["minilm", "echo"])
+async def test_a_text_becomes_tokens_and_text_again(
+    handle: DeploymentHandle, key: str, model: str
+) -> None:
+    asked = {"model": model, "prompt": "hello world", "add_special_tokens": False}
+    answer = await handle.call.remote(key, "tokenize", orjson.dumps(asked), 30.0)
+    ids = {"model": model, "tokens": answer["tokens"]}
+    back = await handle.call.remote(key, "detokenize", orjson.dumps(ids), 30.0)
+
+    assert answer["count"] == len(answer["tokens"]) > 0
+    assert back == {"prompt": "hello world"}
+
+
+async def test_texts_are_judged_by_the_rules_of_the_configuration(
+    handle: DeploymentHandle, key: str
+) -> None:
+    body = orjson.dumps({"input": ["buy now", "hello"]})
+
+    answer = await handle.call.remote(key, "moderations", body, 30.0)
+
+    assert [each["flagged"] for each in answer["results"]] == [True, False]
 
 
 async def test_a_text_model_does_not_embed(handle: DeploymentHandle, key: str) -> None:

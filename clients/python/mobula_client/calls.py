@@ -33,6 +33,8 @@ ANSWER_S = 5.0  # the server reports its own timeout within so much more time
 CHUNK_BYTES = 8 << 20
 LONG_POLL_S = 20
 CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
+RERANK, MODERATIONS = "/v1/rerank", "/v1/moderations"
+TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
 CAPTIONS, POSTS = "/api/v1/captions", "/api/v1/posts"
 TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -98,6 +100,35 @@ class Calls:
         body = {"model": model, "input": inputs, **options, "encoding_format": "base64"}
         response = yield from self.attempts("POST", EMBEDDINGS, body)
         return vectors(response.json())
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        model: str,
+        options: Mapping[str, Any],
+    ) -> Call[list[dict[str, Any]]]:
+        given = as_list(documents, "documents")
+        body = {"model": model, "query": query, "documents": given, **options}
+        response = yield from self.attempts("POST", RERANK, body)
+        return list(response.json()["results"])
+
+    def moderate(
+        self, texts: str | Sequence[str], model: str | None, options: Mapping[str, Any]
+    ) -> Call[list[dict[str, Any]]]:
+        inputs = [texts] if isinstance(texts, str) else as_list(texts, "input")
+        body = {"model": model, "input": inputs, **options}
+        response = yield from self.attempts("POST", MODERATIONS, body)
+        return list(response.json()["results"])
+
+    def tokenize(self, body: Mapping[str, Any]) -> Call[list[int]]:
+        response = yield from self.attempts("POST", TOKENIZE, body)
+        return list(response.json()["tokens"])
+
+    def detokenize(self, tokens: Sequence[int], model: str) -> Call[str]:
+        body = {"model": model, "tokens": as_list(tokens, "tokens")}
+        response = yield from self.attempts("POST", DETOKENIZE, body)
+        return str(response.json()["prompt"])
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Call[httpx.Response]:
         """The response whose body is a stream of server-sent events."""
@@ -243,6 +274,12 @@ def chat_body(prompt: Any, model: str, options: Mapping[str, Any]) -> dict[str, 
     else:
         messages = as_list(prompt, "messages")
     return {"model": model, "messages": messages, **options}
+
+
+def tokenize_body(prompt: Any, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(prompt, str):
+        return {"model": model, "prompt": prompt, **options}
+    return chat_body(prompt, model, options)
 
 
 def as_list(given: Any, field: str) -> list[Any]:

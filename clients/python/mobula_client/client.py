@@ -27,6 +27,7 @@ from mobula_client.calls import (
     Pause,
     chat_body,
     problem_of_transport,
+    tokenize_body,
 )
 from mobula_client.problems import Problem
 from mobula_client.responses import (
@@ -114,6 +115,32 @@ class AsyncMobula:
     ) -> list[list[float]]:
         """One vector a text; `options` as in the HTTP body."""
         return await self._run(self._calls.embed(texts, model, options))
+
+    async def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        model: str = "minilm",
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """The documents that answer `query`, the best first: `index`, `relevance_score` and
+        `document`; `options` as in the HTTP body."""
+        return await self._run(self._calls.rerank(query, documents, model, options))
+
+    async def moderate(
+        self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """Which categories of harm each text is in; `model` None: the configured default."""
+        return await self._run(self._calls.moderate(texts, model, options))
+
+    async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
+        """The token ids of a text or of a list of messages."""
+        return await self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))
+
+    async def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
+        """The text of token ids."""
+        return await self._run(self._calls.detokenize(tokens, model))
 
     async def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         """The job that makes clips of a video, with `clips`, once it has ended or at once.
@@ -234,6 +261,27 @@ class Mobula:
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> list[list[float]]:
         return self._run(self._calls.embed(texts, model, options))
+
+    def rerank(
+        self,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        model: str = "minilm",
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        return self._run(self._calls.rerank(query, documents, model, options))
+
+    def moderate(
+        self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        return self._run(self._calls.moderate(texts, model, options))
+
+    def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
+        return self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))
+
+    def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
+        return self._run(self._calls.detokenize(tokens, model))
 
     def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.clip(video, wait, options))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deployments.clients.link.values import ValueCodec
+from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -11,6 +12,12 @@ from deployments.contracts.generation import (
     GenerateRequest,
     SettleRequest,
     TokenUsage,
+)
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
 )
 
 Request = TypeVar("Request")
@@ -31,7 +38,11 @@ GENERATE = LinkMethod("generate", ValueCodec(GenerateRequest), ValueCodec(Comple
 STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), streams=True)
 SETTLE = LinkMethod("settle", ValueCodec(SettleRequest), ValueCodec(TokenUsage))
 EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
+CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classification))
+TOKENIZE = LinkMethod("tokenize", ValueCodec(TokenizeRequest), ValueCodec(Tokenization))
+DETOKENIZE = LinkMethod("detokenize", ValueCodec(DetokenizeRequest), ValueCodec(Detokenization))
 
 METHODS: dict[str, LinkMethod[Any, Any]] = {
-    method.name: method for method in (GENERATE, STREAM, SETTLE, EMBED)
+    method.name: method
+    for method in (GENERATE, STREAM, SETTLE, EMBED, CLASSIFY, TOKENIZE, DETOKENIZE)
 }

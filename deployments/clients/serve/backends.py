@@ -1,4 +1,4 @@
-"""The backends of an ingress replica: models, embedders, the limiter's authority, the shared cache.
+"""The backends of an ingress replica: models of all kinds, the limiter's authority, the cache.
 
 In: Serve handles, Redis, settings. Out: one client for each, connected before the first request.
 """
@@ -8,6 +8,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 from ray import serve
@@ -25,7 +26,12 @@ from deployments.clients.link.link_caller import LinkCaller
 from deployments.clients.link.options import LinkOptions, link_options
 from deployments.clients.link.pool import LinkPool
 from deployments.clients.link.replica_link import LinkSettings
-from deployments.clients.model_client import EmbedderClient, ModelClient
+from deployments.clients.model_client import (
+    ClassifierClient,
+    EmbedderClient,
+    ModelClient,
+    ServedModelClient,
+)
 from deployments.clients.replica_caller import ReplicaCaller
 from deployments.clients.serve.cache_client import CacheClient
 from deployments.clients.serve.handle_caller import HandleCaller
@@ -41,6 +47,7 @@ _PATIENCE_S = {RedisAuthority: 0.1, LimiterClient: 0.8}
 _CACHE_TIMEOUT_S = 0.1  # a slower Redis costs a computation, not a response
 _READINESS_S = 120.0
 _POLL_S = 0.5
+_TOKENIZER = ("tokenize", "detokenize")
 
 
 class ServeBackends:
@@ -60,6 +67,7 @@ class ServeBackends:
         *,
         cache_in_redis: bool,
         by_handle: Collection[str] = (),
+        classifiers: Mapping[str, DeploymentHandle] = MappingProxyType({}),
     ) -> None:
         """`by_handle` are the models whose calls go by handle; the others' go over links."""
         specs, options = defaultdict(ResilienceSpec, resilience), link_options(settings)
@@ -70,6 +78,12 @@ class ServeBackends:
         self.embedders = {
             id: embedding_client(id, handle, specs[id], clock, None if id in by_handle else options)
             for id, handle in embedders.items()
+        }
+        self.classifiers = {
+            id: classification_client(
+                id, handle, specs[id], clock, None if id in by_handle else options
+            )
+            for id, handle in classifiers.items()
         }
         self.authority: LimiterClient | RedisAuthority
         self.shared: CacheClient | RedisTier | None = None
@@ -91,14 +105,18 @@ class ServeBackends:
         await self.authority.warm_up()
         if isinstance(self.shared, CacheClient):
             await self.shared.warm_up()
-        await wait_for_models([*self.models.values(), *self.embedders.values()])
+        await wait_for_models(self._clients())
 
     async def close(self) -> None:
         """The cache closes its own tiers."""
-        for client in (*self.models.values(), *self.embedders.values()):
+        for client in self._clients():
             await client.close()
         with contextlib.suppress(OSError):
             await self.authority.close()
+
+    def _clients(self) -> list[ServedModelClient]:
+        kinds = (self.models, self.embedders, self.classifiers)
+        return [client for clients in kinds for client in clients.values()]
 
 
 def text_client(
@@ -112,7 +130,7 @@ def text_client(
     they can be opened; None: by handle."""
     replicas = replica_set(handle.deployment_name)
     handles = HandleCaller(
-        model, handle, clock, methods=("generate", "settle"), streams=("stream",)
+        model, handle, clock, methods=("generate", "settle", *_TOKENIZER), streams=("stream",)
     )
     caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
     return ModelClient(model, caller, replicas, spec, clock, pool)
@@ -127,9 +145,23 @@ def embedding_client(
 ) -> EmbedderClient:
     """The client of an embedding model's deployment; `links` as for a text model's."""
     replicas = replica_set(handle.deployment_name)
-    handles = HandleCaller(model, handle, clock, methods=("embed",))
+    handles = HandleCaller(model, handle, clock, methods=("embed", *_TOKENIZER))
     caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
     return EmbedderClient(model, caller, replicas, spec, clock, pool)
+
+
+def classification_client(
+    model: str,
+    handle: DeploymentHandle,
+    spec: ResilienceSpec,
+    clock: Clock,
+    links: LinkOptions | None,
+) -> ClassifierClient:
+    """The client of a classifier's deployment; `links` as for a text model's."""
+    replicas = replica_set(handle.deployment_name)
+    handles = HandleCaller(model, handle, clock, methods=("classify",))
+    caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
+    return ClassifierClient(model, caller, replicas, spec, clock, pool)
 
 
 def _with_links(

@@ -57,7 +57,10 @@ from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
+from deployments.ingress.schemas.moderation import ModerationResponse
+from deployments.ingress.schemas.reranking import RerankResponse
 from deployments.ingress.schemas.response_answers import MessageObject, ResponseObject
+from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
 
 logger = logging.getLogger("mobula.ingress")
@@ -69,6 +72,10 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/embeddings", "embeddings", OPENAI, "openai", "Turn texts into vectors", EmbeddingList),
     ("/v1/responses", "responses", RESPONSES, "openai", "Create a response", ResponseObject),
     ("/v1/messages", "messages", ANTHROPIC, "anthropic", "Create a message", MessageObject),
+    ("/v1/rerank", "rerank", OPENAI, "openai", "Rank documents by relevance", RerankResponse),
+    ("/v1/moderations", "moderations", OPENAI, "openai", "Judge texts", ModerationResponse),
+    ("/tokenize", "tokenize", OPENAI, "tokens", "Turn text into token ids", TokenizeResponse),
+    ("/detokenize", "detokenize", OPENAI, "tokens", "Turn token ids into text", DetokenizeResponse),
     ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionResponse),
     (
         "/api/v1/captions/batch",
@@ -89,6 +96,9 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ),
 )
 
+# Other paths of the same operations, which clients of other servers use.
+ALIASES = {"/rerank": "/v1/rerank", "/v2/rerank": "/v1/rerank"}
+
 # The operationId of each operation: the name of its method in a generated client.
 _OPERATION_IDS = {
     "chat": "create_chat_completion",
@@ -96,6 +106,10 @@ _OPERATION_IDS = {
     "embeddings": "create_embeddings",
     "responses": "create_response",
     "messages": "create_message",
+    "rerank": "create_ranking",
+    "moderations": "create_moderation",
+    "tokenize": "create_tokenization",
+    "detokenize": "create_detokenization",
     "captions": "create_captions",
     "captions.batch": "create_caption_batch",
     "posts": "create_posts",
@@ -226,10 +240,11 @@ def _shared_routes(types: tuple[tuple[str, type[Operation[Any]]], ...]) -> tuple
 
 
 def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
-    return {
+    endpoints = {
         path: operation_endpoint(services, name, known[name], dialect)
         for path, name, dialect, *_ in _ROUTES
     }
+    return endpoints | {alias: endpoints[path] for alias, path in ALIASES.items()}
 
 
 def _endpoint_in_state(path: str) -> Endpoint:
@@ -286,6 +301,10 @@ def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
                 operation_id=id.replace("create_", "create_deployment_"),
                 **described | {"summary": f"{summary} (Azure)", "tags": ["azure"]},
             )
+    for alias in ALIASES:
+        router.add_api_route(
+            alias, _endpoint_in_state(alias), methods=["POST"], include_in_schema=False
+        )
     return router
 
 

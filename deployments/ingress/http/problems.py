@@ -1,9 +1,9 @@
 """Problems as HTTP responses: one mapping, three bodies.
 
 In: a Problem and the path that raised it. Out: RFC 9457 `application/problem+json` on native
-routes, Anthropic's error envelope on `/v1/messages`, OpenAI's on the rest of `/v1` and on
-`/openai`, and the same objects for in-band use. A body that does not match its schema is 422 on
-native routes and 400 on the others, as OpenAI and Anthropic say it.
+routes, Anthropic's error envelope on `/v1/messages`, OpenAI's on the rest of `/v1`, on `/openai`
+and on the paths of vLLM and Cohere, and the same objects for in-band use. A body that does not
+match its schema is 422 on native routes and 400 on the others, as OpenAI and Anthropic say it.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,8 @@ _OPENAI_CODES = {
     "unauthenticated": "invalid_api_key",
     "unsupported-parameter": "unsupported_parameter",
 }
+# Without a version in their paths: vLLM's.
+_OPENAI_PATHS = frozenset({"/v1", "/rerank", "/tokenize", "/detokenize"})
 
 
 def native_body(problem: Problem, request_id: str | None = None) -> dict[str, Any]:
@@ -92,8 +94,8 @@ def anthropic_body(problem: Problem, request_id: str | None = None) -> dict[str,
 
 
 def is_openai_route(path: str) -> bool:
-    """Whether the path is one of OpenAI's or Anthropic's API."""
-    return path.startswith(("/v1/", "/openai/")) or path == "/v1"
+    """Whether the path is one of the APIs of OpenAI, Anthropic, vLLM or Cohere."""
+    return path.startswith(("/v1/", "/v2/", "/openai/")) or path in _OPENAI_PATHS
 
 
 def error_form(path: str) -> ErrorForm:

@@ -9,7 +9,10 @@ from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
+from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
+from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
 
 Operations = dict[str, Operation[Any]]
@@ -25,6 +28,12 @@ def operations(services: AppServices) -> Operations:
         "messages": Messages(chat),
         "completions": Completions(pipeline),
         "embeddings": TextEmbeddings(services.embedding_pipeline),
+        "rerank": Rerank(services.embedding_pipeline, services.models),
+        "moderations": Moderations(
+            services.embedding_pipeline, services.models, services.moderator
+        ),
+        "tokenize": Tokenize(services.models),
+        "detokenize": Detokenize(services.models),
         "captions": Captions(pipeline, providers),
         "captions.batch": CaptionBatch(pipeline, providers),
         "posts": Posts(pipeline, providers),

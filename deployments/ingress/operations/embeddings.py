@@ -32,6 +32,8 @@ class TextEmbeddings:
             timeout_s=request.timeout_s("ingress"),
             priority=request.priority,
             dimensions=body.dimensions,
+            token_ids=body.token_ids(),
+            input_types=() if body.input_type is None else (body.input_type,),
         )
         result = await self._pipeline.embed(embed_request, request)
         vectors = _base64(result.vectors) if body.encoding_format == "base64" else result.vectors

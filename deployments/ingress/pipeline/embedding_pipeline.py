@@ -1,12 +1,16 @@
-"""The request path of one embedding call: allow -> reserve -> embed -> settle and record.
+"""The request path of one call of an encoder model: allow -> reserve -> call -> settle and record.
 
-Flows in: an EmbedRequest of an admitted request. Flows out: what the model answers. The text
-models' request path is model_pipeline.py.
+Flows in: an EmbedRequest or a ClassifyRequest of an admitted request. Flows out: what the model
+answers. The text models' request path is model_pipeline.py.
 """
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import Problem, UnknownModel
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
@@ -17,8 +21,18 @@ _BYTES_PER_TOKEN = 3
 _SPECIAL_TOKENS = 2  # what a tokenizer puts around each text
 
 
+class _CountedAnswer(Protocol):
+    @property
+    def tokens(self) -> int: ...
+
+
+Request = TypeVar("Request", EmbedRequest, ClassifyRequest)
+CountedAnswer = TypeVar("CountedAnswer", bound=_CountedAnswer)
+
+
 class EmbeddingPipeline:
-    """Takes an admitted request through every stage between it and an embedding model."""
+    """Takes an admitted request through every stage between it and an embedding model or a
+    classifier."""
 
     def __init__(self, models: ModelRegistry, meter: Meter) -> None:
         self._models = models
@@ -26,45 +40,90 @@ class EmbeddingPipeline:
 
     async def embed(self, request: EmbedRequest, admitted: AdmittedRequest) -> Embeddings:
         """A call that fails costs nothing. Fallbacks answer where the requested model is away."""
+        models, amounts = self._models, estimate(request, admitted.plan)
+
+        def call(sent: EmbedRequest) -> Awaitable[Embeddings]:
+            return models.embedder(sent.model).embed(sent)
+
+        return await self._answer(request, admitted, models.embedder_ids, call, amounts)
+
+    async def classify(
+        self, request: ClassifyRequest, admitted: AdmittedRequest, known: tuple[str, ...]
+    ) -> Classification:
+        """The same for a classifier, one of those `known` for its task."""
+        models, amounts = self._models, estimate_classification(request, admitted.plan)
+
+        def call(sent: ClassifyRequest) -> Awaitable[Classification]:
+            return models.classifier(sent.model).classify(sent)
+
+        return await self._answer(request, admitted, known, call, amounts)
+
+    async def _answer(
+        self,
+        request: Request,
+        admitted: AdmittedRequest,
+        known: tuple[str, ...],
+        call: Callable[[Request], Awaitable[CountedAnswer]],
+        amounts: UsageAmounts,
+    ) -> CountedAnswer:
         failures = RaisedProblems()
-        models = self._allowed_models(request, admitted.plan)
+        models = self._allowed_models(request.model, known, admitted.plan)
         for attempt in attempt_order(request, models, self._models.clock):
             try:
-                embeddings = await self._embed(attempt, admitted)
+                answer = await self._metered(attempt, admitted, call, amounts)
             except Problem as problem:
                 failures.add(problem)
                 continue
             if attempt is not request:
                 self._models.record_fallback(request.model)
                 admitted.fallbacks.append(attempt.model)
-            return embeddings
+            return answer
         raise failures.first
 
-    async def _embed(self, request: EmbedRequest, admitted: AdmittedRequest) -> Embeddings:
-        model = self._models.embedder(request.model)
+    async def _metered(
+        self,
+        request: Request,
+        admitted: AdmittedRequest,
+        call: Callable[[Request], Awaitable[CountedAnswer]],
+        amounts: UsageAmounts,
+    ) -> CountedAnswer:
         admitted.models.add(request.model)
-        amounts = estimate(request, admitted.plan)
         reservation = await admitted.permit.reserve(request.model, amounts)
         used, requests = UsageAmounts(), 0
         try:
-            embeddings = await model.embed(request)
-            used, requests = UsageAmounts(input_tokens=embeddings.tokens), 1
+            answer = await call(request)
+            used, requests = UsageAmounts(input_tokens=answer.tokens), 1
         finally:
             reservation.settle(used, requests=requests)
         self._meter.record_call(request.caller, admitted.plan, request.model, used)
-        return embeddings
+        return answer
 
-    def _allowed_models(self, request: EmbedRequest, plan: Plan) -> tuple[str, ...]:
+    def _allowed_models(self, model: str, known: tuple[str, ...], plan: Plan) -> tuple[str, ...]:
         """The models that may answer, the requested one first. Raises UnknownModel."""
-        allowed = tuple(filter(plan.allows_model, self._models.embedder_ids))
-        if request.model not in allowed:
-            raise UnknownModel(request.model, allowed)
-        fallbacks = self._models.fallbacks.get(request.model, ())
-        return (request.model, *(name for name in fallbacks if name in allowed))
+        allowed = tuple(filter(plan.allows_model, known))
+        if model not in allowed:
+            raise UnknownModel(model, allowed)
+        fallbacks = self._models.fallbacks.get(model, ())
+        return (model, *(name for name in fallbacks if name in allowed))
 
 
 def estimate(request: EmbedRequest, plan: Plan) -> UsageAmounts:
     """Tokens to reserve: on "hard" plans one for each byte, which no text exceeds."""
+    if request.token_ids:
+        return UsageAmounts(input_tokens=sum(map(len, request.token_ids)))
     size = sum(len(text.encode()) for text in request.texts)
+    return _text_amounts(size, len(request.texts), plan)
+
+
+def estimate_classification(request: ClassifyRequest, plan: Plan) -> UsageAmounts:
+    """The same, with the query once for each text."""
+    count = len(request.texts)
+    size = sum(len(text.encode()) for text in request.texts)
+    if request.query is not None:
+        size += count * len(request.query.encode())
+    return _text_amounts(size, count, plan)
+
+
+def _text_amounts(size: int, count: int, plan: Plan) -> UsageAmounts:
     text_tokens = size if plan.reserve == "hard" else size // _BYTES_PER_TOKEN
-    return UsageAmounts(input_tokens=text_tokens + _SPECIAL_TOKENS * len(request.texts))
+    return UsageAmounts(input_tokens=text_tokens + _SPECIAL_TOKENS * count)

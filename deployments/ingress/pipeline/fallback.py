@@ -13,10 +13,11 @@ from typing import TypeVar
 from cluster.resilience.failure_class import is_unavailable
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
+from deployments.contracts.classification import ClassifyRequest
 from deployments.contracts.embedding import EmbedRequest
 from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
 
-R = TypeVar("R", GenerateRequest, EmbedRequest)
+R = TypeVar("R", GenerateRequest, EmbedRequest, ClassifyRequest)
 
 
 class FallbackChain:

@@ -4,17 +4,24 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
+from cluster.runtime.problems import InvalidRequest
 
 MAX_INPUTS = 2048
 
 Texts = Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-Tokens = Annotated[list[TokenId] | list[list[TokenId]], Field(min_length=1)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1)]
+TokenLists = Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_INPUTS)]
 
 
 class EmbeddingsRequest(BaseModel):
-    """Body of `POST /v1/embeddings`."""
+    """Body of `POST /v1/embeddings`.
+
+    `input` is a text, a list of texts, or token ids of the model's own tokenizer (as `/tokenize`
+    gives them), one list or several. `input_type` (`query`, `document`, `search_query`, `passage`
+    ...) selects the prompt that the model has for it; a model without one ignores it, and nothing
+    is put before token ids.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -24,29 +31,38 @@ class EmbeddingsRequest(BaseModel):
     )
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["minilm"])]
-    input: str | Texts | Tokens
+    input: str | Texts | TokenIds | TokenLists
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    input_type: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
 
     def texts(self) -> tuple[str, ...]:
-        """Raises UnsupportedParameter for token ids, InvalidRequest for an empty text."""
+        """Empty where token ids were sent. Raises InvalidRequest for an empty text."""
         given = [self.input] if isinstance(self.input, str) else self.input
         texts = tuple(text for text in given if isinstance(text, str))
-        if len(texts) < len(given):
-            raise UnsupportedParameter("input", "token ids belong to one tokenizer; send text.")
         for index, text in enumerate(texts):
             if not text:
                 where = "input" if isinstance(self.input, str) else f"input.{index}"
                 raise InvalidRequest(f"{where} is empty.", param=where)
         return texts
 
+    def token_ids(self) -> tuple[tuple[int, ...], ...]:
+        """Empty where texts were sent."""
+        if isinstance(self.input, str):
+            return ()
+        single = tuple(token for token in self.input if isinstance(token, int))
+        lists = tuple(tuple(ids) for ids in self.input if isinstance(ids, list))
+        return (single,) if single else lists
 
-class _Response(BaseModel):
+
+class ApiResponse(BaseModel):
+    """The base of responses: their fields are all listed."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Embedding(_Response):
+class Embedding(ApiResponse):
     """`embedding` is a list of numbers, or base64 of little-endian float32."""
 
     object: Literal["embedding"]
@@ -54,14 +70,14 @@ class Embedding(_Response):
     embedding: list[float] | str
 
 
-class EmbeddingUsage(_Response):
+class EmbeddingUsage(ApiResponse):
     """Tokens as the model's own tokenizer counts them."""
 
     prompt_tokens: int
     total_tokens: int
 
 
-class EmbeddingList(_Response):
+class EmbeddingList(ApiResponse):
     """Answer of `POST /v1/embeddings`."""
 
     object: Literal["list"]

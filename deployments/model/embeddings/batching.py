@@ -1,13 +1,15 @@
 """Dynamic batching in one process: texts of many calls, one forward pass at a time.
 
-In: the texts of a call with their token counts. Out: their vectors. While one batch runs, what
-arrives waits and becomes the next: there is no delay to tune. Knows no model and no wire.
+In: the texts of a call, tokenized or not, with their token counts. Out: their vectors. While one
+batch runs, what arrives waits and becomes the next: there is no delay to tune. Knows no model and
+no wire.
 """
 
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Draining, Overloaded
 from deployments.contracts.embedding import Vectors
 
-Run = Callable[[Sequence[str]], Awaitable[Vectors]]
+Text = TypeVar("Text")
+Run = Callable[[Sequence[Text]], Awaitable[Vectors]]
 
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 0.01
@@ -27,7 +30,7 @@ _LONGEST_RETRY_S = 60.0
 class _PendingText:
     """One text of a call."""
 
-    text: str
+    text: Any
     tokens: int
     at: int
     call: "_Submission"
@@ -42,7 +45,7 @@ class _Submission:
     vectors: list[Vectors | None] = field(default_factory=list)
 
 
-class Batcher:
+class Batcher(Generic[Text]):
     """Takes texts from tenants in turn, so that a long list of one does not delay the others.
 
     A batch has up to `max_batch_tokens`, counted as texts times the longest; it is filled with
@@ -50,7 +53,9 @@ class Batcher:
     wait, and calls that are not urgent may fill half of that.
     """
 
-    def __init__(self, run: Run, max_batch_tokens: int, max_waiting: int, clock: Clock) -> None:
+    def __init__(
+        self, run: Run[Text], max_batch_tokens: int, max_waiting: int, clock: Clock
+    ) -> None:
         """`run` computes the vectors of one batch; if it raises for a call's own texts, so does the
         call."""
         self._run = run
@@ -75,7 +80,7 @@ class Batcher:
         return len(self._running)
 
     async def submit(
-        self, tenant: str, texts: Sequence[str], tokens: Sequence[int], *, urgent: bool = True
+        self, tenant: str, texts: Sequence[Text], tokens: Sequence[int], *, urgent: bool = True
     ) -> Vectors:
         """Vectors in the order of `texts`. Cancelling removes the texts that still wait.
 
@@ -114,7 +119,7 @@ class Batcher:
         if waiting and waiting + texts > most:
             retry_after_s = min(_LONGEST_RETRY_S, max(1.0, waiting * self._per_text_s))
             raise Overloaded(
-                f"The embedding model is busy: {waiting} of {most} texts wait.",
+                f"The model is busy: {waiting} of {most} texts wait.",
                 retry_after_s=retry_after_s,
             )
 

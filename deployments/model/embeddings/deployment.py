@@ -21,25 +21,30 @@ from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
-from deployments.model.embeddings.serving import load_embedding_model
+from deployments.model.embeddings.serving import EmbeddingModel, load_embedding_model
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.errors import as_response
 from deployments.model.process_health import ProcessHealth
 from deployments.model.spec import resolve_spec
+from deployments.model.tokenizing_replica import TokenizingReplica
 
 _UNHEALTHY_LAG_S = 5.0
 
 
-class EmbedderReplica:
+class EmbedderReplica(TokenizingReplica):
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
+
+    _model: EmbeddingModel
 
     async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
         self._health = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
         spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
-        self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
-        self._links = LinkEndpoint(spec.id, {EMBED: self.embed}, link_options(settings))
+        home = settings.home
+        self._model = await asyncio.to_thread(load_embedding_model, spec, home, SystemClock())
+        methods = {EMBED: self.embed} | self._tokenizer_methods()
+        self._links = LinkEndpoint(spec.id, methods, link_options(settings))
         self._health.mark_ready()
         self._serving = True
 

@@ -1,21 +1,28 @@
-"""A sentence-transformers model in this process: texts in, vectors and token counts out.
+"""A sentence-transformers model in this process: texts or token ids in, vectors out.
 
-Blocking, for worker threads: `count` and `encode` may run at the same time, each once.
+Blocking, for worker threads: `tokenize` and `encode` may run at the same time, each once.
 Knows no queue and no requests.
 """
 
-import copy
-from collections.abc import Sequence
-from typing import Any, Protocol
-
-import numpy as np
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from deployments.contracts.embedding import Vectors
 from deployments.model.embeddings.model_files import find_embedding_model
 from deployments.model.embeddings.spec import EmbeddingSpec
+from deployments.model.encoders.encoder import Encoder
+from deployments.model.encoders.engines import load_encoder
+from deployments.model.encoders.tokens import EncoderTokenizer, TokenSequence
 from deployments.model.model_files import ModelFiles
 
-_DEFAULT_LENGTH = 512
+# Names of input types that mean the same, in the APIs of Cohere, NVIDIA NIM and Voyage and in the
+# prompts of models.
+_SYNONYMS = (
+    ("query", "search_query"),
+    ("document", "passage", "search_document"),
+)
 
 
 class TextEncoder(Protocol):
@@ -23,63 +30,72 @@ class TextEncoder(Protocol):
 
     dimensions: int
     max_tokens: int
+    tokenizer: EncoderTokenizer
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special tokens included, without truncation."""
+    def tokenize(
+        self, texts: Sequence[str], input_types: Sequence[str], *, cut: bool = False
+    ) -> list[TokenSequence]:
+        """The tokens of each text, special tokens and prompt included. `input_types`: none, one
+        for all, or one for each. `cut` to the model's length, or whole."""
         ...
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """One vector a text, in one forward pass."""
+    def encode(self, sequences: Sequence[TokenSequence]) -> Vectors:
+        """One vector a sequence, in one forward pass."""
         ...
 
 
 class SentenceEncoder:
-    """Any sentence-transformers model. The same texts in the same batch give the same vectors."""
+    """Any sentence-transformers model that reads tokens. The same texts in the same batch give the
+    same vectors."""
 
-    def __init__(self, spec: EmbeddingSpec, files: ModelFiles) -> None:
-        """Loads and warms up. Raises RuntimeError when the model cannot be loaded."""
-        self._model = _load(spec, files)
-        # Encoding sets truncation on its tokenizer, which is not safe beside counting.
-        self._tokenizer = copy.deepcopy(self._model.tokenizer)
-        self._prompt = _prompt(self._model)
-        self.max_tokens = int(self._model.get_max_seq_length() or _DEFAULT_LENGTH)
-        self.dimensions = int(self.encode(["warm-up"]).shape[1])
+    def __init__(
+        self, encoder: Encoder, tokenizer: EncoderTokenizer, prompts: Mapping[str, str]
+    ) -> None:
+        """`prompts` by input type, beside those that the model names. Warms up."""
+        facts = encoder.facts
+        self.tokenizer = tokenizer
+        self.max_tokens = facts.max_tokens
+        self.dimensions = facts.outputs
+        self.engine = encoder.name
+        self._encoder = encoder
+        self._prompts = {**facts.prompts, **prompts}
+        self._default_prompt = facts.default_prompt
+        self.encode(self.tokenize(["warm-up"], ()))
 
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        prompted = [self._prompt + text for text in texts]
-        encoding = self._tokenizer(prompted, truncation=False, padding=False, verbose=False)
-        return [len(ids) for ids in encoding["input_ids"]]
+    def tokenize(
+        self, texts: Sequence[str], input_types: Sequence[str], *, cut: bool = False
+    ) -> list[TokenSequence]:
+        types = input_types if len(input_types) > 1 else [*input_types, ""][:1] * len(texts)
+        by_prompt: dict[str, list[int]] = {}
+        for at, input_type in enumerate(types):
+            by_prompt.setdefault(self._prompt(input_type), []).append(at)
+        found: dict[int, TokenSequence] = {}
+        for prompt, places in by_prompt.items():
+            encoded = self.tokenizer.encode([texts[at] for at in places], prompt, cut=cut)
+            found.update(zip(places, encoded, strict=True))
+        return [found[at] for at in range(len(texts))]
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        vectors = self._model.encode(
-            list(texts), batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True
+    def encode(self, sequences: Sequence[TokenSequence]) -> Vectors:
+        return self._encoder.run(sequences)
+
+    def _prompt(self, input_type: str) -> str:
+        """The text to put before another; the model's default for a type without one."""
+        same = next((names for names in _SYNONYMS if input_type in names), ())
+        names = (input_type, *same)
+        return next(
+            (self._prompts[name] for name in names if name in self._prompts), self._default_prompt
         )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
-def load_encoder(spec: EmbeddingSpec) -> tuple[SentenceEncoder, ModelFiles]:
-    """Find (or download), load and warm up. Raises FileNotFoundError or RuntimeError."""
+def load_sentence_encoder(spec: EmbeddingSpec, home: Path) -> tuple[SentenceEncoder, ModelFiles]:
+    """Find (or download, or convert), load and warm up. Raises FileNotFoundError, RuntimeError."""
     files = find_embedding_model(spec)
-    return SentenceEncoder(spec, files), files
+    encoder = load_encoder(spec.id, files, "embedding", spec.engine, spec.options(), home)
+    tokenizer = EncoderTokenizer(_tokenizer_folder(files.folder), encoder.facts)
+    return SentenceEncoder(encoder, tokenizer, spec.prompts), files
 
 
-def _load(spec: EmbeddingSpec, files: ModelFiles) -> Any:
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    device = None if spec.device == "auto" else spec.device
-    if device in (None, "cpu"):
-        torch.set_num_threads(spec.threads)
-    try:
-        return SentenceTransformer(str(files.folder), device=device, local_files_only=True).eval()
-    except (OSError, ValueError, ImportError) as error:
-        raise RuntimeError(
-            f"embeddings '{spec.id}': cannot load {files.folder}: {error}"
-        ) from error
-
-
-def _prompt(model: Any) -> str:
-    """What the model puts before every text by itself."""
-    return str(model.prompts.get(model.default_prompt_name or "", "") or "")
+def _tokenizer_folder(folder: Path) -> Path:
+    """Of the first module, which reads the text."""
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return folder / str(modules[0].get("path", ""))

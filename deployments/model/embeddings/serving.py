@@ -7,7 +7,8 @@ event loop never waits for it.
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -16,30 +17,22 @@ from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     ModelFailed,
-    Problem,
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.model.embeddings.batching import Batcher
-from deployments.model.embeddings.embedder import TextEncoder, load_encoder
+from deployments.model.embeddings.call_counts import CallCounts
+from deployments.model.embeddings.embedder import TextEncoder, load_sentence_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
-from deployments.model.queueing.latency_stats import LatencyStats
+from deployments.model.encoders.tokens import TokenSequence
+from deployments.model.text.tokenization import TokenizationService
 
 _BATCHES = 5  # the one that runs, and four in line
 # Bytes of text that a token stands for at most: tokenizers of this kind drop spaces, so no bound
 # follows from their vocabularies. What has more is refused before it is tokenized.
 _LONGEST_TOKEN = 256
-
-
-@dataclass(slots=True)
-class _Counts:
-    submitted: int = 0
-    finished: int = 0
-    cancelled: int = 0
-    failed: int = 0
-    handlers: int = 0
 
 
 class EmbeddingModel:
@@ -52,64 +45,32 @@ class EmbeddingModel:
         self._card = card
         self._sizes = frozenset((*spec.matryoshka, encoder.dimensions))
         self._threads = {
-            name: ThreadPoolExecutor(1, f"embedder-{name}") for name in ("count", "encode")
+            name: ThreadPoolExecutor(1, f"embedder-{name}") for name in ("tokenize", "encode")
         }
-        self.batcher = Batcher(self._encode, spec.max_batch_tokens, spec.max_waiting, clock)
-        self._counts = _Counts()
-        self._latency = LatencyStats(clock)
-        self._clock = clock
-        self._capacity = _BATCHES * spec.max_batch_tokens
+        self.batcher: Batcher[TokenSequence] = Batcher(
+            self._encode, spec.max_batch_tokens, spec.max_waiting, clock
+        )
+        self.tokenization = TokenizationService(encoder.tokenizer, spec.id, encoder.max_tokens)
+        self._calls = CallCounts(clock, _BATCHES * spec.max_batch_tokens)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        counts = self._counts
-        counts.submitted += 1
-        counts.handlers += 1
-        since = self._clock.monotonic()
-        self._latency.record_arrival(since)
-        try:
-            embeddings = await self._embed(request)
-            counts.finished += 1
-            self._latency.record_response(since, self._clock.monotonic())
-            return embeddings
-        except asyncio.CancelledError:
-            counts.cancelled += 1
-            raise
-        except Exception as error:
-            if isinstance(error, Problem) and error.status < 500:
-                counts.submitted -= 1  # refused: the model has not failed
-            else:
-                counts.failed += 1
-            raise
-        finally:
-            counts.handlers -= 1
+        with self._calls.open():
+            return await self._embed(request)
 
     async def card(self) -> ModelCard:
         return self._card
 
     async def load(self) -> ModelLoad:
         """`running` and `waiting` are texts, the rest calls; embeddings generate no tokens."""
-        counts, batcher = self._counts, self.batcher
-        return ModelLoad(
-            running=batcher.running,
-            waiting=batcher.waiting,
-            submitted=counts.submitted,
-            finished=counts.finished,
-            cancelled=counts.cancelled,
-            failed=counts.failed,
-            tokens_out=0,
-            handlers=counts.handlers,
-        )
+        return self._calls.load(self.batcher.running, self.batcher.waiting)
 
     def report(self) -> dict[str, float]:
-        """For autoscaling: texts that run and wait, their tokens, and calls of the last half
-        minute. A replica holds its batch and a window of neighbours."""
-        batcher = self.batcher
-        texts = {"running": batcher.running, "queued": batcher.waiting}
-        tokens = {"tokens": self._latency.tokens, "tokens_capacity": self._capacity}
-        return texts | tokens | self._latency.summary()
+        """For autoscaling. A replica holds its batch and a window of neighbours."""
+        return self._calls.report(self.batcher.running, self.batcher.waiting)
 
     async def close(self) -> None:
         await self.batcher.close()
+        self.tokenization.close()
         for threads in self._threads.values():
             threads.shutdown(wait=False)
 
@@ -117,22 +78,21 @@ class EmbeddingModel:
         try:
             async with asyncio.timeout(request.timeout_s):
                 self._check_size(request)
-                tokens = await self._count(request.texts)
-                self._check_lengths(tokens)
-                vectors = await self._submit(request, tokens)
+                sequences = await self._tokenize(request)
+                self._check_lengths(sequences)
+                vectors = await self._submit(request, sequences)
         except TimeoutError as error:
             raise DeadlineExceeded(self._card.id, round(request.timeout_s, 3)) from error
-        return Embeddings(truncate(vectors, request.dimensions), sum(tokens), self._card.id)
+        tokens = sum(map(len, sequences))
+        return Embeddings(truncate(vectors, request.dimensions), tokens, self._card.id)
 
-    async def _submit(self, request: EmbedRequest, tokens: list[int]) -> Vectors:
-        open_tokens = sum(tokens)
-        self._latency.tokens += open_tokens
-        try:
-            urgent = request.priority is not Priority.BATCH
-            tenant = request.caller.tenant
-            return await self.batcher.submit(tenant, request.texts, tokens, urgent=urgent)
-        finally:
-            self._latency.tokens -= open_tokens
+    async def _submit(self, request: EmbedRequest, sequences: Sequence[TokenSequence]) -> Vectors:
+        tokens = [len(sequence) for sequence in sequences]
+        urgent = request.priority is not Priority.BATCH
+        with self._calls.tokens(sum(tokens)):
+            return await self.batcher.submit(
+                request.caller.tenant, sequences, tokens, urgent=urgent
+            )
 
     def _check_size(self, request: EmbedRequest) -> None:
         most = self._encoder.max_tokens * _LONGEST_TOKEN
@@ -140,7 +100,7 @@ class EmbeddingModel:
             if not text:
                 raise InvalidRequest(f"input.{index} is empty.", param=f"input.{index}")
             size = len(text.encode())
-            if size > most:
+            if size > most and not request.truncate:
                 raise InvalidRequest(
                     f"input.{index} has {size} bytes; model '{self._card.id}' takes "
                     f"{self._encoder.max_tokens} tokens, which are at most {most} bytes.",
@@ -152,25 +112,36 @@ class EmbeddingModel:
             sizes = ", ".join(map(str, sorted(self._sizes)))
             raise UnsupportedParameter("dimensions", f"model '{self._card.id}' has {sizes}.")
 
-    def _check_lengths(self, tokens: Sequence[int]) -> None:
+    def _check_lengths(self, sequences: Sequence[TokenSequence]) -> None:
         limit = self._encoder.max_tokens
-        for index, count in enumerate(tokens):
+        for index, sequence in enumerate(sequences):
+            count, param = len(sequence), f"input.{index}"
+            if not count:
+                raise InvalidRequest(f"{param} has no tokens.", param=param)
             if count > limit:
                 raise InvalidRequest(
-                    f"input.{index} has {count} tokens; model '{self._card.id}' takes {limit}.",
-                    param=f"input.{index}",
+                    f"{param} has {count} tokens; model '{self._card.id}' takes {limit}.",
+                    param=param,
                     tokens=count,
                     limit=limit,
                 )
 
-    async def _count(self, texts: Sequence[str]) -> list[int]:
+    async def _tokenize(self, request: EmbedRequest) -> list[TokenSequence]:
+        """Raises InvalidRequest for ids that the vocabulary does not have."""
+        if request.token_ids:
+            for index, ids in enumerate(request.token_ids):
+                self._encoder.tokenizer.check(ids, f"input.{index}", self._card.id)
+            return [TokenSequence(ids) for ids in request.token_ids]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads["count"], self._encoder.count_tokens, texts)
+        tokenize = partial(self._encoder.tokenize, cut=request.truncate)
+        thread, types = self._threads["tokenize"], request.input_types
+        return await loop.run_in_executor(thread, tokenize, request.texts, types)
 
-    async def _encode(self, texts: Sequence[str]) -> Vectors:
+    async def _encode(self, sequences: Sequence[TokenSequence]) -> Vectors:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads["encode"], self._encoder.encode, texts)
+            encode, thread = self._encoder.encode, self._threads["encode"]
+            return await loop.run_in_executor(thread, encode, sequences)
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelFailed(self._card.id) from error
 
@@ -185,12 +156,13 @@ def truncate(vectors: Vectors, dimensions: int | None) -> Vectors:
     return np.ascontiguousarray(short / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def load_embedding_model(spec: EmbeddingSpec, clock: Clock) -> EmbeddingModel:
-    """Find, load and warm up; blocks for seconds. Raises FileNotFoundError or RuntimeError."""
-    encoder, files = load_encoder(spec)
+def load_embedding_model(spec: EmbeddingSpec, home: Path, clock: Clock) -> EmbeddingModel:
+    """Find, convert, load and warm up; blocks for seconds. Raises FileNotFoundError or
+    RuntimeError."""
+    encoder, files = load_sentence_encoder(spec, home)
     card = ModelCard(
         id=spec.id,
-        engine="sentence-transformers",
+        engine=encoder.engine,
         source=spec.source,
         revision=files.revision,
         context_length=encoder.max_tokens,

@@ -3,7 +3,12 @@
 In: a mapping from serve_config.yaml. Out: a frozen `EmbeddingSpec`.
 """
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from deployments.model.encoders.encoder import EncoderOptions
+from deployments.model.encoders.spec import EncoderEngineName
 
 
 class EmbeddingSpec(BaseModel):
@@ -25,7 +30,15 @@ class EmbeddingSpec(BaseModel):
         default=None,
         description="Branch, tag or commit of a Hugging Face id; None takes its default branch.",
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps, xpu ...")
+    engine: EncoderEngineName = Field(
+        default="auto",
+        description="auto: openvino on a CPU, else torch; torch also for a model that OpenVINO "
+        "cannot take.",
+    )
+    device: str = Field(
+        default="auto",
+        description="auto, cpu, gpu (openvino: an Intel GPU), cuda, cuda:1, mps, xpu ...",
+    )
     threads: int = Field(default=1, ge=1, description="Threads of one forward pass on a CPU.")
     max_batch_tokens: int = Field(
         default=4096,
@@ -44,4 +57,14 @@ class EmbeddingSpec(BaseModel):
         description="Sizes to which this model's vectors may be cut, largest training benefit "
         "kept (Matryoshka models state them); other `dimensions` are refused.",
     )
+    prompts: dict[
+        Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=1000)]
+    ] = Field(
+        default={},
+        description="What is put before a text by its `input_type` (query, document ...), beside "
+        "and before the prompts that the model names itself.",
+    )
     description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
+
+    def options(self) -> EncoderOptions:
+        return EncoderOptions(self.device, self.threads)

@@ -43,7 +43,7 @@ class TextTokenizer:
 
     def __init__(self, folder: Path, tool_format: FormatChoice = "auto") -> None:
         """Raises FileNotFoundError when `folder` holds no tokenizer that can be read."""
-        self._tokenizer = _load(folder)
+        self._tokenizer = load_tokenizer(folder)
         settings = _read_json(folder / "tokenizer_config.json")
         added = self._tokenizer.get_added_tokens_decoder()
         self._special = frozenset(token for token, entry in added.items() if entry.special)
@@ -87,6 +87,15 @@ class TextTokenizer:
         # Of the library's methods, only those for batches release the global lock.
         encode = self._tokenizer.encode_batch_fast
         return _Encoded(encode([text], add_special_tokens=add_special_tokens)[0])
+
+    def ids(self, text: str, *, special: bool) -> Sequence[int]:
+        return list(self._ids(text, add_special_tokens=special))
+
+    def name(self, token: int) -> str:
+        return str(self._tokenizer.id_to_token(token) or "")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def detokenizer(self, *, keep_marks: bool = False) -> Detokenizer:
         if keep_marks and self._marks:
@@ -136,7 +145,8 @@ class _Encoded:
         return iter(self._encoding.ids)
 
 
-def _load(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Any:
+    """The `tokenizers.Tokenizer` of a folder. Raises FileNotFoundError where there is none."""
     from tokenizers import Tokenizer as FastTokenizer
 
     path = folder / "tokenizer.json"

@@ -38,6 +38,7 @@ from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
+from deployments.model.text.tokenization import TokenizationService
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
@@ -82,6 +83,9 @@ class TextModel:
         self._constraints = ConstraintResolver(
             engine, tokenizer.tool_format, card.id, self._prompts
         )
+        self.tokenization = TokenizationService(
+            tokenizer, card.id, limits.context_length, lambda m: tuple(tokenizer.encode_chat(m))
+        )
 
     def card(self) -> ModelCard:
         return self._card
@@ -112,6 +116,7 @@ class TextModel:
         self.admission.close()
         await self.engine.stop()
         self._prompts.close()
+        self.tokenization.close()
 
     async def settle(self, call: str) -> TokenUsage:
         """The exact usage of an abandoned call; waits a few seconds for its end."""

@@ -58,6 +58,18 @@ class Tokenizer(Protocol):
     tool_format: ToolFormat | None
     size: int
 
+    def ids(self, text: str, *, special: bool) -> Sequence[int]:
+        """The ids of a text, with or without the tokens that the model puts around it."""
+        ...
+
+    def name(self, token: int) -> str:
+        """The token in the vocabulary."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, with the names of special tokens."""
+        ...
+
     def encode(self, text: str) -> Ids:
         """A raw prompt's ids, with the model's own opening token; never empty."""
         ...
@@ -87,6 +99,15 @@ class ByteTokenizer:
     longest_token = 1
     tool_format: ToolFormat | None = JSON
     size = 260
+
+    def ids(self, text: str, *, special: bool) -> list[int]:
+        return list(text.encode())
+
+    def name(self, token: int) -> str:
+        return self.token_bytes(token).decode("latin-1")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return b"".join(map(self.token_bytes, ids)).decode(errors="replace")
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode()) or [self.END]

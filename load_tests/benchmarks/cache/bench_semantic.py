@@ -23,10 +23,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from cluster.runtime.settings import Settings
 from deployments.cache.semantic.error_bound import upper_bound
 from deployments.cache.semantic.index import Vector, VectorIndex
 from deployments.cache.semantic.semantic_cache import SemanticCache
-from deployments.model.embeddings.embedder import load_encoder
+from deployments.model.embeddings.embedder import load_sentence_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
 from load_tests.benchmarks.cache.paraphrases import LabelledRequest, generate_traffic
 from load_tests.machine import describe_machine
@@ -73,13 +74,14 @@ class SemanticOutcome:
 
 def embed_texts(texts: Sequence[str], threads: int) -> dict[str, Vector]:
     """The vector of each text, by the model that is installed with Mobula."""
-    encoder, _ = load_encoder(EmbeddingSpec(id="minilm", threads=threads))
+    spec = EmbeddingSpec(id="minilm", threads=threads)
+    encoder, _ = load_sentence_encoder(spec, Settings().home)
     order = sorted(texts, key=len)
     batches = (order[at : at + _BATCH] for at in range(0, len(order), _BATCH))
     return {
         text: vector
         for batch in batches
-        for text, vector in zip(batch, encoder.encode(batch), strict=True)
+        for text, vector in zip(batch, encoder.encode(encoder.tokenize(batch, ())), strict=True)
     }
 
 

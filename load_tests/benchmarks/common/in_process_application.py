@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.settings import Settings
 from deployments.cache.config import CacheConfig
+from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.engine import Engine
 from deployments.contracts.generation import (
@@ -74,6 +75,7 @@ class InProcessStages:
 
     models: Mapping[str, ServedModel]
     embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
+    classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:

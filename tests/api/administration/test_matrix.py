@@ -49,6 +49,12 @@ POST   /v1/messages                                     401  200 200 200 403 403
 POST   /openai/deployments/{model:path}/chat/completions  401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/completions     401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/embeddings      401  200 200 200 403 403 200 200 200
+POST   /v1/rerank                                       401  200 200 200 403 403 200 200 200
+POST   /rerank                                          401  200 200 200 403 403 200 200 200
+POST   /v2/rerank                                       401  200 200 200 403 403 200 200 200
+POST   /v1/moderations                                  401  200 200 200 403 403 200 200 200
+POST   /tokenize                                        401  200 200 200 403 403 200 200 200
+POST   /detokenize                                      401  200 200 200 403 403 200 200 200
 POST   /api/v1/captions                                 401  200 200 200 403 403 200 200 200
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
@@ -127,6 +133,7 @@ HEAD   /files/{token}                                   200  200 200 200 200 200
 """
 Row = tuple[str, str, dict[str, int]]
 
+RERANK = {"model": "letters", "query": "hi", "documents": ["hello"]}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {
         "model": "words",
@@ -145,6 +152,12 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /openai/deployments/{model:path}/completions": {"prompt": "hi"},
     "POST /openai/deployments/{model:path}/embeddings": {"input": "hi"},
+    "POST /v1/rerank": RERANK,
+    "POST /rerank": RERANK,
+    "POST /v2/rerank": RERANK,
+    "POST /v1/moderations": {"input": "hi"},
+    "POST /tokenize": {"model": "words", "prompt": "hi"},
+    "POST /detokenize": {"model": "words", "tokens": [104, 105]},
     "POST /api/v1/captions": {"topic": "tea"},
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
@@ -178,8 +191,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/videos/{video}/clips": {},
 }
 UNCHANGING = (
-    "/v1/", "/openai/", "/api/v1/captions", "/api/v1/posts", "/api/v1/auth/login",
-    "/api/v1/auth/logout", "/api/v1/auth/refresh",
+    "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
+    "/api/v1/posts", "/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/refresh",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}

@@ -58,6 +58,25 @@ async def test_one_vector_a_text(mobula: Client, embedder: LettersEmbedder) -> N
     assert len(await call(mobula, "embed", "a", model="letters")) == 1
 
 
+async def test_documents_are_ranked_and_texts_judged(mobula: Client) -> None:
+    ranked = await call(mobula, "rerank", "tea", ["stones", {"text": "tea"}], model="cross")
+    judged = await call(mobula, "moderate", ["I will kill you", "hello"])
+    by_model = await call(mobula, "moderate", "spam", model="judge")
+
+    assert [each["index"] for each in ranked] == [1, 0]
+    assert ranked[0]["document"] == {"text": "tea"}
+    assert [each["flagged"] for each in judged] == [True, False]
+    assert by_model[0]["categories"]["spam"]
+
+
+async def test_texts_and_chats_become_tokens_and_text_again(mobula: Client) -> None:
+    tokens = await call(mobula, "tokenize", "ab", model="words", add_special_tokens=False)
+    chat = await call(mobula, "tokenize", [{"role": "user", "content": "b"}], model="words")
+
+    assert (tokens, chat) == ([97, 98], [2, 98])
+    assert await call(mobula, "detokenize", tokens, model="words") == "ab"
+
+
 @pytest.mark.parametrize(
     ("method", "arguments", "options", "kind", "status"),
     [

@@ -12,6 +12,7 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from cluster.tenants.caller import Caller, Scope
 from deployments.contracts.embedding import EmbedRequest, Vectors
+from deployments.contracts.tokenization import TokenizeRequest
 from deployments.model.embeddings.model_files import find_embedding_model
 from deployments.model.embeddings.serving import EmbeddingModel, load_embedding_model
 from deployments.model.embeddings.spec import EmbeddingSpec
@@ -27,8 +28,9 @@ MIXED = (
 
 
 @pytest.fixture(scope="module")
-def minilm() -> EmbeddingModel:
-    return load_embedding_model(EmbeddingSpec(id="minilm", matryoshka=(64,)), SystemClock())
+def minilm(engine: str, home: Path) -> EmbeddingModel:
+    spec = EmbeddingSpec(id="minilm", matryoshka=(64,), engine=engine)
+    return load_embedding_model(spec, home, SystemClock())
 
 
 def wish(*texts: str, dimensions: int | None = None) -> EmbedRequest:
@@ -128,9 +130,54 @@ async def test_other_sizes_are_refused_by_name(minilm: EmbeddingModel) -> None:
         await minilm.embed(wish("coffee", dimensions=65))
 
 
-async def test_the_card_says_what_it_is(minilm: EmbeddingModel) -> None:
+async def test_token_ids_give_the_vector_of_their_text(minilm: EmbeddingModel) -> None:
+    text = await minilm.embed(wish("A rooftop coffee bar", "hello"))
+    asked = [
+        TokenizeRequest("r", CALLER, "minilm", each) for each in ("A rooftop coffee bar", "hello")
+    ]
+    ids = [(await minilm.tokenization.tokenize(each)).ids for each in asked]
+    request = EmbedRequest("r", CALLER, "minilm", (), token_ids=tuple(ids))
+
+    found = await minilm.embed(request)
+
+    np.testing.assert_allclose(found.vectors, text.vectors, atol=1e-5)
+    assert found.tokens == text.tokens
+
+
+async def test_ids_of_another_tokenizer_are_refused_by_place(minilm: EmbeddingModel) -> None:
+    ids = ((101, 102), (101, 99_999))
+    with pytest.raises(InvalidRequest, match=r"input\.1\.1 is token 99999; .* 30522") as refused:
+        await minilm.embed(EmbedRequest("r", CALLER, "minilm", (), token_ids=ids))
+
+    assert (refused.value.param, refused.value.extensions["limit"]) == ("input.1.1", 30_521)
+
+
+async def test_too_many_ids_are_refused(minilm: EmbeddingModel) -> None:
+    with pytest.raises(InvalidRequest, match=r"input\.0 has 257 tokens"):
+        await minilm.embed(EmbedRequest("r", CALLER, "minilm", (), token_ids=((101,) * 257,)))
+
+
+async def test_a_long_text_is_cut_where_that_is_asked_for(minilm: EmbeddingModel) -> None:
+    long, cut = "word " * 400, "word " * 254
+    request = EmbedRequest("r", CALLER, "minilm", (long, "x" * 80_000), truncate=True)
+
+    found = await minilm.embed(request)
+
+    assert found.vectors[0] @ (await vectors(minilm, cut))[0] > 0.99999
+
+
+async def test_a_type_without_a_prompt_changes_nothing(minilm: EmbeddingModel) -> None:
+    request = EmbedRequest("r", CALLER, "minilm", ("hello",), input_types=("search_query",))
+
+    np.testing.assert_array_equal(
+        (await minilm.embed(request)).vectors, await vectors(minilm, "hello")
+    )
+
+
+async def test_the_card_says_what_it_is(minilm: EmbeddingModel, engine: str) -> None:
     card = await minilm.card()
 
+    assert card.engine == engine
     assert (card.id, card.source, card.context_length) == ("minilm", "minilm", 256)
     assert card.parameters == 22_713_728
     assert "embeddings" in card.capabilities

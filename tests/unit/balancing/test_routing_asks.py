@@ -31,6 +31,19 @@ def test_texts_to_embed_are_work_without_an_answer() -> None:
     assert describe_request(request, 0) == RoutingRequest("a", 20, 0, 2)
 
 
+def test_token_ids_are_work_by_their_number() -> None:
+    caller = SimpleNamespace(tenant="t")
+    ids = ((1,) * 30, (2,) * 10)
+    request = SimpleNamespace(request_id="a", caller=caller, texts=(), token_ids=ids)
+    assert describe_request(request, 1024).tokens == 40
+    assert describe_request(request, 1024).sequences == 2
+
+
+def test_ids_to_detokenize_are_hardly_any_work() -> None:
+    request = SimpleNamespace(request_id="a", caller=SimpleNamespace(tenant="t"), ids=(1, 2))
+    assert describe_request(request, 1024).tokens == 0
+
+
 def test_whatever_is_no_request_asks_for_nothing() -> None:
     assert describe_request(None, 1024) == describe_request("text", 1024) == NOTHING
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from graphs.app import build
 from graphs.args import AppArgs
-from graphs.options import model_name
+from graphs.moderation import moderation_config
+from graphs.options import declared_cpus, model_name
 
 CONFIG = Path(__file__).parents[3] / "serve_config.yaml"
 NANO = {"id": "nano", "engine": "openvino"}
@@ -31,6 +32,33 @@ def test_the_shipped_config_is_valid() -> None:
     assert application["import_path"] == "graphs.app:build"
     assert [model.id for model in args.models] == ["nano"]
     assert args.default_provider == "nano"
+    assert [model.id for model in args.embeddings] == ["minilm"]
+
+
+def test_what_the_shipped_config_reserves_fits_two_cores() -> None:
+    """With a replacement of each deployment beside it, as a rollout needs on them."""
+    config = yaml.safe_load(CONFIG.read_text())
+    args = AppArgs.model_validate(config["applications"][0]["args"])
+    singles = (args.ingress, args.limiter, args.video)
+
+    assert sum(each.num_cpus for each in (*args.served, *singles)) <= 2.0
+    assert declared_cpus(args, 2) == 4
+
+
+def test_every_kind_of_model_is_counted_and_named() -> None:
+    model = {"id": "x", "source": "x", "num_cpus": 1.5}
+    args = AppArgs.model_validate(
+        {
+            "models": [NANO],
+            "rerank": [model],
+            "moderation": {"models": [{**model, "id": "y"}]},
+        }
+    )
+
+    assert [each.id for each in args.served] == ["nano", "x", "y"]
+    assert [each.spec().task for each in args.classifiers] == ["rerank", "moderation"]
+    assert declared_cpus(args, 1) == 1  # they do not fit; Ray says so
+    assert declared_cpus(args, 5) == 10
 
 
 def test_serve_sees_the_type_of_the_args() -> None:
@@ -58,3 +86,28 @@ def test_at_least_one_model_is_needed() -> None:
 
 def test_deployment_names_hold_no_slash() -> None:
     assert model_name("Qwen/Qwen3-0.6B") == "Model:Qwen-Qwen3-0.6B"
+
+
+def test_the_name_of_the_rules_is_no_models() -> None:
+    assert "twice: rules" in refusal({"models": [{**NANO, "id": "rules"}]})
+
+
+def test_the_default_moderator_is_one_of_those_that_are() -> None:
+    said = refusal({"models": [NANO], "moderation": {"default": "toxic"}})
+    assert "'toxic' is not one of rules" in said
+
+
+def test_an_engine_of_embeddings_is_one_that_is() -> None:
+    said = refusal({"models": [NANO], "embeddings": [{"id": "m", "engine": "vllm"}]})
+    assert "engine is 'vllm'; there are auto, openvino, torch" in said
+
+
+def test_rules_of_moderation_are_checked_when_they_are_deployed() -> None:
+    rules = {"spam": ["buy now", {"pattern": "cheap", "score": 0.3}]}
+    args = AppArgs.model_validate({"models": [NANO], "moderation": {"rules": rules}})
+
+    assert moderation_config(args.moderation).rules == {"spam": (("buy now", 0.9), ("cheap", 0.3))}
+
+    args = AppArgs.model_validate({"models": [NANO], "moderation": {"rules": {"spam": ["a ..."]}}})
+    with pytest.raises(ValueError, match=r"moderation\.rules: 'a \.\.\.'"):
+        moderation_config(args.moderation)

@@ -184,3 +184,18 @@ def test_what_can_be_restarted() -> None:
     assert set(restartable(AppArgs.model_validate(ARGS))) == {
         "echo", "org/other", "minilm", "ingress", "clipper",
     }  # fmt: skip
+
+
+def test_the_source_of_a_classifier_starts_its_replicas_alone_and_its_threshold_the_ingress() -> (
+    None
+):
+    live = copy.deepcopy(LIVE)
+    live["args"]["moderation"] = {"models": [{"id": "toxic", "source": "a"}]}
+    wanted, other = copy.deepcopy(live), copy.deepcopy(live)
+    wanted["args"]["moderation"]["models"][0]["source"] = "b"
+    other["args"]["moderation"]["models"][0]["threshold"] = 0.7
+
+    [override] = diff_applications(live, wanted)["deployments"]
+    assert override["name"] == "Model:toxic"
+    assert json.loads(env(override)["MOBULA_MODEL_SPEC"])["source"] == "b"
+    assert diff_applications(live, other) == other

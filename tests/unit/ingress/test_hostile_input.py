@@ -38,8 +38,10 @@ from deployments.cache.semantic.literals import exact_match_tokens
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in, truncate, without_emoji
+from deployments.content.moderation.moderator import moderator
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
+from deployments.contracts.moderation import ModerationConfig
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http import cache_headers, range_requests
 from deployments.ingress.http.content_codings import CODINGS
@@ -52,7 +54,10 @@ from deployments.ingress.routes import jobs
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
+from deployments.ingress.schemas.moderation import ModerationRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
+from deployments.ingress.schemas.reranking import RerankRequest
+from deployments.ingress.schemas.tokenization import TokenizeBody
 from deployments.video.uploads import tus
 from load_tests.benchmarks.faults.hostile_payloads import (
     ENDS,
@@ -69,6 +74,7 @@ SLACK = 4.0  # times what a linear reader would take
 CLOCK = SystemClock()
 PEPPER = b"p" * 32
 BRIEF = Brief(topic="tea", platform="facebook", emoji=False, hashtags=3)
+MODERATOR = moderator(ModerationConfig())
 SCHEMAS = (ChatRequest, CompletionRequest, EmbeddingsRequest, CaptionRequest, Login, Plan)
 
 
@@ -172,6 +178,10 @@ READERS: dict[str, Read] = {
     "body: raw": lambda text: parse_json(text.encode(), ChatRequest),
     "body: captions": _in_json(CaptionRequest, "topic"),
     "body: embeddings": _in_json(EmbeddingsRequest, "input"),
+    "body: rerank": _in_json(RerankRequest, "query"),
+    "body: moderations": _in_json(ModerationRequest, "input"),
+    "body: tokens": _in_json(TokenizeBody, "prompt"),
+    "rules of moderation": MODERATOR.rule_scores,
     "body: chat": _in_json(ChatRequest, "model"),
     "body: unknown fields": _ignored,
     "values of a program": lambda text: encode({"text": text}),

@@ -55,7 +55,7 @@ def _models() -> Iterator[type[BaseModel]]:
                 continue
             own = model.__module__ == module.__name__ and module.__name__ != ANSWERS
             strict = model.model_config.get("extra") == "forbid"
-            if own and strict and not issubclass(model, embeddings._Response):
+            if own and strict and not issubclass(model, embeddings.ApiResponse):
                 yield model
 
 

@@ -9,7 +9,17 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.metrics import ReplicaCacheStats
-from deployments.contracts import cache, embedding, generation, limits, links, scaling
+from deployments.contracts import (
+    cache,
+    classification,
+    embedding,
+    generation,
+    limits,
+    links,
+    moderation,
+    scaling,
+    tokenization,
+)
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
@@ -21,7 +31,15 @@ RULE = (
 )
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires",
-    IngressConfig: "offer cache video resilience deployments scaling by_handle",
+    IngressConfig: "offer cache video resilience deployments scaling by_handle "
+    "rerankers moderation",
+    moderation.ModerationConfig: "default builtin rules thresholds",
+    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
+    classification.Classification: "scores labels tokens model",
+    tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s",
+    tokenization.Tokenization: "ids limit model names",
+    tokenization.DetokenizeRequest: "request_id caller model ids timeout_s",
+    tokenization.Detokenization: "text model",
     ModelSettings: "default_provider providers output_caps costs",
     ReplicaCacheStats: "counts tiers semantic",
     cache.LeaseHeldElsewhere: "token",
@@ -29,7 +47,8 @@ PINNED: dict[type, str] = {
     cache.FollowResult: "state frames sealed",
     cache.TierStats: "hits misses bytes entries evictions errors",
     cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
-    embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions",
+    embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions "
+    "token_ids input_types truncate",
     embedding.Embeddings: "vectors tokens model",
     generation.ToolCall: "id name arguments",
     generation.ToolCallDelta: "index id name arguments",
@@ -96,7 +115,7 @@ def test_words_that_the_last_version_does_not_know_are_not_sent_yet(
 def test_every_contract_between_ingress_and_model_is_pinned() -> None:
     defined = {
         cls
-        for module in (generation, embedding, limits, scaling)
+        for module in (generation, embedding, classification, tokenization, limits, scaling)
         for cls in vars(module).values()
         if isinstance(cls, type) and cls.__module__ == module.__name__ and hasattr(cls, "__slots__")
     }

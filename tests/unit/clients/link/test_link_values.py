@@ -22,13 +22,23 @@ from cluster.runtime.problems import (
 )
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.clients.link.frames import encode_body
-from deployments.clients.link.methods import EMBED, GENERATE, METHODS, SETTLE, STREAM
+from deployments.clients.link.methods import (
+    CLASSIFY,
+    DETOKENIZE,
+    EMBED,
+    GENERATE,
+    METHODS,
+    SETTLE,
+    STREAM,
+    TOKENIZE,
+)
 from deployments.clients.link.values import (
     ValueCodec,
     ValueFault,
     decode_problem,
     encode_problem,
 )
+from deployments.contracts.classification import ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Choice,
@@ -45,6 +55,12 @@ from deployments.contracts.generation import (
     ToolCall,
     ToolCallDelta,
     ToolSettings,
+)
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
 )
 
 CALL = ToolCall("call_1", "f", '{"a":1}')
@@ -91,6 +107,13 @@ VALUES = [
     (SETTLE.request, SettleRequest("replica", "call")),
     (SETTLE.answer, TokenUsage(5, 6)),
     (EMBED.request, EmbedRequest("id", CALLER, "m", ("a", "b"), dimensions=3)),
+    (EMBED.request, EmbedRequest("id", CALLER, "m", (), token_ids=((1, 2), (3,)))),
+    (EMBED.request, EmbedRequest("id", CALLER, "m", ("a",), input_types=("query",), truncate=True)),
+    (CLASSIFY.request, ClassifyRequest("id", CALLER, "m", ("a", "b"), "c")),
+    (TOKENIZE.request, TokenizeRequest("id", CALLER, "m", messages=(Message("user", "a"),))),
+    (TOKENIZE.answer, Tokenization((1, 2), 16, "m", ("a", "b"))),
+    (DETOKENIZE.request, DetokenizeRequest("id", CALLER, "m", (1, 2))),
+    (DETOKENIZE.answer, Detokenization("a", "m")),
 ]
 
 

@@ -30,6 +30,7 @@ SMOKE_RUNS = {
     "engine": "contract/engines/test_engine_contract.py",
     "tools": "contract/engines/test_forced_calls.py",
     "structured": "contract/engines/test_structured_output.py",
+    "embeddings": "contract/embedding/test_bench_embeddings.py",
     "load": "cluster/test_load_tests.py",
     "up": "chaos/test_up_leaves_nothing.py",
     "cache": CLUSTER,

@@ -1,0 +1,1 @@
+"""Moderation: which categories of harm a text is in, by rules or by a model."""
