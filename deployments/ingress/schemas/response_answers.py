@@ -163,6 +163,12 @@ class MessageObject(_Answer):
     usage: MessageUsage
 
 
+class MessageTokenCount(_Answer):
+    """Answer of `POST /v1/messages/count_tokens`."""
+
+    input_tokens: int
+
+
 class AnthropicError(_Answer):
     type: str
     message: str

@@ -17,6 +17,12 @@ from deployments.contracts.generation import (
     ToolCall,
     ToolCallDelta,
 )
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,17 @@ class ScriptedModel:
 
     async def load(self) -> ModelLoad:
         return ModelLoad(0, 0, 0, 0, 0, 0, 0, 0)
+
+    async def tokenize(self, request: TokenizeRequest) -> Tokenization:
+        """One word, of messages and of tools, is one token."""
+        settings = request.tool_settings
+        texts = [message.content for message in request.messages]
+        texts += [f"{tool.name} {tool.parameters}" for tool in settings.tools] if settings else []
+        words = " ".join(texts).split()
+        return Tokenization(tuple(range(len(words))), 4_096, "words")
+
+    async def detokenize(self, request: DetokenizeRequest) -> Detokenization:
+        return Detokenization("", "words")
 
     async def generate(self, request: GenerateRequest) -> Completion:
         self.requests.append(request)
