@@ -66,7 +66,7 @@ class TierResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TierOptions:
     """Which tests of a tier run: those whose name matches, `exhaustive` ones only if asked for, and
     none after a failure if `stop`."""
 
@@ -88,24 +88,24 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
         test_servers.ensure_servers()
     clock = SystemClock()
     began = clock.monotonic()
-    outcomes = _run_tiers(tiers, Choice(keyword, stop, exhaustive))
+    outcomes = _run_tiers(tiers, TierOptions(keyword, stop, exhaustive))
     return _report(outcomes, clock.monotonic() - began)
 
 
-def _run_tiers(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
+def _run_tiers(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     """Runs those of TOGETHER at the same time, then the others one after the other."""
-    outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], choice)
+    outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], options)
     for tier in tiers:
-        if choice.stop and any(outcome.failed for outcome in outcomes):
+        if options.stop and any(outcome.failed for outcome in outcomes):
             break
         if tier not in TOGETHER:
-            outcomes.append(_pytest(tier, choice))
+            outcomes.append(_pytest(tier, options))
             if tier in SECOND_RUN:
-                outcomes.append(_pytest(tier, choice, again=True))
+                outcomes.append(_pytest(tier, options, again=True))
     return outcomes
 
 
-def _run_together(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
+def _run_together(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     """All of them run to their end, also after a failure."""
     outcomes: list[TierResult] = []
     with ThreadPoolExecutor(len(TOGETHER)) as executor:
@@ -116,12 +116,12 @@ def _run_together(tiers: Sequence[str], choice: Choice) -> list[TierResult]:
                 running.append(executor.submit(_lint, priority))
             else:
                 beside = bool(running)
-                running.append(executor.submit(_pytest, tier, choice, priority, beside=beside))
+                running.append(executor.submit(_pytest, tier, options, priority, beside=beside))
         for result in running:
             outcome = result.result()
             if outcome.output:
                 print_rich(f"\n[bold]== {outcome.tier}[/]")
-                print_plain(outcome.output)
+                print_plain(outcome.output.rstrip())
             outcomes.append(outcome)
     return outcomes
 
@@ -146,22 +146,22 @@ def _lint(priority: Sequence[str]) -> TierResult:
     return TierResult(LINT, len(CHECKS) - failed, failed, 0, seconds, output)
 
 
-def selection(choice: Choice, again: bool = False) -> list[str]:
+def selection(options: TierOptions, again: bool = False) -> list[str]:
     """pytest's options that choose which tests of a tier run, and how long properties are tried.
 
     `again`: the tier has run before, with another profile.
     """
     marks = "every_profile and not exhaustive" if again else "not exhaustive"
     return [
-        *(["-k", choice.keyword] if choice.keyword else []),
-        *(["-x"] if choice.stop else []),
-        *(["--hypothesis-profile", "thorough"] if choice.exhaustive else ["-m", marks]),
+        *(["-k", options.keyword] if options.keyword else []),
+        *(["-x"] if options.stop else []),
+        *(["--hypothesis-profile", "thorough"] if options.exhaustive else ["-m", marks]),
     ]
 
 
 def _pytest(
     tier: str,
-    choice: Choice,
+    options: TierOptions,
     priority: Sequence[str] = (),
     *,
     again: bool = False,
@@ -177,11 +177,11 @@ def _pytest(
         print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
-        options += selection(choice, again)
+        arguments = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
+        arguments += selection(options, again)
         if tier in WORKERS and not beside:
-            options += ["-n", WORKERS[tier], "--dist", "loadfile"]
-        command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *options]
+            arguments += ["-n", WORKERS[tier], "--dist", "loadfile"]
+        command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *arguments]
         code, output = _call(command, changes, quiet=beside)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:

@@ -7,6 +7,7 @@ replicas may run, and one that dies is replaced without a notice to any caller.
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
@@ -40,6 +41,7 @@ class ClipperReplica:
 
     async def _start_worker(self) -> None:
         await asyncio.sleep(START_DELAY_S)
+        await asyncio.to_thread(_load_modules)
         self._worker = _build_worker(self._config, self._app)
         await self._worker.start()
 
@@ -70,6 +72,13 @@ class ClipperReplica:
     def __del__(self) -> Coroutine[Any, Any, None] | None:
         """Serve calls this on the loop when it stops a replica, and awaits the result."""
         return self.close() if getattr(self, "_open", False) else None
+
+
+def _load_modules() -> None:
+    """Most of the product, for `_build_worker`. In a thread: on a busy machine it takes longer than
+    Serve's health checks wait, and they would replace the replica again and again."""
+    import_module("deployments.video.worker")
+    import_module("deployments.clients.serve.text_client")
 
 
 def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":

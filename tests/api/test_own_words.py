@@ -107,4 +107,4 @@ async def test_what_makes_no_turn_is_refused_by_name(
     response = await client.post(CHAT, json=HELLO | {"messages": [USER, turn]})
 
     assert response.status_code == 400
-    assert response.json()["error"]["param"] == f"messages.1.{param}"
+    assert response.json()["error"]["param"] == f"messages[1].{param}"

@@ -77,6 +77,7 @@ def report(fault: str, *phases: Sequence[Shot]) -> None:
     print(f"{fault}: excess over all {worst_excess(whole, RATE, BURST):+.1f}")  # noqa: T201
 
 
+@pytest.mark.exhaustive
 async def test_a_frozen_redis_is_not_felt_and_costs_no_more_than_is_stated(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:
@@ -98,6 +99,7 @@ async def test_a_frozen_redis_is_not_felt_and_costs_no_more_than_is_stated(
     assert worst_excess(after, RATE, BURST) <= 0
 
 
+@pytest.mark.exhaustive
 async def test_hard_budgets_refuse_while_redis_is_frozen(
     cluster: ClusterProcess, operator: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:

@@ -29,6 +29,7 @@ def mobula(tmp_path: Path) -> Iterator[Mobula]:
         yield found
 
 
+@pytest.mark.exhaustive
 def test_a_killed_up_is_cleared_by_the_next_one_which_ctrl_c_ends(mobula: Mobula) -> None:
     process, killed = mobula.up()
     with process:
@@ -45,12 +46,13 @@ def test_a_killed_up_is_cleared_by_the_next_one_which_ctrl_c_ends(mobula: Mobula
     mobula.assert_nothing_left(state)
 
 
-@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("wait_s", "number"),
     [
         pytest.param(0.2, signal.SIGHUP, id="SIGHUP before Ray is up"),
-        pytest.param(4.0, signal.SIGTERM, id="SIGTERM while deploying"),
+        pytest.param(
+            4.0, signal.SIGTERM, id="SIGTERM while deploying", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal.Signals) -> None:

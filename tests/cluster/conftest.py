@@ -5,21 +5,15 @@ and stands on a Redis and a PostgreSQL. Without `--all`, only the tests marked `
 with `plain`, and only the models that those call are served.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from cluster.ops.environment import PROFILES
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.servers import production_servers
-
-if TYPE_CHECKING:
-    from tests.cluster.routed import Trio
 
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))
 SETTINGS = production_servers() if PROFILE == "plain" else {}
@@ -69,19 +63,6 @@ def cluster(served: list[str]) -> Iterator[LocalServe]:
 
         local.run(build(AppArgs.model_validate(graph(served))), "mobula", "/")
         yield local
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def trio(cluster: LocalServe) -> AsyncIterator["Trio"]:
-    """An application of its own beside Mobula, until the cluster ends."""
-    from tests.cluster.routed import Trio, deploy
-
-    await asyncio.to_thread(deploy, cluster)
-    trio = Trio()
-    await trio.model.card()
-    await trio.wait_for_links()
-    yield trio
-    await trio.model.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A paced model of three echoing replicas in an application of its own, and a caller that counts.
+"""A model of three echoing replicas in an application of its own, and a caller that counts.
 
 Modules of tests are not importable in replicas; this one is.
 """
@@ -12,7 +12,7 @@ from itertools import count
 from cluster.balancing.replica_set import replica_set
 from cluster.balancing.replica_state import Dispatch
 from cluster.balancing.request_info import RoutingRequest
-from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
+from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
@@ -23,8 +23,7 @@ from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 
-APP, MODEL, REPLICAS, TOKENS_PER_S = "routed", "trio", 3, 20
-EJECTION = EjectionSpec(silence_s=0.5, base_s=0.5)
+APP, MODEL, REPLICAS = "routed", "trio", 3
 CALLER = Caller("acme", "key", frozenset())
 
 
@@ -41,24 +40,21 @@ class Front:
 class Trio:
     """Three echoing replicas behind a ModelClient, and how many requests each was sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: str = APP, model: str = MODEL) -> None:
         from ray import serve
 
         from deployments.clients.serve.backends import text_client
 
         receive_updates_between_tests()
-        name = model_name(MODEL)
+        name = model_name(model)
         self.fleet = replica_set(name)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self._hand_over = self.fleet.hand_over
         self.fleet.place = self._counted  # type: ignore[method-assign]
         self.fleet.hand_over = self._uncounted  # type: ignore[method-assign]
-        handle = serve.get_deployment_handle(name, APP)
-        self.model = text_client(MODEL, handle, ResilienceSpec(), SystemClock(), LinkOptions())
-
-    def choose(self, policy: PolicyName) -> None:
-        self.fleet.configure(RoutingSpec(policy=policy, ejection=EJECTION), pings=True)
+        handle = serve.get_deployment_handle(name, app)
+        self.model = text_client(model, handle, ResilienceSpec(), SystemClock(), LinkOptions())
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         dispatch = self._place(ask, reachable)
@@ -74,7 +70,7 @@ class Trio:
     async def ask(self, text: str = "hello") -> str:
         """Returns the replica that it was sent to last."""
         call = f"routed-{next(self._ids)}"
-        sampling = Sampling(max_tokens=1, temperature=0.0)
+        sampling = Sampling(max_tokens=1, temperature=0.0)  # a paced model answers at once, too
         messages = (Message("user", text),)
         request = GenerateRequest(call, CALLER, "trio", sampling, messages, timeout_s=25.0)
         before = self.sent.copy()
@@ -117,7 +113,9 @@ def receive_updates_between_tests() -> None:
     LongPollClient._schedule_to_event_loop = schedule
 
 
-def deploy(cluster: LocalServe, **more: object) -> None:
+def deploy(
+    cluster: LocalServe, routing: RoutingSpec, app: str = APP, model: str = MODEL, **more: object
+) -> None:
     """`more` are further arguments of the model."""
     from ray import serve
 
@@ -127,25 +125,24 @@ def deploy(cluster: LocalServe, **more: object) -> None:
 
     args = ModelArgs.model_validate(
         {
-            "id": MODEL,
+            "id": model,
             "engine": "echo",
             "source": "echo",
             "num_cpus": 0.1,
             "replicas": REPLICAS,
-            "tokens_per_second": TOKENS_PER_S,
-            "routing": RoutingSpec(ejection=EJECTION),
+            "routing": routing,
             **more,
         }
     )
     trio = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
     front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(trio)
-    cluster.run(front, APP, f"/{APP}")
+    cluster.run(front, app, f"/{app}")
 
 
-def processes() -> dict[str, int]:
+def processes(app: str = APP, model: str = MODEL) -> dict[str, int]:
     """Of each replica, by its name."""
     from ray.serve.context import _get_global_client
 
     details = _get_global_client().get_serve_details()
-    replicas = details["applications"][APP]["deployments"][model_name(MODEL)]["replicas"]
+    replicas = details["applications"][app]["deployments"][model_name(model)]["replicas"]
     return {replica["replica_id"]: replica["pid"] for replica in replicas}

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import httpx
 import pytest
+import pytest_asyncio
 
+from cluster.balancing.spec import EjectionSpec, RoutingSpec
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
@@ -17,11 +19,14 @@ from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from graphs.options import model_name
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
-from tests.cluster.routed import APP, CALLER, MODEL, REPLICAS, Trio, deploy, processes
+from tests.cluster.routed import CALLER, REPLICAS, Trio, deploy, processes
 
 # One loop for all modules that call handles here: Serve binds its client to the first it meets.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+ROUTING = RoutingSpec(policy="round-robin", ejection=EjectionSpec(silence_s=1.0))
+APP, MODEL = "linked", "linked"
+PACE = {"tokens_per_second": 20}
 REQUEST = GenerateRequest(
     "id", CALLER, MODEL, Sampling(max_tokens=60, temperature=0.0), timeout_s=30.0
 )
@@ -29,9 +34,22 @@ LONG = replace(REQUEST, messages=(Message("user", "word " * 60),))
 SHORT = replace(REQUEST, messages=(Message("user", "word"),), sampling=Sampling(max_tokens=2))
 
 
-@pytest.fixture(autouse=True)
-def _in_turn(trio: Trio) -> None:
-    trio.choose("round-robin")
+@pytest.fixture(scope="module")
+def deployed(cluster: LocalServe) -> Iterator[None]:
+    from ray import serve
+
+    deploy(cluster, ROUTING, APP, MODEL, **PACE)
+    yield
+    serve.delete(APP, _blocking=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def trio(deployed: None) -> AsyncIterator[Trio]:
+    trio = Trio(APP, MODEL)
+    await trio.model.card()
+    await trio.wait_for_links()
+    yield trio
+    await trio.model.close()
 
 
 async def test_calls_and_streams_go_over_links(trio: Trio) -> None:
@@ -60,7 +78,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
         await anext(stream)
     whole = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(12)]
     await eventually(lambda: outstanding(trio) == 12 + REPLICAS)
-    os.kill(next(iter(processes().values())), signal.SIGKILL)
+    os.kill(next(iter(processes(APP, MODEL).values())), signal.SIGKILL)
     ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
     assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
     assert all(await asyncio.gather(*whole))
@@ -68,7 +86,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
 
 
 async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
-    pid = next(iter(processes().values()))
+    pid = next(iter(processes(APP, MODEL).values()))
     os.kill(pid, signal.SIGSTOP)
     try:
         found = await asyncio.gather(*(trio.model.generate(SHORT) for _ in range(12)))
@@ -83,7 +101,7 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
 ) -> None:
     """A replica does not know that it drains: its links must end, or it would stay for the whole
     grace."""
-    old = set(processes())
+    old = set(processes(APP, MODEL))
     ended = asyncio.Event()
 
     async def ask() -> int:
@@ -94,8 +112,8 @@ async def test_a_rolling_update_under_load_loses_nothing_and_leaves_no_replica(
         return answered
 
     load = [asyncio.create_task(ask()) for _ in range(6)]
-    await asyncio.to_thread(deploy, cluster, max_waiting=100)
-    await eventually(lambda: not old & set(processes()), timeout_s=60)
+    await asyncio.to_thread(deploy, cluster, ROUTING, APP, MODEL, **PACE, max_waiting=100)
+    await eventually(lambda: not old & set(processes(APP, MODEL)), timeout_s=60)
     ended.set()
     assert min(await asyncio.gather(*load)) > 0
     await trio.wait_for_links()

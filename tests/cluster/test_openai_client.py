@@ -1,6 +1,7 @@
 """The unmodified `openai` package against a real cluster."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import openai
 import pytest
@@ -32,6 +33,30 @@ async def test_it_embeds(api: openai.AsyncOpenAI) -> None:
     assert len(shop) == 384
     assert _cosine(shop, cafe) > _cosine(shop, tax) + 0.2
     assert answer.usage.prompt_tokens > 10
+
+
+async def test_it_moderates(api: openai.AsyncOpenAI) -> None:
+    answer = await api.moderations.create(input=["I will kill you tonight", "A new coffee shop"])
+
+    assert [result.flagged for result in answer.results] == [True, False]
+
+
+async def test_documents_are_ranked_and_tokens_counted_by_the_replicas(
+    api: openai.AsyncOpenAI,
+) -> None:
+    """Of other servers' APIs, by the same client."""
+    documents = ["The tax form is due", "A cafe that just opened"]
+    asked = {"model": "minilm", "query": "coffee shop", "documents": documents}
+    ranked = await api.post("/rerank", cast_to=dict[str, Any], body=asked)
+    root = api.with_options(base_url=str(api.base_url).removesuffix("v1/"))
+    for model in ("minilm", "nano"):
+        text = {"model": model, "prompt": "coffee", "add_special_tokens": False}
+        tokens = await root.post("/tokenize", cast_to=dict[str, Any], body=text)
+        ids = {"model": model, "tokens": tokens["tokens"]}
+        back = await root.post("/detokenize", cast_to=dict[str, Any], body=ids)
+        assert back == {"prompt": "coffee"}
+
+    assert [each["index"] for each in ranked["results"]] == [1, 0]
 
 
 def _cosine(one: list[float], other: list[float]) -> float:

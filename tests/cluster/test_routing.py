@@ -3,27 +3,52 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
 
 from cluster.balancing.replica_set import ReplicaSet
-from cluster.balancing.spec import PolicyName
+from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
-from tests.cluster.routed import REPLICAS, Trio, processes
+from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
 
 # One loop for all modules that call handles here: Serve binds its client to the first it meets.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EJECTION = EjectionSpec(silence_s=0.5, base_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: LocalServe) -> Iterator[None]:
+    from ray import serve
+
+    deploy(cluster, RoutingSpec(ejection=EJECTION))
+    yield
+    serve.delete(APP, _blocking=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def trio(deployed: None) -> Trio:
+    trio = Trio()
+    await trio.wait_for_links()
+    return trio
+
+
+def choose(fleet: ReplicaSet, policy: PolicyName) -> None:
+    fleet.configure(RoutingSpec(policy=policy, ejection=EJECTION), pings=True)
+
 
 @pytest.mark.parametrize("policy", ["least-requests", "least-tokens", "round-robin", "weighted"])
 async def test_requests_are_spread_evenly(trio: Trio, policy: PolicyName) -> None:
-    trio.choose(policy)
+    choose(trio.fleet, policy)
     assert set((await trio.asks(60)).values()) == {20}
 
 
 async def test_similar_response_times_exclude_no_replica(trio: Trio) -> None:
     """A slow moment counts for a while only."""
-    trio.choose("least-time")
+    choose(trio.fleet, "least-time")
 
     async def all_are_asked() -> bool:
         return len(await trio.asks(60)) == REPLICAS
@@ -32,7 +57,7 @@ async def test_similar_response_times_exclude_no_replica(trio: Trio) -> None:
 
 
 async def test_equal_beginnings_stay_on_one_replica(trio: Trio) -> None:
-    trio.choose("prefix")
+    choose(trio.fleet, "prefix")
     homes = {number: await trio.ask(f"beginning {number}") for number in range(30)}
     assert len(set(homes.values())) == REPLICAS
     stayed = 0
@@ -47,7 +72,7 @@ async def test_no_request_stays_outstanding(trio: Trio) -> None:
 
 
 async def test_a_stopped_replica_gets_no_requests_until_it_is_back(trio: Trio) -> None:
-    trio.choose("least-requests")
+    choose(trio.fleet, "least-requests")
     await trio.asks(30)
     name, pid = next(iter(processes().items()))
     os.kill(pid, signal.SIGSTOP)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -32,12 +33,20 @@ PRODUCT = {"cluster", "deployments", "graphs", "training"}
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All within `node`, not their expressions: `ast.walk` visits ten times as many nodes."""
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, block, ()):
+            yield child
+            yield from statements(child)
+
+
 @cache
 def imports_and_classes(path: Path) -> tuple[list[str], list[tuple[str, int]]]:
     """Modules that a file imports, and its classes with their lines: parsed once for all rules."""
     modules: list[str] = []
     classes: list[tuple[str, int]] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -6,6 +6,7 @@ and on the paths of vLLM and Cohere, and the same objects for in-band use. A bod
 match its schema is 422 on native routes and 400 on the others, as OpenAI and Anthropic say it.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from deployments.ingress.context import request_state
 ErrorForm = Literal["native", "openai", "anthropic"]
 
 ANTHROPIC = "/v1/messages"  # the path of Anthropic's API
+_INDEX = re.compile(r"\.([0-9]+)(?=\.|/|$)")  # of an array: OpenAI writes messages[0].content
 PROBLEM_TYPE = "https://mobula.dev/problems/"
 _OPENAI_TYPES = {
     401: "authentication_error",
@@ -74,7 +76,7 @@ def openai_body(problem: Problem, request_id: str | None = None) -> dict[str, An
     error: dict[str, Any] = {
         "message": problem.detail,
         "type": _OPENAI_TYPES.get(problem.status, default_type),
-        "param": problem.param,
+        "param": problem.param and _INDEX.sub(r"[\1]", problem.param),
         "code": _OPENAI_CODES.get(problem.slug, problem.slug.replace("-", "_")),
     }
     if request_id:

@@ -20,6 +20,7 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.structured_output import FORMAT_FIELDS
 from deployments.ingress.schemas.tools import check_tool_results, tool_settings
 from deployments.ingress.translation.logprobs import token_logprobs
 
@@ -106,7 +107,9 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
         tool_settings=tools,
-        output_format=body.output_format(),
+        output_format=(
+            None if FORMAT_FIELDS.isdisjoint(body.model_fields_set) else body.output_format()
+        ),
     )
     if generate.uses_tools:
         check_tool_results(generate.messages)

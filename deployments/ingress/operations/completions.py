@@ -25,6 +25,7 @@ from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.operations.text_offsets import TextOffsets
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import CompletionRequest
+from deployments.ingress.schemas.structured_output import FORMAT_FIELDS
 
 DEFAULT_MAX_TOKENS = 16  # as in OpenAI's API; a chat has no default
 CONCURRENT_PROMPTS = 8  # of one request
@@ -140,7 +141,9 @@ def _one(
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,
-        output_format=body.output_format(),
+        output_format=(
+            None if FORMAT_FIELDS.isdisjoint(body.model_fields_set) else body.output_format()
+        ),
         prompt_ids=ids,
         echo=bool(body.echo),
     )

@@ -84,6 +84,9 @@ class StructuredOutputFields(BaseModel):
                 yield OutputFormat(kind, _definition(value, param), param)
 
 
+FORMAT_FIELDS = frozenset(StructuredOutputFields.model_fields)
+
+
 def _definition(given: dict[str, Any] | list[str] | str, param: str) -> str:
     if isinstance(given, str):
         return given

@@ -31,7 +31,7 @@ from deployments.model.text.tokenization import TokenizationService
 
 _BATCHES = 5  # the one that runs, and four in line
 # Bytes of text that a token stands for at most: tokenizers of this kind drop spaces, so no bound
-# follows from their vocabularies. What has more is refused before it is tokenized.
+# follows from their vocabularies. What has more is refused, or cut, before it is tokenized.
 _LONGEST_TOKEN = 256
 
 
@@ -132,10 +132,14 @@ class EmbeddingModel:
             for index, ids in enumerate(request.token_ids):
                 self._encoder.tokenizer.check(ids, f"input.{index}", self._card.id)
             return [TokenSequence(ids) for ids in request.token_ids]
+        texts: Sequence[str] = request.texts
+        if request.truncate:
+            most = self._encoder.max_tokens * _LONGEST_TOKEN
+            texts = [text[:most] for text in texts]
         loop = asyncio.get_running_loop()
         tokenize = partial(self._encoder.tokenize, cut=request.truncate)
         thread, types = self._threads["tokenize"], request.input_types
-        return await loop.run_in_executor(thread, tokenize, request.texts, types)
+        return await loop.run_in_executor(thread, tokenize, texts, types)
 
     async def _encode(self, sequences: Sequence[TokenSequence]) -> Vectors:
         loop = asyncio.get_running_loop()

@@ -26,7 +26,7 @@ _MASKED = -1e9  # added to the scores of padding
 
 
 def build_bert(folder: Path) -> tuple[Any, EncoderFacts] | None:
-    """Raises OSError, ValueError or KeyError for files that are damaged."""
+    """Raises OSError or ValueError for files that are damaged."""
     config = _read(folder / "config.json")
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
@@ -38,11 +38,12 @@ def build_bert(folder: Path) -> tuple[Any, EncoderFacts] | None:
     pooling = _pooling(_read(folder / str(modules[1]["path"]) / "config.json"))
     if pooling is None:
         return None
-    tensors = _load(weights)
-    if "embeddings.word_embeddings.weight" not in tensors:
+    graph = _BertGraph(config, _load(weights))
+    try:
+        built = graph.build(pooling, normalize=len(kinds) == 3)
+    except KeyError:  # of weights that have other names
         return None
-    graph = _BertGraph(config, tensors)
-    return graph.build(pooling, normalize=len(kinds) == 3), _facts(folder, config)
+    return built, _facts(folder, config)
 
 
 def _is_plain_bert(config: dict[str, Any]) -> bool:

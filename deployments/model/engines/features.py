@@ -9,7 +9,7 @@ from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.engine import TokenRequest
 
 _USES: tuple[tuple[str, str, Callable[[TokenRequest], bool]], ...] = (
-    ("seed", "seed", lambda r: r.seed is not None),
+    ("seed", "seed", lambda r: r.seed is not None and r.temperature != 0),
     ("presence_penalty", "penalties", lambda r: r.presence_penalty != 0),
     ("frequency_penalty", "penalties", lambda r: r.frequency_penalty != 0),
     ("logprobs", "logprobs", lambda r: r.logprobs is not None),

@@ -3,19 +3,27 @@
 openvino-genai compiles a grammar inside `step()`: every sequence waits for it, and a grammar that
 it cannot compile ends the pipeline. A second pipeline over the same tokenizer shares its cache
 of compiled grammars; what it compiles in a thread of low priority costs `step()` nothing later, and
-what fails there fails alone.
+what fails there fails alone. The library forgets no grammar: after many different ones, both
+pipelines are loaded anew (`PipelineRenewal`); the old one is left when its sequences have ended.
 """
 
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 _LARGEST_WEIGHTS = 256 << 20  # bytes; of larger models no second copy is loaded
 _LOWEST_PRIORITY = 19
+_PATIENCE_S = 60.0
 _FIRST = 'root ::= "a"'
+
+
+_LARGEST_GROWTH = 192 << 20  # bytes of compiled grammars, before the pipelines are loaded anew
 
 
 class GrammarResult(NamedTuple):
@@ -37,10 +45,16 @@ class GrammarCompiler:
         self._known: set[int] = set()  # hashes: the library forgets none
         self._result: GrammarResult | None = None
         self._thread: threading.Thread | None = None
+        self._started_at = 0.0
 
     @property
     def busy(self) -> bool:
         return self._thread is not None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a compilation does not end. Any use of a grammar would wait for it."""
+        return self.busy and time.monotonic() - self._started_at > _PATIENCE_S
 
     def knows(self, grammar: str) -> bool:
         """Whether the pipeline may use it at once."""
@@ -62,6 +76,7 @@ class GrammarCompiler:
 
     def start(self, grammar: str) -> None:
         """Compile `grammar` in a thread; not while one is `busy`."""
+        self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(grammar,), daemon=True)
         self._thread.start()
 
@@ -86,6 +101,44 @@ class GrammarCompiler:
             self._result = GrammarResult(grammar, f"{type(error).__name__}: {error}"[:2000])
         else:
             self._result = GrammarResult(grammar, "")
+
+
+class PipelineRenewal:
+    """Loads a pipeline and its compiler in a thread, when the process has grown by grammars."""
+
+    def __init__(
+        self,
+        load: Callable[[], tuple[Any, GrammarCompiler | None]],
+        memory: Callable[[], int] = lambda: psutil.Process().memory_info().rss,
+    ) -> None:
+        """`memory` gives the bytes of this process."""
+        self._load = load
+        self._memory = memory
+        self._least = memory()
+        self._thread: threading.Thread | None = None
+        self._loaded: tuple[Any, GrammarCompiler | None] | None = None
+
+    def check(self) -> None:
+        """Begin to load, where it is time; call it once a grammar has been compiled."""
+        used = self._memory()
+        self._least = min(self._least, used)
+        if self._thread is None and used - self._least > _LARGEST_GROWTH:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def take(self) -> tuple[Any, GrammarCompiler | None] | None:
+        """What has been loaded since."""
+        if self._thread is None or self._thread.is_alive():
+            return None
+        self._thread, loaded = None, self._loaded
+        self._loaded = None
+        if loaded is None:  # it could not be loaded: try again after as much growth
+            self._least = self._memory()
+        return loaded
+
+    def _run(self) -> None:
+        with contextlib.suppress(RuntimeError, OSError, MemoryError):
+            self._loaded = self._load()
 
 
 def load_compiler(pipeline: Any, folder: Path, device: str) -> GrammarCompiler | None:

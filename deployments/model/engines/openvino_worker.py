@@ -11,6 +11,7 @@ import socket
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,11 @@ from deployments.model.engines.ipc_messages import (
     WorkerError,
     pack,
 )
-from deployments.model.engines.openvino_grammars import GrammarCompiler, load_compiler
+from deployments.model.engines.openvino_grammars import (
+    GrammarCompiler,
+    PipelineRenewal,
+    load_compiler,
+)
 
 _BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
 _STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt delays others little
@@ -74,9 +79,14 @@ class GenerationWorker:
         max_running: int,
         cache_tokens: int,
         compiler: GrammarCompiler | None = None,
+        renewal: PipelineRenewal | None = None,
     ) -> None:
-        """Without a `compiler`, the pipeline compiles grammars in its steps."""
+        """Without a `compiler`, the pipeline compiles grammars in its steps; without a `renewal`,
+        it is kept for ever.
+        """
         self._pipeline = pipeline
+        self._retired: list[Any] = []  # pipelines that end their last sequences
+        self._renewal = renewal
         self._compiler = compiler
         self._max_running = max_running
         self._cache_tokens = cache_tokens
@@ -108,9 +118,12 @@ class GenerationWorker:
     def turn(self) -> list[TokenBatch]:
         """Admit, take one step, and collect its tokens. Raises errors of the pipeline."""
         batches = self._admit()
-        if self._pipeline.has_non_finished_requests():
-            self._pipeline.step()
-            self.steps += 1
+        for pipeline in (self._pipeline, *self._retired):
+            if pipeline.has_non_finished_requests():
+                pipeline.step()
+                self.steps += 1
+            elif pipeline is not self._pipeline:
+                self._retired.remove(pipeline)
         now = time.perf_counter()
         for key, sequence in list(self._running.items()):
             batch = self._collect(key, sequence, now)
@@ -155,12 +168,30 @@ class GenerationWorker:
             blocked=looked_up or admitted,
             wait_s=0.0 if self._running or self._leaving else _COMPILE_WAIT_S,
         )
+        if result is not None:
+            self._renew()
+        if compiler.stuck:
+            return self._drop([job.key for job in jobs], "error", _STUCK)
         if result is None or not result.error:
             return []
         failed = [job.key for job in jobs if job.grammar == result.grammar]
-        for key in failed:
+        return self._drop(failed, "refused", result.error)
+
+    def _renew(self) -> None:
+        """Change to new pipelines, once they are loaded, when many grammars were compiled."""
+        if self._renewal is None:
+            return
+        loaded = self._renewal.take()
+        if loaded is None:
+            self._renewal.check()
+            return
+        self._retired.append(self._pipeline)
+        self._pipeline, self._compiler = loaded
+
+    def _drop(self, keys: list[int], end: str, error: str) -> list[TokenBatch]:
+        for key in keys:
             del self._waiting[key]
-        return [TokenBatch(key, end="refused", error=result.error) for key in failed]
+        return [TokenBatch(key, end=end, error=error) for key in keys]
 
     def _may_begin(self, job: GenerateCommand) -> bool:
         """A job whose grammar is not compiled yet waits, and lets others pass."""
@@ -193,6 +224,7 @@ class GenerationWorker:
 
 _COMPILE_WAIT_S = 0.002  # an idle worker's wait for a compilation, between looks at its inbox
 _REFUSALS = (RuntimeError, ValueError, TypeError, OverflowError)
+_STUCK = "The compilation of a grammar does not end."
 _TOO_SMALL = "The attention cache is too small for this sequence."
 _END = {"STOP": "stop", "LENGTH": "length"}
 
@@ -283,6 +315,12 @@ def load(options: WorkerOptions) -> Any:
     )
 
 
+def load_both(options: WorkerOptions) -> tuple[Any, GrammarCompiler | None]:
+    """The pipeline, and the compiler of its grammars."""
+    pipeline = load(options)
+    return pipeline, load_compiler(pipeline, options.folder, options.device)
+
+
 def warm_up(worker: GenerationWorker) -> None:
     """One short sequence through every kind of step, so that no request waits for compilation."""
     worker.submit(
@@ -299,9 +337,11 @@ def main(link: socket.socket) -> None:
     inbox = Inbox(link)
     try:
         options, *early = inbox.wait()
-        pipeline = load(options)
-        compiler = load_compiler(pipeline, options.folder, options.device)
-        worker = GenerationWorker(pipeline, options.max_running, options.cache_tokens, compiler)
+        pipeline, compiler = load_both(options)
+        renewal = None if compiler is None else PipelineRenewal(partial(load_both, options))
+        worker = GenerationWorker(
+            pipeline, options.max_running, options.cache_tokens, compiler, renewal
+        )
         warm_up(worker)
         gc.freeze()
         link.sendall(pack(Ready()))

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from deployments.contracts.generation import OutputFormat
+from deployments.contracts.generation import FormatKind, OutputFormat
 
 Schema = dict[str, Any]
 
@@ -93,8 +93,8 @@ class RandomSchema:
                 return {"type": "integer", **(bounds if rng.random() < 0.7 else {})}
             case "number":
                 low = rng.randint(-50, 50)
-                bounds = {"minimum": low, "maximum": low + rng.choice([0.5, 1, 2.25, 100])}
-                return {"type": "number", **(bounds if rng.random() < 0.7 else {})}
+                limits = {"minimum": float(low), "maximum": low + rng.choice([0.5, 1, 2.25, 100])}
+                return {"type": "number", **(limits if rng.random() < 0.7 else {})}
             case "enum":
                 values = ["low", "high", "höher", 1, 2.5, None, True, [1], {"a": "b"}]
                 return {"enum": rng.sample(values, rng.randint(1, 5))}
@@ -210,42 +210,41 @@ def hostile_format(rng: Random) -> OutputFormat:
     for _ in range(rng.randint(40, 90)):
         nested = {"type": "array", "items": nested}
     laughs = {f"l{i}": {"anyOf": [{"$ref": f"#/$defs/l{i + 1}"}] * 3} for i in range(60)}
-    kind, definition = rng.choice(
-        [
-            ("regex", "("),
-            ("regex", "a(?=b)c"),
-            ("regex", r"(a)\1"),
-            ("regex", f"[a-z]{{0,{count}}}"),
-            ("regex", "[a-z]{0,100}" * rng.randint(2, 6)),
-            ("regex", "((a{1,50}){1,50}){1,50}"),
-            ("regex", "(a*)*b"),
-            ("regex", "(" * rng.randint(33, 900)),
-            ("grammar", "root ::= root"),
-            ("grammar", 'root ::= "a" other'),
-            ("grammar", 'root ::= root "a" | "b"'),
-            ("grammar", 'root ::= ("a"?)*'),
-            ("grammar", "root ::= [a"),
-            ("grammar", f'root ::= "a"{{0,{count}}}'),
-            ("grammar", 'root ::= (="a") "b"'),
-            ("grammar", "root ::= " + "(" * 5_000),
-            ("json_schema", "{"),
-            ("json_schema", '{"type": "nothing"}'),
-            ("json_schema", '{"enum": []}'),
-            ("json_schema", '{"not": {"type": "string"}}'),
-            ("json_schema", '{"$ref": "#"}'),
-            ("json_schema", '{"$ref": "https://example.org/schema"}'),
-            (
-                "json_schema",
-                _dumps({"type": "array", "items": {"type": "integer"}, "minItems": count}),
-            ),
-            ("json_schema", _dumps(nested)),
-            ("json_schema", _dumps({"$ref": "#/$defs/l0", "$defs": laughs})),
-            ("json_schema", _dumps({"enum": [f"value {i}" for i in range(5_000)]})),
-            ("json_schema", '{"type": "string", "pattern": "(a+)+$", "enum": ["%s"]}' % ("a" * 90)),
-            ("choice", "[]"),
-            ("choice", _dumps(["x" * 70_000])),
-        ]
-    )
+    choices: list[tuple[FormatKind, str]] = [
+        ("regex", "("),
+        ("regex", "a(?=b)c"),
+        ("regex", r"(a)\1"),
+        ("regex", f"[a-z]{{0,{count}}}"),
+        ("regex", "[a-z]{0,100}" * rng.randint(2, 6)),
+        ("regex", "((a{1,50}){1,50}){1,50}"),
+        ("regex", "(a*)*b"),
+        ("regex", "(" * rng.randint(33, 900)),
+        ("grammar", "root ::= root"),
+        ("grammar", 'root ::= "a" other'),
+        ("grammar", 'root ::= root "a" | "b"'),
+        ("grammar", 'root ::= ("a"?)*'),
+        ("grammar", "root ::= [a"),
+        ("grammar", f'root ::= "a"{{0,{count}}}'),
+        ("grammar", 'root ::= (="a") "b"'),
+        ("grammar", "root ::= " + "(" * 5_000),
+        ("json_schema", "{"),
+        ("json_schema", '{"type": "nothing"}'),
+        ("json_schema", '{"enum": []}'),
+        ("json_schema", '{"not": {"type": "string"}}'),
+        ("json_schema", '{"$ref": "#"}'),
+        ("json_schema", '{"$ref": "https://example.org/schema"}'),
+        (
+            "json_schema",
+            _dumps({"type": "array", "items": {"type": "integer"}, "minItems": count}),
+        ),
+        ("json_schema", _dumps(nested)),
+        ("json_schema", _dumps({"$ref": "#/$defs/l0", "$defs": laughs})),
+        ("json_schema", _dumps({"enum": [f"value {i}" for i in range(5_000)]})),
+        ("json_schema", '{"type": "string", "pattern": "(a+)+$", "enum": ["%s"]}' % ("a" * 90)),
+        ("choice", "[]"),
+        ("choice", _dumps(["x" * 70_000])),
+    ]
+    kind, definition = rng.choice(choices)
     return OutputFormat(kind, definition)
 
 

@@ -50,7 +50,9 @@ SCENARIOS = (
     ),
 )
 SERVE = "power of two (Serve)"
-POLICIES = (SERVE, *get_args(PolicyName), "least-requests, no ejection")
+COMPARED = (SERVE, "least-requests", "prefix")  # by the figures
+OTHERS = tuple(name for name in get_args(PolicyName) if name not in COMPARED)
+POLICIES = (*COMPARED, *OTHERS, "least-requests, no ejection")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for scenario in SCENARIOS:
         end = min(scenario.counted_to, scenario.counted_from + options.seconds)
         scenario = replace(scenario, counted_to=end)
-        for policy in POLICIES:
+        for policy in [each for each in POLICIES if each in (*COMPARED, *options.policies)]:
             rows.append(_row(scenario, policy, options))
         console.print(_table(scenario, [row for row in rows if row["scenario"] == scenario.name]))
     measurements = _figures(rows)
@@ -79,6 +81,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench routing", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each scenario and policy")
     parser.add_argument("--seconds", type=float, default=540.0, help="simulated, at most")
+    parser.add_argument(
+        "--policies", nargs="*", choices=POLICIES, default=POLICIES,
+        help="besides Serve's, least-requests and prefix [default: all]",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     return parser.parse_args(argv)

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,6 +46,7 @@ AT_ONCE = 8
 MIN_RATIO = 0.8
 MAX_DELAY_MS = 25.0
 _MAX_TOKENS = 200
+_PAUSE_S = 0.01  # between hostile definitions
 _PARTS = ("valid", "speed", "delay", "hostile")
 _PROMPT = (Message("user", "Write an Instagram caption about a new coffee shop as JSON"),)
 
@@ -66,7 +68,7 @@ class StructuredBench:
             outcomes[_outcome(choice, schema)] += 1
 
         start = time.perf_counter()
-        await _at_once([lambda schema=each: one(schema) for each in self._schemas(count)])
+        await _at_once([partial(one, each) for each in self._schemas(count)])
         return {
             "schemas": count,
             "stop_and_valid": outcomes["valid"],
@@ -154,7 +156,7 @@ class StructuredBench:
                     outcomes["refused"] += 1
                 else:
                     outcomes[choice.finish_reason] += 1
-                await asyncio.sleep(0)
+                await asyncio.sleep(_PAUSE_S)
 
         beside: list[float] = []
         attacker = asyncio.create_task(attack())
@@ -205,7 +207,7 @@ class StructuredBench:
             tokens += await self._tokens(request)
 
         start = time.perf_counter()
-        await _at_once([lambda request=each: one(request) for each in requests])
+        await _at_once([partial(one, each) for each in requests])
         return time.perf_counter() - start, tokens
 
 

@@ -84,7 +84,7 @@ async def test_texts_and_chats_become_tokens_and_text_again(mobula: Client) -> N
         pytest.param(
             "chat", ["word " * (CONTEXT + 1)], {"model": "words"}, PromptTooLong, 400, id="long"
         ),
-        pytest.param("chat", ["hello"], {"model": "words", "n": 99}, Malformed, 422, id="field"),
+        pytest.param("chat", ["hello"], {"model": "words", "n": 99}, Malformed, 400, id="field"),
         pytest.param("caption", ["tea"], {"platform": "myspace"}, InvalidRequest, 400, id="brief"),
         pytest.param("stream_chat", ["hello"], {"model": "gpt-9"}, UnknownModel, 404, id="stream"),
         pytest.param("caption_batch", [7], {}, Malformed, 422, id="no list"),

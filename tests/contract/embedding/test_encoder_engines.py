@@ -96,6 +96,15 @@ def test_what_is_built_says_the_same_of_itself_as_what_is_loaded(tmp_path: Path)
     assert built[1] == embedding_module(str(tmp_path))[1]
 
 
+def test_weights_of_other_names_are_left_to_tracing(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    weights = make_embedder(tmp_path) / "model.safetensors"
+    save_file({f"other.{name}": value for name, value in load_file(weights).items()}, weights)
+
+    assert build_bert(tmp_path) is None
+
+
 def test_a_model_is_traced_once(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PROMPTS = nano_prompts()
 
 FEATURE_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "seed": ("seed", {"seed": 1}),
+    "seed": ("seed", {"temperature": 1.0, "seed": 1}),
     "penalties": ("presence_penalty", {"presence_penalty": 0.5}),
     "logprobs": ("logprobs", {"logprobs": 0}),
     "top_logprobs": ("top_logprobs", {"logprobs": 3}),
@@ -67,7 +67,7 @@ async def test_held_back_tokens_come_in_one_batch(engine: Engine) -> None:
 
 
 async def test_sequences_in_one_batch_do_not_mix(engine: Engine) -> None:
-    prompts = nano_prompts(24)
+    prompts = nano_prompts(12)
     alone = [await collect(engine, greedy(prompt, 12)) for prompt in prompts]
 
     together = await collect_all(engine, [greedy(prompt, 12) for prompt in prompts])
@@ -112,6 +112,14 @@ async def test_a_missing_feature_is_refused_by_name(engine: Engine, feature: str
     without_any = with_others and "logprobs" not in engine.supports
     assert refused.value.param == ("logprobs" if without_any else param)
     assert engine.stats().handlers == 0
+
+
+async def test_a_seed_changes_nothing_where_nothing_is_sampled(engine: Engine) -> None:
+    plain, seeded = await collect_all(
+        engine, [greedy(PROMPTS[0], 5), greedy(PROMPTS[0], 5, seed=1234)]
+    )
+
+    assert seeded.ids == plain.ids
 
 
 async def test_log_probabilities_belong_to_the_tokens(engine: Engine) -> None:

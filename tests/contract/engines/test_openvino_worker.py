@@ -6,8 +6,14 @@ from typing import Any
 import pytest
 
 from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
-from deployments.model.engines.openvino_grammars import load_compiler
-from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions, load, warm_up
+from deployments.model.engines.openvino_grammars import PipelineRenewal, load_compiler
+from deployments.model.engines.openvino_worker import (
+    GenerationWorker,
+    WorkerOptions,
+    load,
+    load_both,
+    warm_up,
+)
 from deployments.model.model_files import NANO
 from sequences import nano_prompts
 
@@ -154,3 +160,32 @@ def test_a_job_that_waits_for_its_grammar_may_be_cancelled(
     grammar_worker.cancel(1)
 
     assert [batch.end for batch in _drain(grammar_worker)] == ["cancelled"]
+
+
+def test_new_pipelines_take_over_when_grammars_fill_the_memory() -> None:
+    options = WorkerOptions(NANO / "openvino", "CPU", 1, "f32", 4, 640)
+    memory = iter([0, 0])
+    pipeline, compiler = load_both(options)
+    renewal = PipelineRenewal(lambda: load_both(options), lambda: next(memory, 1 << 40))
+    worker = GenerationWorker(pipeline, 4, 640, compiler, renewal)
+    worker.submit(_job(99, max_tokens=500, interval_s=float("inf")))
+    ends: dict[int, str | None] = {}
+    key = 0
+    while worker._pipeline is pipeline:
+        key += 1
+        grammar = f'root ::= "grammar {key}"'
+        worker.submit(_job(key, max_tokens=20, grammar=grammar, stop_ids=frozenset({2})))
+        ends |= {batch.key: batch.end for batch in _drain_until(worker, key)}
+
+    ends |= {batch.key: batch.end for batch in _drain(worker)}
+
+    assert ends.pop(99) == "length"
+    assert set(ends.values()) == {"stop"}
+    assert not worker._retired
+
+
+def _drain_until(worker: GenerationWorker, key: int) -> list[TokenBatch]:
+    ended: list[TokenBatch] = []
+    while not any(batch.key == key for batch in ended):
+        ended += [batch for batch in worker.turn() if batch.end]
+    return ended

@@ -104,8 +104,6 @@ async def check(url: str, steps: list[Step]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 11)), max_size=40))
 @settings(
-    max_examples=20,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -11,7 +11,7 @@ from cluster.audit.verify import verify
 from records import Audit, record
 from tampering import TAMPERINGS, Scene
 
-CASES = {"sqlite": 125, "postgresql": 50}
+CASES = {"sqlite": 60, "postgresql": 50}
 CLEAN_EVERY = 50
 
 
@@ -29,7 +29,7 @@ async def build(audit: Audit) -> None:
         await (trail.close() if number else trail.flush())
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(8, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("times", [1, pytest.param(16, marks=pytest.mark.exhaustive)])
 async def test_every_tampering_is_found_and_a_clean_trail_raises_no_alarm(
     audit: Audit, times: int
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.cli import test_servers, test_tiers
 from cluster.cli.test_servers import PACKAGES, Machine
-from cluster.cli.test_tiers import Choice, TierResult, available, counts
+from cluster.cli.test_tiers import TierOptions, TierResult, available, counts
 
 REPORT = """<testsuites><testsuite>
 <testcase name="a"/>
@@ -249,9 +249,9 @@ def test_a_server_of_the_environment_goes_before_the_systems(
 
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
-    assert test_tiers.selection(Choice()) == ["-m", "not exhaustive"]
+    assert test_tiers.selection(TierOptions()) == ["-m", "not exhaustive"]
     thorough = ["--hypothesis-profile", "thorough"]
-    everything = Choice("clip", stop=True, exhaustive=True)
+    everything = TierOptions("clip", stop=True, exhaustive=True)
     assert test_tiers.selection(everything) == ["-k", "clip", "-x", *thorough]
 
 
@@ -278,5 +278,5 @@ def test_temporary_files_stay_on_disk_without_room_or_in_a_folder_of_another(
 
 def test_of_a_tier_that_runs_again_a_part_runs_unless_all_is_asked_for() -> None:
     marks = "every_profile and not exhaustive"
-    assert test_tiers.selection(Choice(), again=True) == ["-m", marks]
-    assert "-m" not in test_tiers.selection(Choice(exhaustive=True), again=True)
+    assert test_tiers.selection(TierOptions(), again=True) == ["-m", marks]
+    assert "-m" not in test_tiers.selection(TierOptions(exhaustive=True), again=True)

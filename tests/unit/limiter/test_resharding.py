@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections import defaultdict
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import RateLimited
@@ -105,7 +105,6 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     replicas=st.integers(1, 6), shards=st.integers(1, 4), script=EVENTS, seed=st.integers(0, 2**32)
 )

@@ -235,7 +235,11 @@ FRAGMENTS = st.lists(
 JSON_OBJECTS = st.dictionaries(
     st.text(max_size=4),
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=4), inner),
         max_leaves=6,
     ),

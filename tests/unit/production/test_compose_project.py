@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from importlib.metadata import distribution
 from importlib.resources import files
 from importlib.util import find_spec
@@ -39,27 +40,29 @@ def project(values: Values) -> dict[str, Any]:
     return yaml.safe_load(render("compose", values, {})["compose.yaml"])
 
 
-def schema() -> dict[str, Any]:
-    """The Compose Specification's, as check-jsonschema carries it."""
+@cache
+def compose() -> Any:
+    """The Compose Specification's validator, as check-jsonschema carries its schema."""
     vendored = files("check_jsonschema.builtin_schemas").joinpath("vendor", "compose-spec.json")
-    return json.loads(vendored.read_text())
+    schema = json.loads(vendored.read_text())
+    return jsonschema.validators.validator_for(schema)(schema)
 
 
 @EVERY
 def test_the_project_is_what_compose_accepts(values: Values) -> None:
-    jsonschema.validate(project(values), schema())
+    compose().validate(project(values))
 
 
 def test_the_schema_refuses_what_compose_refuses() -> None:
     wrong = project(DEFAULT)
     wrong["services"]["mobula"]["healthchek"] = {}
     with pytest.raises(jsonschema.ValidationError, match="healthchek"):
-        jsonschema.validate(wrong, schema())
+        compose().validate(wrong)
 
 
 def test_with_tls_the_folder_of_the_certificate_is_mounted_and_asked_by_https() -> None:
     values = parse({"compose": {"tls": True}})
-    jsonschema.validate(project(values), schema())
+    compose().validate(project(values))
     mobula = project(values)["services"]["mobula"]
 
     folder = mobula["environment"]["MOBULA_TLS_CERT_FILE"].rpartition("/")[0]

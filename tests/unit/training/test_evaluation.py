@@ -26,7 +26,7 @@ def test_rates_count_what_they_say() -> None:
 
 def test_held_out_briefs_cover_the_registries() -> None:
     briefs = held_out_briefs(7, 200)
-    assert briefs == held_out_briefs(7, 200)
+    assert held_out_briefs(7, 20) == held_out_briefs(7, 20)
     assert len({brief.platform for brief in briefs}) == 8
     assert len({brief.style for brief in briefs}) == 8
 

@@ -24,19 +24,35 @@ def test_the_same_seed_gives_the_same_chats() -> None:
     assert chats(50, name="one") != chats(50, name="two")
 
 
-def test_the_corpus_of_a_seed_is_the_one_that_trained_the_shipped_model() -> None:
+@pytest.mark.parametrize(
+    ("split", "count", "expected"),
+    [
+        ("train", 200, "e5cfed37d3284afb1beaa69827b94172671d46cc91a656312cc20389c280fb33"),
+        ("held-out", 200, "4532449e44ed4576497b5b88b1161b7fa90ea35c4b233a96baaf03b383827bb5"),
+        pytest.param(
+            "train",
+            1_000,
+            "ae7f923791b4b8df205c06abfc0352ee0d5434c05fff7fce16c5e5aff7278c06",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            "held-out",
+            1_000,
+            "cf51623afb82b04e513785fee0e91d1b256dbfd1f3c0c27304208f6c28d40adc",
+            marks=pytest.mark.exhaustive,
+        ),
+    ],
+)
+def test_the_corpus_of_a_seed_is_the_one_that_trained_the_shipped_model(
+    split: Split, count: int, expected: str
+) -> None:
     """Its bytes depend on each entry of the banks and on their order: a changed bank is a new
     model.
     """
-    digests: dict[Split, str] = {
-        "train": "ae7f923791b4b8df205c06abfc0352ee0d5434c05fff7fce16c5e5aff7278c06",
-        "held-out": "cf51623afb82b04e513785fee0e91d1b256dbfd1f3c0c27304208f6c28d40adc",
-    }
-    for split, expected in digests.items():
-        digest = hashlib.sha256()
-        for sample in chats(1_000, split, f"7:{split}"):
-            digest.update(json.dumps(sample.messages, ensure_ascii=False).encode() + b"\n")
-        assert digest.hexdigest() == expected
+    digest = hashlib.sha256()
+    for sample in chats(count, split, f"7:{split}"):
+        digest.update(json.dumps(sample.messages, ensure_ascii=False).encode() + b"\n")
+    assert digest.hexdigest() == expected
 
 
 def test_words_of_the_banks_and_subwords_of_the_tokenizer_vary_the_topics() -> None:
@@ -46,11 +62,12 @@ def test_words_of_the_banks_and_subwords_of_the_tokenizer_vary_the_topics() -> N
     assert not any(" " in part for part in (*first, *rest))
 
 
-def test_training_and_held_out_topics_share_no_text() -> None:
+@pytest.mark.parametrize("count", [400, pytest.param(1_500, marks=pytest.mark.exhaustive)])
+def test_training_and_held_out_topics_share_no_text(count: int) -> None:
     drawn: dict[Split, set[str]] = {"train": set(), "held-out": set()}
     for split, seen in drawn.items():
         rng = random.Random(1)
-        seen.update(draw_topic(rng, split).text.casefold() for _ in range(1_500))
+        seen.update(draw_topic(rng, split).text.casefold() for _ in range(count))
     assert not drawn["train"] & drawn["held-out"]
 
 
@@ -75,9 +92,10 @@ def test_an_invented_word_stays_on_its_side() -> None:
     assert {split_of(invent(rng, "held-out")) for _ in range(100)} == {"held-out"}
 
 
+@pytest.mark.parametrize("count", [200, pytest.param(600, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("split", ["train", "held-out"])
-def test_every_answer_obeys_its_request(split: Split) -> None:
-    for sample in chats(600, split):
+def test_every_answer_obeys_its_request(split: Split, count: int) -> None:
+    for sample in chats(count, split):
         if sample.text is None or sample.brief is None or sample.topic is None:
             continue
         text = sample.messages[-1]["content"]

@@ -17,10 +17,10 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Repetition,
     RuleReference,
-    Text,
     children,
     concatenation,
     literal,
@@ -69,7 +69,7 @@ class _CharacterSets:
     def first(self, node: Node) -> int:
         """What a text of `node` may begin with."""
         match node:
-            case Text(text):
+            case LiteralText(text):
                 return self._mask(ord(text[0]), ord(text[0])) if text else 0
             case CharacterClass(ranges):
                 mask = 0
@@ -158,15 +158,15 @@ class _CharacterSets:
 
 def _without_common(one: Node, other: Node) -> tuple[list[Node], list[Node]]:
     """The items of both after those with which both begin."""
-    mine = list(one.items) if isinstance(one, Concatenation) else [one]
-    theirs = list(other.items) if isinstance(other, Concatenation) else [other]
+    mine: list[Node] = list(one.items) if isinstance(one, Concatenation) else [one]
+    theirs: list[Node] = list(other.items) if isinstance(other, Concatenation) else [other]
     while mine and theirs:
         left, right = mine[0], theirs[0]
         if left == right:
             mine.pop(0)
             theirs.pop(0)
             continue
-        if not (isinstance(left, Text) and isinstance(right, Text)):
+        if not (isinstance(left, LiteralText) and isinstance(right, LiteralText)):
             break
         size = 0
         while left.text[size : size + 1] == right.text[size : size + 1] != "":
@@ -183,7 +183,7 @@ def _boundaries(nodes: list[Node]) -> set[int]:
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
-        if isinstance(node, Text):
+        if isinstance(node, LiteralText):
             for character in node.text:
                 starts |= {ord(character), ord(character) + 1}
         elif isinstance(node, CharacterClass):

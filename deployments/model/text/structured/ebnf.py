@@ -8,10 +8,10 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Repetition,
     RuleReference,
-    Text,
 )
 
 ROOT = "root"
@@ -31,7 +31,7 @@ def print_grammar(root: Node, rules: Mapping[str, Node]) -> str:
 
 def _print(node: Node) -> str:
     match node:
-        case Text(text):
+        case LiteralText(text):
             return '"' + "".join([_escape(c, _PLAIN_IN_TEXT) for c in text]) + '"'
         case CharacterClass(ranges):
             return "[" + "".join([_range(low, high) for low, high in ranges]) + "]"

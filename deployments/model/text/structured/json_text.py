@@ -14,11 +14,11 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Ranges,
     Repetition,
     RuleReference,
-    Text,
     alternation,
     character_class,
     characters,
@@ -63,7 +63,7 @@ def quoted(content: Node) -> Node:
 def string_content(node: Node) -> Node:
     """What `node` describes, as the content of a JSON string."""
     match node:
-        case Text(text):
+        case LiteralText(text):
             return literal(orjson.dumps(text).decode()[1:-1])
         case CharacterClass(ranges):
             return _class_content(ranges)

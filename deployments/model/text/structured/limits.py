@@ -13,10 +13,10 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Repetition,
     RuleReference,
-    Text,
     children,
 )
 
@@ -68,7 +68,7 @@ def size_of(node: Node) -> int:
     engine compares it with its whole vocabulary. Linear in the nodes.
     """
     match node:
-        case Text(text):
+        case LiteralText(text):
             return len(text) + 1
         case CharacterClass(ranges):
             return _CLASS + len(ranges)
@@ -164,7 +164,7 @@ def _fixpoint(rules: Mapping[str, Node], holds: Callable[[Node, Set[str]], bool]
 
 def _is_nullable(node: Node, nullable: Set[str]) -> bool:
     match node:
-        case Text(text):
+        case LiteralText(text):
             return not text
         case CharacterClass():
             return False

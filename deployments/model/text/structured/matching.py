@@ -8,11 +8,11 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Ranges,
     Repetition,
     RuleReference,
-    Text,
 )
 
 
@@ -57,7 +57,7 @@ class TextMatcher:
     def _build(self, node: Node, start: int) -> int:  # noqa: C901 - one case a node
         """Add what leads from `start` through `node`; returns where it ends."""
         match node:
-            case Text(text):
+            case LiteralText(text):
                 for character in text:
                     start = self._move(start, ((ord(character), ord(character)),))
                 return start
@@ -105,7 +105,7 @@ class TextMatcher:
 def length_bounds(node: Node) -> tuple[int, int | None]:
     """The fewest and the most characters of a node without rules (None: without end)."""
     match node:
-        case Text(text):
+        case LiteralText(text):
             return len(text), len(text)
         case CharacterClass():
             return 1, 1

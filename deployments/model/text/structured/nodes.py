@@ -15,7 +15,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class LiteralText:
     """Exactly this text; the empty text is `EMPTY`."""
 
     text: str
@@ -58,14 +58,14 @@ class RuleReference:
     name: str
 
 
-Node = Text | CharacterClass | Concatenation | Alternation | Repetition | RuleReference
+Node = LiteralText | CharacterClass | Concatenation | Alternation | Repetition | RuleReference
 
-EMPTY = Text("")
+EMPTY = LiteralText("")
 
 
 def literal(text: str) -> Node:
     """Exactly `text`."""
-    return Text(text)
+    return LiteralText(text)
 
 
 def character_class(ranges: Iterable[tuple[int, int]]) -> Node:
@@ -74,7 +74,7 @@ def character_class(ranges: Iterable[tuple[int, int]]) -> Node:
     if not merged:
         raise ValueError("a class without characters")
     if len(merged) == 1 and merged[0][0] == merged[0][1]:
-        return Text(chr(merged[0][0]))
+        return LiteralText(chr(merged[0][0]))
     return CharacterClass(merged)
 
 
@@ -89,8 +89,8 @@ def concatenation(*items: Node) -> Node:
     for item in items:
         for part in item.items if isinstance(item, Concatenation) else (item,):
             last = flat[-1] if flat else None
-            if isinstance(part, Text) and isinstance(last, Text):
-                flat[-1] = Text(last.text + part.text)
+            if isinstance(part, LiteralText) and isinstance(last, LiteralText):
+                flat[-1] = LiteralText(last.text + part.text)
             elif part != EMPTY:
                 flat.append(part)
     if not flat:

@@ -12,9 +12,9 @@ from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.model.text.structured.limits import MAX_DEPTH, MAX_REPEATS, MAX_SIZE, size_of
 from deployments.model.text.structured.nodes import (
     EMPTY,
+    LiteralText,
     Node,
     Ranges,
-    Text,
     alternation,
     character_class,
     concatenation,
@@ -153,7 +153,7 @@ class _Parser:
                 self._broken(f"a '{character}' with nothing to repeat")
         if 0xD800 <= ord(character) <= 0xDFFF:
             self._broken("half of a surrogate pair")
-        return Text(character)
+        return LiteralText(character)
 
     def _group(self) -> Node:
         if self._take("?"):

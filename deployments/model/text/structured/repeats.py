@@ -13,11 +13,11 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Ranges,
     Repetition,
     RuleReference,
-    Text,
     children,
     intersect_ranges,
     merge_ranges,
@@ -87,7 +87,7 @@ def _is_wide(node: Node) -> bool:
 def _characters(node: Node) -> Ranges:
     """The characters that a node may have (of a rule: any)."""
     match node:
-        case Text(text):
+        case LiteralText(text):
             return merge_ranges((ord(each), ord(each)) for each in text)
         case CharacterClass(ranges):
             return ranges

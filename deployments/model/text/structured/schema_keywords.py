@@ -59,7 +59,9 @@ def keywords(schema: Any, where: str) -> frozenset[str]:
     """The keywords of `schema` that mean something, each in the subset. Raises for others."""
     if not isinstance(schema, dict):
         invalid(where, "a schema is an object or a boolean.")
-    used = frozenset(key for key in schema if not (key in ANNOTATIONS or key.startswith("x-")))
+    idle = {"uniqueItems"} if schema.get("uniqueItems") is False else frozenset()
+    ignored = ANNOTATIONS | idle
+    used = frozenset(key for key in schema if not (key in ignored or key.startswith("x-")))
     for key in schema:
         if key in used and key not in _SUPPORTED:
             unsupported(below(where, key), "the keyword is not in the subset of JSON Schema.")

@@ -61,7 +61,7 @@ TINY = {
     "limit-simulation": "--seconds 1 --replicas 2",
     "limit-scale": "--tenants 10 40 --replicas 3 --shards 2 --seconds 3 --check",
     "doors": "--rounds 1",
-    "routing": "--seeds 1 --seconds 5",
+    "routing": "--seeds 1 --seconds 5 --policies round-robin",
     "autoscaling": "--seeds 1 --hours 0.02 --traces step",
 }
 COSTS = MeasuredCosts(

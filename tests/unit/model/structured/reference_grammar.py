@@ -11,10 +11,10 @@ from deployments.model.text.structured.nodes import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LiteralText,
     Node,
     Repetition,
     RuleReference,
-    Text,
 )
 from deployments.model.text.structured.rules import RuleSet
 
@@ -35,7 +35,7 @@ class ReferenceGrammar:
         @cache
         def ends(node: Node, at: int) -> frozenset[int]:  # noqa: C901
             match node:
-                case Text(expected):
+                case LiteralText(expected):
                     found = text.startswith(expected, at)
                     return frozenset({at + len(expected)} if found else ())
                 case CharacterClass(ranges):
@@ -66,7 +66,7 @@ class ReferenceGrammar:
 
     def _generate(self, node: Node, rng: Random, depth: int) -> str:
         match node:
-            case Text(text):
+            case LiteralText(text):
                 return text
             case CharacterClass(ranges):
                 low, high = rng.choice(ranges)
