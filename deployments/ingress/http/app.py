@@ -152,8 +152,11 @@ def create_app(
     api = create_api(services, operations(services))
     app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
     app = wrap(app, services, on_request)
+    others: ASGIApp = AzurePaths(app)
     rendered = services.rendered_responses
-    if rendered is not None:
+    if rendered is None:
+        app = others
+    else:
         allowed = services.settings.allowed_hosts
         hosts = None if ANY_HOST in allowed else TrustedHosts(app, allowed)
         app = FastPath(
@@ -169,8 +172,9 @@ def create_app(
             hosts=hosts,
             max_body_bytes=services.settings.max_body_bytes,
             metrics=services.request_metrics,
+            others=others,
         )
-    return ClientAddress(AzurePaths(app), services.settings.trusted_proxies, proxy_token)
+    return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
 class AllowedMethods:

@@ -12,6 +12,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    Message,
     TokenLogprob,
     TokenUsage,
     ToolCallDelta,
@@ -19,10 +20,13 @@ from deployments.contracts.generation import (
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.schemas.chat_messages import ROLES
 from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.structured_output import FORMAT_FIELDS
 from deployments.ingress.schemas.tools import check_tool_results, tool_settings
 from deployments.ingress.translation.logprobs import token_logprobs
+
+_TEXT_TURN = {"role", "content"}  # the fields of most turns, which need no further look
 
 
 class Chat:
@@ -102,7 +106,16 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
             body.output_limit(),
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
-        messages=tuple([each.to_message(index) for index, each in enumerate(body.messages)]),
+        messages=tuple(
+            [
+                Message(ROLES[each.role], each.content)
+                if type(each.content) is str
+                and each.model_fields_set == _TEXT_TURN
+                and each.role != "tool"
+                else each.to_message(index)
+                for index, each in enumerate(body.messages)
+            ]
+        ),
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,

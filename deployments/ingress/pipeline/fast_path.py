@@ -143,7 +143,7 @@ class RenderedResponses:
 
 
 class FastPath:
-    """`app` is the whole application."""
+    """`app` is the whole application, `others` what answers paths that are not among `routes`."""
 
     def __init__(
         self,
@@ -160,6 +160,7 @@ class FastPath:
         hosts: TrustedHosts | None,
         max_body_bytes: int,
         metrics: RequestMetrics,
+        others: ASGIApp,
     ) -> None:
         """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems."""
         self._app = app
@@ -174,13 +175,17 @@ class FastPath:
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._others = others
         self._wait = FirstMessageWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = self._clock.monotonic()
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        caller = None if route is None else self._caller(scope)
-        if route is None or caller is None:
+        if route is None:
+            await self._others(scope, receive, send)
+            return
+        caller = self._caller(scope)
+        if caller is None:
             await self._app(scope, receive, send)
             return
         state = scope[STATE_KEY] = RequestState(caller=caller)
