@@ -39,6 +39,7 @@ REPEATABLE = (
     "/v1/completions",
     "/v1/embeddings",
     "/v1/messages",
+    "/v1/messages/count_tokens",
     "/v1/rerank",
     "/v2/rerank",
     "/rerank",

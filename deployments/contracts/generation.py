@@ -131,6 +131,16 @@ class Sampling:
                 object.__setattr__(self, name, 0.0)
 
 
+def uses_tools(messages: Sequence[Message], settings: ToolSettings | None) -> bool:
+    """Whether tools may be called in this chat, or have been."""
+    if settings is not None:
+        return True
+    for message in messages:  # noqa: SIM110  a generator would cost more than the loop
+        if message.tool_calls or message.role == "tool":
+            return True
+    return False
+
+
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
@@ -168,12 +178,7 @@ class GenerateRequest:
     @property
     def uses_tools(self) -> bool:
         """Whether tools may be called, or have been."""
-        if self.tool_settings is not None:
-            return True
-        for message in self.messages:  # noqa: SIM110  a generator would cost more than the loop
-            if message.tool_calls or message.role == "tool":
-                return True
-        return False
+        return uses_tools(self.messages, self.tool_settings)
 
     @property
     def tool_bytes(self) -> int:

@@ -5,13 +5,14 @@ from typing import Protocol, runtime_checkable
 
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller
-from deployments.contracts.generation import Message
+from deployments.contracts.generation import Message, ToolSettings
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TokenizeRequest:
-    """A raw `prompt`, or `messages` (text models alone), which become the model's chat prompt.
+    """A raw `prompt`, or `messages` (text models alone), which become the model's chat prompt, with
+    the tools of `tool_settings`.
 
     `special`: with the tokens that the model puts around a prompt. `named`: also the token of each
     id as text. `timeout_s` is the rest of the caller's deadline at the time of sending.
@@ -25,6 +26,7 @@ class TokenizeRequest:
     special: bool = True
     named: bool = False
     timeout_s: float = 60.0
+    tool_settings: ToolSettings | None = None
 
 
 @version_tolerant

@@ -59,7 +59,11 @@ from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, 
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.schemas.moderation import ModerationResponse
 from deployments.ingress.schemas.reranking import RerankResponse
-from deployments.ingress.schemas.response_answers import MessageObject, ResponseObject
+from deployments.ingress.schemas.response_answers import (
+    MessageObject,
+    MessageTokenCount,
+    ResponseObject,
+)
 from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
 
@@ -72,6 +76,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/embeddings", "embeddings", OPENAI, "openai", "Turn texts into vectors", EmbeddingList),
     ("/v1/responses", "responses", RESPONSES, "openai", "Create a response", ResponseObject),
     ("/v1/messages", "messages", ANTHROPIC, "anthropic", "Create a message", MessageObject),
+    (
+        "/v1/messages/count_tokens",
+        "messages.count_tokens",
+        ANTHROPIC,
+        "anthropic",
+        "Count the tokens of messages",
+        MessageTokenCount,
+    ),
     ("/v1/rerank", "rerank", OPENAI, "openai", "Rank documents by relevance", RerankResponse),
     ("/v1/moderations", "moderations", OPENAI, "openai", "Judge texts", ModerationResponse),
     ("/tokenize", "tokenize", OPENAI, "tokens", "Turn text into token ids", TokenizeResponse),
@@ -106,6 +118,7 @@ _OPERATION_IDS = {
     "embeddings": "create_embeddings",
     "responses": "create_response",
     "messages": "create_message",
+    "messages.count_tokens": "count_message_tokens",
     "rerank": "create_ranking",
     "moderations": "create_moderation",
     "tokenize": "create_tokenization",

@@ -7,6 +7,7 @@ from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
@@ -26,6 +27,7 @@ def operations(services: AppServices) -> Operations:
         "chat": chat,
         "responses": Responses(chat, services.responses),
         "messages": Messages(chat),
+        "messages.count_tokens": CountTokens(services.models),
         "completions": Completions(pipeline),
         "embeddings": TextEmbeddings(services.embedding_pipeline),
         "rerank": Rerank(services.embedding_pipeline, services.models),

@@ -1,6 +1,7 @@
 """`responses`: OpenAI's Responses API over the chat operation, with stored responses."""
 
 import secrets
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import orjson
 
 from cluster.responses.store import ResponseRecord, ResponseStore
+from cluster.runtime.problems import PromptTooLong
 from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
+from deployments.contracts.generation import Chunk
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import Chat
-from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.responses import ResponseCreate
 from deployments.ingress.translation.problems import renamed_fields
 from deployments.ingress.translation.response_items import (
@@ -29,6 +31,7 @@ from deployments.ingress.translation.responses import (
     chat_request,
     completed_response,
 )
+from deployments.ingress.translation.truncation import shortened
 
 
 class Responses:
@@ -48,9 +51,15 @@ class Responses:
 
     async def answer(self, request: AdmittedRequest, body: ResponseCreate) -> dict[str, Any]:
         """Raises NotFound for a `previous_response_id` that is not the tenant's."""
-        head, items, chat = await self._begin(request, body, stream=False)
-        with renamed_fields(FIELD_NAMES):
-            completion = await self._chat.complete(request, chat)
+        head, items, conversation = await self._begin(request, body)
+        while True:
+            chat = chat_request(body, conversation, stream=False)
+            try:
+                with renamed_fields(FIELD_NAMES):
+                    completion = await self._chat.complete(request, chat)
+                break
+            except PromptTooLong as problem:
+                conversation = _shorten(body, conversation, problem)
         completed = request.deadline.clock.wall()
         response = completed_response(head, completion, completed)
         head = await self._save(request, head, items, response)
@@ -58,23 +67,38 @@ class Responses:
 
     async def events(self, request: AdmittedRequest, body: ResponseCreate) -> Events:
         """From `response.created` to `response.completed` or `response.incomplete`."""
-        head, items, chat = await self._begin(request, body, stream=True)
+        head, items, conversation = await self._begin(request, body)
         stream = ResponseStream(head)
-        with renamed_fields(FIELD_NAMES):
-            async with aclosing(self._chat.chunks(request, chat)) as chunks:
-                async for chunk in chunks:
-                    for event in stream.add(chunk):
-                        yield event
+        async with aclosing(self._chunks(request, body, conversation)) as chunks:
+            async for chunk in chunks:
+                for event in stream.add(chunk):
+                    yield event
         for event in stream.close():
             yield event
         completed = request.deadline.clock.wall()
         head = await self._save(request, head, items, stream.response(head, completed))
         yield stream.finish(head, completed)
 
+    async def _chunks(
+        self, request: AdmittedRequest, body: ResponseCreate, conversation: list[Item]
+    ) -> AsyncGenerator[Chunk, None]:
+        while True:
+            chat = chat_request(body, conversation, stream=True)
+            try:
+                with renamed_fields(FIELD_NAMES):
+                    async with aclosing(self._chat.chunks(request, chat)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk
+                break
+            except PromptTooLong as problem:  # raised before the first chunk
+                conversation = _shorten(body, conversation, problem)
+
     async def _begin(
-        self, request: AdmittedRequest, body: ResponseCreate, *, stream: bool
-    ) -> tuple[ResponseHead, list[Item], ChatRequest]:
-        """What is known of the response before it is made, the items of the input, the chat."""
+        self, request: AdmittedRequest, body: ResponseCreate
+    ) -> tuple[ResponseHead, list[Item], list[Item]]:
+        """What is known of the response before it is made, the items of the input, and those with
+        all that they continue.
+        """
         tenant, number = request.caller.tenant, secrets.token_hex(24)
         items = input_items(body, number, await self._known_items(tenant, body))
         history: list[Item] = []
@@ -82,9 +106,9 @@ class Responses:
             store = self._require_store()
             for record in await store.chain(tenant, body.previous_response_id):
                 history += _items_of(record)
-        chat = chat_request(body, [*history, *items], stream=stream)
         is_stored = body.store is not False and self._store is not None
-        return ResponseHead(body, number, request.created, is_stored), items, chat
+        head = ResponseHead(body, number, request.created, is_stored)
+        return head, items, [*history, *items]
 
     async def _known_items(self, tenant: str, body: ResponseCreate) -> dict[str, Item]:
         """The items of the responses to which the input refers, by their ids."""
@@ -115,6 +139,14 @@ class Responses:
         if self._store is None:
             raise DatabaseUnavailable
         return self._store
+
+
+def _shorten(body: ResponseCreate, items: list[Item], problem: PromptTooLong) -> list[Item]:
+    """Fewer items, where the client has allowed it. Raises the problem where there are none."""
+    shorter = shortened(items, problem) if body.truncation == "auto" else None
+    if shorter is None:
+        raise problem
+    return shorter
 
 
 def _items_of(record: ResponseRecord) -> list[Item]:

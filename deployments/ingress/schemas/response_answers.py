@@ -103,7 +103,7 @@ class ResponseObject(_Answer):
     tools: list[dict[str, Any]]
     top_logprobs: int
     top_p: float
-    truncation: Literal["disabled"]
+    truncation: Literal["auto", "disabled"]
     usage: ResponseUsage | None
     user: str | None
 
@@ -161,6 +161,12 @@ class MessageObject(_Answer):
     stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
     stop_sequence: str | None
     usage: MessageUsage
+
+
+class MessageTokenCount(_Answer):
+    """Answer of `POST /v1/messages/count_tokens`."""
+
+    input_tokens: int
 
 
 class AnthropicError(_Answer):

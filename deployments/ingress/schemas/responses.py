@@ -225,7 +225,6 @@ class ResponseCreate(_Open):
         "conversation": ((None,), "continue a response by previous_response_id."),
         "prompt": ((None,), "there are no prompt templates; send input."),
         "moderation": ((None,), "responses are not moderated."),
-        "truncation": ((None, "disabled"), "the input is never shortened; send less of it."),
     }
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]

@@ -39,7 +39,7 @@ from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.tokenization import TokenizationService
-from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
+from deployments.model.text.tokenizer import PromptEncoder, Tokenizer, encode_messages
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class TextModel:
             engine, tokenizer.tool_format, card.id, self._prompts
         )
         self.tokenization = TokenizationService(
-            tokenizer, card.id, limits.context_length, lambda m: tuple(tokenizer.encode_chat(m))
+            tokenizer, card.id, limits.context_length, partial(encode_messages, tokenizer, card.id)
         )
 
     def card(self) -> ModelCard:

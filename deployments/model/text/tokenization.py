@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, UnsupportedParameter
-from deployments.contracts.generation import Message
+from deployments.contracts.generation import Message, ToolSettings
 from deployments.contracts.tokenization import (
     Detokenization,
     DetokenizeRequest,
@@ -20,6 +20,7 @@ from deployments.contracts.tokenization import (
 
 T = TypeVar("T")
 R = TypeVar("R")
+EncodeChat = Callable[[Sequence[Message], ToolSettings | None], Sequence[int]]
 
 
 class Vocabulary(Protocol):
@@ -45,7 +46,7 @@ class TokenizationService:
         vocabulary: Vocabulary,
         model: str,
         limit: int,
-        encode_chat: Callable[[Sequence[Message]], Sequence[int]] | None = None,
+        encode_chat: EncodeChat | None = None,
     ) -> None:
         """`limit` is the most tokens that the model takes; `encode_chat` makes a chat's prompt
         (None: the model has no chats)."""
@@ -56,8 +57,8 @@ class TokenizationService:
         self._thread = ThreadPoolExecutor(1, "tokenization")
 
     async def tokenize(self, request: TokenizeRequest) -> Tokenization:
-        """Raises UnsupportedParameter for messages to a model without chats, InvalidRequest from
-        the chat template."""
+        """Raises UnsupportedParameter for messages to a model without chats and tools of one that
+        calls none, InvalidRequest from the chat template."""
         if request.messages and self._encode_chat is None:
             raise UnsupportedParameter("messages", f"'{self._model}' has no chats; send `prompt`.")
         return await self._run(self._tokenize, request, request.timeout_s)
@@ -73,7 +74,7 @@ class TokenizationService:
     def _tokenize(self, request: TokenizeRequest) -> Tokenization:
         vocabulary = self._vocabulary
         if request.messages and self._encode_chat is not None:
-            ids = tuple(self._encode_chat(request.messages))
+            ids = tuple(self._encode_chat(request.messages, request.tool_settings))
         else:
             ids = tuple(vocabulary.ids(request.prompt or "", special=request.special))
         names = tuple(map(vocabulary.name, ids)) if request.named else ()

@@ -11,8 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from cluster.runtime.problems import InvalidRequest, PromptTooLong
-from deployments.contracts.generation import GenerateRequest, Message, ToolSettings
+from cluster.runtime.problems import InvalidRequest, PromptTooLong, UnsupportedParameter
+from deployments.contracts.generation import (
+    GenerateRequest,
+    Message,
+    ToolSettings,
+    uses_tools,
+)
 from deployments.model.text.tools.formats import JSON, ToolFormat
 from deployments.model.text.tools.rendering import plain_messages
 
@@ -242,6 +247,20 @@ class MarkedDetokenizer:
 
     def flush(self) -> str:
         return self._between.flush()
+
+
+def encode_messages(
+    tokenizer: Tokenizer, model: str, messages: Sequence[Message], tools: ToolSettings | None
+) -> tuple[int, ...]:
+    """A chat's prompt, however long. `model` is named in refusals.
+
+    Raises UnsupportedParameter for tools of a model that calls none.
+    """
+    if tools is not None and tokenizer.tool_format is None:
+        raise UnsupportedParameter("tools", f"model '{model}' calls no tools.")
+    if uses_tools(messages, tools):
+        return tuple(tokenizer.encode_tool_chat(messages, tools))
+    return tuple(tokenizer.encode_chat(messages))
 
 
 class PromptEncoder:

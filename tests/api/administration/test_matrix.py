@@ -46,6 +46,7 @@ DELETE /v1/responses/{response_id}                      401  200 200 200 403 403
 GET    /v1/responses/{response_id}/input_items          401  200 200 200 403 403 200 404 404
 POST   /v1/responses/{response_id}/cancel               401  400 400 400 403 403 400 404 404
 POST   /v1/messages                                     401  200 200 200 403 403 200 200 200
+POST   /v1/messages/count_tokens                        401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/chat/completions  401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/completions     401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/embeddings      401  200 200 200 403 403 200 200 200
@@ -145,6 +146,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/messages": {
         "model": "words",
         "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+    },
+    "POST /v1/messages/count_tokens": {
+        "model": "words",
         "messages": [{"role": "user", "content": "hi"}],
     },
     "POST /openai/deployments/{model:path}/chat/completions": {

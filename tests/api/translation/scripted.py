@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from cluster.runtime.problems import ModelFailed, Problem
+from cluster.runtime.problems import ModelFailed, Problem, PromptTooLong
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -16,6 +16,12 @@ from deployments.contracts.generation import (
     TokenUsage,
     ToolCall,
     ToolCallDelta,
+)
+from deployments.contracts.tokenization import (
+    Detokenization,
+    DetokenizeRequest,
+    Tokenization,
+    TokenizeRequest,
 )
 
 
@@ -52,12 +58,16 @@ class Script:
 
 @dataclass
 class ScriptedModel:
-    """`problem` is raised after `problem_after` chunks."""
+    """`problem` is raised after `problem_after` chunks. A prompt of over `most_characters` is too
+    long; `served` are the requests whose prompt was not.
+    """
 
     script: Script = Script()
     problem: Problem | None = None
     problem_after: int = 0
     requests: list[GenerateRequest] = field(default_factory=list)
+    most_characters: int = 1 << 20
+    served: list[GenerateRequest] = field(default_factory=list)
 
     async def card(self) -> ModelCard:
         return ModelCard("words", "echo", "words", "rev1", 4_096, 1_700_000_000)
@@ -65,18 +75,36 @@ class ScriptedModel:
     async def load(self) -> ModelLoad:
         return ModelLoad(0, 0, 0, 0, 0, 0, 0, 0)
 
+    async def tokenize(self, request: TokenizeRequest) -> Tokenization:
+        """One word, of messages and of tools, is one token."""
+        settings = request.tool_settings
+        texts = [message.content for message in request.messages]
+        texts += [f"{tool.name} {tool.parameters}" for tool in settings.tools] if settings else []
+        words = " ".join(texts).split()
+        return Tokenization(tuple(range(len(words))), 4_096, "words")
+
+    async def detokenize(self, request: DetokenizeRequest) -> Detokenization:
+        return Detokenization("", "words")
+
     async def generate(self, request: GenerateRequest) -> Completion:
-        self.requests.append(request)
+        self._accept(request)
         if self.problem is not None:
             raise self.problem
         return self.script.completion(request)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        self.requests.append(request)
+        self._accept(request)
         for index, chunk in enumerate(self.script.chunks(request)):
             if self.problem is not None and index == self.problem_after:
                 raise self.problem
             yield chunk
+
+    def _accept(self, request: GenerateRequest) -> None:
+        self.requests.append(request)
+        size = sum(len(message.content) for message in request.messages)
+        if size > self.most_characters:
+            raise PromptTooLong("words", size, self.most_characters)
+        self.served.append(request)
 
 
 def failing(after: int) -> ScriptedModel:

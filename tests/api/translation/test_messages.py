@@ -351,3 +351,30 @@ async def test_models_are_listed_in_anthropics_form_for_its_clients(
     assert refused.status_code == 400
     assert "anthropic-version" in page.headers["vary"].lower()
     assert (await client.get("/v1/models")).json()["object"] == "list"
+
+
+async def count(client: httpx.AsyncClient, **changes: Any) -> httpx.Response:
+    body = {"model": "words", "messages": HELLO["messages"], **changes}
+    return await client.post(f"{PATH}/count_tokens", json=body)
+
+
+async def test_tokens_of_messages_and_tools_are_counted_and_nothing_is_generated(
+    client: httpx.AsyncClient, scripted: ScriptedModel
+) -> None:
+    bare = await count(client)
+    whole = await count(client, system="Be brief.", tools=[WEATHER | {"input_schema": {}}])
+
+    assert bare.json() == {"input_tokens": 2}
+    assert whole.json() == {"input_tokens": 6}
+    assert scripted.requests == []
+
+
+async def test_what_is_counted_is_checked_as_what_is_generated(client: httpx.AsyncClient) -> None:
+    unknown = await count(client, model="other")
+    image = await count(client, messages=[{"role": "user", "content": [{"type": "image"}]}])
+    large = await count(client, system="x" * 300_000)
+
+    assert (unknown.status_code, error_of(unknown)[0]) == (404, "not_found_error")
+    assert (image.status_code, error_of(image)[0]) == (400, "invalid_request_error")
+    assert large.status_code == 400
+    assert "at most 262144" in error_of(large)[1]

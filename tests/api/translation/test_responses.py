@@ -205,13 +205,42 @@ async def test_a_prompt_that_is_too_long_names_the_input(
         assert (error["param"], error["code"]) == ("input", "context_length_exceeded")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_oldest_items_are_left_out_where_that_is_allowed(
+    client: httpx.AsyncClient, scripted: ScriptedModel, stream: bool
+) -> None:
+    scripted.most_characters = 30
+    turns = [{"role": "user", "content": f"{number} " + "x" * 8} for number in range(9)]
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": "y"}
+    given = {"instructions": "Be brief.", "input": [*turns, call, result], "stream": stream}
+
+    response = await create(client, **given, truncation="auto")
+    refused = await create(client, **given, truncation="disabled")
+
+    assert response.status_code == 200, response.text
+    kept = [each.content for each in scripted.served[0].messages]
+    assert kept == ["Be brief.", "7 xxxxxxxx", "8 xxxxxxxx", "", "y"]
+    assert refused.json()["error"]["param"] == "input"
+
+
+async def test_an_input_that_cannot_be_shortened_is_refused(
+    client: httpx.AsyncClient, scripted: ScriptedModel
+) -> None:
+    scripted.most_characters = 30
+
+    response = await create(client, input="x" * 31, truncation="auto")
+
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "context_length_exceeded"
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [
         pytest.param({"background": True}, "background", id="background"),
         pytest.param({"conversation": "conv_1"}, "conversation", id="conversation"),
         pytest.param({"prompt": {"id": "p"}}, "prompt", id="prompt"),
-        pytest.param({"truncation": "auto"}, "truncation", id="truncation"),
         pytest.param({"tools": [{"type": "web_search"}]}, "tools[0]", id="built-in-tool"),
         pytest.param({"tool_choice": {"type": "mcp"}}, "tool_choice", id="built-in-choice"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="choice-without-tools"),

@@ -1,17 +1,18 @@
 """A model's tokenizer for callers, over nano's and over echo's bytes."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from cluster.tenants.caller import Caller, Scope
-from deployments.contracts.generation import Message
+from deployments.contracts.generation import Message, Tool, ToolCall, ToolSettings
 from deployments.contracts.tokenization import DetokenizeRequest, TokenizeRequest
 from deployments.model.model_files import NANO
 from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.tokenization import TokenizationService
-from deployments.model.text.tokenizer import ByteTokenizer, Tokenizer
+from deployments.model.text.tokenizer import ByteTokenizer, Tokenizer, encode_messages
 
 CALLER = Caller("acme", "key", frozenset({Scope.GENERATE}))
 
@@ -28,9 +29,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 @pytest.fixture
 async def service(tokenizer: Tokenizer) -> AsyncIterator[TokenizationService]:
-    service = TokenizationService(
-        tokenizer, "m", 64, lambda chat: tuple(tokenizer.encode_chat(chat))
-    )
+    service = TokenizationService(tokenizer, "m", 64, partial(encode_messages, tokenizer, "m"))
     yield service
     service.close()
 
@@ -57,6 +56,19 @@ async def test_a_chat_has_the_ids_of_the_models_own_prompt(
     assert (await service.tokenize(request(messages=chat))).ids == tuple(
         tokenizer.encode_chat(chat)
     )
+
+
+async def test_a_chat_with_tools_has_the_ids_of_the_prompt_with_the_tools(
+    service: TokenizationService, tokenizer: Tokenizer
+) -> None:
+    tools = ToolSettings((Tool("weather", "The weather.", '{"type":"object"}'),))
+    call = (ToolCall("c1", "weather", "{}"),)
+    begun = (Message("user", "hello"),)
+    called = (*begun, Message("assistant", "", call), Message("tool", "rain", (), "c1"))
+
+    for chat, settings in ((begun, tools), (called, tools), (called, None)):
+        found = await service.tokenize(request(messages=chat, tool_settings=settings))
+        assert found.ids == tuple(tokenizer.encode_tool_chat(chat, settings))
 
 
 async def test_an_id_outside_the_vocabulary_is_named(

@@ -36,7 +36,8 @@ PINNED: dict[type, str] = {
     moderation.ModerationConfig: "default builtin rules thresholds",
     classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
     classification.Classification: "scores labels tokens model",
-    tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s",
+    tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s "
+    "tool_settings",
     tokenization.Tokenization: "ids limit model names",
     tokenization.DetokenizeRequest: "request_id caller model ids timeout_s",
     tokenization.Detokenization: "text model",

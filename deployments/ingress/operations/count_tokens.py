@@ -1,0 +1,62 @@
+"""`messages.count_tokens`: Anthropic's count of the tokens of messages."""
+
+from typing import Any
+
+from cluster.runtime.problems import InvalidRequest
+from cluster.tenants.caller import Scope
+from cluster.tenants.plan import RequestClass
+from deployments.contracts.tokenization import TokenizeRequest
+from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.http.streaming import Events
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.operations.chat import generate_request
+from deployments.ingress.schemas.messages import MessageCountRequest
+from deployments.ingress.schemas.tokenization import MAX_CHARS
+from deployments.ingress.translation.messages import FIELD_NAMES, chat_request
+from deployments.ingress.translation.problems import renamed_fields
+
+
+class CountTokens:
+    """Counts the tokens of messages and tools, as the model's own tokenizer does for its prompt. No
+    tokens are charged."""
+
+    schema = MessageCountRequest
+    request_class = RequestClass.EMBED
+    scope = Scope.GENERATE
+    can_stream = False
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+
+    async def answer(self, request: AdmittedRequest, body: MessageCountRequest) -> dict[str, Any]:
+        """Raises InvalidRequest above MAX_CHARS."""
+        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        chat = chat_request(body, stream=False)
+        with renamed_fields(FIELD_NAMES):
+            prompt = generate_request(request, chat)
+            _check_size(sum(len(each.content) for each in prompt.messages) + prompt.tool_bytes)
+            found = await model.tokenize(
+                TokenizeRequest(
+                    request_id=request.request_id,
+                    caller=request.caller,
+                    model=body.model,
+                    messages=prompt.messages,
+                    timeout_s=request.timeout_s("ingress"),
+                    tool_settings=prompt.tool_settings,
+                )
+            )
+        request.models.add(body.model)
+        return {"input_tokens": len(found.ids)}
+
+    async def events(self, request: AdmittedRequest, body: MessageCountRequest) -> Events:
+        """One event, the whole answer."""
+        yield None, await self.answer(request, body)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_CHARS:
+        raise InvalidRequest(
+            f"messages have {size} characters, tools included; at most {MAX_CHARS} are tokenized.",
+            param="messages",
+            limit=MAX_CHARS,
+        )
