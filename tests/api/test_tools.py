@@ -168,17 +168,17 @@ NAMED = {"type": "function", "function": {"name": "clock"}}
         pytest.param({"tools": [WEATHER, WEATHER]}, "tools", id="equal names"),
         pytest.param(
             {"tools": [tool(parameters={"type": "string"})]},
-            "tools.0.function.parameters.type",
+            "tools[0].function.parameters.type",
             id="arguments that are no object",
         ),
         pytest.param(
             {"tools": [tool(parameters=nested(80))]},
-            "tools.0.function.parameters",
+            "tools[0].function.parameters",
             id="a deep schema",
         ),
         pytest.param(
             {"tools": [tool(parameters={"description": "a" * 70_000})]},
-            "tools.0.function.parameters",
+            "tools[0].function.parameters",
             id="a large schema",
         ),
         pytest.param(
@@ -190,7 +190,7 @@ NAMED = {"type": "function", "function": {"name": "clock"}}
         pytest.param({"tool_choice": "required"}, "tool_choice", id="an engine without grammars"),
         pytest.param(
             {"messages": [*ASKED["messages"], RESULT]},
-            "messages.1.tool_call_id",
+            "messages[1].tool_call_id",
             id="a result without a call",
         ),
         pytest.param(
@@ -199,7 +199,7 @@ NAMED = {"type": "function", "function": {"name": "clock"}}
                     tool(strict=True, parameters={"type": "object", "not": {"required": ["a"]}})
                 ]
             },
-            "tools.0.function.parameters/not",
+            "tools[0].function.parameters/not",
             id="a strict schema outside of the subset",
         ),
     ],
