@@ -27,11 +27,11 @@ from deployments.ingress.translation.problems import FieldNames, to_chat
 
 # Chat's names of fields, and what they are called here.
 FIELD_NAMES: FieldNames = (
-    (re.compile(r"\bmessages\b(\[\d+\][\w.\[\]]*)?"), "messages"),
+    (re.compile(r"\bmessages\b(?:(?:\[\d+\]|\.\d+)[\w.\[\]]*)?"), "messages"),
     (re.compile(r"\bmax_(completion_)?tokens\b"), "max_tokens"),
     (re.compile(r"\bstop\b"), "stop_sequences"),
-    (re.compile(r"\btools(\[\d+\])\.function\.parameters\b"), r"tools\1.input_schema"),
-    (re.compile(r"\btools(\[\d+\])\.function\b"), r"tools\1"),
+    (re.compile(r"\btools(\[\d+\]|\.\d+)\.function\.parameters\b"), r"tools\1.input_schema"),
+    (re.compile(r"\btools(\[\d+\]|\.\d+)\.function\b"), r"tools\1"),
     (re.compile(r"\btool_choice\.function\b"), "tool_choice"),
 )
 INVALID_JSON = "INVALID_JSON"  # member of `input` for arguments that were cut off

@@ -25,10 +25,10 @@ from deployments.ingress.translation.response_items import Item, call_item, chat
 
 # Chat's names of fields, and what they are called here.
 FIELD_NAMES: FieldNames = (
-    (re.compile(r"\bmessages\b(\[\d+\][\w.\[\]]*)?"), "input"),
+    (re.compile(r"\bmessages\b(?:(?:\[\d+\]|\.\d+)[\w.\[\]]*)?"), "input"),
     (re.compile(r"\bmax_(completion_)?tokens\b"), "max_output_tokens"),
     (re.compile(r"\bresponse_format\b(\.json_schema)?"), "text.format"),
-    (re.compile(r"\btools(\[\d+\])\.function\b"), r"tools\1"),
+    (re.compile(r"\btools(\[\d+\]|\.\d+)\.function\b"), r"tools\1"),
     (re.compile(r"\btool_choice\.function\b"), "tool_choice"),
 )
 

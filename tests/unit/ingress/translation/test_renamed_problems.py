@@ -18,11 +18,13 @@ def renamed(problem: Problem, names: FieldNames) -> Problem:
     [
         ("messages", "input", "messages"),
         ("messages[3].tool_call_id", "input", "messages"),
+        ("messages.3.content.0", "input", "messages"),
         ("max_tokens", "max_output_tokens", "max_tokens"),
         ("max_completion_tokens", "max_output_tokens", "max_tokens"),
         ("stop", "stop", "stop_sequences"),
         ("response_format.json_schema.schema", "text.format.schema", None),
         ("tools[2].function.parameters", "tools[2].parameters", "tools[2].input_schema"),
+        ("tools.2.function.parameters/not", "tools.2.parameters/not", "tools.2.input_schema/not"),
         ("tool_choice.function.name", "tool_choice.name", "tool_choice.name"),
         ("temperature", "temperature", "temperature"),
     ],
