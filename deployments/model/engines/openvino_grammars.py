@@ -8,6 +8,7 @@ pipelines are loaded anew (`PipelineRenewal`); the old one is left when its sequ
 """
 
 import contextlib
+import ctypes
 import os
 import threading
 import time
@@ -23,7 +24,7 @@ _PATIENCE_S = 60.0
 _FIRST = 'root ::= "a"'
 
 
-_LARGEST_GROWTH = 192 << 20  # bytes of compiled grammars, before the pipelines are loaded anew
+_LARGEST_GROWTH = 96 << 20  # bytes of compiled grammars, before the pipelines are loaded anew
 
 
 class GrammarResult(NamedTuple):
@@ -132,13 +133,18 @@ class PipelineRenewal:
             return None
         self._thread, loaded = None, self._loaded
         self._loaded = None
-        if loaded is None:  # it could not be loaded: try again after as much growth
-            self._least = self._memory()
+        self._least = self._memory()  # with both; less once the old one is gone
         return loaded
 
     def _run(self) -> None:
         with contextlib.suppress(RuntimeError, OSError, MemoryError):
             self._loaded = self._load()
+
+
+def release_memory() -> None:
+    """Give what was freed back to the system, where the C library can (glibc)."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def load_compiler(pipeline: Any, folder: Path, device: str) -> GrammarCompiler | None:

@@ -30,6 +30,7 @@ from deployments.model.engines.openvino_grammars import (
     GrammarCompiler,
     PipelineRenewal,
     load_compiler,
+    release_memory,
 )
 
 _BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
@@ -118,12 +119,8 @@ class GenerationWorker:
     def turn(self) -> list[TokenBatch]:
         """Admit, take one step, and collect its tokens. Raises errors of the pipeline."""
         batches = self._admit()
-        for pipeline in (self._pipeline, *self._retired):
-            if pipeline.has_non_finished_requests():
-                pipeline.step()
-                self.steps += 1
-            elif pipeline is not self._pipeline:
-                self._retired.remove(pipeline)
+        if self._step():
+            release_memory()
         now = time.perf_counter()
         for key, sequence in list(self._running.items()):
             batch = self._collect(key, sequence, now)
@@ -132,6 +129,16 @@ class GenerationWorker:
         batches += self._leaving
         self._leaving.clear()
         return batches
+
+    def _step(self) -> bool:
+        """One step of each pipeline; True where the last sequence of an old one has ended."""
+        for pipeline in (self._pipeline, *self._retired):
+            if pipeline.has_non_finished_requests():
+                pipeline.step()
+                self.steps += 1
+        retired = self._retired
+        self._retired = [each for each in retired if each.has_non_finished_requests()]
+        return len(self._retired) < len(retired)
 
     def _admit(self) -> list[TokenBatch]:
         refused = [] if self._compiler is None else self._refuse_grammars(self._compiler)
