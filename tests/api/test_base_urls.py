@@ -13,7 +13,6 @@ from deployments.ingress.schemas.response_answers import AnthropicErrorBody
         ("POST", "/chat/completions", "/v1/chat/completions"),
         ("POST", "/v1/v1/chat/completions", "/v1/chat/completions"),
         ("POST", "/v1/chat/completions/", "/v1/chat/completions"),
-        ("POST", "/openai/chat/completions", "/v1/chat/completions"),
         ("POST", "/responses", "/v1/responses"),
         ("POST", "/api/v1/completions", "/v1/completions"),
         ("POST", "/embeddings", "/v1/embeddings"),

@@ -80,6 +80,7 @@ async def test_a_stranger_learns_a_status_and_no_more(
 
     assert (await client.get("/health")).json()["models"]["words"]["status"] == "ok"
     assert (await client.get("/version")).json()["version"] == "9.9.9"
-    assert (await client.get("/readyz")).json()["models"] == ["letters", "words"]
+    ready_models = (await client.get("/readyz")).json()["models"]
+    assert ready_models == ["cross", "judge", "letters", "words"]
     async with client_of(app, key="bogus") as liar:
         assert (await liar.get("/health")).status_code == 401

@@ -18,7 +18,7 @@ from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.schemas import embeddings
 from deployments.ingress.schemas.openai import ChatRequest
 
-ANSWERS = "deployments.ingress.schemas.answers"
+ANSWERS = {f"deployments.ingress.schemas.{name}" for name in ("answers", "response_answers")}
 TINY = float(np.finfo(np.float32).tiny)
 EDGES = (
     "-0.0",
@@ -53,7 +53,7 @@ def _models() -> Iterator[type[BaseModel]]:
         for model in vars(module).values():
             if not (isinstance(model, type) and issubclass(model, BaseModel)):
                 continue
-            own = model.__module__ == module.__name__ and module.__name__ != ANSWERS
+            own = model.__module__ == module.__name__ and module.__name__ not in ANSWERS
             strict = model.model_config.get("extra") == "forbid"
             if own and strict and not issubclass(model, embeddings.ApiResponse):
                 yield model

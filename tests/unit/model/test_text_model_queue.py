@@ -179,7 +179,7 @@ async def test_closing_tells_those_that_wait() -> None:
 
 
 async def test_a_bad_request_is_told_so_at_once_though_the_model_is_busy() -> None:
-    model = _model(ScriptedEngine(_answers), max_output_tokens=50)
+    model = _model(ScriptedEngine(_answers), max_output_tokens=50, over_limit="refuse")
     holder = _occupied(model)
     await anext(holder)
 
