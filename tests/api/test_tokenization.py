@@ -95,7 +95,7 @@ async def test_what_cannot_be_tokenized_is_refused_by_name(
 
 @pytest.mark.parametrize(
     ("tokens", "param"),
-    [([-1], "tokens.0"), (["a"], "tokens.0"), ([1] * (MAX_TOKENS + 1), "tokens")],
+    [([-1], "tokens[0]"), (["a"], "tokens[0]"), ([1] * (MAX_TOKENS + 1), "tokens")],
     ids=["negative", "text", "many"],
 )
 async def test_what_is_no_token_is_refused_by_name(
