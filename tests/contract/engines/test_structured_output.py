@@ -152,7 +152,7 @@ async def test_ignore_eos_is_refused_beside_a_format(model: TextModel) -> None:
 
 async def test_the_benchmark_comes_to_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    arguments = ["--schemas", "4", "--hostile", "6", "--rounds", "1", "--json", str(report)]
+    arguments = ["--schemas", "2", "--hostile", "3", "--rounds", "1", "--json", str(report)]
 
     code = await asyncio.to_thread(bench_structured.main, arguments)
 

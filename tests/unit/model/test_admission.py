@@ -40,7 +40,11 @@ def test_equal_tenants_share_equally_whatever_they_offer(seed: int, streamed: bo
     assert model.outcome("greedy").cost == pytest.approx(model.outcome("modest").cost, rel=0.1)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    "streamed",
+    [False, pytest.param(True, marks=pytest.mark.exhaustive)],
+    ids=["whole", "streamed"],
+)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_weights_of_three_to_one_give_shares_of_three_to_one(seed: int, streamed: bool) -> None:
     loads = [Load("gold", 40, weight=3.0), Load("basic", 40)]
