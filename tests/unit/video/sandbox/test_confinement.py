@@ -13,7 +13,7 @@ READ = "print(open({!r}).read())"
 
 
 def test_our_environment_is_not_passed_on(python, monkeypatch, folder) -> None:
-    monkeypatch.setenv("MOBULA_PEPPER", "very secret")
+    monkeypatch.setenv("MOBULA_PEPPER", "very secret" * 3)
     monkeypatch.setenv("LD_PRELOAD", "")
 
     out = python("import os; print(sorted(os.environ))").out.decode()
