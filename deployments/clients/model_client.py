@@ -17,6 +17,7 @@ from cluster.resilience.attempts import Attempt
 from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
+from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import Problem
 from deployments.clients.link.pool import LinkPool, LinkStats
 from deployments.clients.replica_caller import ReplicaCaller, ReplicaStream
@@ -181,7 +182,7 @@ class RemoteModelCall:
             request = self._request
             if timeout_s != request.timeout_s:  # a further attempt
                 request = request.resent(request.request_id, request.model, timeout_s)
-            sent = replace(request, call=call)
+            sent = copied(request, call=call)
             attempt = caller(method, sent, call, timeout_s, sent.patience_s)
             self._attempts.append(attempt)
             return attempt

@@ -9,6 +9,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
 from cluster.runtime.clock import SystemClock
+from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
@@ -42,6 +43,7 @@ class Ingress:
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
+        collect_rarely()
         self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
         self._backends = ServeBackends(
             models,

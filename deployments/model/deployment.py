@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from cluster.runtime.clock import SystemClock
+from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
@@ -46,6 +47,7 @@ class ModelReplica(TokenizingReplica):
         self._health = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
+        collect_rarely()
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
         methods = self._tokenizer_methods()

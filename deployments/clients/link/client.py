@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.runtime.problems import ClientGone, DeadlineExceeded, ModelFailed, Problem
+from cluster.runtime.shared_timers import SharedTimer, SharedTimers
 from deployments.clients.link import frames
 from deployments.clients.link.client_state import ClientState
 from deployments.clients.link.errors import LinkError, ProtocolFault
@@ -156,8 +157,11 @@ class ClientConnection(LinkConnection):
         self._client = state
         self._calls: dict[int, LinkCall] = {}
         self.tells = False
-        self.call_later = self._loop.call_later
+        self._timers = SharedTimers()
         self.create_future = self._loop.create_future
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> SharedTimer:
+        return SharedTimer(self._timers, self._loop.time() + seconds, callback)
 
     @property
     def takes_calls(self) -> bool:

@@ -102,6 +102,10 @@ class ServerState(LinkState):
         if self.ready and self.failure is None:
             self._send(frames.GoAway())
 
+    @property
+    def has_output(self) -> bool:
+        return bool(self._output or self._joined)
+
     def take_output(self) -> bytes:
         if self._joined:
             for call in tuple(self._joined):

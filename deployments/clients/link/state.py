@@ -70,6 +70,11 @@ class LinkState:
             self.fail(self._decoder.fault)
         return messages
 
+    @property
+    def has_output(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._output)
+
     def take_output(self) -> bytes:
         """What to send now; empty: nothing."""
         output, self._output = self._output, []

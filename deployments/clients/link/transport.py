@@ -130,7 +130,8 @@ class LinkConnection(asyncio.Protocol):
     def _after_input(self) -> None:
         failure = self._state.failure
         if failure is None:
-            self._schedule_flush()
+            if self._state.has_output:
+                self._schedule_flush()
             return
         transport = self._transport
         if transport is not None and not transport.is_closing():

@@ -14,12 +14,14 @@ from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
-from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.request_body import parse_json, receive_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
+
+_IDEMPOTENCY_KEY = IDEMPOTENCY_KEY.encode()
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -80,9 +82,9 @@ def operation_endpoint(
         context = authenticate(services, request, operation.request_class)
         run = operation
         try:
-            body = await _read_body(request, operation.schema, dialect)
-            if IDEMPOTENCY_KEY in request.headers:
-                raw = await request.body()
+            raw = await receive_json(request)
+            body = _parse_body(request, raw, operation.schema, dialect)
+            if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
                 run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
         except Problem as problem:
             admission.record_refused(context, name, problem)
@@ -104,17 +106,17 @@ def operation_endpoint(
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
             rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
-        return JsonResponse(content)
+        return AnswerResponse(content)
 
     return serve
 
 
-async def _read_body(request: Request, schema: type[Any], dialect: Dialect) -> Any:
+def _parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialect) -> Any:
     """The body; the response will name what of it has no effect."""
     if not dialect.is_lenient:
-        return await read_json(request, schema)
+        return parse_json(raw, schema)
     ignored: list[str] = []
-    body = await read_json(request, schema, ignored)
+    body = parse_json(raw, schema, ignored)
     report = getattr(schema, "ignored", None)
     if report is not None:
         ignored += report(body)
@@ -129,6 +131,18 @@ class JsonResponse(Response):
     """JSON that is already bytes."""
 
     media_type = "application/json"
+
+
+class AnswerResponse(Response):
+    """The answer of an operation, in JSON: 200, without fields of its own."""
+
+    def __init__(self, content: bytes) -> None:
+        self.status_code, self.media_type, self.background = 200, "application/json", None
+        self.body = content
+        self.raw_headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(content)),
+        ]
 
 
 class AsgiResponse(Response):

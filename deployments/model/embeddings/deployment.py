@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cluster.runtime.clock import SystemClock
+from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
@@ -40,6 +41,7 @@ class EmbedderReplica(TokenizingReplica):
         self._health = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
+        collect_rarely()
         spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
         home = settings.home
         self._model = await asyncio.to_thread(load_embedding_model, spec, home, SystemClock())

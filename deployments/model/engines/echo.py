@@ -34,7 +34,8 @@ class EchoEngine:
         self._pause_s = 1.0 / tokens_per_second if tokens_per_second else 0.0
         self._first_token_s = first_token_s
         self._slots = asyncio.Semaphore(max_running)
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._waiters: set[asyncio.Future[None]] = set()
         self._open = self._submitted = self._finished = self._cancelled = self._failed = 0
         self._tokens = self._steps = 0
 
@@ -49,7 +50,7 @@ class EchoEngine:
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
-        if self._stopping.is_set():
+        if self._stopping:
             raise Draining("The model is shutting down.")
         ids, reason = continuation(request)
         prompt = request.prompt_ids if request.prompt_logprobs else ()
@@ -98,11 +99,13 @@ class EchoEngine:
         )
 
     def check_health(self) -> None:
-        if self._stopping.is_set():
+        if self._stopping:
             raise RuntimeError("the echo engine has been stopped")
 
     async def stop(self) -> None:
-        self._stopping.set()
+        self._stopping = True
+        for waiter in self._waiters:
+            _end_wait(waiter)
 
     def _steps_of(self, length: int) -> list[tuple[int, int]]:
         """The tokens of each step: one when paced, else all after the delay."""
@@ -111,12 +114,23 @@ class EchoEngine:
         return [(start, start + 1) for start in range(length)]
 
     async def _wait(self, seconds: float) -> None:
+        """Raises Draining where the engine is stopped meanwhile."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.add(waiter)
+        timer = loop.call_later(seconds, _end_wait, waiter)
         try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
-        raise Draining("The model is shutting down.")
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiters.discard(waiter)
+        if self._stopping:
+            raise Draining("The model is shutting down.")
+
+
+def _end_wait(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def continuation(request: TokenRequest) -> tuple[tuple[int, ...], FinishReason]:

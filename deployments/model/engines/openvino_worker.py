@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,8 @@ class GenerationWorker:
     """Admits at most `max_running` jobs to the pipeline at once, first come first served.
 
     A job that could outgrow the whole cache is refused: the pipeline would give up its neighbours
-    too.
+    too. Tokens are held back, for as long as a job's `interval_s` allows, only where the next step
+    ends within that too, if it takes as long as the last one.
     """
 
     def __init__(
@@ -81,14 +83,17 @@ class GenerationWorker:
         cache_tokens: int,
         compiler: GrammarCompiler | None = None,
         renewal: PipelineRenewal | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Without a `compiler`, the pipeline compiles grammars in its steps; without a `renewal`,
-        it is kept for ever.
+        it is kept for ever. `now` gives seconds.
         """
         self._pipeline = pipeline
         self._retired: list[Any] = []  # pipelines that end their last sequences
         self._renewal = renewal
         self._compiler = compiler
+        self._now = now
+        self._step_s = 0.0
         self._max_running = max_running
         self._cache_tokens = cache_tokens
         self._waiting: OrderedDict[int, GenerateCommand] = OrderedDict()
@@ -119,9 +124,11 @@ class GenerationWorker:
     def turn(self) -> list[TokenBatch]:
         """Admit, take one step, and collect its tokens. Raises errors of the pipeline."""
         batches = self._admit()
+        began = self._now()
         if self._step():
             release_memory()
-        now = time.perf_counter()
+        now = self._now()
+        self._step_s = now - began
         for key, sequence in list(self._running.items()):
             batch = self._collect(key, sequence, now)
             if batch is not None:
@@ -139,6 +146,19 @@ class GenerationWorker:
         retired = self._retired
         self._retired = [each for each in retired if each.has_non_finished_requests()]
         return len(self._retired) < len(retired)
+
+    def flush(self) -> list[TokenBatch]:
+        """The tokens that are held back, before a step that reads prompts, which may take long."""
+        if len(self._running) >= self._max_running:
+            return []
+        if not any(map(self._may_begin, self._waiting.values())):
+            return []
+        now = self._now()
+        return [
+            _flushed(key, sequence, None, "", now)
+            for key, sequence in self._running.items()
+            if sequence.held and sequence.is_past_prompt and sequence.due != float("inf")
+        ]
 
     def _admit(self) -> list[TokenBatch]:
         refused = [] if self._compiler is None else self._refuse_grammars(self._compiler)
@@ -222,7 +242,8 @@ class GenerationWorker:
                 end = _END.get(output.finish_reason.name, end)
             if not sequence.is_past_prompt:
                 _take_prompt(sequence)
-        if end is None and not (sequence.held and sequence.is_past_prompt and now >= sequence.due):
+        is_held = sequence.is_past_prompt and bool(sequence.held)
+        if end is None and not (is_held and now + self._step_s > sequence.due):
             return None
         if end is not None:
             del self._running[key]
@@ -373,6 +394,9 @@ def serve(
                 worker.cancel(message.key)
             elif isinstance(message, Stop):
                 return
+        early = worker.flush()
+        if early:
+            link.sendall(pack(Step(worker.steps, early)))
         batches = worker.turn() if worker.busy else []
         now = time.perf_counter()
         if batches or now - last_news >= _REPORT_S:

@@ -7,7 +7,7 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -20,6 +20,7 @@ from cluster.runtime.problems import (
     InvalidRequest,
     PromptTooLong,
 )
+from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
 from deployments.contracts.engine import Engine, TokenRequest
 from deployments.contracts.generation import (
     Choice,
@@ -45,7 +46,7 @@ from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
-_CHUNKS_PER_S = 300.0
+_STOP_INTERVAL_S = 0.02  # between looks for stop strings in a response that is not streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Limits:
     max_running: int = 32
     max_waiting: int = 256
     target_wait_s: float = 2.0
-    stream_interval_s: float = 0.02
+    stream_interval_s: float = 0.005
     cache_tokens: int = 0
     over_limit: OverLimit = "clamp"
 
@@ -79,6 +80,7 @@ class TextModel:
         self._card = card
         self._limits = limits
         self._calls = UsageRegistry()
+        self._timers = SharedTimers()
         self._prompts = PromptEncoder(tokenizer, card.id, limits.context_length)
         self._constraints = ConstraintResolver(
             engine, tokenizer.tool_format, card.id, self._prompts
@@ -133,8 +135,11 @@ class TextModel:
         """
         with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
             deadline = asyncio.get_running_loop().time() + request.timeout_s
-            work = self._generate(request, ticket, tracker)
-            choices = await _before_deadline(work, deadline, request, ticket)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    choices = await self._generate(request, ticket, tracker)
+            except TimeoutError as error:
+                raise _too_late(request, ticket) from error
             return Completion(choices, tracker.usage(), self._card.id)
 
     async def _generate(
@@ -145,7 +150,9 @@ class TextModel:
             constraint = await self._constraints.resolve(request)
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
-        interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
+        interval_s = _AT_THE_END
+        if request.sampling.stop:
+            interval_s = max(self.stream_interval_s, _STOP_INTERVAL_S)
         sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
         decoders = self._decoders(request, prompt, constraint)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
@@ -157,24 +164,26 @@ class TextModel:
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
-        with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
+        ends = asyncio.get_running_loop().time() + request.timeout_s
+        with (
+            self.admission.admit(request) as ticket,
+            self._calls.open(request.call) as tracker,
+            closing(SharedTimeout(self._timers, ends, lasts=True)) as deadline,
+        ):
             ticket.streams = True
-            deadline = asyncio.get_running_loop().time() + request.timeout_s
             constraint = FREE
             if request.tool_settings is not None or request.output_format is not None:
                 resolving = self._constraints.resolve(request)
-                constraint = await _before_deadline(resolving, deadline, request, ticket)
-            prompt = await _before_deadline(
-                self._prompts.encode(request), deadline, request, ticket
-            )
+                constraint = await _within(deadline, resolving, request, ticket)
+            prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
-            interval_s = self._interval_s()
+            interval_s = self.stream_interval_s
             sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
             decoders = self._decoders(request, prompt, constraint)
             unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
-                    index, delta = await _before_deadline(anext(deltas), deadline, request, ticket)
+                    index, delta = await _within(deadline, anext(deltas), request, ticket)
                     unfinished -= delta.finish_reason is not None
                     if not (
                         delta.text or delta.finish_reason or delta.logprobs or delta.tool_calls
@@ -193,14 +202,6 @@ class TextModel:
                         stop=delta.stop,
                     )
                     reported, prompt_tokens = generated, 0
-
-    def _interval_s(self) -> float:
-        """How long a new stream may hold tokens back.
-
-        Each chunk costs the replica and the ingress about as much as a small request, so their
-        number is bounded for the replica as a whole and not for each stream.
-        """
-        return max(self.stream_interval_s, self.admission.running / _CHUNKS_PER_S)
 
     def _sequences(
         self,
@@ -364,19 +365,23 @@ class _LocalModelCall:
         return self._model.settle(self._request.call)
 
 
-async def _before_deadline(
-    work: Awaitable[T], deadline: float, request: GenerateRequest, ticket: QueueTicket
+async def _within(
+    timeout: SharedTimeout, work: Awaitable[T], request: GenerateRequest, ticket: QueueTicket
 ) -> T:
-    """The result of `work`. Raises DeadlineExceeded where it comes after `deadline` (loop time).
+    """The result of `work`. Raises DeadlineExceeded where it comes after the deadline, `timeout`.
 
     The deadline covers the waits for a slot and for the model, never the time of a consumer.
     """
     try:
-        async with asyncio.timeout_at(deadline):
+        with timeout:
             return await work
     except TimeoutError as error:
-        stage = "model" if ticket.granted else "queue"
-        raise DeadlineExceeded(stage, round(request.timeout_s, 3)) from error
+        raise _too_late(request, ticket) from error
+
+
+def _too_late(request: GenerateRequest, ticket: QueueTicket) -> DeadlineExceeded:
+    stage = "model" if ticket.granted else "queue"
+    return DeadlineExceeded(stage, round(request.timeout_s, 3))
 
 
 def _choice(index: int, deltas: Sequence[TextDelta], with_calls: bool) -> Choice:

@@ -111,8 +111,10 @@ async def start_application(
     models: Mapping[str, ServedModel],
     clock: Clock,
     video: VideoConfig | None = None,
+    proxy_token: str | None = None,
 ) -> AsyncIterator[InProcessApplication]:
-    """The first model is the default one. Everything is closed at the end."""
+    """The first model is the default one. Everything is closed at the end. `proxy_token` is that of
+    HAProxy, if requests are to come from it."""
     stages = InProcessStages(models)
     config = IngressConfig(
         ModelSettings(next(iter(models)), {}, {}, {}),
@@ -125,7 +127,8 @@ async def start_application(
     await tenancy.start()
     await caches.start()
     try:
-        yield InProcessApplication(create_app(services), services, caches)
+        app = create_app(services, proxy_token=proxy_token)
+        yield InProcessApplication(app, services, caches)
     finally:
         await services.close()
         await tenancy.close()

@@ -5,6 +5,7 @@ import errno
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,15 +209,26 @@ async def test_while_the_store_is_down_the_files_wait_for_a_later_start(
     assert await tokens(database, "acme") == 7
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(lambda text: text[:-5], id="its end"),
+        pytest.param(lambda text: text[:-12] + b"\0" * 7 + text[-5:], id="its middle"),
+        pytest.param(
+            lambda text: text[: text.rindex(b"[0,")] + b"\0\0" + text[-5:], id="its begin"
+        ),
+    ],
+)
 async def test_a_line_that_a_kill_cut_off_costs_that_line_alone(
-    database: Database, clock: ManualClock, folder: Path
+    database: Database, clock: ManualClock, folder: Path, cut: Callable[[bytes], bytes]
 ) -> None:
     killed = Ledger(database, "ingress", clock, folder)
     for _ in range(3):
         killed.add(entry(clock, amounts=UsageAmounts(10)))
     kill(killed)
     (file,) = files(folder)
-    file.write_bytes(file.read_bytes()[:-5])
+    room = file.read_bytes()
+    file.write_bytes(cut(room.rstrip(b"\0")) + bytes(100))
 
     following = Ledger(database, "ingress", clock, folder)
     await following.start()
@@ -248,10 +260,10 @@ async def test_a_disk_that_is_full_fails_no_request(
 ) -> None:  # fmt: skip
     ledger = Ledger(database, "ingress", clock, folder)
 
-    def full(descriptor: int, data: bytes) -> int:
+    def full(descriptor: int, data: bytes, offset: int) -> int:
         raise OSError(errno.ENOSPC, "no space")
 
-    monkeypatch.setattr(journal_module.os, "write", full)
+    monkeypatch.setattr(journal_module.os, "pwrite", full)
     ledger.add(entry(clock, amounts=UsageAmounts(3)))
     ledger.add(entry(clock, amounts=UsageAmounts(4)))
     monkeypatch.undo()
@@ -259,6 +271,34 @@ async def test_a_disk_that_is_full_fails_no_request(
 
     assert await tokens(database, "acme") == 7
     assert caplog.text.count("not journalled") == 1
+
+
+async def test_a_disk_that_takes_a_part_is_full(
+    database: Database, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    ledger = Ledger(database, "ingress", clock, folder)
+    monkeypatch.setattr(journal_module.os, "pwrite", lambda *_: 4_096)
+    ledger.add(entry(clock, amounts=UsageAmounts(3)))
+    await ledger.close()
+
+    assert await tokens(database, "acme") == 3
+    assert "not journalled" in caplog.text
+
+
+async def test_a_journal_grows_with_what_is_added(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    killed = Ledger(database, "ingress", clock, folder)
+    for number in range(2_000):
+        one = entry(clock, amounts=UsageAmounts(1))
+        killed.add(replace(one, model=f"model-{number:0100}"))
+    kill(killed)
+    following = Ledger(database, "ingress", clock, folder)
+    await following.start()
+    await following.close()
+
+    assert await tokens(database, "acme") == 2_000
 
 
 async def test_a_day_ends_at_midnight_utc(database: Database, clock: ManualClock) -> None:

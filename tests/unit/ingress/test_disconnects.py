@@ -8,7 +8,10 @@ from starlette.types import Message, Receive, Scope, Send
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded
 from deployments.ingress.context import STATE_KEY, RequestState
+from deployments.ingress.http.disconnects import WATCHED_AFTER_S
 from deployments.ingress.http.middleware.limits import LimitedRequests, RequestLimits
+from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
+from tests.cluster.polling import eventually
 
 BODY = b'{"model":"echo"}'
 
@@ -52,6 +55,10 @@ class Connection:
     def send_body(self, *, more: bool = False) -> None:
         self._messages.put_nowait({"type": "http.request", "body": BODY, "more_body": more})
 
+    @property
+    def is_watched(self) -> bool:
+        return bool(self._messages._getters)  # type: ignore[attr-defined]
+
     def leave(self) -> None:
         self._messages.put_nowait({"type": "http.disconnect"})
 
@@ -62,7 +69,56 @@ async def ended(request: "asyncio.Task[None]") -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_client_that_leaves_cancels_its_request_within_three_turns_of_the_loop(
+@pytest.mark.parametrize("waits_s", [0, 4 * WATCHED_AFTER_S])
+async def test_a_client_that_leaves_cancels_its_request(method: str, waits_s: float) -> None:
+    work = Work(reads=method == "POST")
+    connection = Connection(work, method)
+    if method == "POST":
+        connection.send_body()
+    await work.began.wait()
+    await asyncio.sleep(waits_s)
+
+    connection.leave()
+    await ended(connection.request)
+
+    assert work.was_cancelled
+    assert connection.request.exception() is None, "the server is not told of a failure"
+
+
+def test_a_client_is_noticed_to_have_left_within_ten_milliseconds() -> None:
+    """In simulated time; one that leaves later, once it is watched, at once."""
+
+    async def run() -> None:
+        for waits_s in (0.0, 0.004, 0.006, 1.0):
+            loop, work = asyncio.get_running_loop(), Work()
+            connection = Connection(work)
+            connection.send_body()
+            await work.began.wait()
+            await asyncio.sleep(waits_s)
+            left = loop.time()
+            connection.leave()
+            await ended(connection.request)
+
+            assert work.was_cancelled
+            assert loop.time() - left <= max(0.0, 2 * WATCHED_AFTER_S - waits_s) + 1e-6
+
+    run_in_virtual_time(run())
+
+
+async def test_a_request_that_is_over_soon_costs_no_task() -> None:
+    before = asyncio.all_tasks()
+    work = Work()
+    connection = Connection(work)
+    connection.send_body()
+    await work.began.wait()
+
+    assert asyncio.all_tasks() - before == {connection.request}
+    work.may_end.set()
+    await ended(connection.request)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_client_that_leaves_a_watched_request_cancels_it_within_three_turns_of_the_loop(
     method: str,
 ) -> None:
     work = Work(reads=method == "POST")
@@ -70,7 +126,7 @@ async def test_a_client_that_leaves_cancels_its_request_within_three_turns_of_th
     if method == "POST":
         connection.send_body()
     await work.began.wait()
-    await asyncio.sleep(0)
+    await eventually(lambda: connection.is_watched)
 
     connection.leave()
     for _ in range(3):

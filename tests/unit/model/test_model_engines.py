@@ -34,6 +34,7 @@ from deployments.model.engines.sequences import SequenceRegistry
 from deployments.model.loading import build_engine
 from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
+from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 
 
 async def test_what_is_ready_comes_merged() -> None:
@@ -46,18 +47,21 @@ async def test_what_is_ready_comes_merged() -> None:
     assert not ledger.leave(key)
 
 
-async def test_a_reader_is_woken_once_an_interval() -> None:
-    ledger = SequenceRegistry()
-    key, mailbox = ledger.open(interval_s=0.02)
-    ledger.deliver(key, Tokens((1,)))
-    assert (await mailbox.get()).ids == (1,)
+def test_a_reader_is_woken_once_an_interval() -> None:
+    async def run() -> None:
+        ledger = SequenceRegistry()
+        key, mailbox = ledger.open(interval_s=0.02)
+        ledger.deliver(key, Tokens((1,)))
+        assert (await mailbox.get()).ids == (1,)
 
-    reading = asyncio.create_task(mailbox.get())
-    ledger.deliver(key, Tokens((2,)))
-    await asyncio.sleep(0)
-    ledger.deliver(key, Tokens((3,)))
+        reading = asyncio.create_task(mailbox.get())
+        ledger.deliver(key, Tokens((2,)))
+        await asyncio.sleep(0.01)
+        ledger.deliver(key, Tokens((3,)))
 
-    assert (await reading).ids == (2, 3)
+        assert (await reading).ids == (2, 3)
+
+    run_in_virtual_time(run())
 
 
 async def test_the_end_is_not_held_back() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,12 +24,13 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
-from deployments.ingress.http.disconnects import DisconnectWatch
+from deployments.ingress.http.disconnects import DisconnectWatch, DisconnectWatches
 
 NO_DEADLINE = "/files/"  # downloads take as long as they take; the route ends those that stall
 GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
 MAX_DIGITS = 20  # of Content-Length; int() itself refuses 4,301 of them with an error of its own
 MAX_SIGN_IN_BYTES = 16 << 10
+_SHORT_PATH = 100  # characters
 
 _NEVER_REFUSED = frozenset({"/healthz", "/readyz", "/health"})
 _BODYLESS = frozenset({"GET", "HEAD"})  # their bodies are never read
@@ -85,6 +87,9 @@ class LimitedRequests:
         self._limits = limits
         self._clock = clock
         self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
+        # Of short paths only: what a client sends must not fill the memory.
+        self._known_bounds_of = lru_cache(maxsize=512)(self._bounds_of)
+        self._watches = DisconnectWatches()
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +106,7 @@ class LimitedRequests:
             )
         self._open += is_counted
         state: RequestState = scope[STATE_KEY]
-        watch = DisconnectWatch(receive, state.response)
+        watch = DisconnectWatch(self._watches, receive, state.response)
         try:
             await self._serve(headers, state, watch, scope, receive, send)
         except asyncio.CancelledError:
@@ -122,14 +127,8 @@ class LimitedRequests:
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
         method, path = scope["method"], scope["path"]
-        bounds = next(
-            (
-                each
-                for each in self._limits.routes
-                if method in each.methods and each.path.fullmatch(path)
-            ),
-            self._usual_bounds,
-        )
+        find = self._known_bounds_of if len(path) <= _SHORT_PATH else self._bounds_of
+        bounds = find(method, path)
         limit_s: float | None = None
         if not path.startswith(NO_DEADLINE):
             requested = headers.get(_TIMEOUT)
@@ -141,7 +140,7 @@ class LimitedRequests:
             async with asyncio.timeout(limit_s) as timeout:
                 state.lift_deadline = lambda: timeout.reschedule(None)
                 if method in _BODYLESS:
-                    watch.start()
+                    watch.start_soon()
                 else:
                     length = headers.get(_LENGTH, b"0")
                     if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
@@ -159,6 +158,12 @@ class LimitedRequests:
             if limit_s is None:
                 raise
             raise _timed_out(body, limit_s) from None
+
+    def _bounds_of(self, method: str, path: str) -> RouteLimit:
+        for each in self._limits.routes:
+            if method in each.methods and each.path.fullmatch(path):
+                return each
+        return self._usual_bounds
 
     def _parse_timeout(self, value: bytes) -> float:
         """Raises InvalidRequest."""
@@ -202,7 +207,7 @@ class _BoundedBody:
                 loop = asyncio.get_running_loop()
                 self.timeout.reschedule(loop.time() + self.limit_s + GRACE_S)
             if message["type"] == "http.request":
-                self.watch.start()
+                self.watch.start_soon()
         self.received += len(message.get("body", b""))
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)

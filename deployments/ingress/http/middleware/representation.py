@@ -52,9 +52,11 @@ class Representation:
                 scope, receive, send = _as_get(scope, receive, send)
             if path not in _UNTAGGED:
                 send = EtagResponder(scope, send)
-        accepts_gzip = method != "POST" or any(
-            name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
-        )
+        accepts_gzip = method != "POST"
+        if not accepts_gzip:
+            for name, value in scope["headers"]:
+                if name == b"accept-encoding" and b"gzip" in value:
+                    accepts_gzip = True
         may_compress = accepts_gzip and not path.startswith(FILES)
         app: ASGIApp = self._gzip if may_compress else self._app
         await app(scope, receive, send)
