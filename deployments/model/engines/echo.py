@@ -49,7 +49,8 @@ class EchoEngine:
         """Nothing to load."""
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
-        refuse_unsupported(request, self.supports, self.name)
+        if request.grammar:  # the one feature that it lacks
+            refuse_unsupported(request, self.supports, self.name)
         if self._stopping:
             raise Draining("The model is shutting down.")
         ids, reason = continuation(request)
