@@ -178,7 +178,12 @@ class GenerateRequest:
     @property
     def uses_tools(self) -> bool:
         """Whether tools may be called, or have been."""
-        return uses_tools(self.messages, self.tool_settings)
+        if self.tool_settings is not None:
+            return True
+        for message in self.messages:  # noqa: SIM110  a generator would cost more than the loop
+            if message.tool_calls or message.role == "tool":
+                return True
+        return False
 
     @property
     def tool_bytes(self) -> int:

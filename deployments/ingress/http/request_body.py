@@ -21,6 +21,7 @@ from deployments.ingress.http.validation import Extra, from_validation_error
 Schema = TypeVar("Schema", bound=BaseModel)
 JSON = "application/json"
 MAX_VALUES = 10_000  # members and elements of a body; the largest legitimate one has 4,000
+_JSON_FIELD = (b"content-type", b"application/json")
 _MIN_BYTES_PER_VALUE = 2  # a digit and a comma
 # A string, or what begins or separates values. Possessive: each byte is read once.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
@@ -40,7 +41,8 @@ async def receive_json(request: Request) -> bytes:
     """The same, not parsed yet. The body is received here, and nobody can get it from `request`
     afterwards: the request's own way to it takes longer than parsing a small one.
     """
-    _require_json(request)
+    if _JSON_FIELD not in request.scope["headers"]:
+        _require_json(request)
     receive, parts = request.receive, []
     while True:
         message = await receive()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from cluster.runtime.problems import UnsupportedParameter
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
@@ -41,7 +41,7 @@ class Chat:
         self._pipeline = pipeline
 
     async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
-        completion = await self.complete(request, body)
+        completion = await self._pipeline.generate(generate_request(request, body), request)
         return {
             "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion",
@@ -50,8 +50,12 @@ class Chat:
             "choices": [
                 {
                     "index": choice.index,
-                    "message": _message(choice),
-                    "logprobs": _logprobs(choice.logprobs),
+                    "message": (
+                        _message_with_calls(choice)
+                        if choice.tool_calls
+                        else {"role": "assistant", "content": choice.text, "refusal": None}
+                    ),
+                    "logprobs": None if choice.logprobs is None else _logprobs(choice.logprobs),
                     "finish_reason": choice.finish_reason,
                 }
                 for choice in completion.choices
@@ -95,6 +99,10 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     body.refuse_unsupported()
     if body.top_logprobs and not body.logprobs:
         raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
+    newer = body.max_completion_tokens
+    if newer == 0 or (newer is None and body.max_tokens == 0):
+        name = "max_tokens" if newer is None else "max_completion_tokens"
+        raise InvalidRequest(f"{name} is 0; the least is 1.", param=name)
     tools = None
     if body.tools is not None or body.tool_choice is not None:
         tools = tool_settings(body.tools, body.tool_choice, parallel=body.parallel_tool_calls)
@@ -103,7 +111,7 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
         caller=request.caller,
         model=body.model,
         sampling=body.sampling(
-            body.output_limit(),
+            body.max_tokens if newer is None else newer,
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
         messages=tuple(
@@ -124,24 +132,25 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
             None if FORMAT_FIELDS.isdisjoint(body.model_fields_set) else body.output_format()
         ),
     )
-    if generate.uses_tools:
+    if "tool" in [message.role for message in generate.messages]:
         check_tool_results(generate.messages)
     return generate
 
 
-def _message(choice: Choice) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text, "refusal": None}
-    if choice.tool_calls:
-        message["content"] = choice.text or None
-        message["tool_calls"] = [
+def _message_with_calls(choice: Choice) -> dict[str, Any]:
+    return {
+        "role": "assistant",
+        "content": choice.text or None,
+        "refusal": None,
+        "tool_calls": [
             {
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
             for call in choice.tool_calls
-        ]
-    return message
+        ],
+    }
 
 
 def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
@@ -155,7 +164,7 @@ def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
     return {
         "index": chunk.index,
         "delta": delta,
-        "logprobs": _logprobs(chunk.logprobs),
+        "logprobs": None if chunk.logprobs is None else _logprobs(chunk.logprobs),
         "finish_reason": chunk.finish_reason,
     }
 
@@ -167,8 +176,8 @@ def _call_delta(call: ToolCallDelta) -> dict[str, Any]:
     return {"index": call.index, "id": call.id, "type": "function", "function": function}
 
 
-def _logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
-    return None if tokens is None else {"content": token_logprobs(tokens), "refusal": None}
+def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
+    return {"content": token_logprobs(tokens), "refusal": None}
 
 
 def usage_body(usage: TokenUsage) -> dict[str, Any]:

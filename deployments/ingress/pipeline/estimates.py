@@ -49,12 +49,17 @@ class TokenEstimator:
         )
         size = sum(len(text.encode()) for text in texts)
         ids = len(request.prompt_ids)
-        output = self._longest_output(request)
+        requested, cap = request.sampling.max_tokens, self._caps.get(request.model)
+        if requested is None:
+            output = DEFAULT_OUTPUT_CAP if cap is None else cap
+        else:  # a model generates at most its maximum, whatever is requested
+            output = requested if cap is None else min(requested, cap)
+        with_tools = request.uses_tools
         if plan.reserve == "hard":
             prompt = ids or size + _TEMPLATE_TOKENS * (len(texts) + 1)
-            prompt += most_tool_tokens(request) if request.uses_tools else 0
+            prompt += most_tool_tokens(request) if with_tools else 0
         else:
-            size += request.tool_bytes if request.uses_tools else 0
+            size += request.tool_bytes if with_tools else 0
             prompt = ids or size // _BYTES_PER_TOKEN
             length = self._lengths.get((request.caller.tenant, request.model))
             typical = (
@@ -62,13 +67,6 @@ class TokenEstimator:
             )
             output = min(output, typical)
         return UsageAmounts(input_tokens=prompt, output_tokens=output * request.n)
-
-    def _longest_output(self, request: GenerateRequest) -> int:
-        """Of one choice. A model generates at most its maximum, whatever is asked for."""
-        asked, cap = request.sampling.max_tokens, self._caps.get(request.model)
-        if asked is None:
-            return DEFAULT_OUTPUT_CAP if cap is None else cap
-        return asked if cap is None else min(asked, cap)
 
     def learn(self, request: GenerateRequest, output_tokens: int) -> None:
         """Take note of a finished call; `output_tokens` sums over its choices."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import TypeGuard
+from typing import cast
 
 from cluster.runtime.problems import UnknownModel
 from cluster.tenants.plan import Feature
@@ -18,6 +18,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    ModelCall,
     ServedModel,
     SettlingModel,
     TextGenerator,
@@ -151,7 +152,11 @@ class MeteredGenerator:
         admitted, model = self.admitted, self.model
         amounts = self.recorder.estimator.estimate(request, admitted.plan)
         reservation = await admitted.permit.reserve(request.model, amounts, lasting=True)
-        call = model.begin(request) if _settles(model) else _UnsettledCall(model, request)
+        call: ModelCall
+        if _is_settling(type(model)):
+            call = cast(SettlingModel, model).begin(request)
+        else:
+            call = _UnsettledCall(model, request)
         return MeteredCall(self.recorder, request, admitted.plan, reservation, call, admitted.timer)
 
 
@@ -170,10 +175,6 @@ class _UnsettledCall:
 
     def settlement(self) -> None:
         return None
-
-
-def _settles(model: ServedModel) -> TypeGuard[SettlingModel]:
-    return _is_settling(type(model))
 
 
 @cache

@@ -117,9 +117,8 @@ def _parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialec
         return parse_json(raw, schema)
     ignored: list[str] = []
     body = parse_json(raw, schema, ignored)
-    report = getattr(schema, "ignored", None)
-    if report is not None:
-        ignored += report(body)
+    if not body.model_fields_set.isdisjoint(getattr(schema, "hints", ())):
+        ignored += body.ignored()
     if ignored:
         state: RequestState = request.scope[STATE_KEY]
         state.ignored = ignored_value(ignored)

@@ -51,8 +51,6 @@ class HintedBody(BaseModel):
     def ignored(self) -> list[str]:
         """The hints of this body that ask for something, in the order of `hints`."""
         given = self.model_fields_set
-        if given.isdisjoint(self.hints):
-            return []
         return [
             name
             for name, idle in self.hints.items()
@@ -204,15 +202,6 @@ class ChatRequest(_Generation):
     echo: bool | None = None
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
-
-    def output_limit(self) -> int | None:
-        """The most tokens to generate. Raises InvalidRequest for none at all."""
-        has_newer = self.max_completion_tokens is not None
-        name = "max_completion_tokens" if has_newer else "max_tokens"
-        limit = self.max_completion_tokens if has_newer else self.max_tokens
-        if limit == 0:
-            raise InvalidRequest(f"{name} is 0; the least is 1.", param=name)
-        return limit
 
 
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]

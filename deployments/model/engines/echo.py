@@ -63,7 +63,10 @@ class EchoEngine:
                 self._tokens += len(ids)
                 self._steps += 1
                 done = True
-                yield _tokens(ids, reason, request.logprobs, prompt)
+                plain = request.logprobs is None
+                yield (
+                    Tokens(ids, reason) if plain else _tokens(ids, reason, request.logprobs, prompt)
+                )
                 return
             async with self._slots:
                 for start, stop in self._steps_of(len(ids)):

@@ -74,21 +74,19 @@ class ChoiceDecoder:
             for start in range(0, len(tokens.ids), _SLICE):
                 self.pending.append(_slice(tokens, start, start + _SLICE))
             tokens = self.pending.popleft()
-        delta = self._delta(tokens)
+        stops, reason = self._stops, tokens.finish_reason
+        if stops is not None or tokens.logprobs or self._logprobs:
+            delta = self._add_by_token(tokens, stops or StopMatcher(()))
+        else:
+            text = self._detokenizer.push(tokens.ids)
+            if reason is not None:
+                text += self._detokenizer.flush()
+                self.ended = True
+            self.tokens += len(tokens.ids)
+            delta = TextDelta(text, None, reason)
         if self._accepts is not None:
             delta = self._checked(delta, self._accepts)
         return delta if self._tools is None else _without_calls(delta, self._tools)
-
-    def _delta(self, tokens: Tokens) -> TextDelta:
-        stops, reason = self._stops, tokens.finish_reason
-        if stops is not None or tokens.logprobs or self._logprobs:
-            return self._add_by_token(tokens, stops or StopMatcher(()))
-        text = self._detokenizer.push(tokens.ids)
-        if reason is not None:
-            text += self._detokenizer.flush()
-            self.ended = True
-        self.tokens += len(tokens.ids)
-        return TextDelta(text, None, reason)
 
     def _checked(self, delta: TextDelta, accepts: Callable[[str], bool]) -> TextDelta:
         self._texts.append(delta.text)

@@ -217,7 +217,11 @@ class TextModel:
             request_id=request.request_id,
             prompt_ids=prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
-            stop_ids=self._stop_ids(sampling, forced=constraint.forced),
+            stop_ids=(
+                self._stop_ids(sampling, forced=constraint.forced)
+                if sampling.ignore_eos or sampling.stop_token_ids
+                else self._tokenizer.eos_ids
+            ),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
@@ -269,7 +273,7 @@ class TextModel:
     def _stop_ids(self, sampling: Sampling, *, forced: bool) -> frozenset[int]:
         """What ends a sequence. A forced call ends by itself, whatever else is asked for."""
         eos_ids = self._tokenizer.eos_ids
-        if forced or not (sampling.ignore_eos or sampling.stop_token_ids):
+        if forced:
             return eos_ids
         own = frozenset(sampling.stop_token_ids)
         return own if sampling.ignore_eos else eos_ids | own
@@ -324,7 +328,8 @@ class TextModel:
             async with aclosing(self.engine.generate(sequence)) as batches:
                 async for tokens in batches:
                     ticket.charge_output_tokens(len(tokens.ids))
-                    tracker.set_cached(index, tokens.cached)
+                    cached = 0 if index else tokens.cached  # later choices find the first one's
+                    tracker.cached_tokens = max(tracker.cached_tokens, cached)
                     delta: TextDelta | None = decoder.add(tokens)
                     while delta is not None and delta.finish_reason is None:
                         yield index, delta

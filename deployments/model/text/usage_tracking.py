@@ -22,11 +22,11 @@ _SETTLING_S = 5.0
 
 class UsageTracker:
     """The sequences of one call. Leave its `with` when the call is over; it is settled once all of
-    its sequences have ended too.
+    its sequences have ended too. `cached_tokens` of the prompt the engine had computed before.
     """
 
     __slots__ = (
-        "_cached_tokens",
+        "cached_tokens",
         "_call",
         "_decoders",
         "_is_over",
@@ -39,7 +39,7 @@ class UsageTracker:
     def __init__(self, registry: "UsageRegistry", call: str) -> None:
         self._registry = registry
         self._call = call
-        self._prompt_tokens = self._cached_tokens = 0
+        self._prompt_tokens = self.cached_tokens = 0
         self._decoders: Sequence[ChoiceDecoder] | None = None
         self._open: set[int] = set()
         self._is_over = False
@@ -61,13 +61,6 @@ class UsageTracker:
         self._prompt_tokens, self._decoders = prompt_tokens, decoders
         self._open.add(index)
 
-    def set_cached(self, index: int, tokens: int) -> None:
-        """The engine had computed so many tokens of the prompt before. Later choices find what the
-        first one has computed; they do not count.
-        """
-        if tokens and index == 0:
-            self._cached_tokens = tokens
-
     def end(self, index: int) -> None:
         """Tokens generated for it from now on do not count. May be repeated."""
         self._open.discard(index)
@@ -85,7 +78,7 @@ class UsageTracker:
         if self._decoders is None:
             return TokenUsage()
         generated = sum([text.tokens for text in self._decoders])
-        return TokenUsage(self._prompt_tokens, generated, self._cached_tokens)
+        return TokenUsage(self._prompt_tokens, generated, self.cached_tokens)
 
     async def settled(self, timeout_s: float) -> None:
         """Wait for the end, at most `timeout_s`."""
