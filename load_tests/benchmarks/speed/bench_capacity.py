@@ -69,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse_costs(report: dict[str, Any]) -> MeasuredCosts:
     """From the JSON of an earlier run."""
     requests = {kind: RequestCost(**cost) for kind, cost in report["requests"].items()}
-    return MeasuredCosts(**{**report, "requests": requests})
+    stream = report.get("stream_above_idle")
+    above_idle = None if stream is None else RequestCost(**stream)
+    return MeasuredCosts(**{**report, "requests": requests, "stream_above_idle": above_idle})
 
 
 def build_report(
@@ -92,10 +94,12 @@ def build_report(
 
 def markdown(report: dict[str, Any]) -> str:
     costs, node = report["costs"], report["node"]
+    above_idle = costs.get("stream_above_idle")
     lines = [
         "| one request | HAProxy, CPU ms | ingress, CPU ms | model replica, CPU ms | all |",
         "|---|---|---|---|---|",
         *(_cost_row(kind, cost) for kind, cost in costs["requests"].items()),
+        *([_cost_row("stream, above idle", above_idle)] if above_idle else []),
         "",
         "| of the rest | |",
         "|---|---|",

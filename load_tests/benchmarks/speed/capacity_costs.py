@@ -65,8 +65,9 @@ def measure_costs(
     deploy(local, 1, authority)
     apply_every_limit(local.url, local.key)
     with tempfile.TemporaryDirectory() as folder:
-        requests = {kind: _request(local, kind, seconds, Path(folder), say) for kind in LOADS}
+        measured = {kind: _request(local, kind, seconds, Path(folder), say) for kind in LOADS}
     idle = _idle(local, seconds)
+    requests = {kind: cost for kind, (cost, _) in measured.items()}
     say("many tenants ...")
     limiter_replica_ms, limiter_ms = _limiter(local, tenants, seconds, redis)
     say(f"{MORE} model replicas ...")
@@ -85,6 +86,7 @@ def measure_costs(
         node_ms=_node(idle.cpu_ms),
         replica_mib=idle.rss_mib["Ingress"] / idle.processes["Ingress"],
         node_mib=_node(idle.rss_mib),
+        stream_above_idle=_above_idle(*measured["stream"], idle.cpu_ms),
     )
 
 
@@ -129,8 +131,8 @@ LOADS: dict[Kind, tuple[dict[str, Any], Callable[[Target, float, Path], float]]]
 
 def _request(
     local: LocalServe, kind: Kind, seconds: float, scratch: Path, say: Callable[[str], None]
-) -> RequestCost:
-    """CPU of each process for one request, under load."""
+) -> tuple[RequestCost, float]:
+    """CPU of each process for one request, under load; and requests a second."""
     body, load = LOADS[kind]
     target = Target(local.url + CHAT, local.key, json.dumps(body).encode())
     load(target, 2.0, scratch)  # warm up
@@ -138,12 +140,27 @@ def _request(
     requests = load(target, seconds, scratch)
     after = _cpu(local)
     spent = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in after}
-    models = sum(ms for name, ms in spent.items() if name.startswith("Model:"))
-    cost = RequestCost(
-        spent.get("haproxy", 0.0) / requests, spent["Ingress"] / requests, models / requests
-    )
+    cost = _each(spent, requests)
     say(f"{kind}: {requests / seconds:,.0f}/s, {cost}")
-    return cost
+    return cost, requests / seconds
+
+
+def _each(cpu_ms: Mapping[str, float], requests: float) -> RequestCost:
+    """What each of so many requests has of the processes' CPU time."""
+    models = sum(ms for name, ms in cpu_ms.items() if name.startswith("Model:"))
+    return RequestCost(
+        cpu_ms.get("haproxy", 0.0) / requests, cpu_ms["Ingress"] / requests, models / requests
+    )
+
+
+def _above_idle(cost: RequestCost, requests_s: float, idle_ms: Mapping[str, float]) -> RequestCost:
+    """`cost` without the CPU that the same processes use with nothing to do, a second."""
+    idle = _each(idle_ms, requests_s)
+    return RequestCost(
+        max(0.0, cost.haproxy_ms - idle.haproxy_ms),
+        max(0.0, cost.ingress_ms - idle.ingress_ms),
+        max(0.0, cost.model_ms - idle.model_ms),
+    )
 
 
 def _cpu(local: LocalServe) -> dict[str, float]:

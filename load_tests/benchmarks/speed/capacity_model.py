@@ -37,7 +37,8 @@ class MeasuredCosts:
     replica that has a session there; `limiter_ms`: for each tenant that is active at one, besides.
     `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
     CPU of Serve's controller a second and replica, `node_ms` that of Ray's and Serve's other
-    processes a second on a node that does nothing.
+    processes a second on a node that does nothing. `stream_above_idle` is what a stream costs
+    beside what the same processes use without any request.
     """
 
     requests: Mapping[Kind, RequestCost]
@@ -49,6 +50,7 @@ class MeasuredCosts:
     node_ms: float
     replica_mib: float
     node_mib: float
+    stream_above_idle: RequestCost | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from load_tests.benchmarks.speed.bench_capacity import build_report, markdown, parse_costs
 from load_tests.benchmarks.speed.capacity_model import (
     Capacity,
     MeasuredCosts,
@@ -135,3 +136,11 @@ def test_memory_holds_so_many_replicas_and_no_more() -> None:
 
     assert capacity.ceilings[0].part == "the nodes' memory"
     assert capacity.requests_s == pytest.approx(5_000 * 160 / 505)  # room for 160 replicas
+
+
+def test_a_report_says_what_a_stream_costs_above_idle_and_can_be_read_again() -> None:
+    costs = replace(COSTS, stream_above_idle=RequestCost(0.5, 1.5, 1.0))
+    report = build_report(costs, NodeSize(), {})
+
+    assert "| stream, above idle | 0.500 | 1.500 | 1.000 | 3.000 |" in markdown(report)
+    assert parse_costs(report["costs"]) == costs
