@@ -12,7 +12,15 @@ from deployments.contracts.generation import Chunk, Completion, GenerateRequest
 from deployments.ingress.context import RequestState
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
 from load_tests.benchmarks.speed import bench_cpu
-from load_tests.benchmarks.speed.bench_cpu import CASES, PROMPT, CpuCase, main, measure
+from load_tests.benchmarks.speed.bench_cpu import (
+    BARE,
+    CASES,
+    PROMPT,
+    CpuCase,
+    CpuCost,
+    main,
+    measure,
+)
 from load_tests.benchmarks.speed.body_validation import bodies, msgspec_twin
 
 OF_A_REQUEST = (RequestState, GenerateRequest, Completion, Chunk, TokenRequest)
@@ -87,3 +95,10 @@ def test_bodies_of_the_hottest_operations_are_measured(
     assert keys >= {"chatrequest.pydantic", "chatrequest.msgspec"}
     assert len(keys) == 2 * len(bodies(PROMPT))
     assert CompletionRequest in bodies(PROMPT)
+
+
+def test_a_difference_to_an_idle_process_is_a_median_and_no_minimum() -> None:
+    spread = next(case for case in CASES if case.spread)
+
+    assert CpuCost(spread, (-3.0, 4.0, 5.0), 1.0).ms == 4.0
+    assert CpuCost(BARE, (3.0, 4.0, 5.0), 1.0).ms == 3.0
