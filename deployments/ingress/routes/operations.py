@@ -117,7 +117,8 @@ def _parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialec
         return parse_json(raw, schema)
     ignored: list[str] = []
     body = parse_json(raw, schema, ignored)
-    if not body.model_fields_set.isdisjoint(getattr(schema, "hints", ())):
+    idle = body.model_extra or getattr(schema, "hints", ())
+    if not body.model_fields_set.isdisjoint(idle) and hasattr(schema, "ignored"):
         ignored += body.ignored()
     if ignored:
         state: RequestState = request.scope[STATE_KEY]
