@@ -59,7 +59,7 @@ def embedding() -> None:
 
 @check
 def moderation() -> None:
-    answer = litellm.moderation("hello", model="openai/rules", api_base=URL, api_key=KEY)
+    answer = litellm.moderation("hello", model="rules", api_base=URL, api_key=KEY)
     assert answer.results
 
 
