@@ -48,7 +48,11 @@ CLIENTS = (
         "semantic-kernel", "scripts/semantic_kernel_client.py", ["semantic-kernel==1.45.0"]
     ),
     ClientPackage("smolagents", "scripts/smolagents_client.py", ["smolagents[openai]==1.26.0"]),
-    ClientPackage("lm-eval", "scripts/lm_eval_client.py", ["lm-eval[api]==0.4.13"]),
+    ClientPackage(
+        "lm-eval",
+        "scripts/lm_eval_client.py",
+        ["lm-eval[api]==0.4.13", "transformers==5.20.2"],  # reads nano's tokenizer
+    ),
     ClientPackage("guidance", "scripts/guidance_client.py", ["guidance==0.3.1", "openai==3.57.0"]),
     ClientPackage("aiperf", "scripts/aiperf_client.py", ["aiperf==0.13.0"]),
     ClientPackage("openai (Node)", "node/openai_node.mjs", ["openai@6.49.0"]),
