@@ -123,15 +123,22 @@ def test_the_imports_of_folders_form_no_circle(top: str) -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
+def with_bases(path: Path) -> str:
+    """The source of a deployment and of the bases of replicas (replica.py) that it imports."""
+    modules = [each for each in imports_and_classes(path)[0] if each.endswith(".replica")]
+    bases = {ROOT / f"{module.replace('.', '/')}.py" for module in modules}
+    return "".join([path.read_text(), *map(with_bases, sorted(bases))])
+
+
 def test_every_deployment_checks_its_health() -> None:
     for path in ROOT.glob("deployments/**/deployment.py"):
-        assert "async def check_health" in path.read_text(), path
+        assert "async def check_health" in with_bases(path), path
 
 
 def test_every_deployment_tells_how_late_its_event_loop_runs() -> None:
     """`bench hostile-input` asks each by handle."""
     for path in ROOT.glob("deployments/**/deployment.py"):
-        assert "async def loop_lag(self) -> float" in path.read_text(), path
+        assert "async def loop_lag(self) -> float" in with_bases(path), path
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -41,7 +41,7 @@ from deployments.contracts.limits import LeaseRequest as Wanted
 from deployments.jobs.event_notifier import EventNotifier
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.model.embeddings.batching import Batcher
+from deployments.model.encoders.batching import Batcher
 from tests.api.fakes import WordsModel
 
 Seen = list[str]

@@ -4,38 +4,31 @@ In: ClassifyRequests. Out: Classifications. Knows no Serve; the model works in t
 """
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed
+from cluster.runtime.problems import DeadlineExceeded, InvalidRequest
 from cluster.tenants.caller import Priority
 from deployments.contracts.classification import Classification, ClassifyRequest
-from deployments.contracts.embedding import Vectors
-from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.contracts.generation import ModelCard
 from deployments.model.classification.scoring import (
     Scoring,
     category_scoring,
     relevance_scoring,
 )
 from deployments.model.classification.spec import ClassifierSpec
-from deployments.model.embeddings.batching import Batcher
-from deployments.model.embeddings.call_counts import CallCounts
+from deployments.model.encoders.batched_model import LONGEST_TOKEN, BatchedModel
 from deployments.model.encoders.encoder import Encoder
 from deployments.model.encoders.engines import load_encoder
 from deployments.model.encoders.tokens import EncoderTokenizer, TokenSequence
 from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
 
-_LONGEST_TOKEN = 256  # characters: what has more for each token is cut before it is tokenized
-_BATCHES = 5  # the one that runs, and four in line
 
-
-class ClassifierModel:
+class ClassifierModel(BatchedModel):
     """Implements `ServedClassifier` over a model in this process."""
 
     def __init__(
@@ -47,37 +40,14 @@ class ClassifierModel:
         spec: ClassifierSpec,
         clock: Clock,
     ) -> None:
+        super().__init__(encoder.run, card, spec, clock)
         self._encoder = encoder
         self._tokenizer = tokenizer
         self._scoring = scoring
-        self._card = card
-        self._threads = {
-            name: ThreadPoolExecutor(1, f"classifier-{name}") for name in ("tokenize", "encode")
-        }
-        self.batcher: Batcher[TokenSequence] = Batcher(
-            self._run, spec.max_batch_tokens, spec.max_waiting, clock
-        )
-        self._calls = CallCounts(clock, _BATCHES * spec.max_batch_tokens)
 
     async def classify(self, request: ClassifyRequest) -> Classification:
         with self._calls.open():
             return await self._classify(request)
-
-    async def card(self) -> ModelCard:
-        return self._card
-
-    async def load(self) -> ModelLoad:
-        """`running` and `waiting` are texts, the rest calls; classifiers generate no tokens."""
-        return self._calls.load(self.batcher.running, self.batcher.waiting)
-
-    def report(self) -> dict[str, float]:
-        """For autoscaling: texts that run and wait, and calls of the last half minute."""
-        return self._calls.report(self.batcher.running, self.batcher.waiting)
-
-    async def close(self) -> None:
-        await self.batcher.close()
-        for threads in self._threads.values():
-            threads.shutdown(wait=False)
 
     async def _classify(self, request: ClassifyRequest) -> Classification:
         try:
@@ -106,12 +76,12 @@ class ClassifierModel:
         for index, text in enumerate(request.texts):
             if not text:
                 raise InvalidRequest(f"input.{index} is empty.", param=f"input.{index}")
-        loop, thread = asyncio.get_running_loop(), self._threads["tokenize"]
+        tokenizer, in_thread = self._tokenizer, self._in_tokenizer_thread
         if request.query is None:
-            return await loop.run_in_executor(thread, self._tokenizer.encode_windows, request.texts)
-        most = limit * _LONGEST_TOKEN
+            return await in_thread(partial(tokenizer.encode_windows, request.texts))
+        most = limit * LONGEST_TOKEN
         query, texts = request.query[:most], [text[:most] for text in request.texts]
-        ids = await loop.run_in_executor(thread, partial(self._tokenizer.ids, special=True), query)
+        ids = await in_thread(partial(tokenizer.ids, query, special=True))
         if len(ids) >= limit - 1:  # a pair has one more special token, and a text at least one
             raise InvalidRequest(
                 f"query has {len(ids)} tokens; model '{self._card.id}' takes {limit}, and a "
@@ -120,15 +90,8 @@ class ClassifierModel:
                 tokens=len(ids),
                 limit=limit,
             )
-        pairs = await loop.run_in_executor(thread, self._tokenizer.encode_pairs, query, texts)
+        pairs = await in_thread(partial(tokenizer.encode_pairs, query, texts))
         return pairs, list(range(len(pairs)))
-
-    async def _run(self, sequences: Sequence[TokenSequence]) -> Vectors:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._threads["encode"], self._encoder.run, sequences)
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ModelFailed(self._card.id) from error
 
 
 def load_classifier(spec: ClassifierSpec, home: Path, clock: Clock) -> ClassifierModel:

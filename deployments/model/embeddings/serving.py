@@ -6,7 +6,6 @@ event loop never waits for it.
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,63 +15,36 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
-    ModelFailed,
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
-from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.model.embeddings.batching import Batcher
-from deployments.model.embeddings.call_counts import CallCounts
+from deployments.contracts.generation import ModelCard
 from deployments.model.embeddings.embedder import TextEncoder, load_sentence_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
+from deployments.model.encoders.batched_model import LONGEST_TOKEN, BatchedModel
 from deployments.model.encoders.tokens import TokenSequence
 from deployments.model.text.tokenization import TokenizationService
 
-_BATCHES = 5  # the one that runs, and four in line
-# Bytes of text that a token stands for at most: tokenizers of this kind drop spaces, so no bound
-# follows from their vocabularies. What has more is refused, or cut, before it is tokenized.
-_LONGEST_TOKEN = 256
 
-
-class EmbeddingModel:
+class EmbeddingModel(BatchedModel):
     """Implements `ServedEmbedder` over a model in this process."""
 
     def __init__(
         self, encoder: TextEncoder, card: ModelCard, spec: EmbeddingSpec, clock: Clock
     ) -> None:
+        super().__init__(encoder.encode, card, spec, clock)
         self._encoder = encoder
-        self._card = card
         self._sizes = frozenset((*spec.matryoshka, encoder.dimensions))
-        self._threads = {
-            name: ThreadPoolExecutor(1, f"embedder-{name}") for name in ("tokenize", "encode")
-        }
-        self.batcher: Batcher[TokenSequence] = Batcher(
-            self._encode, spec.max_batch_tokens, spec.max_waiting, clock
-        )
         self.tokenization = TokenizationService(encoder.tokenizer, spec.id, encoder.max_tokens)
-        self._calls = CallCounts(clock, _BATCHES * spec.max_batch_tokens)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         with self._calls.open():
             return await self._embed(request)
 
-    async def card(self) -> ModelCard:
-        return self._card
-
-    async def load(self) -> ModelLoad:
-        """`running` and `waiting` are texts, the rest calls; embeddings generate no tokens."""
-        return self._calls.load(self.batcher.running, self.batcher.waiting)
-
-    def report(self) -> dict[str, float]:
-        """For autoscaling. A replica holds its batch and a window of neighbours."""
-        return self._calls.report(self.batcher.running, self.batcher.waiting)
-
     async def close(self) -> None:
-        await self.batcher.close()
+        await super().close()
         self.tokenization.close()
-        for threads in self._threads.values():
-            threads.shutdown(wait=False)
 
     async def _embed(self, request: EmbedRequest) -> Embeddings:
         try:
@@ -95,7 +67,7 @@ class EmbeddingModel:
             )
 
     def _check_size(self, request: EmbedRequest) -> None:
-        most = self._encoder.max_tokens * _LONGEST_TOKEN
+        most = self._encoder.max_tokens * LONGEST_TOKEN
         for index, text in enumerate(request.texts):
             if not text:
                 raise InvalidRequest(f"input.{index} is empty.", param=f"input.{index}")
@@ -134,20 +106,12 @@ class EmbeddingModel:
             return [TokenSequence(ids) for ids in request.token_ids]
         texts: Sequence[str] = request.texts
         if request.truncate:
-            most = self._encoder.max_tokens * _LONGEST_TOKEN
+            most = self._encoder.max_tokens * LONGEST_TOKEN
             texts = [text[:most] for text in texts]
-        loop = asyncio.get_running_loop()
-        tokenize = partial(self._encoder.tokenize, cut=request.truncate)
-        thread, types = self._threads["tokenize"], request.input_types
-        return await loop.run_in_executor(thread, tokenize, texts, types)
-
-    async def _encode(self, sequences: Sequence[TokenSequence]) -> Vectors:
-        loop = asyncio.get_running_loop()
-        try:
-            encode, thread = self._encoder.encode, self._threads["encode"]
-            return await loop.run_in_executor(thread, encode, sequences)
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ModelFailed(self._card.id) from error
+        tokenize, types = self._encoder.tokenize, request.input_types
+        return await self._in_tokenizer_thread(
+            partial(tokenize, texts, types, cut=request.truncate)
+        )
 
 
 def truncate(vectors: Vectors, dimensions: int | None) -> Vectors:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Draining, ModelFailed, Overloaded
 from deployments.contracts.embedding import Vectors
-from deployments.model.embeddings.batching import Batcher
+from deployments.model.encoders.batching import Batcher
 
 
 class Lengths:
