@@ -176,16 +176,6 @@ class GenerateRequest:
     echo: bool = False
 
     @property
-    def uses_tools(self) -> bool:
-        """Whether tools may be called, or have been."""
-        if self.tool_settings is not None:
-            return True
-        for message in self.messages:  # noqa: SIM110  a generator would cost more than the loop
-            if message.tool_calls or message.role == "tool":
-                return True
-        return False
-
-    @property
     def tool_bytes(self) -> int:
         """Bytes of UTF-8 of the tools and of the calls in messages."""
         texts = [

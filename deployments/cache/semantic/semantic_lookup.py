@@ -24,7 +24,7 @@ from deployments.cache.semantic.semantic_cache import (
 from deployments.cache.single_flight.in_flight import InFlightComputation
 from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
-from deployments.contracts.generation import Completion, GenerateRequest
+from deployments.contracts.generation import Completion, GenerateRequest, uses_tools
 
 _MAX_LESSONS = 256  # under way at once; beyond it nothing is learned
 
@@ -121,7 +121,7 @@ def last_user_text(request: GenerateRequest) -> str | None:
     tool's result, is no response to this one however close the texts are. None where the response
     repeats the request.
     """
-    if request.uses_tools or request.echo:
+    if request.echo or uses_tools(request.messages, request.tool_settings):
         return None
     if request.prompt is not None:
         return request.prompt or None

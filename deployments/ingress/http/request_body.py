@@ -70,16 +70,21 @@ def _client_gone() -> ClientGone:
 
 def parse_json(raw: bytes, schema: type[Schema], ignored: list[str] | None = None) -> Schema:
     """With `ignored`, fields that the schema does not have are ignored, and their names are added
-    to it; a body without such fields is validated once. Raises Malformed: not UTF-8, not JSON, not
+    to it; a body without such fields is validated once, and so is one of a schema that allows
+    them. Raises Malformed: not UTF-8, not JSON, not
     the schema, or over MAX_VALUES.
     """
     if len(raw) > MAX_VALUES * _MIN_BYTES_PER_VALUE:  # else it has no room for so many
         _check_value_count(raw)
     try:
-        return schema.model_validate_json(raw)
+        body = schema.model_validate_json(raw)
     except ValidationError as error:
         if ignored is None:
             raise _malformed(raw, error, schema) from None
+    else:
+        if ignored is not None and (unknown := body.model_extra):
+            ignored += sorted(name for name, value in unknown.items() if value is not None)
+        return body
     try:
         body = schema.model_validate_json(raw, extra="allow")
     except ValidationError as error:

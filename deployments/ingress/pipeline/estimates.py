@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
-from deployments.contracts.generation import GenerateRequest
+from deployments.contracts.generation import GenerateRequest, uses_tools
 from deployments.ingress.pipeline.tool_estimates import most_tool_tokens
 
 DEFAULT_OUTPUT_CAP = 4096
@@ -54,7 +54,7 @@ class TokenEstimator:
             output = DEFAULT_OUTPUT_CAP if cap is None else cap
         else:  # a model generates at most its maximum, whatever is requested
             output = requested if cap is None else min(requested, cap)
-        with_tools = request.uses_tools
+        with_tools = uses_tools(request.messages, request.tool_settings)
         if plan.reserve == "hard":
             prompt = ids or size + _TEMPLATE_TOKENS * (len(texts) + 1)
             prompt += most_tool_tokens(request) if with_tools else 0

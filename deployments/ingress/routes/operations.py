@@ -18,6 +18,7 @@ from deployments.ingress.http.request_body import parse_json, receive_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
+from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
 
@@ -117,9 +118,8 @@ def _parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialec
         return parse_json(raw, schema)
     ignored: list[str] = []
     body = parse_json(raw, schema, ignored)
-    idle = body.model_extra or getattr(schema, "hints", ())
-    if not body.model_fields_set.isdisjoint(idle) and hasattr(schema, "ignored"):
-        ignored += body.ignored()
+    if isinstance(body, HintedBody) and not body.model_fields_set.isdisjoint(body.hints):
+        ignored += body.idle_hints()
     if ignored:
         state: RequestState = request.scope[STATE_KEY]
         state.ignored = ignored_value(ignored)

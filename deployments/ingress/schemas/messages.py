@@ -1,16 +1,17 @@
 """What Anthropic's clients may send to `/v1/messages` and `/v1/messages/count_tokens`.
 
 Other fields, hints such as `thinking` and `service_tier` among them, are ignored and named in a
-header (`ignored`). Content blocks and tools of types that are not here are refused by name.
+header. Content blocks and tools of types that are not here are refused by name.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from deployments.ingress.schemas.chat_messages import FunctionName
+from deployments.ingress.schemas.lenient import LenientPart
 from deployments.ingress.schemas.openai import MAX_MESSAGES, MAX_OUTPUT_TOKENS
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
 
@@ -19,18 +20,12 @@ MAX_STOPS = 32
 CallId = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-class _Open(BaseModel):
-    """Members that are not known are ignored: `cache_control`, `citations` and others."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-
-class TextBlock(_Open):
+class TextBlock(LenientPart):
     type: Literal["text"]
     text: str
 
 
-class ToolUseBlock(_Open):
+class ToolUseBlock(LenientPart):
     """A call that the model has asked for."""
 
     type: Literal["tool_use"]
@@ -39,13 +34,13 @@ class ToolUseBlock(_Open):
     input: dict[str, Any]
 
 
-class ThinkingBlock(_Open):
+class ThinkingBlock(LenientPart):
     """What a model has thought; ignored."""
 
     type: Literal["thinking", "redacted_thinking"]
 
 
-class OtherBlock(_Open):
+class OtherBlock(LenientPart):
     """A block of a type that no model here takes: an image, a document, a tool of Anthropic's."""
 
     type: str
@@ -66,7 +61,7 @@ ResultBlock = Annotated[
 ]
 
 
-class ToolResultBlock(_Open):
+class ToolResultBlock(LenientPart):
     """What the tool has returned, or how it has failed."""
 
     type: Literal["tool_result"]
@@ -98,14 +93,14 @@ ContentBlock = Annotated[
 ]
 
 
-class MessageTurn(_Open):
+class MessageTurn(LenientPart):
     """One turn."""
 
     role: Literal["user", "assistant", "system"]
     content: str | Annotated[list[ContentBlock], Field(max_length=MAX_MESSAGES)]
 
 
-class CustomTool(_Open):
+class CustomTool(LenientPart):
     """A tool that the client runs; `input_schema` is a JSON Schema of an object."""
 
     type: Literal["custom"] | None = None
@@ -115,7 +110,7 @@ class CustomTool(_Open):
     strict: bool | None = None
 
 
-class ServerTool(_Open):
+class ServerTool(LenientPart):
     """A tool of Anthropic's."""
 
     type: str
@@ -132,7 +127,7 @@ MessageTool = Annotated[
 ]
 
 
-class MessageToolChoice(_Open):
+class MessageToolChoice(LenientPart):
     """`any`: some tool; `tool`: the one of that `name`."""
 
     type: Literal["auto", "any", "tool", "none"]
@@ -140,7 +135,7 @@ class MessageToolChoice(_Open):
     disable_parallel_tool_use: bool | None = None
 
 
-class _Prompt(_Open):
+class _Prompt(LenientPart):
     """What counting and generating have in common."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -150,11 +145,6 @@ class _Prompt(_Open):
     system: str | Annotated[list[TextBlock], Field(max_length=MAX_MESSAGES)] | None = None
     tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: MessageToolChoice | None = None
-
-    def ignored(self) -> list[str]:
-        """The names of the given fields that change nothing."""
-        given = self.model_extra or {}
-        return sorted(name for name, value in given.items() if value is not None)
 
 
 class MessageCountRequest(_Prompt):
@@ -170,7 +160,7 @@ class MessageCountRequest(_Prompt):
     )
 
 
-class MessageMetadata(_Open):
+class MessageMetadata(LenientPart):
     user_id: Annotated[str, Field(max_length=512)] | None = None
 
 

@@ -15,6 +15,7 @@ from cluster.runtime.numbers import FLOAT32, WHOLE
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Sampling
 from deployments.ingress.schemas.chat_messages import ChatMessage
+from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.schemas.structured_output import StructuredOutputFields
 from deployments.ingress.schemas.tools import ToolChoice, Tools
 
@@ -37,25 +38,6 @@ _PREFIX = "an answer begins with a turn of its own."
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class HintedBody(BaseModel):
-    """Accepts fields that OpenAI's clients send and that change nothing here, and names them in the
-    response header `Mobula-Ignored` (http/ignored_fields.py).
-
-    `hints` maps the name of a field to the values that ask for nothing.
-    """
-
-    hints: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-
-    def ignored(self) -> list[str]:
-        """The hints of this body that ask for something, in the order of `hints`."""
-        given = self.model_fields_set
-        return [
-            name
-            for name, idle in self.hints.items()
-            if name in given and getattr(self, name) not in idle
-        ]
 
 
 class StreamOptions(_Strict):

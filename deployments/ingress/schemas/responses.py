@@ -1,7 +1,7 @@
 """What OpenAI clients may send to `/v1/responses`.
 
 The types and bounds of fields that are honoured are checked. Other fields, hints such as
-`reasoning` and `service_tier` among them, are ignored and named in a header (`ignored`). What asks
+`reasoning` and `service_tier` among them, are ignored and named in a header. What asks
 for something that this server cannot do is refused by name (`refuse_unsupported`), as are items,
 parts and tools of other types.
 """
@@ -9,11 +9,12 @@ parts and tools of other types.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
+from deployments.ingress.schemas.lenient import LenientPart
 from deployments.ingress.schemas.openai import (
     MAX_MESSAGES,
     MAX_OUTPUT_TOKENS,
@@ -27,25 +28,19 @@ MAX_METADATA = 16
 ResponseId = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
 
-class _Open(BaseModel):
-    """Members that are not known are ignored: clients send items back as they got them."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
-
-
-class InputText(_Open):
+class InputText(LenientPart):
     """`output_text` is a part of an assistant's message that comes back."""
 
     type: Literal["input_text", "output_text", "text"]
     text: str
 
 
-class InputRefusal(_Open):
+class InputRefusal(LenientPart):
     type: Literal["refusal"]
     refusal: str
 
 
-class OtherPart(_Open):
+class OtherPart(LenientPart):
     """A part of a type that no model here takes: an image, a file, audio."""
 
     type: str
@@ -67,7 +62,7 @@ InputPart = Annotated[
 InputContent = str | Annotated[list[InputPart], Field(max_length=MAX_MESSAGES)]
 
 
-class _Item(_Open):
+class _Item(LenientPart):
     id: Annotated[str, Field(max_length=MAX_ID)] | None = None
 
 
@@ -96,7 +91,7 @@ class FunctionCallOutput(_Item):
     output: InputContent
 
 
-class ItemReference(_Open):
+class ItemReference(LenientPart):
     """An item of a stored response."""
 
     type: Literal["item_reference"] | None = "item_reference"
@@ -139,7 +134,7 @@ InputItem = Annotated[
 ]
 
 
-class ResponseFunctionTool(_Open):
+class ResponseFunctionTool(LenientPart):
     """A function that the model may call; `parameters` is a JSON Schema of an object."""
 
     type: Literal["function"]
@@ -149,7 +144,7 @@ class ResponseFunctionTool(_Open):
     strict: bool | None = None
 
 
-class BuiltInTool(_Open):
+class BuiltInTool(LenientPart):
     """A tool that runs on OpenAI's servers, or an MCP server."""
 
     type: str
@@ -166,12 +161,12 @@ ResponseTool = Annotated[
 ]
 
 
-class ToolName(_Open):
+class ToolName(LenientPart):
     type: str = "function"
     name: Annotated[str, Field(max_length=MAX_ID)] | None = None
 
 
-class AllowedTools(_Open):
+class AllowedTools(LenientPart):
     """Some of the tools, and whether one of them has to be called."""
 
     type: Literal["allowed_tools"]
@@ -182,7 +177,7 @@ class AllowedTools(_Open):
 ResponseToolChoice = Literal["none", "auto", "required"] | AllowedTools | ToolName
 
 
-class TextFormat(_Open):
+class TextFormat(LenientPart):
     """Text, any JSON object, or JSON by a schema."""
 
     model_config = ConfigDict(
@@ -196,14 +191,14 @@ class TextFormat(_Open):
     strict: bool | None = None
 
 
-class TextSettings(_Open):
+class TextSettings(LenientPart):
     """`verbosity` is a hint that changes nothing."""
 
     format: TextFormat | None = None
     verbosity: str | None = None
 
 
-class ResponseCreate(_Open):
+class ResponseCreate(LenientPart):
     """Body of `POST /v1/responses`."""
 
     model_config = ConfigDict(
@@ -259,11 +254,6 @@ class ResponseCreate(_Open):
     @property
     def wants_logprobs(self) -> bool:
         return bool(self.top_logprobs) or "message.output_text.logprobs" in (self.include or ())
-
-    def ignored(self) -> list[str]:
-        """The names of the given fields that change nothing."""
-        given = self.model_extra or {}
-        return sorted(name for name, value in given.items() if value is not None)
 
     def refuse_unsupported(self) -> None:
         """Raises UnsupportedParameter naming the first field that cannot be honoured."""

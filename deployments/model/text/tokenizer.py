@@ -292,16 +292,16 @@ class PromptEncoder:
         else:
             param = "messages"
             size = sum([len(message.content.encode()) for message in request.messages])
-        if uses_tools := request.uses_tools:
+        if with_tools := uses_tools(request.messages, request.tool_settings):
             size += request.tool_bytes
         if size > self._max_bytes:
             raise PromptTooLong.by_size(
                 self._model, size, self._max_bytes, self._context_length, param
             )
         if size <= _LONG_TEXT and len(request.messages) <= _MANY_MESSAGES:
-            return self._tokenize(request, param, uses_tools)
+            return self._tokenize(request, param, with_tools)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._tokenize, request, param, uses_tools)
+        return await loop.run_in_executor(self._threads, self._tokenize, request, param, with_tools)
 
     async def run(self, work: Callable[[A], R], argument: A, /) -> R:
         """`work(argument)` in one of the threads; it may wait for one."""
@@ -324,11 +324,11 @@ class PromptEncoder:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _tokenize(self, request: GenerateRequest, param: str, uses_tools: bool) -> tuple[int, ...]:
+    def _tokenize(self, request: GenerateRequest, param: str, with_tools: bool) -> tuple[int, ...]:
         """May run in a thread. Raises PromptTooLong before a list of too many ids is made."""
         if request.prompt is not None:
             ids = self._tokenizer.encode(request.prompt)
-        elif uses_tools:
+        elif with_tools:
             ids = self._tokenizer.encode_tool_chat(request.messages, request.tool_settings)
         else:
             ids = self._tokenizer.encode_chat(request.messages)
