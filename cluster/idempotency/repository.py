@@ -7,7 +7,7 @@ responses are encrypted.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,16 +67,6 @@ async def release(connection: AsyncConnection, held: IdempotencyRow) -> bool:
     """Deletes the row; False if the lease was lost."""
     result = await connection.execute(delete(rows).where(_matches_id(held), _is_held(held)))
     return result.rowcount == 1
-
-
-async def prune(connection: AsyncConnection, now: float, limit: int = 500) -> int:
-    """Deletes expired rows of every tenant; returns the number."""
-    names = (rows.c.tenant, rows.c.id)
-    expired = select(*names).where(rows.c.expires <= now).limit(limit)
-    result = await connection.execute(
-        delete(rows).where(tuple_(*names).in_(expired.with_for_update(skip_locked=True)))
-    )
-    return result.rowcount
 
 
 async def _try_insert(connection: AsyncConnection, requested: IdempotencyRow) -> bool:

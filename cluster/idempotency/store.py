@@ -24,6 +24,8 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, IdempotencyKeyReused, Problem
 from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.expiry import delete_expired
+from cluster.storage.tables import idempotency_keys
 from cluster.tenants.caller import Caller
 
 HEADER = "Idempotency-Key"
@@ -133,12 +135,7 @@ class IdempotencyStore:
 
     async def prune(self) -> int:
         """Deletes expired rows; returns the number. Raises DatabaseUnavailable."""
-        removed, more = 0, True
-        while more:
-            async with self._store() as connection:
-                gone = await repository.prune(connection, self._clock.wall())
-            removed, more = removed + gone, gone > 0
-        return removed
+        return await delete_expired(self._store, idempotency_keys, self._clock)
 
     async def start(self) -> None:
         """Starts to delete expired rows every minute."""

@@ -7,7 +7,7 @@ content is encrypted.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.storage.tables import stored_responses as rows
@@ -117,16 +117,6 @@ async def trim(
     over = select(ranked.c.id).where((ranked.c.rank > max_count) | (ranked.c.total > max_bytes))
     result = await connection.execute(
         delete(rows).where(rows.c.tenant == tenant, rows.c.id.in_(over))
-    )
-    return result.rowcount
-
-
-async def prune(connection: AsyncConnection, now: float, limit: int = 500) -> int:
-    """Deletes expired rows of every tenant; returns the number."""
-    names = (rows.c.tenant, rows.c.id)
-    expired = select(*names).where(rows.c.expires <= now).limit(limit)
-    result = await connection.execute(
-        delete(rows).where(tuple_(*names).in_(expired.with_for_update(skip_locked=True)))
     )
     return result.rowcount
 

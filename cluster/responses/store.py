@@ -24,6 +24,8 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import InvalidRequest, NotFound, Problem
 from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.expiry import delete_expired
+from cluster.storage.tables import stored_responses
 
 MAX_CHAIN = 1_000  # responses
 MAX_CHAIN_BYTES = 4 << 20
@@ -149,12 +151,7 @@ class ResponseStore:
 
     async def prune(self) -> int:
         """Deletes expired rows; returns the number."""
-        removed, more = 0, True
-        while more:
-            async with self._begin() as connection:
-                gone = await repository.prune(connection, self._clock.wall())
-            removed, more = removed + gone, gone > 0
-        return removed
+        return await delete_expired(self._begin, stored_responses, self._clock)
 
     async def start(self) -> None:
         """Starts to delete expired rows every minute."""
