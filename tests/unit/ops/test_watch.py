@@ -32,8 +32,12 @@ Processes = dict[Role, list[psutil.Process]]
 
 @pytest.fixture
 def sleeper() -> Iterator[psutil.Popen]:
-    process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    """A process of another program; its command line is there once that program has begun."""
+    code = "print(flush=True); import time; time.sleep(60)"
+    process = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline()
     yield process
+    process.stdout.close()
     if process.poll() is None:
         process.kill()
         process.wait()
