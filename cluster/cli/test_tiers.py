@@ -40,9 +40,10 @@ IN_MEMORY = frozenset({"unit", "contract", "api"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
 # Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
-# others compute meanwhile, at a lower priority, so that they do not delay it. Only the first has
-# several workers: each worker imports all that its tier does.
-WAITING = "contract"
+# others compute meanwhile, at a lower priority, so that they do not delay it. Only it and the
+# longest one, which is alone at the end, have several workers: each worker imports all that its
+# tier does.
+WAITING, LONGEST = "contract", "unit"
 TOGETHER = (WAITING, "unit", "api", LINT)
 LOWER_PRIORITY = ("nice", "-n", "10")
 CHECKS: tuple[tuple[str, ...], ...] = (
@@ -179,7 +180,7 @@ def _pytest(
         report = Path(folder) / "report.xml"
         arguments = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         arguments += selection(options, again)
-        if tier in WORKERS and not beside:
+        if tier in WORKERS and (tier == LONGEST or not beside):
             arguments += ["-n", WORKERS[tier], "--dist", "loadfile"]
         command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *arguments]
         code, output = _call(command, changes, quiet=beside)

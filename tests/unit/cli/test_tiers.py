@@ -123,14 +123,15 @@ def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
         assert any(line.startswith(f"{tier:<10} ok") for line in lines)
 
 
-def test_who_computes_beside_the_contract_tier_has_one_process_and_gives_way_to_it(
+def test_who_computes_beside_the_contract_tier_gives_way_to_it_and_has_one_process_but_the_longest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lower = " ".join(test_tiers.LOWER_PRIORITY)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
     for tiers, given, workers in (
-        (["contract", "unit"], {"unit"}, [True, False]),
+        (["contract", "unit"], {"unit"}, [True, True]),
+        (["contract", "api"], {"api"}, [True, False]),
         (["unit", "lint"], set[str](), [True, False]),
     ):
         fake = FakeTiers(2)
