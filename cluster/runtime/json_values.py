@@ -22,6 +22,22 @@ def encode(value: Any) -> bytes:
     return orjson.dumps(_plain(value, ()))
 
 
+def count_levels(value: Any, most: int) -> int:
+    """Levels of objects and arrays that are nested in `value`, breadth first; counts no further
+    than `most` + 1. 0 for a scalar.
+    """
+    containers, levels = [value] if isinstance(value, dict | list) else [], 0
+    while containers and levels <= most:
+        levels += 1
+        containers = [
+            child
+            for each in containers
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+    return levels
+
+
 def _plain(value: Any, at: tuple[str, ...]) -> Any:
     if value is None or isinstance(value, bool):
         return value

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from cluster.runtime.json_values import count_levels
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import Message, OutputFormat, Tool, ToolSettings
 from deployments.ingress.schemas.chat_messages import FunctionName
@@ -120,7 +121,7 @@ def schema_text(schema: dict[str, Any], param: str) -> str:
 
     Raises InvalidRequest above MAX_SCHEMA_BYTES and MAX_SCHEMA_LEVELS.
     """
-    if _levels(schema) > MAX_SCHEMA_LEVELS:
+    if count_levels(schema, MAX_SCHEMA_LEVELS) > MAX_SCHEMA_LEVELS:
         raise InvalidRequest(
             f"{param} is nested deeper than {MAX_SCHEMA_LEVELS} levels.", param=param
         )
@@ -142,20 +143,6 @@ def check_tool_results(messages: Sequence[Message]) -> None:
             raise InvalidRequest(
                 f"{name}: no earlier message calls {message.tool_call_id!r}.", param=name
             )
-
-
-def _levels(value: Any) -> int:
-    """Levels of objects and arrays; counts no further than one too many."""
-    level, depth = [value], 0
-    while level and depth <= MAX_SCHEMA_LEVELS:
-        containers = [each for each in level if isinstance(each, dict | list)]
-        depth += bool(containers)
-        level = [
-            child
-            for each in containers
-            for child in (each.values() if isinstance(each, dict) else each)
-        ]
-    return depth
 
 
 def _tool(index: int, function: FunctionDefinition) -> Tool:

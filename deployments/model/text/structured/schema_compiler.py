@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from cluster.runtime.json_values import count_levels
 from deployments.model.text.structured.choices import choice_node
 from deployments.model.text.structured.limits import MAX_DEPTH
 from deployments.model.text.structured.nodes import Node, RuleReference, alternation, literal
@@ -175,17 +176,9 @@ class SchemaCompiler:
 
 def check_depth(document: Any, where: str) -> None:
     """Raises InvalidRequest for a document that is nested deeper than `MAX_DEPTH`."""
-    level, depth = [document], 0
-    while level:
-        level = [
-            child
-            for value in level
-            for child in (value.values() if isinstance(value, dict) else value)
-            if isinstance(child, dict | list)
-        ]
-        depth += 1
-        if depth > MAX_DEPTH * 2:  # a keyword and its schema are two levels
-            invalid(where, f"schemas are nested deeper than {MAX_DEPTH}.")
+    most = MAX_DEPTH * 2  # a keyword and its schema are two levels
+    if count_levels(document, most) > most:
+        invalid(where, f"schemas are nested deeper than {MAX_DEPTH}.")
 
 
 def _with_types(schema: Any, allowed: tuple[str, ...], where: str) -> Any:

@@ -6,7 +6,7 @@ from random import Random
 import jsonschema
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import InvalidRequest
@@ -62,6 +62,9 @@ def test_a_hostile_definition_is_refused_by_name(seed: int) -> None:
 
 @settings(max_examples=60)
 @given(st.sampled_from(["regex", "grammar", "choice", "json_schema"]), st.text(max_size=60))
+@example("json_schema", "0")
+@example("json_schema", "null")
+@example("json_schema", '"text"')
 def test_any_text_compiles_or_is_refused(kind: str, definition: str) -> None:
     try:
         grammar = compile_output(OutputFormat(kind, definition))  # type: ignore[arg-type]
