@@ -66,7 +66,9 @@ class Caller:
 
     `scopes` are the credential's rights; `key_id` is the public part of the key, or the id of the
     user, and may be logged. `weight` is the tenant's share of a saturated model, `expires` the
-    key's expiry (Unix seconds; None: never, or a user).
+    key's expiry (Unix seconds; None: never, or a user). `team` is the key's group of keys (empty:
+    none). `end_user` is the tenant's own user for whom a request is made (OpenAI's `user` or
+    `safety_identifier`), as the tenant names it; empty: not named.
     """
 
     tenant: str
@@ -76,6 +78,8 @@ class Caller:
     kind: Literal["key", "user"] = "key"
     weight: float = 1.0
     expires: float | None = None
+    team: str = ""
+    end_user: str = ""
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

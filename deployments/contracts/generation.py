@@ -14,7 +14,7 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 FormatKind = Literal["json_object", "json_schema", "regex", "choice", "grammar"]
 ToolMode = Literal["none", "auto", "required"]
 
@@ -222,18 +222,27 @@ class SettleRequest:
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
     """Tokens, counted by the model's own tokenizer; `completion` sums over all choices.
-    `cached_tokens` are those of the prompt whose attention state the engine still had.
+    `cached_tokens` are those of the prompt whose attention state the engine still had,
+    `reasoning_tokens` those of the completion that were spent on reasoning. `is_estimated`: a
+    provider did not report the counts. `cost` is what a provider says that the call costs, in
+    nano-currency of the operator; None: it does not say.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_estimated: bool = False
+    cost: int | None = None
 
     def __add__(self, other: "TokenUsage") -> "TokenUsage":
         return TokenUsage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.is_estimated or other.is_estimated,
+            other.cost if self.cost is None else self.cost + (other.cost or 0),
         )
 
 
@@ -286,7 +295,8 @@ class Chunk:
     the stream. `tokens` is the number of generated tokens of this chunk, `prompt_tokens` those of
     the prompt, on the stream's first chunk only: the cost of an abandoned stream. `model` is set on
     a stream's first chunk where another model than the requested one responds. `stop` is the stop
-    string that ended the text, on the last chunk of a choice.
+    string that ended the text, on the last chunk of a choice. `refusal` and `reasoning` are pieces
+    of those texts of a choice.
     """
 
     index: int
@@ -299,13 +309,16 @@ class Chunk:
     model: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     stop: str = ""
+    refusal: str = ""
+    reasoning: str = ""
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One finished alternative: text, tool calls, or text before tool calls. `stop` is the stop
-    string that ended it (empty: none did).
+    string that ended it (empty: none did). `refusal` is the model's reason not to answer,
+    `reasoning` what it wrote before its answer.
     """
 
     index: int
@@ -314,6 +327,8 @@ class Choice:
     logprobs: tuple[TokenLogprob, ...] | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     stop: str = ""
+    refusal: str = ""
+    reasoning: str = ""
 
 
 @version_tolerant

@@ -30,7 +30,7 @@ RULE = (
     "to this list; never move, rename or remove one. To get rid of a field, leave it unused."
 )
 PINNED: dict[type, str] = {
-    Caller: "tenant key_id scopes plan kind weight expires",
+    Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
     "rerankers moderation",
     moderation.ModerationConfig: "default builtin rules thresholds",
@@ -65,11 +65,12 @@ PINNED: dict[type, str] = {
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",
-    generation.TokenUsage: "prompt_tokens completion_tokens cached_tokens",
+    generation.TokenUsage: "prompt_tokens completion_tokens cached_tokens reasoning_tokens "
+    "is_estimated cost",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model "
-    "tool_calls stop",
-    generation.Choice: "index text finish_reason logprobs tool_calls stop",
+    "tool_calls stop refusal reasoning",
+    generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
     generation.Completion: "choices usage model",
     generation.ModelCard: "id engine source revision context_length created parameters "
     "description capabilities tool_format",
