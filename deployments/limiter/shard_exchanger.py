@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cluster.runtime.background import create_detached_task
@@ -164,8 +164,9 @@ class ShardExchanger:
         try:
             while await self._exchange() and self._next:
                 pass
-        except Exception:
-            self._fail_waiting()  # an error of our own
+        except Exception:  # an error of our own
+            self._fail_waiting()
+            self._reschedule(self.tenants.values())
             raise
         finally:
             self._task = None
@@ -202,7 +203,7 @@ class ShardExchanger:
         except AuthorityUnavailable:
             self.degraded.misses += 1
             self._enter_degraded_mode()
-            self._reschedule(batch)
+            self._reschedule(tenant for tenant, _ in batch)
             return False
         except TenantsMoved:
             terms.relocate()
@@ -318,9 +319,9 @@ class ShardExchanger:
             now = self._terms.clock.monotonic()
             self._terms.schedule(tenant, now + tenant.check_after_s())
 
-    def _reschedule(self, batch: Batch) -> None:
+    def _reschedule(self, tenants: Iterable[TenantLimits]) -> None:
         now = self._terms.clock.monotonic()
-        for tenant, _ in batch:
+        for tenant in tenants:
             self._terms.schedule(tenant, now + tenant.check_after_s())
 
     def _void_leases(self) -> None:

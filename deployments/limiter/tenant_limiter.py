@@ -284,3 +284,5 @@ class LimiterPermit:
         for bucket, amount in self._debits:
             used = 0 if bucket.kind is BucketKind.SLOTS else amount
             bucket.release(amount, used, bucket.resets)
+        if self._limits.is_full:
+            self._limiter.report(self._limits)

@@ -44,8 +44,8 @@ class TenantLimits:
 
     `session` is that with the tenant's shard. `to_refresh` are the buckets that the next exchange
     must report, `spent` the ledger's figures for it, by bucket key. `permits` counts open permits,
-    which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds).
-    `epoch` is the authority's that answered last ("" for none of this shard).
+    which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds);
+    `is_full`: that may be late, because all slots were taken. `epoch` is the authority's that answered last ("" for none of this shard).
     """
 
     tenant: str
@@ -58,6 +58,7 @@ class TenantLimits:
     to_refresh: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
     check_at: float = math.inf
+    is_full: bool = False
     epoch: str = ""
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)
     _reservation: dict[Source, tuple[tuple[LeasedBucket, Unit], ...]] = field(default_factory=dict)
@@ -174,6 +175,8 @@ class TenantLimits:
 
     def check_after_s(self) -> float:
         """Seconds until something may be due, or the tenant can be forgotten."""
+        slots = (b for b in self.buckets.values() if b.kind is BucketKind.SLOTS)
+        self.is_full = any(bucket.is_full for bucket in slots)
         after_s = min((b.check_after_s() for b in self.buckets.values()), default=math.inf)
         if math.isfinite(after_s):
             return after_s
