@@ -6,7 +6,7 @@ from cluster.runtime.problems import InvalidRequest, Overloaded, Problem, QuotaE
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.limits import Limit
 
-_BUDGET_RETRY_S = 2.0
+UNKNOWN_RETRY_S = 2.0  # of a budget: its ledger may be late
 
 
 def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
@@ -42,8 +42,9 @@ def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     )
 
 
-def budget_unknown(limit: Limit, retry_after_s: float = _BUDGET_RETRY_S) -> Problem:
-    """A hard budget cannot be checked now, so nothing is spent on it."""
+def limit_unknown(limit: Limit, retry_after_s: float = UNKNOWN_RETRY_S) -> Problem:
+    """Whether the limit has room is not known now, so nothing passes."""
+    kind = "budget" if limit.spec.kind is BucketKind.BUDGET else "limit"
     return Overloaded(
-        f"The budget '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
+        f"The {kind} '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
     )

@@ -227,10 +227,10 @@ class LeasedBucket:
             want=self._wanted,
         )
 
-    def apply_grant(self, grant: LeaseGrant, now: float) -> None:
-        """Take a grant; one that a later request has overtaken is ignored."""
+    def apply_grant(self, grant: LeaseGrant, now: float) -> bool:
+        """Take a grant. False for one of another request, or of none: it is ignored."""
         if grant.number != self.number:
-            return
+            return False
         spec = self.limit.spec
         self.acked = grant.number
         self.adjust -= self._reported
@@ -249,6 +249,7 @@ class LeasedBucket:
         ahead = self.holding - self.waiting
         self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
         self._note_scarcity(grant, now)
+        return True
 
     def void_lease(self) -> None:
         """The session ended: what was held of a rate counts as consumed, slots are free. A budget's

@@ -39,6 +39,7 @@ _HEARTBEAT = 0.6  # lease times after which a session is renewed though nothing 
 _SOON = 0.02  # lease times for which requests for low credits gather
 _PACE_S = 0.001  # between two exchanges, for each other replica; at most _MAX_PACE lease times
 _MAX_PACE = 0.1
+_TURN_S = 0.002
 
 BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
 Batch = list[tuple[TenantLimits, list[LeasedBucket]]]
@@ -195,7 +196,9 @@ class ShardExchanger:
         self._sent_at = sent_at
         self.exchanges += 1
         self._number = number = self.exchanges
-        timer = asyncio.get_running_loop().call_later(terms.patience_s, self._overdue, number)
+        timer = asyncio.get_running_loop().call_later(
+            terms.patience_s, self._overdue, number, sent_at + terms.patience_s
+        )
         try:
             result = await self._authority.exchange(
                 terms.replica, self.session.epoch, terms.ttl_s, requests
@@ -266,29 +269,32 @@ class ShardExchanger:
         terms = self._terms
         now, grants = terms.clock.monotonic(), iter(result.grants)
         for tenant, buckets in batch:
-            tenant.spent.clear()
             tenant.epoch = result.epoch
+            answered: set[LeasedBucket] = set()
             unknown: dict[LeasedBucket, float] = {}  # budgets that are not open yet: retry after
             for bucket, grant in zip(buckets, grants, strict=False):
-                bucket.apply_grant(grant, now)
+                if bucket.apply_grant(grant, now):
+                    answered.add(bucket)
                 if not grant.known and bucket.waiting:
                     unknown[bucket] = grant.retry_after_s
-            if any(retry_s <= OPENING_S for retry_s in unknown.values()):
-                create_detached_task(self._open_budgets(tenant, set(buckets), unknown))
-            else:
-                self._conclude(tenant, set(buckets), unknown)
+            opening = {bucket for bucket, retry_s in unknown.items() if retry_s <= OPENING_S}
+            if opening:
+                tenant.opening |= opening
+                create_detached_task(self._open_budgets(tenant, opening))
+            self._conclude(tenant, answered, unknown)
             for bucket in buckets:
                 if bucket.kind is BucketKind.BUDGET:
                     terms.events.budget(tenant.tenant, bucket, now)
 
-    async def _open_budgets(
-        self,
-        tenant: TenantLimits,
-        reported: set[LeasedBucket],
-        unknown: dict[LeasedBucket, float],
-    ) -> None:
-        await self.load_usage(tenant, unknown)
-        self._conclude(tenant, reported, unknown)
+    async def _open_budgets(self, tenant: TenantLimits, opening: set[LeasedBucket]) -> None:
+        """Ask the ledger. Requests for these budgets wait for it, and are in no exchange."""
+        unknown = dict.fromkeys(opening, 0.0)
+        try:
+            await self.load_usage(tenant, unknown)
+        finally:
+            tenant.opening -= opening
+        late = {bucket: retry_s for bucket, retry_s in unknown.items() if retry_s > OPENING_S}
+        self._conclude(tenant, set(), late)
 
     async def load_usage(self, tenant: TenantLimits, unknown: dict[LeasedBucket, float]) -> None:
         """Read the ledger's figures for budgets that the authority has not opened yet."""
@@ -331,9 +337,12 @@ class ShardExchanger:
                 if bucket.is_unreported:
                     self._next[tenant] = None
 
-    def _overdue(self, number: int) -> None:
-        """The patience has run out; wait one more turn of the loop, in case the result is here."""
-        asyncio.get_running_loop().call_later(0.002, self._give_up, number)
+    def _overdue(self, number: int, since: float) -> None:
+        """The patience has run out. Wait one more turn of the loop, in case the result is here; if
+        the loop has stood still, as long again, at most the patience."""
+        late_s = self._terms.clock.monotonic() - since
+        wait_s = min(max(_TURN_S, late_s), self._terms.patience_s)
+        asyncio.get_running_loop().call_later(wait_s, self._give_up, number)
 
     def _give_up(self, number: int) -> None:
         if self._number == number:

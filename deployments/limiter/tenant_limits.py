@@ -43,9 +43,11 @@ class TenantLimits:
     """Buckets by key. Those of one request class, or model, are looked up once a day.
 
     `session` is that with the tenant's shard. `to_refresh` are the buckets that the next exchange
-    must report, `spent` the ledger's figures for it, by bucket key. `permits` counts open permits,
-    which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds);
-    `is_full`: that may be late, because all slots were taken. `epoch` is the authority's that answered last ("" for none of this shard).
+    must report, `spent` the ledger's figures for it, by bucket key; `opening` are budgets for which
+    the ledger is asked, and no exchange meanwhile. `permits` counts open permits, which may still
+    reserve. `check_at` is when the limits are looked at next (monotonic seconds); `is_full`: that
+    may be late, because all slots were taken. `epoch` is the authority's that answered last ("" for
+    none of this shard).
     """
 
     tenant: str
@@ -56,6 +58,7 @@ class TenantLimits:
     pending: list[PendingAcquire] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=dict)
     to_refresh: set[LeasedBucket] = field(default_factory=set)
+    opening: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
     check_at: float = math.inf
     is_full: bool = False
@@ -145,6 +148,8 @@ class TenantLimits:
         first: dict[LeasedBucket, int] = {}
         total: dict[LeasedBucket, int] = {}
         for pending in self.pending:
+            if self.opening and any(bucket in self.opening for bucket, _ in pending.debits):
+                continue
             pending.exchanges += 1
             for bucket, amount in pending.debits:
                 first.setdefault(bucket, amount)
@@ -152,19 +157,24 @@ class TenantLimits:
         buckets = [
             bucket
             for bucket in self.buckets.values()
-            if bucket in total
-            or bucket in self.to_refresh
-            or bucket.holding <= bucket.low
-            or bucket.due(now)
+            if bucket not in self.opening
+            and (
+                bucket in total
+                or bucket in self.to_refresh
+                or bucket.holding <= bucket.low
+                or bucket.due(now)
+            )
         ]
-        self.to_refresh.clear()
+        self.to_refresh &= self.opening
+        spent, opening = self.spent, {bucket.limit.spec.key for bucket in self.opening}
+        self.spent = {key: used for key, used in spent.items() if key in opening}
         return [
             bucket.build_request(
                 next(numbers),
                 first.get(bucket, 0),
                 total.get(bucket, 0),
                 now,
-                self.spent.get(bucket.limit.spec.key, -1),
+                spent.get(bucket.limit.spec.key, -1),
             )
             for bucket in buckets
         ]

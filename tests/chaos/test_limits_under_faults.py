@@ -35,6 +35,7 @@ LOAD = 3 * RATE
 FELT_S = 0.5  # what a fault may add to half of the requests
 LEAST_SHARE = 0.1  # of the rate, at least admitted after a fault
 
+UNKNOWN = "The limit 'generate-requests' cannot be checked right now."
 SLOTS, STREAMS = 16, 500
 LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURST}}}
 
@@ -50,6 +51,11 @@ async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
 async def tenant(operator: httpx.AsyncClient) -> Tenant:
     """Lets RATE requests a second pass, BURST at once."""
     return await make_tenant(operator, rates=LIMIT)
+
+
+def is_decided(shot: Shot) -> bool:
+    """Admitted or refused by the limiter, which says so where it does not know the limit's room."""
+    return shot.status in (200, 429) or UNKNOWN in shot.problem
 
 
 def admitted(shots: Sequence[Shot]) -> int:
@@ -90,7 +96,7 @@ async def test_a_frozen_redis_is_not_felt_and_costs_no_more_than_is_stated(
     after = await fire(cluster.url, tenant, 3.0, LOAD)
 
     report("frozen", before, during, back, after)
-    assert {shot.status for shot in [*before, *during, *back, *after]} <= {200, 429}
+    assert all(map(is_decided, [*before, *during, *back, *after]))
     assert median(during) - median(before) <= FELT_S
     assert admitted(during) > 0
     assert worst_excess([*before, *during], RATE, BURST) <= REPLICAS
@@ -135,7 +141,7 @@ async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
     after = await fire(cluster.url, tenant, 4.0, LOAD)
 
     report("killed", before, during, after)
-    assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
+    assert all(map(is_decided, [*before, *during, *after]))
     assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
     # Credits that the outage saved may come at once, as from an authority that forgot nothing.
     assert worst_excess(after, RATE, BURST) <= 0
@@ -151,7 +157,7 @@ async def test_a_flushed_redis_gives_no_second_burst(
     after = await fire(cluster.url, tenant, 3.0, LOAD)
 
     report("flushed", before, after)
-    assert {shot.status for shot in [*before, *after]} <= {200, 429}
+    assert all(map(is_decided, [*before, *after]))
     assert worst_excess([*before, *after], RATE, BURST) <= REPLICAS
     assert admitted(after) >= LEAST_SHARE * RATE * 3.0
 
@@ -168,7 +174,7 @@ async def test_a_slow_redis_is_not_felt(
     after = await fire(cluster.url, tenant, 2.0, LOAD)
 
     report("slow", before, during, back, after)
-    assert {shot.status for shot in [*before, *during, *back, *after]} <= {200, 429}
+    assert all(map(is_decided, [*before, *during, *back, *after]))
     assert median(during) - median(before) <= FELT_S
     debt = min(BURST, RATE * slow_s)
     assert worst_excess([*before, *during, *back], RATE, BURST) <= REPLICAS + debt
@@ -216,7 +222,7 @@ async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
     after = await fire(embedded.url, tenant, 4.0, LOAD)
 
     report("limiter killed", before, during, after)
-    assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
+    assert all(map(is_decided, [*before, *during, *after]))
     assert admitted(during) > 0
     assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
     # Credits that the outage saved may come at once, as from an authority that forgot nothing.

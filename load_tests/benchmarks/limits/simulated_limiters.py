@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import (
@@ -157,7 +157,7 @@ class SimulatedLimiters:
         began = loop.time()
         try:
             permit = await limiter.admit(self.tenant, self.plan, RequestClass.GENERATE)
-        except RateLimited:
+        except (RateLimited, Overloaded):
             self.refused += 1
         else:
             self.admitted.append(loop.time())

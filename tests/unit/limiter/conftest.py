@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cluster.runtime.clock import ManualClock
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import (
@@ -99,6 +99,6 @@ async def admitted(limiter: TenantLimiter, of: Plan, count: int) -> list[Limiter
     for _ in range(count):
         try:
             permits.append(await limiter.admit("acme", of, GENERATE))
-        except RateLimited:
+        except (RateLimited, Overloaded):
             continue
     return permits

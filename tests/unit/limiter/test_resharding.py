@@ -11,7 +11,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import RequestClass
 from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
@@ -69,7 +69,7 @@ class World:
         limiter = self.random.choice(self.limiters)
         try:
             (await limiter.admit(tenant, LIMITED, GENERATE)).close()
-        except RateLimited:
+        except (RateLimited, Overloaded):
             self.refused += 1
         else:
             self.admitted[tenant].append(self.loop.time())
