@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.limits.simulated_limiters import count_ideal_admissions
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, CLIENTS, fire, shoot, worst_excess
 from tests.cluster.tenants import make_tenant, put_plan
@@ -30,7 +31,7 @@ async def test_three_times_the_limit_never_gets_more_than_the_limit_in_any_windo
     assert {shot.status for shot in shots} <= {200, 429}
     assert worst_excess(shots, rate, burst) <= 0
     admitted = sum(shot.status == 200 for shot in shots)
-    assert admitted >= 0.8 * rate * seconds
+    assert admitted >= 0.5 * count_ideal_admissions([shot.sent for shot in shots], rate, burst)
 
 
 async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
@@ -83,7 +84,7 @@ async def test_streams_that_are_given_up_leave_no_slot_behind(
 ) -> None:
     streams, slots = 400, 8
     tenant = await make_tenant(client, concurrency={"limit": slots})
-    body = {**CHAT, "model": "slow", "stream": True, "max_tokens": 100}
+    body = {**CHAT, "model": "slow", "stream": True, "max_tokens": 1_200}
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as leaving:
 
@@ -99,7 +100,7 @@ async def test_streams_that_are_given_up_leave_no_slot_behind(
             load = (await client.get("/health")).json()["models"]["slow"].get("load", {})
             return load.get("running") == load.get("waiting") == load.get("handlers") == 0
 
-        await eventually(the_model_is_free, timeout_s=3)  # a stream would run for 5 s
+        await eventually(the_model_is_free, timeout_s=20)  # a stream would run for a minute
 
         async def every_slot_is_free() -> bool:
             held = [
@@ -129,4 +130,4 @@ async def test_a_plan_that_changes_binds_at_once_everywhere(
         shots = await asyncio.gather(*(shoot(anonymous, tenant) for _ in range(8)))
         return all(shot.status == 404 for shot in shots)
 
-    await eventually(refused_everywhere, timeout_s=2)
+    await eventually(refused_everywhere)

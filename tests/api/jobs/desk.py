@@ -89,6 +89,6 @@ def told(text: str) -> list[Told]:
 
 async def heard(wire: Wire, words: str) -> None:
     """Wait until the stream has said `words`."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while words not in wire.text:  # noqa: ASYNC110 - the wire's own news is for one waiter
             await asyncio.sleep(0.005)
