@@ -23,7 +23,7 @@ from cluster.runtime.settings import ROOT, process_environment
 from load_tests.benchmarks.limits.bench_limits import count_leaked_slots
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
-from tests.cluster.shots import CHAT, Shot, fire, shoot, worst_excess
+from tests.cluster.shots import CHAT, Shot, fire, is_decided, shoot, worst_excess
 from tests.cluster.tenants import Tenant, make_tenant
 from tests.servers.redis_server import RedisServer
 
@@ -35,7 +35,6 @@ LOAD = 3 * RATE
 FELT_S = 0.5  # what a fault may add to half of the requests
 LEAST_SHARE = 0.1  # of the rate, at least admitted after a fault
 
-UNKNOWN = "The limit 'generate-requests' cannot be checked right now."
 SLOTS, STREAMS = 16, 500
 LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURST}}}
 
@@ -51,11 +50,6 @@ async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
 async def tenant(operator: httpx.AsyncClient) -> Tenant:
     """Lets RATE requests a second pass, BURST at once."""
     return await make_tenant(operator, rates=LIMIT)
-
-
-def is_decided(shot: Shot) -> bool:
-    """Admitted or refused by the limiter, which says so where it does not know the limit's room."""
-    return shot.status in (200, 429) or UNKNOWN in shot.problem
 
 
 def admitted(shots: Sequence[Shot]) -> int:
