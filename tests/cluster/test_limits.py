@@ -9,7 +9,7 @@ import pytest
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.limits.simulated_limiters import count_ideal_admissions
 from tests.cluster.polling import eventually
-from tests.cluster.shots import CHAT, CLIENTS, fire, shoot, worst_excess
+from tests.cluster.shots import CHAT, CLIENTS, fire, is_decided, shoot, worst_excess
 from tests.cluster.tenants import make_tenant, put_plan
 
 
@@ -28,7 +28,7 @@ async def test_three_times_the_limit_never_gets_more_than_the_limit_in_any_windo
 
     shots = await fire(cluster.url, tenant, seconds, 3 * rate)
 
-    assert {shot.status for shot in shots} <= {200, 429}
+    assert [shot for shot in shots if not is_decided(shot)] == []
     assert worst_excess(shots, rate, burst) <= 0
     admitted = sum(shot.status == 200 for shot in shots)
     assert admitted >= 0.5 * count_ideal_admissions([shot.sent for shot in shots], rate, burst)
@@ -40,8 +40,14 @@ async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
     limit = {"limit": 2, "per": "minute", "burst": 1}
     tenant = await make_tenant(client, rates={"generate": {"requests": limit}})
 
-    first = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
-    second = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+    async def decided() -> httpx.Response:
+        """The answer of a limiter that has met its authority in time."""
+        while True:
+            send = anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+            if (answer := await send).status_code != 503:
+                return answer
+
+    first, second = await decided(), await decided()
 
     assert first.status_code == 200
     assert first.headers["RateLimit-Policy"].startswith('"generate-requests";q=2;w=60')
