@@ -19,6 +19,7 @@
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
       RateLimited               429 rate-limited           Retry-After; names the limit that was hit
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
+          InsufficientQuota     429 insufficient-quota     what may be spent is spent
       ClientGone                499 client-gone            the client has disconnected
       MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
@@ -289,6 +290,28 @@ class RateLimited(Problem):
 
 class QuotaExceeded(RateLimited):
     slug, title = "quota-exceeded", "The budget is spent"
+
+
+class InsufficientQuota(QuotaExceeded):
+    """OpenAI's `insufficient_quota`. `retry_after_s` None: waiting does not help, as its clients
+    are told by `x-should-retry`."""
+
+    slug, title = "insufficient-quota", "The money that may be spent is spent"
+
+    def __init__(self, detail: str, retry_after_s: float | None, limit: str) -> None:
+        Problem.__init__(
+            self,
+            detail,
+            retry_after_s=retry_after_s,
+            limit=limit,
+            **{"violated-policies": [limit]},
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.extensions["retry_after_s"] is not None:
+            return super().headers | {"x-should-retry": "false"}
+        return {"RateLimit": f'"{self.extensions["limit"]}";r=0', "x-should-retry": "false"}
 
 
 class ClientGone(Problem):

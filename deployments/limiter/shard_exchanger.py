@@ -11,8 +11,9 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
@@ -40,8 +41,16 @@ _SOON = 0.02  # lease times for which requests for low credits gather
 _PACE_S = 0.001  # between two exchanges, for each other replica; at most _MAX_PACE lease times
 _MAX_PACE = 0.1
 
-BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
 Batch = list[tuple[TenantLimits, list[LeasedBucket]]]
+
+
+class BudgetUsage(Protocol):
+    """A budget's use by the ledger: of a tenant, or of its `subject` (`key:<account>`,
+    `team:<id>`), from the first to the last day."""
+
+    async def __call__(
+        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
+    ) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,7 @@ class ShardExchanger:
             await asyncio.wait({self._task})
 
     def _check(self, tenant: TenantLimits, now: float) -> None:
+        tenant.evict_idle_subjects(now)
         if tenant.pending or tenant in self._next:
             return
         if tenant.due(now):
@@ -295,7 +305,7 @@ class ShardExchanger:
             try:
                 async with asyncio.timeout(_LEDGER_S):
                     tenant.spent[limit.spec.key] = await self._terms.budget_usage(
-                        tenant.tenant, limit.unit, limit.first_day, limit.last_day
+                        tenant.tenant, limit.unit, limit.first_day, limit.last_day, limit.subject
                     )
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
                 unknown[bucket] = _LEDGER_S

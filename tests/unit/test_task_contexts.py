@@ -58,7 +58,7 @@ async def limits(seen: Seen) -> None:
             seen.append(current.get())
             return await super().exchange(replica, epoch, ttl_s, requests)
 
-    async def spent(tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+    async def spent(*_: object) -> int:
         return 0
 
     clock = ManualClock()
