@@ -47,7 +47,7 @@ class Limit:
     `window_s`.
 
     `first_day` and `last_day` are a budget's period, as in the usage ledger. `subject` is the `id`
-    of whose limit it is. A credit is `1 / scale` of the unit that callers see: `quota` is in theirs.
+    of whose limit it is. A credit is `1 / scale` of the unit that callers see, as `quota` is.
     `quoted` and `policy` are the name and the limit as structured fields (RFC 9651), built once.
     """
 

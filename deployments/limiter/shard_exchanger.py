@@ -11,9 +11,8 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
@@ -41,16 +40,9 @@ _SOON = 0.02  # lease times for which requests for low credits gather
 _PACE_S = 0.001  # between two exchanges, for each other replica; at most _MAX_PACE lease times
 _MAX_PACE = 0.1
 
+# By the ledger: tenant, unit, first day, last day, subject ("": the tenant itself).
+BudgetUsage = Callable[[str, Unit, str, str, str], Awaitable[int]]
 Batch = list[tuple[TenantLimits, list[LeasedBucket]]]
-
-
-class BudgetUsage(Protocol):
-    """A budget's use by the ledger: of a tenant, or of its `subject` (`key:<account>`,
-    `team:<id>`), from the first to the last day."""
-
-    async def __call__(
-        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
-    ) -> int: ...
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from cluster.invalidation.generations import Generations
 from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Unit
 from deployments.cache.codec import AesGcmCodec, encode
 from deployments.cache.lookup import Lookup
 from deployments.cache.policy import EntryPolicy, Freshness

@@ -194,7 +194,10 @@ async def serving(
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media_in(settings, database, plan_of),
             scaling=scaling_of(Elsewhere(bare.clock)),
-            limit_status=lambda tenant: limiter.view(tenant, plan_of(tenant)),
+            limit_status=lambda tenant, policies=None: limiter.view(
+                tenant, plan_of(tenant), policies
+            ),
+            policies=directory.policies,
         )
         try:
             yield World(
