@@ -82,11 +82,11 @@ class KeyService:
                 account="" if shared is None else shared.limits_account,
             )
             change.resource = f"key:{record.id}"
-            change.detail |= {
-                "scopes": ",".join(sorted(record.scopes)),
-                "team": record.team,
-                "limited": record.policy is not None,
-            }
+            change.detail["scopes"] = ",".join(sorted(record.scopes))
+            if record.team:
+                change.detail["team"] = record.team
+            if record.policy is not None:
+                change.detail["limits_of"] = record.limits_account
             await _publish_created(change, record)
         return key, record
 

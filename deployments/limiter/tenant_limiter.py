@@ -34,9 +34,10 @@ class TenantLimiter:
 
     `replica` names this process among all that share the authority, and is never reused.
     `budget_usage` gives a budget's use by the ledger (tenant, unit, first day, last day, and
-    `key:<account>`, `team:<id>` or "" for the tenant's); the ledger must be written at least every three lease times. `ttl_s` is the lease time;
-    `patience_s` the longest that a request waits for the authority. `name_key` keys the digests of
-    end users' names, the same in all replicas.
+    `key:<account>`, `team:<id>` or "" for the tenant's own); the ledger must be written at least
+    every three lease times. `ttl_s` is the lease time; `patience_s` the longest that a request
+    waits for the authority. `name_key` keys the digests of end users' names, the same in all
+    replicas.
     """
 
     def __init__(
