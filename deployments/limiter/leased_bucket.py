@@ -41,6 +41,7 @@ class LeasedBucket:
         self.open = 0  # slots taken; of a budget: reserved and not settled
         self.adjust = 0  # returned (+) or overdrawn (-) since the last grant that arrived
         self.waiting = 0  # pending requests
+        self.claimed = 0  # credits that they wait for
         self.low = -1  # request more at or below this; -1: nothing can be held ahead
         self.number = self.acked = 0
         self.is_idle = True  # the authority holds no lease of this replica

@@ -146,9 +146,10 @@ class TenantLimits:
         return own + self.subjects.all_buckets(policies, now, wall)
 
     def try_acquire(self, debits: Debits, now: float) -> bool:
-        """Consume all debits or none. Pending requests for a bucket go first."""
+        """Consume all debits or none. What pending requests for a bucket wait for is set aside: of
+        a tenant with many keys, one that waits for credits of its own holds up no other."""
         for bucket, amount in debits:
-            if bucket.waiting or bucket.holding < amount or now >= bucket.session.expires:
+            if bucket.holding - bucket.claimed < amount or now >= bucket.session.expires:
                 return False
         for bucket, amount in debits:
             bucket.consume(amount)
@@ -171,13 +172,15 @@ class TenantLimits:
 
     def enqueue(self, pending: PendingAcquire) -> None:
         self.pending.append(pending)
-        for bucket, _ in pending.debits:
+        for bucket, amount in pending.debits:
             bucket.waiting += 1
+            bucket.claimed += amount
 
     def dequeue(self, pending: PendingAcquire) -> None:
         self.pending.remove(pending)
-        for bucket, _ in pending.debits:
+        for bucket, amount in pending.debits:
             bucket.waiting -= 1
+            bucket.claimed -= amount
 
     def lease_requests(self, numbers: Iterator[int], now: float) -> list[LeaseRequest]:
         """A report and a request for every bucket that has either."""
