@@ -97,6 +97,14 @@ class LeasedBucket:
         if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
 
+    def charge(self, amount: int) -> None:
+        """Consume what was used without a reservation: credits in hand first, the rest is owed."""
+        covered = min(self.holding, amount)
+        self.holding -= covered
+        self.adjust -= amount - covered
+        self._consumed += amount
+        self._uses += 1
+
     def release(self, reserved: int, used: int, resets: int) -> None:
         """End a reservation. One from before a loss of state is not credited twice."""
         self.unsettled -= 1

@@ -368,8 +368,7 @@ class LimiterPermit:
         now, wall = limiter.clock.monotonic(), limiter.clock.wall()
         for bucket, unit in self._limits.reservation_with(subjects, self._class, "", now, wall):
             if unit is Unit.SPEND:
-                bucket.consume(0)
-                bucket.release(0, charge, bucket.resets)
+                bucket.charge(charge)
         limiter.report(self._limits)
 
     def headers(self) -> Headers:
