@@ -357,6 +357,15 @@ class NotCached(Problem):
         super().__init__(why)
 
 
+def is_of_callers_limits(problem: Problem) -> bool:
+    """Whether a limit of the caller's has refused, so that others may fare better: a rate, a
+    budget, one that cannot be checked now, or one that lets no such request pass."""
+    if isinstance(problem, InvalidRequest):
+        return "capacity" in problem.extensions
+    is_unknown = isinstance(problem, Overloaded) and "limit" in problem.extensions
+    return is_unknown or isinstance(problem, RateLimited)
+
+
 def to_problem(error: BaseException) -> Problem:
     """The problem for any exception; unknown ones get a constant text."""
     if isinstance(error, Problem):

@@ -6,7 +6,7 @@ answers.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -105,7 +105,11 @@ class ModelPipeline:
             waiting=admitted.timer,
         )
         call = MeteredGenerator(self.recorder, model, admitted)
-        fallbacks = [*filter(admitted.allows_model, models.fallbacks.get(name, ()))]
+        others = models.fallbacks.get(name, ())
+        fallbacks = [*filter(admitted.allows_model, others)]
+        if admitted.policies is not None and len(fallbacks) < len(others):
+            # Another key's call of this model may be answered by one that this key may not use.
+            context.directives = replace(admitted.directives, no_store=True)
         if not fallbacks:
             return call, context
         calls: dict[str, TextGenerator] = {name: call}

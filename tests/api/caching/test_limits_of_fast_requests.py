@@ -1,13 +1,15 @@
 """The fast path holds keys and end users to their limits, as the whole application does."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from cluster.runtime.clock import SystemClock
-from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from deployments.contracts.limits import Limiter
@@ -17,7 +19,7 @@ from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.api.caching.answers import CHAT, URL
 from tests.api.caching.conftest import MakeApp
 from tests.api.fakes import Records
-from tests.api.web import ADMIN_KEY
+from tests.api.web import ADMIN_KEY, CALLERS
 from tests.api.wire import Wire
 
 
@@ -130,3 +132,37 @@ async def test_an_end_users_rate_counts_fast_answers_and_usage_names_the_user(
     assert await post(ben) == 200
     assert sum(fast) > 5
     assert set(named) == {"ana", "ben\N{SNOWMAN}"}
+
+
+async def test_what_one_keys_limit_refuses_is_not_refused_to_another_key(
+    web: httpx.AsyncClient,
+    policies: dict[str, CallerPolicies],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An invalid request is remembered as such; one that a limit never lets pass is not."""
+    second = Caller("acme", "second", frozenset({Scope.GENERATE}))
+    monkeypatch.setitem(CALLERS, "mob_second_secret", second)
+    limit(policies, rates={"generate": {"tokens": {"limit": 2, "per": "second", "burst": 2}}})
+    headers = {"Authorization": "Bearer mob_second_secret"}
+
+    refused = await web.post(URL, json=CHAT)
+    passed = await web.post(URL, json=CHAT, headers=headers)
+
+    assert (refused.status_code, passed.status_code) == (400, 200)
+
+
+async def test_a_key_that_waits_for_anothers_answer_is_not_refused_by_its_limits(
+    web: httpx.AsyncClient,
+    policies: dict[str, CallerPolicies],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = Caller("acme", "second", frozenset({Scope.GENERATE}))
+    monkeypatch.setitem(CALLERS, "mob_second_secret", second)
+    limit(policies, rates={"generate": {"tokens": {"limit": 2, "per": "second", "burst": 2}}})
+    headers = {"Authorization": "Bearer mob_second_secret"}
+
+    answers = await asyncio.gather(
+        web.post(URL, json=CHAT), *(web.post(URL, json=CHAT, headers=headers) for _ in range(5))
+    )
+
+    assert [answer.status_code for answer in answers] == [400] + [200] * 5

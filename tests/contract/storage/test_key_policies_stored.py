@@ -103,7 +103,7 @@ async def test_a_key_that_names_a_team_not_read_yet_is_bound_at_once(
 
 @pytest.mark.parametrize(
     "change",
-    ["policy = NULL", 'policy = \'{"spend":{"amount":9}}\'', "team = NULL", "account = 'other'"],
+    ["policy = NULL", "policy = '{}'", "team = NULL", "account = 'other'"],
 )
 async def test_a_limit_that_was_lifted_in_the_store_closes_the_key(
     database: Database, directory: CredentialDirectory, clock: ManualClock, change: str
@@ -125,7 +125,8 @@ async def test_a_key_without_limits_has_the_mac_that_earlier_versions_gave_it(
     macs = RowMacs(PEPPER)
     async with database.read() as connection:
         stored = await ApiKeyRepository(clock, macs).get(connection, "acme", id)
-        row = await connection.execute(text("SELECT mac FROM api_keys WHERE id = :id"), {"id": id})
+        statement = text("SELECT mac FROM api_keys WHERE id = :id")
+        mac = (await connection.execute(statement, {"id": id})).scalar_one()
     covered = [
         stored.id, stored.tenant, stored.name, stored.digest, sorted(stored.scopes),
         stored.bootstrap, stored.created, stored.created_by, stored.expires, stored.revoked,
