@@ -14,6 +14,7 @@ from cluster.administration.plans import PlanService
 from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
 from cluster.administration.sign_in import SignInService
+from cluster.administration.teams import TeamService
 from cluster.administration.tenants import TenantService
 from cluster.administration.unit_of_work import AuditWriter, Directory, Notify, UnitOfWork
 from cluster.administration.users import UserService
@@ -45,6 +46,7 @@ class Administration:
     sessions: SignInService
     cache: CacheService
     scaling: ScalingService
+    teams: TeamService
 
 
 def administration(
@@ -84,6 +86,7 @@ def administration(
         ),
         cache=CacheService(unit_of_work, invalidations),
         scaling=ScalingService(unit_of_work),
+        teams=TeamService(unit_of_work, macs),
     )
 
 

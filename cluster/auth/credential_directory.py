@@ -30,6 +30,7 @@ from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
@@ -49,6 +50,8 @@ class CredentialDirectory(PolledCache):
         self._delegation = Delegation(pepper, clock)
         self._macs = RowMacs(pepper)
         self._snapshot = Snapshot(self._macs)
+        # The policies of the keys that have any, by key id; the same mapping for ever.
+        self.policies: dict[str, CallerPolicies] = self._snapshot.policies
         self._name_key = secrets.token_bytes(32)
         self._digests: dict[bytes, bytes] = {}  # of valid keys, by their names
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
@@ -73,6 +76,9 @@ class CredentialDirectory(PolledCache):
             async with self._refreshing, self._database.read() as connection:
                 now = self._clock.wall()
                 self._snapshot = await Snapshot.load(connection, now, self._macs)
+            self.policies.clear()
+            self.policies.update(self._snapshot.policies)
+            self._snapshot.policies = self.policies
             self._loaded = True
         self.known_at = self._clock.monotonic()
 
@@ -208,6 +214,7 @@ class CredentialDirectory(PolledCache):
                 holder.kind,
                 plan.weight,
                 holder.expires,
+                holder.team,
             )
         return holder.caller
 

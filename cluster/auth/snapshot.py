@@ -26,11 +26,13 @@ from cluster.storage.tables import (
     ended_sessions,
     plans,
     signing_keys,
+    teams,
     tenants,
     users,
 )
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies, LimitPolicy, caller_policies, parse_policy
 from cluster.tenants.repository import Status
 
 _ROLES = {role.value: role for role in Role}
@@ -51,7 +53,8 @@ class TenantEntry:
 
 @dataclass(slots=True, eq=False)
 class CredentialHolder:
-    """Who holds a credential. `caller` is made once for each state of the tenant, `caller_of`."""
+    """Who holds a credential. `caller` is made once for each state of the tenant, `caller_of`.
+    `team`, `account` and `policy` are a key's."""
 
     id: str
     tenant: str
@@ -60,6 +63,9 @@ class CredentialHolder:
     expires: float | None = None
     caller: Caller | None = None
     caller_of: TenantEntry | None = None
+    team: str = ""
+    account: str = ""
+    policy: LimitPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ class PublicKey:
 
 
 class Snapshot:
-    """`seq` is the last change that is in it; 0 before the first there is."""
+    """`seq` is the last change that is in it; 0 before the first there is. `policies` are those of
+    the keys that have any, by their ids."""
 
     def __init__(self, macs: RowMacs) -> None:
         self._macs = macs
@@ -100,6 +107,8 @@ class Snapshot:
         self.keys: dict[str, KeyEntry] = {}
         self.users: dict[str, UserEntry] = {}
         self.signing: dict[str, PublicKey] = {}
+        self.teams: dict[str, dict[str, LimitPolicy | None]] = {}  # by tenant and id
+        self.policies: dict[str, CallerPolicies] = {}
         self.ended: dict[str, float] = {}  # sign-ins that are over, until then (Unix seconds)
 
     @classmethod
@@ -109,6 +118,9 @@ class Snapshot:
         new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
         new._put_tenants((await connection.execute(_TENANTS)).all())
         new._put_keys((await connection.execute(_live_keys(now))).all())
+        # After the keys: a team that a key names is there by now.
+        new._put_teams((await connection.execute(select(teams))).all())
+        new._apply_policies(new.keys)
         new._put_users((await connection.execute(stored_values(users))).all())
         new._put_signing((await connection.execute(_SIGNING)).all())
         new._put_ended((await connection.execute(_ended(now))).all())
@@ -142,6 +154,7 @@ class Snapshot:
         expired = [id for id, key in self.keys.items() if (key.expires or now + 1) <= now]
         for id in expired:
             del self.keys[id]
+            self.policies.pop(id, None)
 
     async def _reload(
         self, connection: AsyncConnection, kind: str, ids: Collection[str], now: float
@@ -156,6 +169,13 @@ class Snapshot:
             case "key":
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
                 _retain(self.keys, ids, self._put_keys(rows))
+                await self._load_teams(connection, self._tenants_of_unknown_teams(ids))
+                self._apply_policies(ids)
+            case "team":  # of these tenants
+                await self._load_teams(connection, ids)
+                self._apply_policies(
+                    [id for id, key in self.keys.items() if key.holder.tenant in ids]
+                )
             case "user":
                 rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
                 _retain(self.users, ids, self._put_users(rows))
@@ -182,8 +202,43 @@ class Snapshot:
                 SCOPES_BY_VALUE[scope] for scope in values["scopes"] if scope in SCOPES_BY_VALUE
             )
             holder = CredentialHolder(id, values["tenant"], "key", scopes, expires)
+            holder.team, holder.account = values["team"] or "", values["account"] or id
+            holder.policy = parse_policy(values["policy"])
             self.keys[id] = KeyEntry(values["digest"], expires, holder)
         return {values["id"] for values in genuine}
+
+    async def _load_teams(self, connection: AsyncConnection, of: Collection[str]) -> None:
+        """All teams of these tenants."""
+        if of:
+            for tenant in of:
+                self.teams.pop(tenant, None)
+            self._put_teams(await _all(connection, select(teams).where(teams.c.tenant.in_(of))))
+
+    def _put_teams(self, rows: Iterable[Row[Any]]) -> None:
+        for row in rows:
+            self.teams.setdefault(row.tenant, {})[row.id] = parse_policy(row.policy)
+
+    def _tenants_of_unknown_teams(self, keys: Iterable[str]) -> set[str]:
+        holders = [self.keys[id].holder for id in keys if id in self.keys]
+        return {
+            each.tenant
+            for each in holders
+            if each.team and each.team not in self.teams.get(each.tenant, {})
+        }
+
+    def _apply_policies(self, keys: Iterable[str]) -> None:
+        """Find the policies of these keys anew."""
+        for id in keys:
+            entry = self.keys.get(id)
+            found = None
+            if entry is not None:
+                holder = entry.holder
+                of_team = self.teams.get(holder.tenant, {}).get(holder.team)
+                found = caller_policies(holder.account, holder.policy, holder.team, of_team)
+            if found is None:
+                self.policies.pop(id, None)
+            else:
+                self.policies[id] = found
 
     def _put_users(self, rows: Iterable[Row[Any]]) -> set[str]:
         genuine = [v for v in self._macs.all_genuine(users, rows) if v["role"] in _ROLES]

@@ -14,6 +14,7 @@ from cluster.cli.keys import keys
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
+from cluster.cli.teams import teams
 from cluster.cli.tenants import limits, tenants, usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
@@ -43,6 +44,7 @@ app.add_typer(models, name="models")
 app.add_typer(tenants, name="tenants")
 app.add_typer(plans, name="plans")
 app.add_typer(keys, name="keys")
+app.add_typer(teams, name="teams")
 app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")

@@ -19,6 +19,7 @@ class Unit(StrEnum):
     AUDIO_SECONDS = "audio_seconds"
     VIDEO_SECONDS = "video_seconds"
     COST_UNITS = "cost_units"
+    SPEND = "spend"  # nano-currency that a plan's prices charge; limits of keys and teams only
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def authenticate(
         priority,
         directives,
         state.timer,
+        policies=services.policies.get(caller.key_id),
     )
     return state.context
 
@@ -88,6 +89,7 @@ def authenticate_handle_call(
         else _parse_priority(priority, plan),
         NO_DIRECTIVES,
         ModelWaitTimer(clock),
+        policies=services.policies.get(caller.key_id),
     )
 
 

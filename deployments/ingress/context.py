@@ -18,6 +18,7 @@ from cluster.runtime.clock import Clock, Deadline
 from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
@@ -59,7 +60,8 @@ class RequestContext:
 
     `plan` is the tenant's plan when the request was authenticated. `created` is Unix seconds;
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
-    set once admission control has let the request in.
+    set once admission control has let the request in. `policies` are those of the caller's key and
+    its team (None: it has none).
     """
 
     request_id: str
@@ -71,6 +73,12 @@ class RequestContext:
     directives: Directives
     timer: ModelWaitTimer
     admitted: "AdmittedRequest | None" = None
+    policies: CallerPolicies | None = None
+
+    def allows_model(self, model: str) -> bool:
+        """Whether the plan, the key's team and the key itself include the model."""
+        policies = self.policies
+        return self.plan.allows_model(model) and (policies is None or policies.allows_model(model))
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""

@@ -14,6 +14,7 @@ from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -44,6 +45,14 @@ class Authenticator(Protocol):
     def verify(self, credential: str) -> Caller: ...
 
 
+class LimitStatusSource(Protocol):
+    """How the limits of a tenant, and of some policies of its keys, stand."""
+
+    async def __call__(
+        self, tenant: str, policies: CallerPolicies | None = None
+    ) -> list[LimitStatus]: ...
+
+
 @dataclass(frozen=True)
 class AppServices:
     """The collaborators of `create_app`.
@@ -61,6 +70,7 @@ class AppServices:
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
+    `policies` are those of the keys that have any, by key id.
     """
 
     settings: Settings
@@ -77,7 +87,7 @@ class AppServices:
     load: Callable[[], Mapping[str, Any]] = dict
     moderator: Moderator = field(default_factory=partial(moderator, ModerationConfig()))
     admin: Administration | None = None
-    limit_status: Callable[[str], Awaitable[list[LimitStatus]]] | None = None
+    limit_status: LimitStatusSource | None = None
     idempotency: IdempotencyStore | None = None
     responses: ResponseStore | None = None
     rendered_responses: RenderedResponses | None = None
@@ -92,6 +102,7 @@ class AppServices:
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing
     close: Callable[[], Awaitable[None]] = _do_nothing
+    policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -4,6 +4,7 @@ Flows in: settings, the limits' authority, what models cost. Flows out: the dire
 and plans, the limiter, and where usage, audit records and events go. Knows no HTTP.
 """
 
+import hmac
 import logging
 import secrets
 from collections.abc import Mapping
@@ -28,10 +29,12 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import USAGE, load_pepper, store_url
 from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
 from cluster.usage.prices import Prices
 from cluster.usage.report import budget_used
+from cluster.usage.subject_usage import subject_used
 from deployments.contracts.limits import Authority, AuthorityShards
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
@@ -71,9 +74,15 @@ class TenantServices:
             self.database, transport, keyring, clock, SystemRandom()
         )
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
-        publish = LimitEventPublisher(self.bus, self.directory.plan_of, name)
+        publish = LimitEventPublisher(self.bus, name)
         self.limiter = TenantLimiter(
-            authority, name, clock, self._budget_used, publish, patience_s=authority_timeout_s
+            authority,
+            name,
+            clock,
+            self._budget_used,
+            publish,
+            patience_s=authority_timeout_s,
+            name_key=hmac.digest(pepper, b"mobula/end-users", "sha256"),
         )
         self.invalidations = InvalidationFeed(self.database, clock)
         self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)
@@ -131,9 +140,11 @@ class TenantServices:
         except NotFound:
             return False
 
-    async def limit_status(self, tenant: str) -> list[LimitStatus]:
-        """How the limits of a tenant's plan stand. Raises NotFound."""
-        return await self.limiter.view(tenant, self.directory.plan_of(tenant))
+    async def limit_status(
+        self, tenant: str, policies: CallerPolicies | None = None
+    ) -> list[LimitStatus]:
+        """How the limits of a tenant's plan and of these policies stand. Raises NotFound."""
+        return await self.limiter.view(tenant, self.directory.plan_of(tenant), policies)
 
     def load(self) -> dict[str, int | float | bool]:
         """What this replica has lost, and how old its data is, for `/health`."""
@@ -151,10 +162,14 @@ class TenantServices:
         self.bus.notify(tenant, kind, data)
         self.deliverer.wake()
 
-    async def _budget_used(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+    async def _budget_used(
+        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
+    ) -> int:
         if not await self.ledger.flush():
             raise DatabaseUnavailable
         async with self.database.read() as connection:
+            if subject:
+                return await subject_used(connection, tenant, subject, unit, first_day, last_day)
             return await budget_used(connection, tenant, unit, first_day, last_day)
 
 

@@ -167,6 +167,7 @@ def build_services(
         },
         start=start,
         close=close,
+        policies=directory.policies,
     )
     return services, caches
 

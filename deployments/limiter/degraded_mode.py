@@ -31,7 +31,8 @@ from deployments.contracts.limits import SESSION, BucketKind
 from deployments.limiter.errors import UNKNOWN_RETRY_S, limit_exceeded, limit_unknown
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_limits import Debits, Source, TenantLimits
+from deployments.limiter.subject_limits import Debits, Source
+from deployments.limiter.tenant_limits import TenantLimits
 
 _MIN_MISSES = 3
 _EARLY_SLOTS = 64  # the part of a replica's slots that it may give before an outage is certain

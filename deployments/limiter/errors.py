@@ -2,7 +2,15 @@
 
 import math
 
-from cluster.runtime.problems import InvalidRequest, Overloaded, Problem, QuotaExceeded, RateLimited
+from cluster.runtime.problems import (
+    InsufficientQuota,
+    InvalidRequest,
+    Overloaded,
+    Problem,
+    QuotaExceeded,
+    RateLimited,
+)
+from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.limits import Limit
 
@@ -10,7 +18,13 @@ UNKNOWN_RETRY_S = 2.0  # of a budget: its ledger may be late
 
 
 def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
-    """The limit has no room for `amount` now."""
+    """The limit has no room for `amount` credits now."""
+    if limit.unit is Unit.SPEND:
+        retry = retry_after_s if limit.window_s else None
+        detail = f"The limit '{limit.name}' of {limit.quota} millionths of the currency is reached"
+        return InsufficientQuota(
+            f"{detail}, or the rest does not cover what this request may cost.", retry, limit.name
+        )
     if limit.spec.kind is BucketKind.BUDGET:
         return QuotaExceeded(
             f"The budget '{limit.name}' of {limit.quota} {limit.unit} does not cover the "
@@ -33,6 +47,8 @@ def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
 
 def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     """`amount` could never pass, however long the wait."""
+    if limit.unit is Unit.SPEND:
+        return limit_exceeded(limit, amount, UNKNOWN_RETRY_S)
     return InvalidRequest(
         f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
         f"{limit.spec.capacity} pass at once, so it can never run.",

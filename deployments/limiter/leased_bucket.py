@@ -43,6 +43,7 @@ class LeasedBucket:
         self.open = 0  # slots taken; of a budget: reserved and not settled
         self.adjust = 0  # returned (+) or overdrawn (-) since the last grant that arrived
         self.waiting = 0  # pending requests
+        self.claimed = 0  # credits that they wait for
         self.low = -1  # request more at or below this; -1: nothing can be held ahead
         self.number = self.acked = 0
         self.is_idle = True  # the authority holds no lease of this replica
@@ -97,6 +98,14 @@ class LeasedBucket:
             self.open += amount
         if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
+
+    def charge(self, amount: int) -> None:
+        """Consume what was used without a reservation: credits in hand first, the rest is owed."""
+        covered = min(self.holding, amount)
+        self.holding -= covered
+        self.adjust -= amount - covered
+        self._consumed += amount
+        self._uses += 1
 
     def release(self, reserved: int, used: int, resets: int) -> None:
         """End a reservation. One from before a loss of state is not credited twice."""

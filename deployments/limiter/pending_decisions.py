@@ -11,7 +11,8 @@ from deployments.limiter.degraded_mode import DegradedMode
 from deployments.limiter.errors import limit_exceeded, limit_unknown
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_limits import Debits, PendingAcquire, TenantLimits
+from deployments.limiter.subject_limits import Debits
+from deployments.limiter.tenant_limits import PendingAcquire, TenantLimits
 
 MAX_EXCHANGES = 4  # after which a request that waits is refused
 OPENING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us

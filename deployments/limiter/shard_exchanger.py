@@ -41,7 +41,8 @@ _PACE_S = 0.001  # between two exchanges, for each other replica; at most _MAX_P
 _MAX_PACE = 0.1
 _TURN_S = 0.002
 
-BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
+# By the ledger: tenant, unit, first day, last day, subject ("": the tenant itself).
+BudgetUsage = Callable[[str, Unit, str, str, str], Awaitable[int]]
 Batch = list[tuple[TenantLimits, list[LeasedBucket]]]
 
 
@@ -143,6 +144,7 @@ class ShardExchanger:
             await asyncio.wait({self._task})
 
     def _check(self, tenant: TenantLimits, now: float) -> None:
+        tenant.evict_idle_subjects(now)
         if tenant.pending or tenant in self._next:
             return
         if tenant.due(now):
@@ -305,7 +307,7 @@ class ShardExchanger:
             try:
                 async with asyncio.timeout(_LEDGER_S):
                     tenant.spent[limit.spec.key] = await self._terms.budget_usage(
-                        tenant.tenant, limit.unit, limit.first_day, limit.last_day
+                        tenant.tenant, limit.unit, limit.first_day, limit.last_day, limit.subject
                     )
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
                 unknown[bucket] = _LEDGER_S

@@ -6,7 +6,8 @@ of the current budget in the limiter of one replica.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from cluster.runtime.background import PeriodicTask
@@ -14,6 +15,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import Job
@@ -24,6 +26,8 @@ LEDGER = "clipper"  # the name of this work in usage reports
 CHARGE = "charge"  # the member of a job's spec that holds its charge
 POLL_S = 2.0
 DAY_S = 86_400.0
+
+NO_POLICIES: Mapping[str, CallerPolicies] = MappingProxyType({})
 
 log = logging.getLogger("mobula.ingress")
 
@@ -79,6 +83,7 @@ class Budgets(Protocol):
         request_class: RequestClass,
         model: str,
         amounts: UsageAmounts,
+        policies: CallerPolicies | None = None,
     ) -> None: ...
 
 
@@ -90,11 +95,18 @@ class BudgetRefunder:
     """
 
     def __init__(
-        self, database: Database, budgets: Budgets, plan_of: Callable[[str], Plan], clock: Clock
+        self,
+        database: Database,
+        budgets: Budgets,
+        plan_of: Callable[[str], Plan],
+        clock: Clock,
+        policies: Mapping[str, CallerPolicies] = NO_POLICIES,
     ) -> None:
+        """`policies` are those of the keys that have any, by key id."""
         self._database = database
         self._budgets = budgets
         self._plan_of = plan_of
+        self._policies = policies
         self._clock = clock
         self._refunds = PeriodicTask(self._try_refund, POLL_S, "refund of budgets", delayed=True)
 
@@ -123,7 +135,8 @@ class BudgetRefunder:
         except Problem:
             return  # the tenant was deleted
         amounts = UsageAmounts(video_seconds=charged_seconds(job))
-        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
+        policies = self._policies.get(job.key)
+        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts, policies)
 
     async def _try_refund(self) -> None:
         try:

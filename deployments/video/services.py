@@ -17,6 +17,7 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
 from deployments.jobs.store import JobStore
@@ -57,6 +58,8 @@ def require_media(media: "MediaServices | None") -> "MediaServices":
 class PlanDirectory(Protocol):
     """cluster/auth/credential_directory.py."""
 
+    @property
+    def policies(self) -> Mapping[str, CallerPolicies]: ...
     def plan_of(self, tenant: str) -> Plan: ...
 
 
@@ -97,7 +100,9 @@ def media_services(
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
-        refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
+        refunder=BudgetRefunder(
+            tenants.database, tenants.limiter, plan_of, clock, tenants.directory.policies
+        ),
     )
 
 

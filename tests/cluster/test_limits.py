@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.limits.simulated_limiters import count_ideal_admissions
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, CLIENTS, fire, is_decided, shoot, worst_excess
-from tests.cluster.tenants import make_tenant, put_plan
+from tests.cluster.tenants import Tenant, make_tenant, put_plan
 
 
 @pytest.fixture
@@ -82,6 +83,62 @@ async def test_a_budget_is_spent_to_the_unit_by_racing_clients(
             return won >= budget
 
         await eventually(last_units)
+    assert won == budget
+
+
+async def test_a_keys_budget_is_spent_to_the_unit_by_racing_clients_of_it_and_its_successor(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    budget, clients = 120, 48
+    tenant = await make_tenant(client)
+    keys = f"/api/v1/tenants/{tenant.id}/keys"
+    team = {"id": "racers", "name": "Racers", "policy": {"budgets": {"requests": {"day": 500}}}}
+    made = await client.post("/api/v1/teams", params={"tenant": tenant.id}, json=team)
+    made.raise_for_status()
+    wanted = {
+        "name": "limited",
+        "scopes": ["generate", "models:read"],
+        "policy": {"budgets": {"requests": {"day": budget}}, "models": ["echo"]},
+        "team": "racers",
+    }
+    first = (await client.post(keys, json=wanted)).raise_for_status().json()
+    path = f"{keys}/{first['id']}/rotate"
+    second = (await client.post(path, json={"grace_s": 3600})).raise_for_status().json()
+    racers = [replace(tenant, key=each["key"], key_id=each["id"]) for each in (first, second)]
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as racing:
+
+        async def both_work_everywhere() -> bool:
+            asked = [
+                racing.get("/v1/models", headers=racer.headers)
+                for racer in racers
+                for _ in range(8)
+            ]
+            answers = await asyncio.gather(*asked)
+            return all(
+                answer.status_code == 200 and len(answer.json()["data"]) == 1 for answer in answers
+            )
+
+        await eventually(both_work_everywhere)
+
+        async def race(racer: Tenant) -> int:
+            won = refused = 0
+            while refused < 3:
+                shot = await shoot(racing, racer)
+                won += shot.status == 200
+                refused += shot.status != 200
+            return won
+
+        won = sum(await asyncio.gather(*(race(racers[n % 2]) for n in range(clients))))
+
+        async def last_units() -> bool:
+            nonlocal won
+            won += (await shoot(racing, racers[1])).status == 200
+            return won >= budget
+
+        await eventually(last_units)
+        assert (await shoot(racing, tenant)).status == 200  # the tenant's own key has no limit
+        assert (await shoot(racing, racers[0])).status == 429
     assert won == budget
 
 

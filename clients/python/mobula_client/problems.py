@@ -117,6 +117,10 @@ class QuotaExceeded(RateLimited):
     slug = "quota-exceeded"
 
 
+class InsufficientQuota(QuotaExceeded):
+    slug = "insufficient-quota"
+
+
 class ClientGone(Problem):
     status, slug = 499, "client-gone"
 

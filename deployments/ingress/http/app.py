@@ -165,6 +165,7 @@ def create_app(
             _HOT,
             verify=services.authenticator.verify,
             plan_of=services.plan_of,
+            policies=services.policies,
             admission=services.admission,
             recorder=services.model_pipeline.recorder,
             access_log=services.access_log,

@@ -30,7 +30,7 @@ class CountTokens:
 
     async def answer(self, request: AdmittedRequest, body: MessageCountRequest) -> dict[str, Any]:
         """Raises InvalidRequest above MAX_CHARS."""
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        model = self._models.tokenizing(body.model, request.allows_model)
         chat = chat_request(body, stream=False)
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)

@@ -45,7 +45,7 @@ class Moderations:
         elif model in self._models.moderator_ids:
             scores, model = await self._by_model(request, model, texts)
         else:
-            known = tuple(filter(request.plan.allows_model, self._models.moderator_ids))
+            known = tuple(filter(request.allows_model, self._models.moderator_ids))
             raise UnknownModel(model, (RULES, *known))
         return {
             "id": f"modr-{request.request_id}",

@@ -37,14 +37,14 @@ class Rerank:
         self._models = models
 
     async def answer(self, request: AdmittedRequest, body: RerankRequest) -> dict[str, Any]:
-        texts, models, plan = body.texts(), self._models, request.plan
+        texts, models = body.texts(), self._models
         if body.model in models.reranker_ids:
             scores, tokens, model = await self._classify(request, body, texts)
         elif body.model in models.embedder_ids:
             scores, tokens, model = await self._compare(request, body, texts)
         else:
             known = (*models.reranker_ids, *models.embedder_ids)
-            raise UnknownModel(body.model, tuple(filter(plan.allows_model, known)))
+            raise UnknownModel(body.model, tuple(filter(request.allows_model, known)))
         # Equal scores in the order of the request.
         order = sorted(range(len(scores)), key=lambda at: -scores[at])[: body.top_n]
         ranked = [{"index": at, "relevance_score": scores[at]} for at in order]

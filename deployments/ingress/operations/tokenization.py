@@ -27,7 +27,7 @@ class Tokenize:
 
     async def answer(self, request: AdmittedRequest, body: TokenizeBody) -> dict[str, Any]:
         body.check()
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        model = self._models.tokenizing(body.model, request.allows_model)
         found = await model.tokenize(
             TokenizeRequest(
                 request_id=request.request_id,
@@ -65,7 +65,7 @@ class Detokenize:
         self._models = models
 
     async def answer(self, request: AdmittedRequest, body: DetokenizeBody) -> dict[str, Any]:
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        model = self._models.tokenizing(body.model, request.allows_model)
         found = await model.detokenize(
             DetokenizeRequest(
                 request_id=request.request_id,

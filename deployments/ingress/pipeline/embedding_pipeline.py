@@ -67,7 +67,7 @@ class EmbeddingPipeline:
         amounts: UsageAmounts,
     ) -> CountedAnswer:
         failures = RaisedProblems()
-        models = self._allowed_models(request.model, known, admitted.plan)
+        models = self._allowed_models(request.model, known, admitted)
         for attempt in attempt_order(request, models, self._models.clock):
             try:
                 answer = await self._metered(attempt, admitted, call, amounts)
@@ -98,9 +98,11 @@ class EmbeddingPipeline:
         self._meter.record_call(request.caller, admitted.plan, request.model, used)
         return answer
 
-    def _allowed_models(self, model: str, known: tuple[str, ...], plan: Plan) -> tuple[str, ...]:
+    def _allowed_models(
+        self, model: str, known: tuple[str, ...], admitted: AdmittedRequest
+    ) -> tuple[str, ...]:
         """The models that may answer, the requested one first. Raises UnknownModel."""
-        allowed = tuple(filter(plan.allows_model, known))
+        allowed = tuple(filter(admitted.allows_model, known))
         if model not in allowed:
             raise UnknownModel(model, allowed)
         fallbacks = self._models.fallbacks.get(model, ())

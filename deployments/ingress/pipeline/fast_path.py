@@ -11,7 +11,7 @@ same tenant, route, models and plan; what may have changed since is checked on e
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,11 +20,13 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Feature, Plan, RequestClass
+from cluster.tenants.policy import CallerPolicies
 from deployments.cache.keys import request_bytes_key
 from deployments.cache.metrics import CacheMetrics
 from deployments.cache.policy import EntryPolicy
 from deployments.cache.tiers.memory import MemoryEntry, MemoryTier
 from deployments.contracts.cache import CacheOutcome
+from deployments.contracts.limits import Permit
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
@@ -57,6 +59,7 @@ _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
 _TOKEN_BYTES = 8  # of the number of tokens with which a rendered response begins
 _MAX_RENDERED = 16 << 10  # larger responses may be worth compressing
+_NOTE_END = b"\n"  # in no name of a field that a header can hold
 _MAX_DIGITS = 20  # of a length that is no attack on int()
 BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
 
@@ -118,10 +121,11 @@ class RenderedResponses:
         tokens: int,
         cache_key: bytes,
         ignored: bytes = b"",
+        end_user: str = "",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the names of `ignored` fields. Nothing is added for a response that
-        does not begin with its id.
+        another id, and with the names of `ignored` fields; the bytes of the request name
+        `end_user`. Nothing is added for a response that does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
@@ -129,10 +133,12 @@ class RenderedResponses:
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
         if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
-            self._memory.put_alias(key, cache_key, ignored)
+            note = ignored + _NOTE_END + end_user.encode() if end_user else ignored
+            self._memory.put_alias(key, cache_key, note)
 
-    def ignored_fields(self, key: bytes) -> bytes:
-        """What a response to the bytes of `key`, which were just found, names as ignored."""
+    def note(self, key: bytes) -> bytes:
+        """What a response to the bytes of `key`, which were just found, names as ignored; and, if
+        the bytes name one, _NOTE_END and the end user."""
         return self._memory.aliases[key].note
 
     def record_hit(self, tenant: str, tokens: int) -> None:
@@ -153,6 +159,7 @@ class FastPath:
         *,
         verify: Callable[[str], Caller],
         plan_of: Callable[[str], Plan],
+        policies: Mapping[str, CallerPolicies],
         admission: AdmissionControl,
         recorder: UsageRecorder,
         access_log: Callable[[bytes], None],
@@ -162,12 +169,15 @@ class FastPath:
         metrics: RequestMetrics,
         others: ASGIApp,
     ) -> None:
-        """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems."""
+        """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems.
+        `policies` are those of the keys that have any.
+        """
         self._app = app
         self._responses = responses
         self._routes = dict(routes)
         self._verify = verify
         self._plan_of = plan_of
+        self._policies = policies
         self._admission = admission
         self._recorder = recorder
         self._access_log = access_log
@@ -246,9 +256,10 @@ class FastPath:
         if cached is None:
             return None
         entry, model = cached.entry, cached.entry.model
-        if plan.models is not None and not plan.allows_model(model):
-            return None
-        permit = self._admission.limiter.try_admit(caller.tenant, plan, route.request_class)
+        ignored, _, end_user = self._responses.note(state.body_key).partition(_NOTE_END)
+        if end_user:
+            caller = replace(caller, end_user=end_user.decode())
+        permit = self._admit(caller, plan, route.request_class, model)
         if permit is None:
             return None
         age_s = max(0.0, self._clock.wall() - entry.created)
@@ -275,11 +286,26 @@ class FastPath:
             *fields,
             (b"x-request-id", request_id.encode()),
         ]
-        ignored = self._responses.ignored_fields(state.body_key)
         if ignored:
             headers.append((IGNORED_FIELDS, ignored))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
+
+    def _admit(
+        self, caller: Caller, plan: Plan, request_class: RequestClass, model: str
+    ) -> Permit | None:
+        """The permit, if the caller may have the model, and there is room in all limits now."""
+        policies, limiter = self._policies.get(caller.key_id), self._admission.limiter
+        if plan.models is not None and not plan.allows_model(model):
+            return None
+        if policies is None:
+            return limiter.try_admit(caller.tenant, plan, request_class, end_user=caller.end_user)
+        if not policies.allows_model(model):
+            return None
+        permit = limiter.try_admit(caller.tenant, plan, request_class, policies, caller.end_user)
+        if permit is not None:
+            permit.charge_cache_hit()
+        return permit
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

@@ -6,7 +6,7 @@ answers.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
@@ -50,6 +50,8 @@ class ModelPipeline:
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
                 self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+                if admitted.policies is not None:
+                    admitted.permit.charge_cache_hit()
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
         return completion
@@ -71,6 +73,8 @@ class ModelPipeline:
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
             self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+            if admitted.policies is not None:
+                admitted.permit.charge_cache_hit()
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -89,8 +93,9 @@ class ModelPipeline:
         """
         models, plan, name = self._models, admitted.plan, request.model
         model = models.text_models.get(name)
-        if model is None or not (plan.models is None or plan.allows_model(name)):
-            raise UnknownModel(name, tuple(filter(plan.allows_model, models.text_models)))
+        is_allowed = plan.models is None and admitted.policies is None
+        if model is None or not (is_allowed or admitted.allows_model(name)):
+            raise UnknownModel(name, tuple(filter(admitted.allows_model, models.text_models)))
         admitted.models.add(name)
         context = CacheContext(
             admitted.outcomes,
@@ -100,7 +105,11 @@ class ModelPipeline:
             waiting=admitted.timer,
         )
         call = MeteredGenerator(self.recorder, model, admitted)
-        fallbacks = [*filter(plan.allows_model, models.fallbacks.get(name, ()))]
+        others = models.fallbacks.get(name, ())
+        fallbacks = [*filter(admitted.allows_model, others)]
+        if admitted.policies is not None and len(fallbacks) < len(others):
+            # Another key's call of this model may be answered by one that this key may not use.
+            context.directives = replace(admitted.directives, no_store=True)
         if not fallbacks:
             return call, context
         calls: dict[str, TextGenerator] = {name: call}

@@ -89,9 +89,12 @@ async def suspend_tenant(access: OperatesTenant) -> Response:
 async def get_tenant_limits(access: ReadsTenant, request: Request) -> LimitsResponse:
     plan = await access.admin.tenants.plan(access.tenant)
     view = services_of(request).limit_status
-    limits = await view(access.tenant) if view else []
+    policies = access.request.policies if access.tenant == access.request.caller.tenant else None
+    limits = await view(access.tenant, policies) if view else []
     state = [LimitState.model_validate(limit) for limit in limits]
-    return LimitsResponse(tenant=access.tenant, plan=plan, state=state)
+    of_caller = () if policies is None else policies.subjects
+    shown = {each.subject.partition(":")[0]: each.policy for each in of_caller}
+    return LimitsResponse(tenant=access.tenant, plan=plan, state=state, **shown)
 
 
 def _answer(tenant: Tenant) -> TenantResponse:

@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from cluster.runtime.problems import NotFound, Problem, UnknownModel
 from cluster.tenants.caller import Scope
-from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import ModelCard
 from deployments.ingress.authentication import authenticate
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
@@ -39,9 +40,9 @@ async def list_models(
     before_id: Cursor = None,
 ) -> Response:
     """With the header `anthropic-version`, a page in the form of Anthropic's API."""
-    async with _admitted(request, "models.list", "models") as plan:
+    async with _admitted(request, "models.list", "models") as admitted:
         cards = await services_of(request).models.cards()
-    allowed = {model: card for model, card in cards.items() if plan.allows_model(model)}
+    allowed = {model: card for model, card in cards.items() if admitted.allows_model(model)}
     if ANTHROPIC_VERSION in request.headers:
         answer: dict[str, Any] = model_page(allowed, limit, after_id, before_id)
     else:
@@ -59,12 +60,12 @@ async def list_models(
 async def get_model(request: Request, model: str) -> Response:
     if not model:  # a slash behind the list; no name ends with one either
         raise NotFound("Not Found")
-    async with _admitted(request, "models.show", f"model:{model[:200]}") as plan:
-        if not plan.allows_model(model):
+    async with _admitted(request, "models.show", f"model:{model[:200]}") as admitted:
+        if not admitted.allows_model(model):
             raise UnknownModel(model)
         cards = await services_of(request).models.cards()
         if model not in cards:
-            raise UnknownModel(model, tuple(cards))
+            raise UnknownModel(model, tuple(filter(admitted.allows_model, cards)))
     card = cards[model]
     if ANTHROPIC_VERSION in request.headers:
         return JsonResponse(orjson.dumps(model_info(model, card)), headers=VARY)
@@ -72,14 +73,14 @@ async def get_model(request: Request, model: str) -> Response:
 
 
 @asynccontextmanager
-async def _admitted(request: Request, action: str, resource: str) -> AsyncIterator[Plan]:
-    """Admit the request; gives the plan that the caller is on."""
+async def _admitted(request: Request, action: str, resource: str) -> AsyncIterator[AdmittedRequest]:
+    """Admit the request."""
     services = services_of(request)
     context = authenticate(services, request)
     async with services.admission.admitted(
         context, RequestClass.READ, action, resource, Scope.MODELS_READ
-    ):
-        yield context.plan
+    ) as admitted:
+        yield admitted
 
 
 def _describe(model: str, card: ModelCard | Problem) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
+from deployments.ingress.end_user import FIELDS as END_USER_FIELDS
+from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import parse_json, receive_json
@@ -90,6 +92,8 @@ def operation_endpoint(
         except Problem as problem:
             admission.record_refused(context, name, problem)
             raise
+        if not END_USER_FIELDS.isdisjoint(body.model_fields_set):
+            name_end_user(context, body)
         state: RequestState = request.scope[STATE_KEY]
         state.model = model = getattr(body, "model", None)
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
@@ -106,7 +110,8 @@ def operation_endpoint(
         if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
-            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
+            end_user = context.caller.end_user
+            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored, end_user)
         return AnswerResponse(content)
 
     return serve

@@ -7,6 +7,7 @@ from cluster.tenants.plan import Plan
 from deployments.ingress.routes import (
     admin_keys,
     admin_plans,
+    admin_teams,
     admin_tenants,
     admin_users,
     audit,
@@ -46,6 +47,7 @@ from deployments.ingress.schemas.records import (
     WebhookRotation,
 )
 from deployments.ingress.schemas.scaling import ScalingBoundsPut
+from deployments.ingress.schemas.teams import TeamCreate, TeamPatch
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -59,6 +61,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     KeyCreate,
     KeyPatch,
     KeyRotation,
+    TeamCreate,
+    TeamPatch,
     UserCreate,
     UserPatch,
     WebhookCreate,
@@ -84,7 +88,7 @@ def resource_routes() -> APIRouter:
     router = APIRouter()
     for part in (system.router, models.router):
         router.include_router(part)
-    people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
+    people = (auth, admin_tenants, admin_plans, admin_keys, admin_teams, admin_users, webhooks)
     media = (videos, uploads, clips, jobs)
     for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

@@ -16,6 +16,9 @@ MAX_TOPIC_CHARS = 500
 MAX_DRAFT_CHARS = 10_000
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
+EndUser = Annotated[
+    str, Field(max_length=512, description="Your own user for whom this is: for limits and usage.")
+]
 
 
 class _Strict(BaseModel):
@@ -69,6 +72,7 @@ class CaptionRequest(CaptionItem):
     """Body of `POST /api/v1/captions`."""
 
     stream: bool = False
+    user: EndUser | None = None
 
 
 class PostItem(BriefBody):
@@ -102,6 +106,7 @@ class PostRequest(PostItem):
     """Body of `POST /api/v1/posts`."""
 
     stream: bool = False
+    user: EndUser | None = None
 
 
 class CaptionBatchRequest(_Strict):
@@ -109,6 +114,7 @@ class CaptionBatchRequest(_Strict):
 
     items: Annotated[list[CaptionItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    user: EndUser | None = None
 
 
 class PostBatchRequest(_Strict):
@@ -116,6 +122,7 @@ class PostBatchRequest(_Strict):
 
     items: Annotated[list[PostItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    user: EndUser | None = None
 
 
 class Subscore(BaseModel):

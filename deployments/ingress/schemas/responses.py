@@ -245,6 +245,7 @@ class ResponseCreate(LenientPart):
         | None
     ) = None
     user: Annotated[str, Field(max_length=512)] | None = None
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: bool | None = None
     conversation: Any = None

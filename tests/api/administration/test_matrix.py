@@ -83,6 +83,11 @@ GET    /api/v1/tenants/{tenant}/keys/{key}              401  200 200 200 403 403
 PATCH  /api/v1/tenants/{tenant}/keys/{key}              401  200 200 200 403 403 403 200 404
 POST   /api/v1/tenants/{tenant}/keys/{key}/rotate       401  201 201 201 403 403 403 201 404
 DELETE /api/v1/tenants/{tenant}/keys/{key}              401  204 204 204 403 403 403 204 404
+GET    /api/v1/teams?tenant=acme                        401  200 200 200 403 403 403 200 404
+POST   /api/v1/teams?tenant=acme                        401  201 201 201 403 403 403 201 404
+GET    /api/v1/teams/{team}?tenant=acme                 401  200 200 200 403 403 403 200 404
+PATCH  /api/v1/teams/{team}?tenant=acme                 401  200 200 200 403 403 403 200 404
+DELETE /api/v1/teams/{team}?tenant=acme                 401  204 204 204 403 403 403 204 404
 GET    /api/v1/tenants/{tenant}/users                   401  200 200 403 403 403 403 200 404
 POST   /api/v1/tenants/{tenant}/users                   401  201 201 403 403 403 403 201 404
 GET    /api/v1/tenants/{tenant}/users/{user}            401  200 200 403 403 403 403 200 404
@@ -180,6 +185,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/tenants/{tenant}/keys": {"name": "new", "scopes": ["generate"]},
     "PATCH /api/v1/tenants/{tenant}/keys/{key}": {"name": "renamed"},
     "POST /api/v1/tenants/{tenant}/keys/{key}/rotate": {"grace_s": 0},
+    "POST /api/v1/teams?tenant=acme": {"id": "research", "name": "Research"},
+    "PATCH /api/v1/teams/{team}?tenant=acme": {"name": "Crew of the boat"},
     "POST /api/v1/tenants/{tenant}/users": {
         "email": "new@acme.example",
         "password": PASSWORD,

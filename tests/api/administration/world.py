@@ -141,10 +141,11 @@ async def seeded(settings: Settings) -> Seed:
         life = 86_400.0
         key, _ = await office.keys.create(OPERATOR, "acme", "plain", [Scope.GENERATE], life)
         _, target = await office.keys.create(OPERATOR, "acme", "target", [Scope.GENERATE], life)
+        await office.teams.create(OPERATOR, "acme", "crew", "Crew", None)
         webhook, _ = await office.webhooks.create(OPERATOR, "acme", HOOK, ["key.*"])
         credentials["generate"] = key
         ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
-        ids["part"] = "haproxy"
+        ids |= {"part": "haproxy", "team": "crew"}
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -194,7 +195,10 @@ async def serving(
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media_in(settings, database, plan_of),
             scaling=scaling_of(Elsewhere(bare.clock)),
-            limit_status=lambda tenant: limiter.view(tenant, plan_of(tenant)),
+            limit_status=lambda tenant, policies=None: limiter.view(
+                tenant, plan_of(tenant), policies
+            ),
+            policies=directory.policies,
         )
         try:
             yield World(

@@ -81,7 +81,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        directory=SimpleNamespace(plan_of=plan_of),
+        directory=SimpleNamespace(plan_of=plan_of, policies={}),
         is_active=lambda _: True,
     )
     media = media_services(bare.settings, VideoConfig(), grounds, clock)

@@ -32,7 +32,7 @@ def app_with(world: World, admission: AdmissionControl, plan: Plan, store: JobSt
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        directory=SimpleNamespace(plan_of=services.plan_of),
+        directory=SimpleNamespace(plan_of=services.plan_of, policies={}),
         is_active=lambda _: True,
     )
     media = media_services(services.settings, VideoConfig(), grounds, services.clock)

@@ -63,8 +63,11 @@ class Bench:
     def __post_init__(self) -> None:
         self.authority = MemoryAuthority(self.clock)
 
-    async def spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
-        return self.ledger.get(f"{tenant}|{unit}|{first_day}|{last_day}", 0)
+    async def spent(
+        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
+    ) -> int:
+        whose = f"{tenant}|{subject}" if subject else tenant
+        return self.ledger.get(f"{whose}|{unit}|{first_day}|{last_day}", 0)
 
     def limiter(self, replica: str = "r1", authority: Authority | None = None) -> TenantLimiter:
         return TenantLimiter(

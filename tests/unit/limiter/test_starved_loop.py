@@ -8,7 +8,7 @@ import pytest
 
 from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Unit, UsageAmounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import Authority, ExchangeResult, LeaseGrant, LeaseRequest
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import LimiterReservation, TenantLimiter
@@ -37,7 +37,7 @@ class SlowLedger:
         self.ready = asyncio.Event()
         self.reads = 0
 
-    async def spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+    async def spent(self, *_: str) -> int:
         self.reads += 1
         await self.ready.wait()
         return 0
