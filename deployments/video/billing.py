@@ -15,7 +15,7 @@ from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import Job
 from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.job_spec import CLIPS

@@ -10,7 +10,7 @@ from typing import Any
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import record
+from cluster.usage.entries import record
 from deployments.contracts.jobs import Job, NewJob
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events

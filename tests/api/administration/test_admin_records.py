@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.entries import UsageEntry
+from cluster.usage.ledger import Ledger
 from tests.api.administration.world import HOOK, World
 from tests.api.web import client_of
 
