@@ -130,7 +130,8 @@ class Ledger:
             amounts.estimated_tokens,
             cost or 0,
         )
-        prices, named = plan.prices, None
+        prices: Prices = plan.prices
+        named: CallDimensions | None = None
         if self._model_prices or plan.model_prices or caller.team or caller.end_user or tags:
             prices, named = self._terms(caller, plan, model, tags)
         costs = self._model_costs.get(model, NO_PRICES) if cost is None else NO_PRICES
@@ -141,7 +142,10 @@ class Ledger:
         self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
     ) -> None:
         """Count one request for a model that was answered from the cache."""
-        prices, named = self._terms(caller, plan, model, tags)
+        prices: Prices = plan.prices
+        named: CallDimensions | None = None
+        if self._model_prices or plan.model_prices or caller.team or caller.end_user or tags:
+            prices, named = self._terms(caller, plan, model, tags)
         costs, now = self._model_costs.get(model, NO_PRICES), self._clock.wall()
         self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, _CACHE_HIT)
 
@@ -157,9 +161,8 @@ class Ledger:
     def _terms(
         self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...]
     ) -> tuple[Prices, CallDimensions | None]:
-        prices = plan.prices_of(model, self._provider_of(model))
-        if prices is None:
-            prices = self._model_prices.get(model, NO_PRICES)
+        listed = plan.prices_of(model, self._provider_of(model))
+        prices = self._model_prices.get(model, NO_PRICES) if listed is None else listed
         if caller.team or caller.end_user or tags:
             return prices, CallDimensions(caller.team, caller.end_user, tags)
         return prices, None

@@ -68,6 +68,7 @@ class AdmissionControl:
                 context.priority,
                 context.directives,
                 context.timer,
+                tags=context.tags,
                 permit=permit,
             )
             if scope is not None and not context.caller.allows(scope):

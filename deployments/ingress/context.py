@@ -59,7 +59,8 @@ class RequestContext:
 
     `plan` is the tenant's plan when the request was authenticated. `created` is Unix seconds;
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
-    set once admission control has let the request in.
+    set once admission control has let the request in. `tags` split the tenant's usage
+    (http/usage_tags.py).
     """
 
     request_id: str
@@ -71,6 +72,7 @@ class RequestContext:
     directives: Directives
     timer: ModelWaitTimer
     admitted: "AdmittedRequest | None" = None
+    tags: tuple[str, ...] = ()
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""

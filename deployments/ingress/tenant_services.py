@@ -31,7 +31,9 @@ from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
 from cluster.usage.prices import Prices
+from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import budget_used
+from cluster.usage.spending import SubjectKind, spent, spent_revenue
 from deployments.contracts.limits import Authority, AuthorityShards
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
@@ -50,8 +52,12 @@ class TenantServices:
         costs: Mapping[str, Prices],
         clock: Clock,
         authority_timeout_s: float = 0.5,
+        prices: Mapping[str, Prices] | None = None,
+        providers_of: Mapping[str, str] | None = None,
     ) -> None:
-        """`costs` is what 1,000 of a unit cost the operator, in micro-currency, by model id.
+        """By model id: `costs` is what 1,000 of a unit cost the operator, in micro-currency,
+        `prices` what they cost tenants whose plans name no price for the model, `providers_of` who
+        serves it.
         `authority_timeout_s` is the longest that a request waits for the authority before that
         counts as unavailable.
 
@@ -64,7 +70,17 @@ class TenantServices:
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
-        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE, costs)
+        self.pseudonyms = Pseudonyms(pepper)
+        self.ledger = Ledger(
+            self.database,
+            name,
+            clock,
+            settings.home / USAGE,
+            costs,
+            prices,
+            providers_of,
+            self.pseudonyms,
+        )
         self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)
         self.deliverer = WebhookDeliveryWorker(
@@ -156,6 +172,27 @@ class TenantServices:
             raise DatabaseUnavailable
         async with self.database.read() as connection:
             return await budget_used(connection, tenant, unit, first_day, last_day)
+
+    async def spent(
+        self,
+        tenant: str,
+        kind: SubjectKind,
+        id: str,
+        unit: Unit | None,
+        first_day: str,
+        last_day: str,
+    ) -> int:
+        """How much of `unit` a key, a team or an end user, by the tenant's own name, has used in
+        these days; without a unit what the tenant pays for it, in nano-currency. Raises
+        DatabaseUnavailable.
+        """
+        if not await self.ledger.flush():
+            raise DatabaseUnavailable
+        stored = self.pseudonyms.of(tenant, id) if kind == "end_user" else id
+        async with self.database.read() as connection:
+            if unit is None:
+                return await spent_revenue(connection, tenant, kind, stored, first_day, last_day)
+            return await spent(connection, tenant, kind, stored, unit, first_day, last_day)
 
 
 def _response_limits(settings: Settings) -> ResponseLimits:

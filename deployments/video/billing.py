@@ -14,7 +14,9 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import Unit, UsageAmounts
+from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
 from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import Job
 from deployments.jobs.completion import has_refundable, take_refundable
@@ -28,11 +30,20 @@ DAY_S = 86_400.0
 log = logging.getLogger("mobula.ingress")
 
 
-def charge(tenant: str, key: str, plan: Plan, seconds: int, at: float) -> UsageEntry:
+def charge(
+    tenant: str,
+    key: str,
+    plan: Plan,
+    seconds: int,
+    at: float,
+    dimensions: CallDimensions = NO_DIMENSIONS,
+) -> UsageEntry:
     """By the plan's current prices and weights; `at` is Unix seconds."""
     amounts = UsageAmounts(video_seconds=seconds)
-    cost = plan.weights.cost(amounts)
-    return UsageEntry(at, tenant, key, LEDGER, amounts, cost, requests=0, prices=plan.prices)
+    cost, prices = plan.weights.cost(amounts), plan.prices_of(LEDGER, LOCAL) or {}
+    return UsageEntry(
+        at, tenant, key, LEDGER, amounts, cost, 0, prices=prices, dimensions=dimensions
+    )
 
 
 def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
@@ -42,6 +53,7 @@ def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
         "seconds": entry.amounts.video_seconds,
         "cost_units": entry.cost_units,
         "prices": {str(unit): price for unit, price in entry.prices.items()},
+        "dimensions": [*entry.dimensions],
     }
 
 
@@ -57,6 +69,7 @@ def refund(job: Job) -> UsageEntry | None:
         return None
     amounts = UsageAmounts(video_seconds=-charged["seconds"])
     prices = {Unit(unit): price for unit, price in charged["prices"].items()}
+    team, end_user, tags = charged.get("dimensions", NO_DIMENSIONS)
     return UsageEntry(
         charged["at"],
         job.tenant,
@@ -66,6 +79,7 @@ def refund(job: Job) -> UsageEntry | None:
         -charged["cost_units"],
         0,
         prices=prices,
+        dimensions=CallDimensions(team, end_user, tuple(tags)),
     )
 
 

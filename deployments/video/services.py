@@ -17,6 +17,7 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
 from deployments.jobs.store import JobStore
@@ -73,6 +74,8 @@ class TenantContext(Protocol):
     def pepper(self) -> bytes: ...
     @property
     def directory(self) -> PlanDirectory: ...
+    @property
+    def pseudonyms(self) -> Pseudonyms: ...
     def is_active(self, tenant: str) -> bool: ...
 
 
@@ -98,13 +101,14 @@ def media_services(
         speech=config.speech,
         writer=config.writer,
         refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
+        pseudonym_of=tenants.pseudonyms.of,
     )
 
 
 @dataclass(frozen=True)
 class MediaServices:
     """`is_active` is whether a tenant may still be served; `speech` is the speech model in use,
-    `writer` the text model."""
+    `writer` the text model. `pseudonym_of` gives the pseudonym of a tenant's user for usage."""
 
     database: Database
     files: TenantFiles
@@ -119,6 +123,7 @@ class MediaServices:
     speech: str | None = None
     writer: str | None = None
     refunder: BudgetRefunder | None = None
+    pseudonym_of: Callable[[str, str], str] = lambda tenant, user: ""
     _capabilities: dict[str, Capability] = field(default_factory=dict)
 
     async def start(self) -> None:

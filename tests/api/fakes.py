@@ -45,16 +45,30 @@ class Records:
     def __init__(self) -> None:
         self.lines: list[AuditRecord] = []
         self.usage: list[tuple[str, str, UsageAmounts]] = []
+        self.calls: list[tuple[Caller, tuple[str, ...], int | None]] = []
+        self.kept_tags: list[tuple[str, ...]] = []
         self.kept: list[tuple[str, str]] = []
 
     def enqueue(self, record: AuditRecord) -> None:
         self.lines.append(record)
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
         self.usage.append((caller.tenant, model, amounts))
+        self.calls.append((caller, tags, cost))
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         self.kept.append((caller.tenant, model))
+        self.kept_tags.append(tags)
 
 
 class WordsModel:

@@ -49,6 +49,7 @@ _SPECIAL_HEADERS = frozenset(
         b"mobula-cache",
         b"mobula-cache-tags",
         b"mobula-priority",
+        b"mobula-tags",
         b"mobula-timeout",
         b"origin",
     )
