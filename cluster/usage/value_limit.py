@@ -55,7 +55,7 @@ class ValueLimit:
         asked, stored = list(values), set[str]()
         for start in range(0, len(asked), _QUERY_VALUES):
             part = usage_dimensions.c.value.in_(asked[start : start + _QUERY_VALUES])
-            query = select(distinct(usage_dimensions.c.value)).where(part, *_of(group))
+            query = select(usage_dimensions.c.value).where(part, *_of(group)).distinct()
             stored.update((await connection.execute(query)).scalars())
         return stored
 

@@ -73,15 +73,8 @@ class Ingress:
 
     def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
         authority, patience_s = self._backends.authority, self._backends.patience_s
-        return TenantServices(
-            settings,
-            authority,
-            offer.costs,
-            SystemClock(),
-            patience_s,
-            offer.prices,
-            offer.providers_of,
-        )
+        terms = offer.costs, SystemClock(), patience_s, offer.prices, offer.providers_of
+        return TenantServices(settings, authority, *terms)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()

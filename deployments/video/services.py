@@ -74,8 +74,6 @@ class TenantContext(Protocol):
     def pepper(self) -> bytes: ...
     @property
     def directory(self) -> PlanDirectory: ...
-    @property
-    def pseudonyms(self) -> Pseudonyms: ...
     def is_active(self, tenant: str) -> bool: ...
 
 
@@ -101,7 +99,7 @@ def media_services(
         speech=config.speech,
         writer=config.writer,
         refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
-        pseudonym_of=tenants.pseudonyms.of,
+        pseudonym_of=Pseudonyms(tenants.pepper).of,
     )
 
 

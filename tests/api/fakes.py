@@ -76,7 +76,7 @@ class WordsModel:
 
     `problem` is raised before the first word. `fail_after` words it raises ModelFailed; `hold`
     makes it wait before each word until the event is set. `open` counts the calls that have not
-    ended.
+    ended. `reported` is what it says that a call used, where that is not what it did.
     """
 
     def __init__(self, words: str = "one two three", fail_after: int | None = None) -> None:
@@ -86,6 +86,7 @@ class WordsModel:
         self.hold: asyncio.Event | None = None
         self.up = True
         self.open = 0
+        self.reported: TokenUsage | None = None
         self.requests: list[GenerateRequest] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
@@ -160,7 +161,8 @@ class WordsModel:
                     prompt_tokens=size if first else 0,
                 )
             last = index == request.n - 1
-            usage = TokenUsage(size, len(words) * request.n) if last else None
+            counted = self.reported or TokenUsage(size, len(words) * request.n)
+            usage = counted if last else None
             yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)
 
 
