@@ -109,7 +109,9 @@ def random_call(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "usage"
+    folder = tmp_path / "usage"
+    folder.mkdir()
+    return folder
 
 
 class Expected:
@@ -271,7 +273,6 @@ async def test_a_journal_of_the_release_before_is_read(
     prices, counts = [0, 3, 5, 0, 0, 0, 0, 0], [1, 10, 4, 0, 0, 0, 26, 0]
     lines = [[0, ["acme", "k1", "gpt", day], prices, [0] * 8], [0, counts], [0, counts]]
     text = b"".join(orjson.dumps(line) + b"\n" for line in lines)
-    folder.mkdir()
     (folder / "ingress-0123456789abcdef.000000000003.usage").write_bytes(text + bytes(100))
     following = ledger_of(database, clock, folder)
     await following.start()
