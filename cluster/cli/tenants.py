@@ -1,6 +1,6 @@
 """`mobula tenants`, `mobula limits` and `mobula usage`: tenants, their limits and usage."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,7 +106,8 @@ def usage(
 ) -> None:
     """Show usage by unit. Cost and revenue are in millionths of the currency."""
     groups, filters = group_by or [], dict(map(_filter, only or ()))
-    query = {"from": since, "to": until, "group_by": groups or None, "tenant": tenant, **filters}
+    query: dict[str, Any] = {"from": since, "to": until, "tenant": tenant, **filters}
+    query["group_by"] = groups or None
     with api(key) as cluster:
         if csv:
             print_plain(cluster.text("text/csv", "usage", **query), end="")
