@@ -8,7 +8,7 @@ processes cannot deadlock. Money is nano-currency.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from cluster.tenants.units import Unit
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.dimensions import CallDimensions
 from cluster.usage.increments import Batch, DimensionIncrement, Increment, day_name
 from cluster.usage.prices import UNITS, charged
@@ -31,6 +31,26 @@ class Cell(NamedTuple):
     costs: Sequence[int]
     counts: Sequence[int]
     dimensions: CallDimensions
+
+
+def counts_of(
+    amounts: UsageAmounts, requests: int, cost_units: int, cache_hits: int = 0
+) -> tuple[int, ...]:
+    """The counts of a cell for this work."""
+    return (
+        requests,
+        amounts.input_tokens,
+        amounts.output_tokens,
+        amounts.images,
+        amounts.audio_seconds,
+        amounts.video_seconds,
+        cost_units,
+        cache_hits,
+        amounts.cached_tokens,
+        amounts.reasoning_tokens,
+        amounts.estimated_tokens,
+        0,
+    )
 
 
 def to_batch(cells: Iterable[Cell], provider_of: Callable[[str], str]) -> Batch:

@@ -1,6 +1,6 @@
 """Usage of one piece of work, for the ledger or for the transaction that ends the work.
 
-Flows in: an entry. Flows out: the counts of a cell; or rows of usage, in the caller's transaction.
+Flows in: an entry. Flows out: rows of usage, in the caller's transaction.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import UsageAmounts
 from cluster.usage import increments
-from cluster.usage.cells import DAY_S, Cell, to_batch
+from cluster.usage.cells import DAY_S, Cell, counts_of, to_batch
 from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
 from cluster.usage.prices import NO_PRICES, Prices, by_unit
 from cluster.usage.value_limit import ValueLimit
@@ -41,25 +41,7 @@ async def record(connection: AsyncConnection, entry: UsageEntry) -> None:
     """
     where = entry.tenant, entry.key, entry.model, int(entry.at // DAY_S)
     prices, costs = by_unit(entry.prices), by_unit(entry.costs)
-    cell = Cell(where, prices, costs, counts_of(entry), entry.dimensions)
+    counts = counts_of(entry.amounts, entry.requests, entry.cost_units)
+    cell = Cell(where, prices, costs, counts, entry.dimensions)
     batch = to_batch([cell], lambda _: LOCAL)
     await increments.upsert(connection, await ValueLimit().apply(connection, batch))
-
-
-def counts_of(entry: UsageEntry) -> tuple[int, ...]:
-    """The counts of a cell."""
-    amounts = entry.amounts
-    return (
-        entry.requests,
-        amounts.input_tokens,
-        amounts.output_tokens,
-        amounts.images,
-        amounts.audio_seconds,
-        amounts.video_seconds,
-        entry.cost_units,
-        0,  # cache hits: counted by `record_cache_hit`
-        amounts.cached_tokens,
-        amounts.reasoning_tokens,
-        amounts.estimated_tokens,
-        0,  # cost: by `record_call`
-    )

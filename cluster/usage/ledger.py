@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,14 +24,14 @@ from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
-from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import UsageAmounts
 from cluster.usage import increments
-from cluster.usage.cells import DAY_S, WIDTH, Cell, to_batch
+from cluster.usage.cells import DAY_S, WIDTH, Cell, counts_of, to_batch
 from cluster.usage.dimensions import NO_DIMENSIONS, OTHER, CallDimensions
-from cluster.usage.entries import UsageEntry, counts_of
+from cluster.usage.entries import UsageEntry
 from cluster.usage.increments import EMPTY, Batch
 from cluster.usage.journal import OrphanedBatch, Terms, UsageJournal, is_forgotten, orphans
+from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import NO_PRICES, Prices, by_unit
 from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.value_limit import ValueLimit
@@ -40,7 +40,7 @@ FLUSH_S = 1.0
 STORE_S = 5.0  # a transaction that takes longer counts as failed
 CLOSE_S = 10.0  # how long a close tries to write the rest
 MAX_NAME = 40
-MAX_DETAILED_CELLS = 4_000  # waiting to be stored; then values of end users and tags are `other`
+MAX_DETAILED_CELLS = 2_000  # waiting to be stored; then values of end users and tags are `other`
 
 _CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)  # in the order of a cell's counts
 
@@ -75,14 +75,11 @@ class Ledger:
         writer: str,
         clock: Clock,
         folder: Path | None = None,
-        model_costs: Mapping[str, Prices] | None = None,
-        model_prices: Mapping[str, Prices] | None = None,
-        providers: Mapping[str, str] | None = None,
+        book: PriceBook | None = None,
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        """By model id: `model_costs` is what models cost the operator, `model_prices` what they
-        cost tenants whose plans name no price for them, `providers` who serves them (default
-        `local`). `pseudonyms` None: those of end users mean nothing to other processes.
+        """`book` None: models cost nothing but what plans say, and the cluster serves them.
+        `pseudonyms` None: those of end users mean nothing to other processes.
 
         Raises ValueError if `writer` is longer than 40 characters.
         """
@@ -90,8 +87,7 @@ class Ledger:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
         self.writer = f"{writer}-{secrets.token_hex(8)}"
         self._database, self._clock = database, clock
-        self._model_costs, self._model_prices = model_costs or {}, model_prices or {}
-        self._providers = providers or {}
+        self._book = book or PriceBook()
         self._pseudonyms = pseudonyms or Pseudonyms(secrets.token_bytes(32))
         self._values = ValueLimit()
         self._cells: _Cells = {}
@@ -130,24 +126,31 @@ class Ledger:
             amounts.estimated_tokens,
             cost or 0,
         )
+        terms = self._book.known.get(model) or self._book.terms_of(model)
         prices: Prices = plan.prices
-        named: CallDimensions | None = None
-        if self._model_prices or plan.model_prices or caller.team or caller.end_user or tags:
-            prices, named = self._terms(caller, plan, model, tags)
-        costs = self._model_costs.get(model, NO_PRICES) if cost is None else NO_PRICES
-        now = self._clock.wall()
+        if terms.prices or plan.model_prices:
+            prices = self._book.prices_of(plan, model)
+        named = None
+        if caller.team or caller.end_user or tags:
+            named = CallDimensions(caller.team, caller.end_user, tags)
+        costs, now = terms.costs if cost is None else NO_PRICES, self._clock.wall()
         self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, counts)
 
     def record_cache_hit(
         self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
     ) -> None:
         """Count one request for a model that was answered from the cache."""
+        terms = self._book.known.get(model) or self._book.terms_of(model)
         prices: Prices = plan.prices
-        named: CallDimensions | None = None
-        if self._model_prices or plan.model_prices or caller.team or caller.end_user or tags:
-            prices, named = self._terms(caller, plan, model, tags)
-        costs, now = self._model_costs.get(model, NO_PRICES), self._clock.wall()
-        self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, _CACHE_HIT)
+        if terms.prices or plan.model_prices:
+            prices = self._book.prices_of(plan, model)
+        named = None
+        if caller.team or caller.end_user or tags:
+            named = CallDimensions(caller.team, caller.end_user, tags)
+        now = self._clock.wall()
+        self._count(
+            caller.tenant, caller.key_id, model, now, prices, terms.costs, named, _CACHE_HIT
+        )
 
     def add(self, entry: UsageEntry) -> None:
         """Count what a piece of work used."""
@@ -156,16 +159,8 @@ class Ledger:
         where = entry.tenant, entry.key, entry.model
         cell = (*where, int(at // DAY_S), id(prices), id(costs), named)
         self._cells.setdefault(cell, _Sums(prices, costs, [0] * WIDTH, stored))
-        self._count(*where, at, prices, costs, named, counts_of(entry))
-
-    def _terms(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...]
-    ) -> tuple[Prices, CallDimensions | None]:
-        listed = plan.prices_of(model, self._provider_of(model))
-        prices = self._model_prices.get(model, NO_PRICES) if listed is None else listed
-        if caller.team or caller.end_user or tags:
-            return prices, CallDimensions(caller.team, caller.end_user, tags)
-        return prices, None
+        counts = counts_of(entry.amounts, entry.requests, entry.cost_units)
+        self._count(*where, at, prices, costs, named, counts)
 
     def _count(
         self,
@@ -199,9 +194,6 @@ class Ledger:
         if named.end_user in ("", OTHER):
             return named
         return named._replace(end_user=self._pseudonyms.of(tenant, named.end_user))
-
-    def _provider_of(self, model: str) -> str:
-        return self._providers.get(model, LOCAL)
 
     async def start(self) -> None:
         """Write what killed processes left, then flush every second."""
@@ -239,7 +231,7 @@ class Ledger:
             log.warning("usage of a process that ended is not written yet: %s", error)
 
     async def _write_orphan(self, batch: OrphanedBatch) -> None:
-        rows = to_batch(batch.cells, self._provider_of)
+        rows = to_batch(batch.cells, self._book.provider_of)
         async with asyncio.timeout(STORE_S), self._database.begin() as connection:
             if batch.seq > await increments.last_batch(connection, batch.writer):
                 await self._store(connection, batch.writer, batch.seq, rows)
@@ -294,5 +286,5 @@ class Ledger:
                 Cell(where[:4], *sums.terms()[:2], sums.counts, sums.dimensions)
                 for where, sums in cells.items()
             ),
-            self._provider_of,
+            self._book.provider_of,
         )

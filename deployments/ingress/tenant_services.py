@@ -30,6 +30,7 @@ from cluster.secrets.key_files import USAGE, load_pepper, store_url
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import Prices
 from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import budget_used
@@ -71,15 +72,9 @@ class TenantServices:
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
         self.pseudonyms = Pseudonyms(pepper)
+        self.book = book = PriceBook(costs, prices, providers_of)
         self.ledger = Ledger(
-            self.database,
-            name,
-            clock,
-            settings.home / USAGE,
-            costs,
-            prices,
-            providers_of,
-            self.pseudonyms,
+            self.database, name, clock, settings.home / USAGE, book, self.pseudonyms
         )
         self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)

@@ -106,16 +106,10 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached, unless its
-        # body says for whom or what its usage is: it records hits without reading the body.
-        is_plain = not admitted.tags and not admitted.caller.end_user
-        if (
-            rendered is not None
-            and state.body_key
-            and is_plain
-            and len(outcomes) == 1
-            and outcomes[0].key
-        ):
+        # The fast path learns of a response that came of one model call and is cached. It cannot
+        # see the tags in a body.
+        is_single = len(outcomes) == 1 and not admitted.tags
+        if rendered is not None and state.body_key and is_single and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
             rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)

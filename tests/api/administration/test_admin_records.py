@@ -14,6 +14,7 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.entries import UsageEntry
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.pseudonyms import Pseudonyms
 from tests.api.administration.world import HOOK, World
 from tests.api.web import client_of, settings_of
@@ -87,10 +88,8 @@ async def test_usage_comes_as_csv_without_formulas(used: World) -> None:
 @pytest.fixture
 async def split(world: World) -> World:
     pepper = load_pepper(world.home, settings_of(world.home))
-    providers = {"gpt": "openai"}
-    ledger = Ledger(
-        world.database, "test", SystemClock(), providers=providers, pseudonyms=Pseudonyms(pepper)
-    )
+    book = PriceBook(providers={"gpt": "openai"})
+    ledger = Ledger(world.database, "test", SystemClock(), book=book, pseudonyms=Pseudonyms(pepper))
     plan = Plan(id="p", prices={Unit.TOKENS: 1_000})
     for team, user, model, tags in (
         ("web", "ana", "gpt", ("beta",)),

@@ -22,6 +22,7 @@ from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import ledger as ledger_module
 from cluster.usage.dimensions import OTHER
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import UsageFilter, UsageRow, usage_report
 from cluster.usage.spending import spent, spent_revenue
@@ -40,8 +41,8 @@ MakeLedger = Callable[..., Ledger]
 def ledger_of(
     database: Database, clock: ManualClock, folder: Path | None = None, **fields: object
 ) -> Ledger:
-    terms = {"providers": PROVIDERS, "pseudonyms": PSEUDONYMS, **fields}
-    return Ledger(database, "ingress", clock, folder, **terms)  # type: ignore[arg-type]
+    book = PriceBook(providers=PROVIDERS, **fields)  # type: ignore[arg-type]
+    return Ledger(database, "ingress", clock, folder, book, PSEUDONYMS)
 
 
 def caller(tenant: str = "acme", key: str = "k1", team: str = "", end_user: str = "") -> Caller:
@@ -159,7 +160,7 @@ async def test_the_sums_by_provider_are_those_of_all_usage(
         return ledger
 
     def start() -> Ledger:
-        return ledger_of(database, clock, folder, model_costs={"nano": {Unit.TOKENS: 2}})
+        return ledger_of(database, clock, folder, costs={"nano": {Unit.TOKENS: 2}})
 
     ledgers = [start() for _ in range(4)]
     for _ in range(12):
@@ -234,7 +235,7 @@ async def test_no_row_and_no_journal_holds_an_end_users_name(
 async def test_a_cost_that_the_provider_reports_replaces_the_configured_one(
     database: Database, clock: ManualClock
 ) -> None:
-    ledger = ledger_of(database, clock, model_costs={"gpt": {Unit.TOKENS: 1_000}})
+    ledger = ledger_of(database, clock, costs={"gpt": {Unit.TOKENS: 1_000}})
     ledger.record_call(caller(), PLAN, "gpt", UsageAmounts(3), cost=7_000)
     ledger.record_call(caller(), PLAN, "gpt", UsageAmounts(2), cost=0)
     ledger.record_call(caller(), PLAN, "gpt", UsageAmounts(1))
@@ -250,7 +251,7 @@ async def test_the_most_specific_price_of_the_plan_applies_then_the_models_own(
 ) -> None:
     lists = {"gpt": {Unit.TOKENS: 2_000}, "provider:anthropic": {Unit.TOKENS: 30_000}}
     named, silent = Plan(id="p", model_prices=lists), Plan(id="q")
-    ledger = ledger_of(database, clock, model_prices={"nano": {Unit.TOKENS: 500_000}})
+    ledger = ledger_of(database, clock, prices={"nano": {Unit.TOKENS: 500_000}})
     for plan in (named, silent):
         for model in ("gpt", "claude", "nano"):
             ledger.record_call(caller(key=plan.id), plan, model, UsageAmounts(1))
