@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
-from cluster.tenants.units import Unit
+from cluster.tenants.price_list import PriceList
 from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
@@ -23,7 +23,8 @@ class _Args(BaseModel):
 
 class _Served(BaseModel):
     """Options of every model beside its spec: replicas, resources, routing, resilience, and the
-    operator's `costs` in micro-currency for 1,000 of a unit.
+    operator's `costs` in micro-currency for 1,000 of a unit. `prices`, in the same form, is what
+    tenants pay whose plans name no price for the model.
 
     With `scaling` the number of replicas follows the load, starting with `replicas`; else it is
     fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
@@ -37,7 +38,8 @@ class _Served(BaseModel):
     per_node: Annotated[int, Field(ge=1, le=100)] | None = None
     surge: bool = True
     transport: Literal["link", "serve"] = "link"
-    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    costs: PriceList = {}
+    prices: PriceList = {}
     scaling: ScalingSpec | None = None
     routing: RoutingSpec = RoutingSpec()
     resilience: ResilienceSpec = ResilienceSpec()

@@ -53,6 +53,7 @@ def model_settings(args: AppArgs) -> ModelSettings:
             for model in args.models
         },
         costs={model.id: model.costs for model in args.served},
+        prices={model.id: model.prices for model in args.served if model.prices},
     )
 
 

@@ -29,6 +29,7 @@ from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
+from cluster.usage.pseudonyms import Pseudonyms
 
 __all__ = ["Actor", "Administration", "administration"]
 
@@ -77,7 +78,15 @@ def administration(
         keys=KeyService(unit_of_work, pepper),
         users=UserService(unit_of_work, password_hasher, macs),
         webhooks=WebhookService(unit_of_work, webhooks, guard),
-        records=RecordReader(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
+        records=RecordReader(
+            database,
+            clock,
+            AuditKeys.derive(pepper),
+            macs,
+            checkpoints,
+            trail,
+            Pseudonyms(pepper),
+        ),
         sessions=SignInService(
             unit_of_work,
             _sessions(database, settings, pepper, clock, password_hasher),

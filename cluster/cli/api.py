@@ -35,6 +35,7 @@ TIMESTAMP_FIELDS = frozenset(
 )
 NO_WRAP_COLUMNS = frozenset({"id", "kind"})  # values that an operator copies
 PAGE_SIZE = 200
+NEXT_CURSOR = "Mobula-Next-Cursor"
 
 
 def connect(key: str | None) -> "httpx.Client":
@@ -84,8 +85,13 @@ class Api:
                 return
 
     def text(self, media_type: str, *path: str, **query: Any) -> str:
-        """The response in another media type than JSON."""
-        return self._request("GET", path, query, headers={"Accept": media_type}).text
+        """The response in another media type than JSON; a listing of several pages ends the
+        command, because those of a table cannot be joined.
+        """
+        response = self._request("GET", path, query, headers={"Accept": media_type})
+        if NEXT_CURSOR in response.headers:
+            raise typer.Exit(fail("These are too many rows for one table; ask for fewer days."))
+        return response.text
 
     def lines(self, *path: str, **query: Any) -> Iterator[str]:
         """The lines of a streamed response."""

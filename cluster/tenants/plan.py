@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.caller import Priority
-from cluster.tenants.units import CostWeights, Unit
+from cluster.tenants.price_list import ModelPriceLists, PriceList, most_specific
+from cluster.tenants.units import PARTS, CostWeights, Unit
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Whole = Annotated[int, Field(ge=1, le=10**15)]
@@ -155,6 +156,11 @@ class LimitTerms(PlanModel):
             raise ValueError("budgets.cache_hits: a cache hit uses no budget up")
         if Unit.SPEND in self.budgets:
             raise ValueError("budgets.spend: is no unit of work; keys and teams have `spend`")
+        if Unit.ESTIMATED_TOKENS in self.budgets:
+            raise ValueError("budgets.estimated_tokens: is a mark; budget tokens")
+        for part, whole in PARTS.items():
+            if part in self.budgets:
+                raise ValueError(f"budgets.{part}: is known after the call only; budget {whole}")
         return self
 
     @model_validator(mode="after")
@@ -179,9 +185,10 @@ class Plan(LimitTerms):
     """Everything that a tenant on this plan may use.
 
     `priority` is the most urgent priority that its requests may claim. `prices` are micro-currency
-    for 1,000 of a unit. `weight` is the share of a saturated model relative to other tenants. With
-    `reserve` "hard" a request's whole `max_tokens` is reserved before it runs, with "soft" a
-    typical answer. `end_user` limits each of the tenant's own users by itself.
+    for 1,000 of a unit, `model_prices` those of some models, by pattern (price_list.py). `weight`
+    is the share of a saturated model relative to other tenants. With `reserve` "hard" a request's
+    whole `max_tokens` is reserved before it runs, with "soft" a typical answer. `end_user` limits
+    each of the tenant's own users by itself.
     """
 
     id: Id
@@ -191,19 +198,25 @@ class Plan(LimitTerms):
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
     reserve: Literal["soft", "hard"] = "soft"
-    prices: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    prices: PriceList = {}
     cost_weights: dict[
         Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
         Annotated[int, Field(ge=0, le=10**9)],
     ] = {}
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     end_user: Rates | None = None
+    model_prices: ModelPriceLists = {}
 
-    @model_validator(mode="after")
-    def _check_priced_units(self) -> Self:
-        if Unit.SPEND in self.prices:
-            raise ValueError("prices.spend: is no unit of work")
-        return self
+    def prices_of(self, model: str, provider: str) -> PriceList | None:
+        """The prices of a model that this provider serves; None if the plan names none. The same
+        object each time.
+        """
+        known = self._known_prices
+        if (model, provider) not in known:
+            pattern = most_specific(self.model_prices, model, provider)
+            listed = self.prices or None if pattern is None else self.model_prices[pattern]
+            known[model, provider] = listed
+        return known[model, provider]
 
     def allows_priority(self, priority: Priority) -> bool:
         return _RANK[priority] >= _RANK[self.priority]
@@ -218,6 +231,11 @@ class Plan(LimitTerms):
             else self.priority
             for each in RequestClass
         }
+
+    @cached_property
+    def _known_prices(self) -> dict[tuple[str, str], PriceList | None]:
+        """What `prices_of` has found, by model and provider; models are those of the cluster."""
+        return {}
 
     @cached_property
     def weights(self) -> CostWeights:

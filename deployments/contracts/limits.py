@@ -166,8 +166,9 @@ class Permit(Protocol):
         reservation outlives its permit: its caller settles it in every case."""
         ...
 
-    def charge_cache_hit(self) -> None:
-        """Count the price of a request that the cache has answered as spent by its subjects."""
+    def charge_cache_hit(self, model: str) -> None:
+        """Count the price of a request for `model` that the cache has answered as spent by its
+        subjects."""
         ...
 
     def headers(self) -> list[tuple[bytes, bytes]]:

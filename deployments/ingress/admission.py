@@ -75,6 +75,7 @@ class AdmissionControl:
                 context.directives,
                 context.timer,
                 policies=context.policies,
+                tags=context.tags,
                 permit=permit,
             )
             if scope is not None and not context.caller.allows(scope):

@@ -17,13 +17,16 @@ from deployments.video.config import VideoConfig
 class ModelSettings:
     """`providers` maps names that content may be requested from to model ids, `default_provider` is
     used when a caller names none. By model id: `output_caps`, the most tokens of one choice, and
-    `costs`, micro-currency that 1,000 of a unit cost the operator.
+    `costs`, micro-currency that 1,000 of a unit cost the operator; `prices`, what they cost tenants
+    whose plans name no price for the model; `providers_of`, who serves it (default `local`).
     """
 
     default_provider: str
     providers: Mapping[str, str]
     output_caps: Mapping[str, int]
     costs: Mapping[str, Mapping[Unit, int]]
+    prices: Mapping[str, Mapping[Unit, int]] = field(default_factory=dict)
+    providers_of: Mapping[str, str] = field(default_factory=dict)
 
 
 @version_tolerant

@@ -61,7 +61,7 @@ class RequestContext:
     `plan` is the tenant's plan when the request was authenticated. `created` is Unix seconds;
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
     set once admission control has let the request in. `policies` are those of the caller's key and
-    its team (None: it has none).
+    its team (None: it has none). `tags` split the tenant's usage (http/usage_tags.py).
     """
 
     request_id: str
@@ -74,6 +74,7 @@ class RequestContext:
     timer: ModelWaitTimer
     admitted: "AdmittedRequest | None" = None
     policies: CallerPolicies | None = None
+    tags: tuple[str, ...] = ()
 
     def allows_model(self, model: str) -> bool:
         """Whether the plan, the key's team and the key itself include the model."""

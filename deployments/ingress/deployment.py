@@ -57,10 +57,7 @@ class Ingress:
             by_handle=config.by_handle,
             classifiers=classifiers or {},
         )
-        authority, patience_s = self._backends.authority, self._backends.patience_s
-        self._tenancy = TenantServices(
-            settings, authority, config.offer.costs, SystemClock(), patience_s
-        )
+        self._tenancy = self._open_tenancy(settings, config.offer)
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -76,7 +73,8 @@ class Ingress:
 
     def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
         authority, patience_s = self._backends.authority, self._backends.patience_s
-        return TenantServices(settings, authority, offer.costs, SystemClock(), patience_s)
+        terms = offer.costs, SystemClock(), patience_s, offer.prices, offer.providers_of
+        return TenantServices(settings, authority, *terms)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()

@@ -4,7 +4,6 @@ Flows in: settings, the limits' authority, what models cost. Flows out: the dire
 and plans, the limiter, and where usage, audit records and events go. Knows no HTTP.
 """
 
-import hmac
 import logging
 import secrets
 from collections.abc import Mapping
@@ -32,7 +31,9 @@ from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import Prices
+from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import budget_used
 from cluster.usage.subject_usage import subject_used
 from deployments.contracts.limits import Authority, AuthorityShards
@@ -53,8 +54,12 @@ class TenantServices:
         costs: Mapping[str, Prices],
         clock: Clock,
         authority_timeout_s: float = 0.5,
+        prices: Mapping[str, Prices] | None = None,
+        providers_of: Mapping[str, str] | None = None,
     ) -> None:
-        """`costs` is what 1,000 of a unit cost the operator, in micro-currency, by model id.
+        """By model id: `costs` is what 1,000 of a unit cost the operator, in micro-currency,
+        `prices` what they cost tenants whose plans name no price for the model, `providers_of` who
+        serves it.
         `authority_timeout_s` is the longest that a request waits for the authority before that
         counts as unavailable.
 
@@ -67,7 +72,11 @@ class TenantServices:
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
-        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE, costs)
+        self.pseudonyms = Pseudonyms(pepper)
+        self.book = book = PriceBook(costs, prices, providers_of)
+        self.ledger = Ledger(
+            self.database, name, clock, settings.home / USAGE, book, self.pseudonyms
+        )
         self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)
         self.deliverer = WebhookDeliveryWorker(
@@ -82,7 +91,8 @@ class TenantServices:
             self._budget_used,
             publish,
             patience_s=authority_timeout_s,
-            name_key=hmac.digest(pepper, b"mobula/end-users", "sha256"),
+            pseudonym_of=self.pseudonyms.of,
+            book=book,
         )
         self.invalidations = InvalidationFeed(self.database, clock)
         self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)

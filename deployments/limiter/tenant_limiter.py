@@ -6,7 +6,6 @@ contracts/limits.py describes; degraded_mode.py states the rules without the aut
 """
 
 import asyncio
-import hashlib
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit, UsageAmounts, amount_of
-from cluster.usage.charges import charge_of, charge_of_cache_hit
+from cluster.usage.price_book import PriceBook
 from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
 from deployments.limiter.lease_client import LeaseClient
@@ -26,7 +25,9 @@ from deployments.limiter.status import Headers, LimitStatus, limit_status, rate_
 from deployments.limiter.subject_limits import Debits, RequestSubjects, Source
 from deployments.limiter.tenant_limits import TenantLimits
 
-_DIGEST_BYTES = 16  # of an end user's name
+
+def _plain_name(_: str, end_user: str) -> str:
+    return end_user
 
 
 class TenantLimiter:
@@ -36,8 +37,8 @@ class TenantLimiter:
     `budget_usage` gives a budget's use by the ledger (tenant, unit, first day, last day, and
     `key:<account>`, `team:<id>` or "" for the tenant's own); the ledger must be written at least
     every three lease times. `ttl_s` is the lease time; `patience_s` the longest that a request
-    waits for the authority. `name_key` keys the digests of end users' names, the same in all
-    replicas.
+    waits for the authority. `pseudonym_of` a tenant's end user is what its limits are known by,
+    the same in all replicas. `book` has the prices that limits of spend count, those of the ledger.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class TenantLimiter:
         *,
         ttl_s: float = 1.0,
         patience_s: float = 0.04,
-        name_key: bytes = b"",
+        pseudonym_of: Callable[[str, str], str] = _plain_name,
+        book: PriceBook | None = None,
     ) -> None:
         self.clock = clock
-        self._name_key = name_key
+        self.book = book or PriceBook()
+        self._pseudonym_of = pseudonym_of
         self._ttl_s = ttl_s
         self._tenants: dict[str, TenantLimits] = {}
         self._events = LimitEventEmitter(observe, clock)
@@ -95,7 +98,7 @@ class TenantLimiter:
             if debits:
                 debits = await self.acquire(limits, debits, (request_class, ""), now)
             return LimiterPermit(self, limits, request_class, debits)
-        subjects = RequestSubjects(policies, self._end_user_id(plan, end_user))
+        subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
         debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
         if debits:
             debits = await self.acquire(limits, debits, (request_class, ""), now)
@@ -117,7 +120,7 @@ class TenantLimiter:
         if policies is None and (plan.end_user is None or not end_user):
             debits = limits.admission(request_class, now)
         else:
-            subjects = RequestSubjects(policies, self._end_user_id(plan, end_user))
+            subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
             try:
                 debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
             except RateLimited:
@@ -155,7 +158,7 @@ class TenantLimiter:
         subjects = RequestSubjects(policies)
         for bucket, unit in limits.reservation_with(subjects, request_class, model, now, wall):
             unused = (
-                charge_of(plan, amounts, requests=0)
+                self.book.charge_of(plan, model, amounts, requests=0)
                 if unit is Unit.SPEND
                 else amount_of(unit, amounts, plan.weights)
             )
@@ -211,18 +214,11 @@ class TenantLimiter:
             limits.update_plan(plan)
         return limits
 
-    def _end_user_id(self, plan: Plan, end_user: str) -> str:
+    def _end_user_id(self, tenant: str, plan: Plan, end_user: str) -> str:
         """By which the end user's limits are known; names may be of people, so it tells none."""
         if plan.end_user is None or not end_user:
             return ""
-        name = end_user.encode("utf-8", "surrogatepass")
-        digest = hashlib.blake2b(name, key=self._name_key, digest_size=_DIGEST_BYTES)
-        return f"user:{digest.hexdigest()}"
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._ttl_s / 5)
-            self.tick()
+        return f"user:{self._pseudonym_of(tenant, end_user)}"
 
     def _forget(self, limits: TenantLimits) -> None:
         if self._tenants.get(limits.tenant) is limits:
@@ -233,7 +229,7 @@ class TenantLimiter:
 class LimiterReservation:
     """Amounts reserved for one model call, until `settle` states what it used."""
 
-    __slots__ = ("_debits", "_limiter", "_limits", "_plan", "_resets", "_settled")
+    __slots__ = ("_debits", "_limiter", "_limits", "_model", "_plan", "_resets", "_settled")
 
     def __init__(
         self,
@@ -241,11 +237,13 @@ class LimiterReservation:
         limits: TenantLimits | None,
         plan: Plan | None,
         debits: Debits,
+        model: str = "",
     ) -> None:
-        """`plan` is that of the request, by which the ledger charges it as well."""
+        """`plan` is that of the request, by which the ledger charges the model as well."""
         self._limiter = limiter
         self._limits = limits
         self._plan = plan
+        self._model = model
         self._debits = debits
         self._resets = [bucket.resets for bucket, _ in debits]
         self._settled = limits is None
@@ -260,7 +258,7 @@ class LimiterReservation:
         for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
             unit = bucket.limit.unit
             used = (
-                charge_of(plan, actual, requests)
+                limiter.book.charge_of(plan, self._model, actual, requests)
                 if unit is Unit.SPEND
                 else amount_of(unit, actual, weights, requests)
             )
@@ -345,24 +343,27 @@ class LimiterPermit:
             (bucket, amount)
             for bucket, unit in buckets
             if (
-                amount := charge_of(plan, amounts)
+                amount := limiter.book.charge_of(plan, model, amounts)
                 if unit is Unit.SPEND
                 else amount_of(unit, amounts, weights, requests=1)
             )
         )
         self._buckets.extend(bucket for bucket, _ in buckets if bucket not in self._buckets)
         consumed = await limiter.acquire(limits, debits, (self._class, model), now)
-        reservation = LimiterReservation(limiter, limits, plan, consumed)
+        reservation = LimiterReservation(limiter, limits, plan, consumed, model)
         if not lasting:
             self._reservations.append(reservation)
         return reservation
 
-    def charge_cache_hit(self) -> None:
-        """Count what the plan charges for a request that the cache has answered as spent."""
-        charge, subjects = charge_of_cache_hit(self._plan), self._subjects
-        if not charge or subjects is None:
+    def charge_cache_hit(self, model: str) -> None:
+        """Count as spent what the plan charges for a request for `model` that the cache has
+        answered."""
+        limiter, subjects = self._limiter, self._subjects
+        if subjects is None:
             return
-        limiter = self._limiter
+        charge = limiter.book.charge_of(self._plan, model, UsageAmounts(), requests=0, cache_hits=1)
+        if not charge:
+            return
         if not self._open:
             self._limits = limiter.restore(self._limits)
         now, wall = limiter.clock.monotonic(), limiter.clock.wall()

@@ -36,7 +36,7 @@ class NullLimiter:
     def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         pass
 
-    def charge_cache_hit(self) -> None:
+    def charge_cache_hit(self, model: str) -> None:
         pass
 
     def headers(self) -> list[tuple[bytes, bytes]]:

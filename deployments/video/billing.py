@@ -16,8 +16,10 @@ from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import Job
 from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.job_spec import CLIPS
@@ -32,11 +34,20 @@ NO_POLICIES: Mapping[str, CallerPolicies] = MappingProxyType({})
 log = logging.getLogger("mobula.ingress")
 
 
-def charge(tenant: str, key: str, plan: Plan, seconds: int, at: float) -> UsageEntry:
+def charge(
+    tenant: str,
+    key: str,
+    plan: Plan,
+    seconds: int,
+    at: float,
+    dimensions: CallDimensions = NO_DIMENSIONS,
+) -> UsageEntry:
     """By the plan's current prices and weights; `at` is Unix seconds."""
     amounts = UsageAmounts(video_seconds=seconds)
-    cost = plan.weights.cost(amounts)
-    return UsageEntry(at, tenant, key, LEDGER, amounts, cost, requests=0, prices=plan.prices)
+    cost, prices = plan.weights.cost(amounts), plan.prices_of(LEDGER, LOCAL) or {}
+    return UsageEntry(
+        at, tenant, key, LEDGER, amounts, cost, 0, prices=prices, dimensions=dimensions
+    )
 
 
 def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
@@ -46,6 +57,7 @@ def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
         "seconds": entry.amounts.video_seconds,
         "cost_units": entry.cost_units,
         "prices": {str(unit): price for unit, price in entry.prices.items()},
+        "dimensions": [*entry.dimensions],
     }
 
 
@@ -61,6 +73,7 @@ def refund(job: Job) -> UsageEntry | None:
         return None
     amounts = UsageAmounts(video_seconds=-charged["seconds"])
     prices = {Unit(unit): price for unit, price in charged["prices"].items()}
+    team, end_user, tags = charged.get("dimensions", NO_DIMENSIONS)
     return UsageEntry(
         charged["at"],
         job.tenant,
@@ -70,6 +83,7 @@ def refund(job: Job) -> UsageEntry | None:
         -charged["cost_units"],
         0,
         prices=prices,
+        dimensions=CallDimensions(team, end_user, tuple(tags)),
     )
 
 

@@ -28,6 +28,7 @@ from cluster.storage.tables.requests import (
     stored_responses,
     usage,
     usage_batches,
+    usage_dimensions,
     webhooks,
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
@@ -60,6 +61,7 @@ __all__ = [
     "uploads",
     "usage",
     "usage_batches",
+    "usage_dimensions",
     "users",
     "videos",
     "webhooks",

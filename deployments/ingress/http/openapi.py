@@ -17,7 +17,9 @@ from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
 from cluster.runtime.problems import IdempotencyKeyReused, Problem
 from cluster.tenants.caller import Priority
+from cluster.usage.dimensions import MAX_TAGS as MAX_USAGE_TAGS
 from deployments.ingress.http.problems import ErrorForm, error_body, is_openai_route
+from deployments.ingress.http.usage_tags import USAGE_TAGS
 from deployments.ingress.idempotency import MAX_KEY
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 from deployments.ingress.schemas.response_answers import AnthropicErrorBody
@@ -133,7 +135,7 @@ def _response_header(description: str, kind: str = "string", **more: Any) -> dic
     return {"description": description, "schema": {"type": kind}, **more}
 
 
-CALL_HEADERS: Final = (IDEMPOTENCY_KEY, "Mobula-Priority", "Mobula-Timeout")
+CALL_HEADERS: Final = (IDEMPOTENCY_KEY, "Mobula-Priority", USAGE_TAGS, "Mobula-Timeout")
 CACHE_HEADERS: Final = ("Cache-Control", "Mobula-Cache", TAGS)
 PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     IDEMPOTENCY_KEY: _request_header(
@@ -150,6 +152,12 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "How urgent it is among the tenant's own requests, up to what the plan allows.",
         type="string",
         enum=[str(priority) for priority in Priority],
+    ),
+    USAGE_TAGS: _request_header(
+        USAGE_TAGS,
+        f"At most {MAX_USAGE_TAGS} names, separated by commas: the tenant can report its usage by "
+        "them.",
+        type="string",
     ),
     "Mobula-Timeout": _request_header(
         "Mobula-Timeout",

@@ -181,10 +181,15 @@ def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
 
 
 def usage_body(usage: TokenUsage) -> dict[str, Any]:
-    """Token counts under OpenAI's names."""
-    return {
+    """Token counts under OpenAI's names; `estimated` where the provider did not report them."""
+    body: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }
+    if usage.reasoning_tokens:
+        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    if usage.is_estimated:
+        body["estimated"] = True
+    return body

@@ -95,7 +95,7 @@ class EmbeddingPipeline:
             used, requests = UsageAmounts(input_tokens=answer.tokens), 1
         finally:
             reservation.settle(used, requests=requests)
-        self._meter.record_call(request.caller, admitted.plan, request.model, used)
+        self._meter.record_call(request.caller, admitted.plan, request.model, used, admitted.tags)
         return answer
 
     def _allowed_models(

@@ -51,6 +51,7 @@ _SPECIAL_HEADERS = frozenset(
         b"mobula-cache",
         b"mobula-cache-tags",
         b"mobula-priority",
+        b"mobula-tags",
         b"mobula-timeout",
         b"origin",
     )
@@ -304,7 +305,7 @@ class FastPath:
             return None
         permit = limiter.try_admit(caller.tenant, plan, request_class, policies, caller.end_user)
         if permit is not None:
-            permit.charge_cache_hit()
+            permit.charge_cache_hit(model)
         return permit
 
 

@@ -49,9 +49,11 @@ class ModelPipeline:
             completion = await self._cache.generate(request, generator, context)
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-                self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+                self.recorder.record_cache_hit(
+                    request.caller, admitted.plan, request.model, admitted.tags
+                )
                 if admitted.policies is not None:
-                    admitted.permit.charge_cache_hit()
+                    admitted.permit.charge_cache_hit(request.model)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
         return completion
@@ -72,9 +74,11 @@ class ModelPipeline:
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-            self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+            self.recorder.record_cache_hit(
+                request.caller, admitted.plan, request.model, admitted.tags
+            )
             if admitted.policies is not None:
-                admitted.permit.charge_cache_hit()
+                admitted.permit.charge_cache_hit(request.model)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -166,7 +170,15 @@ class MeteredGenerator:
             call = cast(SettlingModel, model).begin(request)
         else:
             call = _UnsettledCall(model, request)
-        return MeteredCall(self.recorder, request, admitted.plan, reservation, call, admitted.timer)
+        return MeteredCall(
+            self.recorder,
+            request,
+            admitted.plan,
+            reservation,
+            call,
+            admitted.timer,
+            tags=admitted.tags,
+        )
 
 
 @dataclass(frozen=True, slots=True)

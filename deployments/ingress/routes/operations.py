@@ -18,6 +18,7 @@ from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_valu
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import parse_json, receive_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
+from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.schemas.lenient import HintedBody
@@ -80,6 +81,7 @@ def operation_endpoint(
 ) -> Endpoint:
     """The route function of one operation."""
     admission, rendered = services.admission, services.rendered_responses
+    has_metadata = "metadata" in operation.schema.model_fields
 
     async def serve(request: Request) -> Response:
         context = authenticate(services, request, operation.request_class)
@@ -87,6 +89,8 @@ def operation_endpoint(
         try:
             raw = await receive_json(request)
             body = _parse_body(request, raw, operation.schema, dialect)
+            if has_metadata and body.metadata is not None:
+                context.tags = body_tags(body.metadata, context.tags)
             if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
                 run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
         except Problem as problem:
@@ -106,8 +110,10 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached.
-        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+        # The fast path learns of a response that came of one model call and is cached. It cannot
+        # see the tags in a body.
+        is_single = len(outcomes) == 1 and not admitted.tags
+        if rendered is not None and state.body_key and is_single and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
             end_user = context.caller.end_user

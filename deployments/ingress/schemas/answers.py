@@ -15,13 +15,23 @@ class PromptTokensDetails(_Response):
     cached_tokens: int = 0
 
 
+class CompletionTokensDetails(_Response):
+    """`reasoning_tokens`: of the completion, those that were spent on reasoning."""
+
+    reasoning_tokens: int = 0
+
+
 class TokenUsage(_Response):
-    """Tokens as the model's own tokenizer counts them."""
+    """Tokens as the model's own tokenizer counts them, unless they are `estimated`: the provider
+    did not report them.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails | None = None
+    estimated: Literal[True] | None = None
 
 
 class AnsweredFunction(_Response):

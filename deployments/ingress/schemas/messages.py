@@ -162,6 +162,7 @@ class MessageCountRequest(_Prompt):
 
 class MessageMetadata(LenientPart):
     user_id: Annotated[str, Field(max_length=512)] | None = None
+    tags: Any = None  # of usage: http/usage_tags.py
 
 
 class MessageRequest(_Prompt):

@@ -82,6 +82,7 @@ class _Generation(HintedBody, StructuredOutputFields):
     logit_bias: Annotated[dict[TokenName, Bias], Field(max_length=MAX_BIASES)] | None = None
     ignore_eos: bool | None = False
     user: Annotated[str, Field(max_length=512)] | None = None
+    metadata: dict[str, Any] | None = None
 
     def sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
         """`max_tokens` None or -1: as many as there is room for. `logprobs` is how many
@@ -176,7 +177,6 @@ class ChatRequest(_Generation):
     verbosity: str | None = None
     web_search_options: Any = None
     store: bool | None = None
-    metadata: dict[str, Any] | None = None
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None

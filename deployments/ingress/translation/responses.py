@@ -176,13 +176,14 @@ def failed_response(response: dict[str, Any], problem: Problem) -> dict[str, Any
 
 
 def _usage(usage: TokenUsage) -> dict[str, Any]:
-    return {
+    body = {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
+    return {**body, "estimated": True} if usage.is_estimated else body
 
 
 def _tools(body: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:

@@ -66,10 +66,20 @@ class NoTenancy(TenantServices):
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
         pass
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         pass
 
     def load(self) -> dict[str, int | float | bool]:

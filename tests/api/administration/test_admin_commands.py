@@ -144,6 +144,11 @@ def test_users(run: Run) -> None:
 def test_usage_and_limits(run: Run) -> None:
     assert json.loads(run("usage --group-by day --group-by key --json").stdout) == []
     assert "cost" in run("usage --csv --tenant acme").stdout
+    assert "revenue" in run("usage --group-by team --group-by model -t acme").stdout
+    assert run("usage --only team=web --only model=nano --json").stdout.strip().startswith("[")
+    assert "not known together" in run("usage --only team=a --only tag=b", code=1).stderr
+    for odd in ("team", "colour=red"):
+        assert "NAME=VALUE" in run(f"usage --only {odd}", code=1).stderr
     assert "team" in run("limits -t acme").stdout
     assert json.loads(run("limits -t acme --json").stdout)["state"] == []
     assert "unknown" not in run("usage --from nonsense", code=1).stderr.lower()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from cluster.idempotency.store import IdempotencyStore
 from cluster.runtime.clock import SystemClock
-from cluster.storage.tables import usage
+from cluster.storage.tables import usage, usage_dimensions
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
 from deployments.contracts.jobs import Job
@@ -62,6 +62,14 @@ class ClipWorld:
         async with self.media.database.read() as connection:
             found = await connection.execute(select(func.sum(usage.c.amount)).where(video))
             return int(found.scalar_one() or 0)
+
+    async def charged_by(self, *dimensions: str) -> dict[str, int]:
+        """The same by value of these dimensions."""
+        columns = usage_dimensions.c
+        video = columns.unit == Unit.VIDEO_SECONDS, columns.dimension.in_(dimensions)
+        async with self.media.database.read() as connection:
+            found = await connection.execute(select(columns.value, columns.amount).where(*video))
+            return {value: int(amount) for value, amount in found}
 
 
 @asynccontextmanager

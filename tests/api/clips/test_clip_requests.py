@@ -286,6 +286,20 @@ async def test_an_order_that_fails_gives_its_minutes_back(
     assert await world.charged() == 120
 
 
+async def test_a_charge_and_its_refund_count_for_the_tags_of_the_order(
+    world: ClipWorld, client: httpx.AsyncClient
+) -> None:
+    video = await world.video()
+    tagged = {"Mobula-Tags": "beta"}
+    assert (await client.post(path_of(video.id), json={}, headers=tagged)).status_code == 202
+    assert await world.charged_by("tag", "provider") == {"beta": 120, "local": 120}
+
+    lease = await world.media.jobs.claim("w1", (CLIPS,), 60.0)
+    assert lease is not None
+    await world.media.jobs.fail(lease, InvalidRequest("None of the clips could be made."))
+    assert await world.charged_by("tag", "provider") == {"beta": 0, "local": 0}
+
+
 async def test_a_replay_costs_nothing(world: ClipWorld, client: httpx.AsyncClient) -> None:
     world.plan = Plan.model_validate({"id": "p", "budgets": {"video_seconds": {"day": 120}}})
     video = await world.video()

@@ -10,14 +10,15 @@ from cluster.storage.tables import api_keys, plans, tenants, usage
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.charges import charge_of, charge_of_cache_hit
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.subject_usage import subject_used
 
 ALWAYS = ("0001-01-01", "9999-12-31")
 PRICED = Plan.model_validate(
     {"id": "p", "prices": {"input_tokens": 3, "tokens": 11, "requests": 7, "cache_hits": 5}}
 )
+BOOK = PriceBook()
 BY_COST = Plan.model_validate({"id": "q", "prices": {"cost_units": 13, "requests": 1}})
 
 
@@ -58,9 +59,11 @@ async def test_an_account_is_the_sum_of_its_keys_and_a_team_of_its_members(
     await add_keys(database)
     ledger = Ledger(database, "test", clock)
     for number, key in enumerate(("k1", "k2", "k3", "k4")):
-        caller = Caller("acme", key, frozenset())
+        team = "" if key == "k4" else "ml"
+        caller = Caller("acme", key, frozenset(), team=team)
         ledger.record_call(caller, PRICED, "nano", UsageAmounts(10**number, 2 * 10**number))
-    ledger.record_call(Caller("other", "k5", frozenset()), PRICED, "nano", UsageAmounts(5, 5))
+    other = Caller("other", "k5", frozenset(), team="ml")
+    ledger.record_call(other, PRICED, "nano", UsageAmounts(5, 5))
     await ledger.flush()
     await ledger.close()
 
@@ -82,11 +85,11 @@ async def test_the_limiter_charges_what_the_ledger_records(
         plan = source.choice([PRICED, BY_COST, Plan(id="r")])
         if source.random() < 0.2:
             ledger.record_cache_hit(caller, plan, "nano")
-            expected += charge_of_cache_hit(plan)
+            expected += BOOK.charge_of(plan, "nano", UsageAmounts(), requests=0, cache_hits=1)
             continue
         amounts = UsageAmounts(*(source.randrange(50) for _ in range(5)))
         ledger.record_call(caller, plan, "nano", amounts)
-        expected += charge_of(plan, amounts)
+        expected += BOOK.charge_of(plan, "nano", amounts)
     await ledger.flush()
     await ledger.close()
 

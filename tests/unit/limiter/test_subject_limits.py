@@ -170,7 +170,7 @@ async def test_hits_of_the_cache_are_spent_where_they_have_a_price(limiter: Tena
     binding = spends(5)
     for _ in range(3):
         permit = await limiter.admit("acme", PRICED, GENERATE, binding)
-        permit.charge_cache_hit()
+        permit.charge_cache_hit("nano")
         permit.close()
 
     with pytest.raises(InsufficientQuota):

@@ -41,7 +41,7 @@ PINNED: dict[type, str] = {
     tokenization.Tokenization: "ids limit model names",
     tokenization.DetokenizeRequest: "request_id caller model ids timeout_s",
     tokenization.Detokenization: "text model",
-    ModelSettings: "default_provider providers output_caps costs",
+    ModelSettings: "default_provider providers output_caps costs prices providers_of",
     ReplicaCacheStats: "counts tiers semantic",
     cache.LeaseHeldElsewhere: "token",
     cache.LeaseAcquired: "token",

@@ -13,7 +13,7 @@ from random import Random
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import JobResult
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import JobWorker, WorkerTimings

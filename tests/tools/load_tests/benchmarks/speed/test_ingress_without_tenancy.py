@@ -9,11 +9,16 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.usage.ledger import Ledger
+from deployments.ingress.deployment import Ingress
 from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.ingress_without_tenancy import NoTenancy, open_args
+from load_tests.benchmarks.common.ingress_without_tenancy import (
+    IngressWithoutTenancy,
+    NoTenancy,
+    open_args,
+)
 
 CHAT = {
     "model": "echo",
@@ -50,3 +55,8 @@ def test_it_replaces_only_what_tenant_services_have() -> None:
 
     parts = (TenantServices, CredentialDirectory, Ledger, AuditTrail)
     assert replaced <= {name for part in parts for name in vars(part)}
+
+
+def test_a_deployed_ingress_opens_the_tenancy_that_a_subclass_replaces() -> None:
+    assert "_open_tenancy" in Ingress.__init__.__code__.co_names
+    assert IngressWithoutTenancy._open_tenancy is not Ingress._open_tenancy
