@@ -334,6 +334,25 @@ async def test_an_outage_keeps_a_bounded_number_of_values(
     assert (await tokens_by(database, "end_user"))[OTHER] == 45
 
 
+@pytest.mark.parametrize(
+    ("group_by", "only", "param"),
+    [
+        (("team", "tag"), {}, "group_by"),
+        (("key", "team"), {}, "group_by"),
+        (("key",), {"provider": "openai"}, "group_by"),
+        (("provider",), {"end_user": ("u",)}, "end_user"),
+        (("model",), {"key": "k1", "tag": "a"}, "key"),
+    ],
+)
+async def test_what_is_not_known_together_is_refused_by_name(
+    database: Database, group_by: tuple[str, ...], only: dict[str, object], param: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="not known together") as refusal:
+        await report(database, *group_by, **only)
+
+    assert refusal.value.extensions["param"] == param
+
+
 async def test_pages_follow_each_other(database: Database, clock: ManualClock) -> None:
     ledger = ledger_of(database, clock)
     for number in range(7):
