@@ -46,12 +46,13 @@ def required_replica(request: Any) -> str | None:
     return request.replica if getattr(request, "exact", False) else None
 
 
-def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:
-    """Routing attributes; `NOTHING` for other calls. `prefix_chars` 0: no key."""
+def describe_request(request: Any, prefix_chars: int, call: str = "") -> RoutingRequest:
+    """Routing attributes; `NOTHING` for other calls. `prefix_chars` 0: no key. `call` names the
+    attempt where the request does not."""
     replica = getattr(request, "replica", None)
     if isinstance(replica, str):
         return RoutingRequest(replica=replica)
-    call = getattr(request, "call", "") or getattr(request, "request_id", None)
+    call = call or getattr(request, "call", "") or getattr(request, "request_id", None)
     if not isinstance(call, str):
         return NOTHING
     texts, ids = _texts(request), getattr(request, "token_ids", ())

@@ -10,7 +10,7 @@ from typing import Protocol
 from cluster.balancing.replica_set import replica_set
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
-from cluster.runtime.settings import Settings
+from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
@@ -35,6 +35,7 @@ from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
@@ -70,10 +71,11 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings = tenancy.directory, config.offer
+    providers = open_providers(config, clock)
     models = ModelRegistry(
-        backends.models,
+        {**backends.models, **(providers.models if providers else {})},
         clock,
-        backends.embedders,
+        {**backends.embedders, **(providers.embedders if providers else {})},
         config.resilience,
         backends.classifiers,
         config.rerankers,
@@ -116,6 +118,8 @@ def build_services(
 
     async def start() -> None:
         loop_lag.start()
+        if providers is not None:
+            providers.start(models)
         if media is not None:
             await media.start()
 
@@ -125,6 +129,8 @@ def build_services(
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        if providers is not None:
+            await providers.close()
 
     services = AppServices(
         settings=settings,
@@ -169,6 +175,14 @@ def build_services(
         close=close,
     )
     return services, caches
+
+
+def open_providers(config: IngressConfig, clock: Clock) -> Providers | None:
+    """None where no model is a provider's. Their keys are read from this process's environment."""
+    given = config.providers
+    if not given.models and not given.embeddings:
+        return None
+    return Providers(given, process_environment(), clock)
 
 
 async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:

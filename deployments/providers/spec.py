@@ -20,12 +20,33 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _VALUE = re.compile(r"[ -~]{0,1000}", re.ASCII)
 _SECRET_NAMES = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "key", "api_key",
-     "apikey", "token", "access_token"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "api-key",
+        "x-api-key",
+        "cookie",
+        "key",
+        "api_key",
+        "apikey",
+        "token",
+        "access_token",
+    }
 )
 _OWN_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "content-encoding", "transfer-encoding",
-     "connection", "accept-encoding", "expect", "upgrade", "te", "trailer"}
+    {
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "expect",
+        "upgrade",
+        "te",
+        "trailer",
+    }
 )
 
 
