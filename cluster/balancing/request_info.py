@@ -52,8 +52,8 @@ def describe_request(request: Any, prefix_chars: int, call: str = "") -> Routing
     replica = getattr(request, "replica", None)
     if isinstance(replica, str):
         return RoutingRequest(replica=replica)
-    call = call or getattr(request, "call", "") or getattr(request, "request_id", None)
-    if not isinstance(call, str):
+    name = call or getattr(request, "call", "") or getattr(request, "request_id", None)
+    if not isinstance(name, str):
         return NOTHING
     texts, ids = _texts(request), getattr(request, "token_ids", ())
     tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN + sum(map(len, ids))
@@ -62,7 +62,7 @@ def describe_request(request: Any, prefix_chars: int, call: str = "") -> Routing
     if sampling is not None:
         tokens += sequences * (sampling.max_tokens or ANSWER_TOKENS)
     key = _prefix_key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
-    return RoutingRequest(call, tokens, key, sequences)
+    return RoutingRequest(name, tokens, key, sequences)
 
 
 def _texts(request: Any) -> Sequence[str]:

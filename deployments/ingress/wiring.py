@@ -71,11 +71,11 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings = tenancy.directory, config.offer
-    providers = open_providers(config, clock)
+    providers = Providers(config.providers, process_environment(), clock)
     models = ModelRegistry(
-        {**backends.models, **(providers.models if providers else {})},
+        {**backends.models, **providers.models},
         clock,
-        {**backends.embedders, **(providers.embedders if providers else {})},
+        {**backends.embedders, **providers.embedders},
         config.resilience,
         backends.classifiers,
         config.rerankers,
@@ -118,8 +118,7 @@ def build_services(
 
     async def start() -> None:
         loop_lag.start()
-        if providers is not None:
-            providers.start(models)
+        providers.start(models)
         if media is not None:
             await media.start()
 
@@ -129,8 +128,7 @@ def build_services(
             await media.close()
         await caches.close()
         await recorder.settlements.close()
-        if providers is not None:
-            await providers.close()
+        await providers.close()
 
     services = AppServices(
         settings=settings,
@@ -175,14 +173,6 @@ def build_services(
         close=close,
     )
     return services, caches
-
-
-def open_providers(config: IngressConfig, clock: Clock) -> Providers | None:
-    """None where no model is a provider's. Their keys are read from this process's environment."""
-    given = config.providers
-    if not given.models and not given.embeddings:
-        return None
-    return Providers(given, process_environment(), clock)
 
 
 async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:

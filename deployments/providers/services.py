@@ -10,8 +10,6 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-import httpx
-
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ServedModel
@@ -56,10 +54,10 @@ class Providers:
         clock: Clock,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`tls` has the trusted CAs (None: certifi's, or those of SSL_CERT_FILE). Raises
-        UnsafeUrl."""
+        """`environment` has the keys. `tls` has the trusted CAs (None: certifi's, or those of
+        SSL_CERT_FILE). Raises UnsafeUrl."""
         specs = [ProviderSpec.model_validate(each) for each in config.models]
-        self._egress = Egress(config.private_hosts, tls or httpx.create_ssl_context())
+        self._egress = Egress(config.private_hosts, tls)
         self._builder = ModelBuilder(self._egress, environment, clock)
         self._clock = clock
         fixed = [spec for spec in specs if spec.discovery is None]
@@ -84,7 +82,8 @@ class Providers:
         self._check = BackgroundCheck(lambda: self._checked, self._upstreams, clock)
 
     def start(self, listing: ModelListing) -> None:
-        self._check.start()
+        if self.models or self.embedders or self._discoveries:
+            self._check.start()
         for discovery in self._discoveries:
             discovery.start(listing)
 
