@@ -16,14 +16,11 @@ from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 from graphs.provider_args import (
-    BY_ENGINE,
-    LOCAL,
-    PROVIDER,
     EgressArgs,
     ExternalArgs,
     ProviderEmbeddingArgs,
     ProviderModelArgs,
-    check_engine,
+    by_engine,
     check_urls,
 )
 
@@ -142,10 +139,11 @@ class ModerationArgs(_Args):
 ServedArgs = ModelArgs | EmbeddingArgs | ClassifierArgs
 AnyArgs = ServedArgs | ExternalArgs
 TextModel = Annotated[
-    Annotated[ModelArgs, LOCAL] | Annotated[ProviderModelArgs, PROVIDER], BY_ENGINE
+    ModelArgs | ProviderModelArgs, BeforeValidator(by_engine(ModelArgs, ProviderModelArgs))
 ]
 Embedder = Annotated[
-    Annotated[EmbeddingArgs, LOCAL] | Annotated[ProviderEmbeddingArgs, PROVIDER], BY_ENGINE
+    EmbeddingArgs | ProviderEmbeddingArgs,
+    BeforeValidator(by_engine(EmbeddingArgs, ProviderEmbeddingArgs)),
 ]
 
 
@@ -261,9 +259,7 @@ class ContentArgs(_Args):
 class AppArgs(_Args):
     """Args of the whole graph."""
 
-    models: Annotated[
-        tuple[Annotated[TextModel, BeforeValidator(check_engine)], ...], Field(min_length=1)
-    ]
+    models: Annotated[tuple[TextModel, ...], Field(min_length=1)]
     embeddings: tuple[Embedder, ...] = ()
     rerank: tuple[RerankerArgs, ...] = ()
     moderation: ModerationArgs = ModerationArgs()

@@ -3,10 +3,11 @@
 They are listed among `models` and `embeddings`, and told from the cluster's own by `engine`.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from cluster.net.ssrf import UnsafeUrl
 from cluster.tenants.units import Unit
@@ -20,8 +21,6 @@ from deployments.providers.spec import (
     ProviderSpec,
     UpstreamSpec,
 )
-
-_LOCAL, _PROVIDER = "local", "provider"
 
 
 class EgressArgs(BaseModel):
@@ -54,22 +53,31 @@ class ProviderEmbeddingArgs(ProviderEmbeddingSpec, _Priced):
 ExternalArgs = ProviderModelArgs | ProviderEmbeddingArgs
 
 
-def _kind(value: Any) -> str:
-    engine = value.get("engine") if isinstance(value, dict) else getattr(value, "engine", None)
-    return _PROVIDER if engine in PROVIDER_ENGINES else _LOCAL
+Kind = TypeVar("Kind", bound=BaseModel)
+External = TypeVar("External", bound=BaseModel)
 
 
-BY_ENGINE = Discriminator(_kind)
-LOCAL, PROVIDER = Tag(_LOCAL), Tag(_PROVIDER)
+def by_engine(local: type[Kind], external: type[External]) -> Callable[[Any], Kind | External]:
+    """Validates a model as the kind that its engine says. An unknown engine's error names all."""
 
+    def parse(value: Any) -> Kind | External:
+        is_given = isinstance(value, Mapping)
+        engine = value.get("engine") if is_given else getattr(value, "engine", None)
+        if engine in PROVIDER_ENGINES:
+            return external.model_validate(value)
+        known = (AUTO, *ENGINES)
+        if "engine" in local.model_fields and isinstance(engine, str) and engine not in known:
+            names = ", ".join((*known, *PROVIDER_ENGINES))
+            fault = PydanticCustomError(
+                "engine",
+                "engine is '{engine}'; there are {names}",
+                {"engine": engine[:100], "names": names},
+            )
+            detail = InitErrorDetails(type=fault, loc=("engine",), input=engine)
+            raise ValidationError.from_exception_data(local.__name__, [detail])
+        return local.model_validate(value)
 
-def check_engine(value: Any) -> Any:
-    """Names all engines, of both kinds, where a text model's is none of them."""
-    engine = value.get("engine") if isinstance(value, dict) else None
-    names = (AUTO, *ENGINES, *PROVIDER_ENGINES)
-    if isinstance(engine, str) and engine not in names:
-        raise ValueError(f"engine is '{engine[:100]}'; there are {', '.join(names)}")
-    return value
+    return parse
 
 
 def check_urls(models: Iterable[ExternalArgs], egress: EgressArgs) -> None:

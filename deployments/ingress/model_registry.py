@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from cluster.resilience.resilient_call import CallStats
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Problem, UnknownModel, to_problem
+from cluster.runtime.problems import NoTokenizer, Problem, UnknownModel, to_problem
 from deployments.clients.link.pool import LinkStats
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
@@ -129,10 +129,13 @@ class ModelRegistry:
             raise UnknownModel(model, tuple(self._classifiers)) from None
 
     def tokenizing(self, model: str, allows: Callable[[str], bool]) -> TokenizingModel:
-        """A text or embedding model. Raises UnknownModel, which names those that `allows` has."""
+        """A text or embedding model. Raises UnknownModel, which names those that `allows` has, and
+        NoTokenizer for a provider's."""
         found: object = self._models.get(model) if allows(model) else None
         if isinstance(found, TokenizingModel):
             return found
+        if isinstance(found, _ExternalModel):
+            raise NoTokenizer(model)
         raise UnknownModel(model, tuple(filter(allows, (*self.text_models, *self._embedders))))
 
     def record_fallback(self, model: str) -> None:
