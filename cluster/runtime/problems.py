@@ -4,6 +4,7 @@
       InvalidRequest            400 invalid-request        out of range; names field and limit
         PromptTooLong           400 context-length-exceeded
         UnsupportedParameter    400 unsupported-parameter
+        ContentRefused          400 content-policy-violation a provider's policy refuses the content
       Unauthenticated           401 unauthenticated
       Forbidden                 403 forbidden              names the scope
       NotFound                  404 not-found
@@ -154,6 +155,28 @@ class PromptTooLong(InvalidRequest):
             param=param,
         )
         return problem
+
+
+    @classmethod
+    def by_provider(cls, model: str, param: str = "messages") -> Self:
+        """Where a provider says so, which counts the tokens by itself."""
+        problem = cls.__new__(cls)
+        InvalidRequest.__init__(
+            problem,
+            f"The prompt and the output asked for are longer than model '{model}' takes.",
+            model=model,
+            param=param,
+        )
+        return problem
+
+
+class ContentRefused(InvalidRequest):
+    slug, title = "content-policy-violation", "The provider's content policy refuses this"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The provider of model '{model}' refuses this content by its policy.", model=model
+        )
 
 
 class UnsupportedParameter(InvalidRequest):
