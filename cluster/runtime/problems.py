@@ -156,7 +156,6 @@ class PromptTooLong(InvalidRequest):
         )
         return problem
 
-
     @classmethod
     def by_provider(cls, model: str, param: str = "messages") -> Self:
         """Where a provider says so, which counts the tokens by itself."""

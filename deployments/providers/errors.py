@@ -34,8 +34,14 @@ _POLICY_CODES = frozenset(
     {"content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation"}
 )
 _ACCESS_CODES = frozenset(
-    {"invalid_api_key", "model_not_found", "DeploymentNotFound", "authentication_error",
-     "permission_error", "not_found_error"}
+    {
+        "invalid_api_key",
+        "model_not_found",
+        "DeploymentNotFound",
+        "authentication_error",
+        "permission_error",
+        "not_found_error",
+    }
 )
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_error", "quota_exceeded"})
 _SECRET = re.compile(
@@ -100,9 +106,7 @@ def unreadable(model: str, what: str) -> UpstreamFailed:
     return UpstreamFailed(model, f"The provider of '{model}' {what}.")
 
 
-def busy(
-    model: str, status: int, headers: Mapping[str, str], error: UpstreamError
-) -> UpstreamBusy:
+def busy(model: str, status: int, headers: Mapping[str, str], error: UpstreamError) -> UpstreamBusy:
     wait_s = retry_after_s(headers)
     if wait_s is None:
         wait_s = QUOTA_RETRY_AFTER_S if error.words & _QUOTA_CODES else DEFAULT_RETRY_AFTER_S

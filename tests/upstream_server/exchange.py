@@ -98,7 +98,9 @@ class Exchange:
         await self.writer.drain()
         self.sent += len(data)
 
-    async def head(self, status: int, headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> None:
+    async def head(
+        self, status: int, headers: Mapping[str, str] | Sequence[tuple[str, str]]
+    ) -> None:
         pairs = headers.items() if isinstance(headers, Mapping) else headers
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
         lines += [f"{name}: {value}" for name, value in pairs]

@@ -43,9 +43,7 @@ def events(answer: UpstreamAnswer, body: dict[str, Any]) -> list[Event]:
         half = len(call.arguments) // 2
         for part in (call.arguments[:half], call.arguments[half:]):
             deltas.append({"tool_calls": [{"index": at, "function": {"arguments": part}}]})
-    found = [
-        _chunk(body, index, delta, None) for delta in deltas for index in range(choices(body))
-    ]
+    found = [_chunk(body, index, delta, None) for delta in deltas for index in range(choices(body))]
     found += [_chunk(body, index, {}, answer.finish) for index in range(choices(body))]
     if (body.get("stream_options") or {}).get("include_usage"):
         end = {**_envelope("chat.completion.chunk", body), "choices": []}

@@ -127,9 +127,7 @@ async def sends_endless_event(exchange: Exchange) -> None:
 
 async def sends_gzip_bomb(exchange: Exchange) -> None:
     """Nobody asked for a content coding."""
-    await exchange.respond(
-        _bomb(), kind=_kind(exchange), headers={"content-encoding": "gzip"}
-    )
+    await exchange.respond(_bomb(), kind=_kind(exchange), headers={"content-encoding": "gzip"})
 
 
 async def sends_two_lengths(exchange: Exchange) -> None:
