@@ -18,11 +18,12 @@ class EventTooLarge(Exception):
 class SseParser:
     """Parses one stream. `feed` raises EventTooLarge."""
 
-    __slots__ = ("_begun", "_data", "_max_event", "_name", "_rest", "_size", "_skip_lf")
+    __slots__ = ("_begun", "_data", "_line", "_line_size", "_max_event", "_name", "_size", "_skip_lf")
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
-        self._rest = b""  # an unfinished line
+        self._line: list[bytes] = []  # the pieces of an unfinished line
+        self._line_size = 0
         self._data: list[bytes] = []
         self._name = b""
         self._size = 0  # of the lines of the present event
@@ -38,14 +39,17 @@ class SseParser:
             self._skip_lf = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = piece.split(b"\n")
-        if len(lines) == 1:
-            self._rest += piece
-            self._check(len(self._rest))
-            return []
-        lines[0] = self._rest + lines[0]
-        self._rest = lines.pop()
-        events = [*self._events(lines)]
-        self._check(len(self._rest))
+        rest = lines.pop()
+        events: list[tuple[str, bytes]] = []
+        if lines:
+            if self._line:
+                lines[0] = b"".join((*self._line, lines[0]))
+                self._line, self._line_size = [], 0
+            events += self._events(lines)
+        if rest:
+            self._line.append(rest)
+            self._line_size += len(rest)
+            self._check(self._line_size)
         return events
 
     def _events(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
