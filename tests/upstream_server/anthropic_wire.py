@@ -37,13 +37,11 @@ def events(answer: UpstreamAnswer, body: dict[str, Any]) -> list[Event]:
         {"type": "message_start", "message": {**_envelope(body), **head}},
         {"type": "ping"},
     ]
-    index = 0
-    for opening, deltas in _blocks(answer):
+    for index, (opening, deltas) in enumerate(_blocks(answer)):
         found.append({"type": "content_block_start", "index": index, "content_block": opening})
         for delta in deltas:
             found.append({"type": "content_block_delta", "index": index, "delta": delta})
         found.append({"type": "content_block_stop", "index": index})
-        index += 1
     end = {"stop_reason": _REASONS.get(answer.finish, answer.finish), "stop_sequence": None}
     output = {"output_tokens": answer.output_tokens}
     found.append({"type": "message_delta", "delta": end, "usage": output})

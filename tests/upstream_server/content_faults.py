@@ -5,7 +5,7 @@ In: an exchange. Out: a whole response and a stream with the same fault, for bot
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -206,27 +206,42 @@ def changes_text(value: Any) -> Respond:
     return changed(change)
 
 
-def calls_tool(arguments: str, name: Any = "weather", index: Any = 0) -> Respond:
+def calls_tool(arguments: str) -> Respond:
     """A call of a tool whose arguments are these characters."""
 
+    def change(found: dict[str, Any]) -> None:
+        for key in ("arguments", "partial_json", "input"):
+            if found.get(key):
+                found[key] = arguments
+
+    return _calls(change)
+
+
+def calls_tool_named(name: Any) -> Respond:
+    def change(found: dict[str, Any]) -> None:
+        if "name" in found:
+            found["name"] = name
+
+    return _calls(change)
+
+
+def calls_tool_at(index: Any) -> Respond:
+    """In streams: the pieces of a call belong to that call."""
+
+    def change(found: dict[str, Any]) -> None:
+        for call in found.get("tool_calls", ()):
+            if "index" in call:
+                call["index"] = index
+        if found.get("delta", {}).get("type") == "input_json_delta":
+            found["index"] = index
+
+    return _calls(change)
+
+
+def _calls(change: Change) -> Respond:
     async def respond(exchange: Exchange) -> None:
         call = UpstreamCall("call_1", "weather", '{"city": "Bern"}')
         answer = UpstreamAnswer("", (call,), finish="tool_calls")
-
-        def change(found: dict[str, Any]) -> None:
-            if "name" in found and "id" not in found.get("message", {}):
-                found["name"] = name
-            if found.get("arguments"):
-                found["arguments"] = arguments
-            if found.get("partial_json"):
-                found["partial_json"] = arguments
-            if "input" in found:
-                found["input"] = arguments
-            if "tool_calls" in found:
-                for each in found["tool_calls"]:
-                    if "index" in each:
-                        each["index"] = index
-
         await _send_changed(exchange, change, answer)
 
     return respond
@@ -292,13 +307,9 @@ def _visit(value: Any, change: Change) -> None:
 
 async def _send(exchange: Exchange, answer: UpstreamAnswer) -> None:
     if exchange.is_stream:
-        await send_events(exchange, _shared(exchange.events(answer)))
+        await send_events(exchange, exchange.events(answer))
     else:
         await exchange.respond_json(exchange.whole(answer))
-
-
-def _shared(events: Sequence[Event]) -> Sequence[Event]:
-    return events
 
 
 def _has_text(event: Event) -> bool:

@@ -1,7 +1,4 @@
-"""The codec of models of `engine: anthropic`.
-
-In: requests, and what the upstream answers. Out: HTTP requests, completions, chunks, Problems.
-"""
+"""The codec of Anthropic's wire format: implements `WireCodec`."""
 
 from collections.abc import Mapping
 
@@ -13,19 +10,25 @@ from deployments.providers.anthropic.request import AnthropicOptions, encode_mes
 from deployments.providers.anthropic.response import decode_message, read_error
 from deployments.providers.anthropic.stream import MessageDecoder
 from deployments.providers.errors import UpstreamError, error_problem
+from deployments.providers.features import FeatureCheck
 from deployments.providers.wire import WireRequest
 
-PATH = "/messages"  # after a base URL that ends in /v1
+PATH = "/v1/messages"
 VERSION_HEADER = ("anthropic-version", "2023-06-01")
+_OFFERED = frozenset(
+    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema")
+)
 
 
 class AnthropicCodec:
-    """Implements `WireCodec`."""
+    """What the API does not offer is refused, whatever `capabilities` say."""
 
-    def __init__(self, options: AnthropicOptions) -> None:
+    def __init__(self, options: AnthropicOptions, capabilities: frozenset[str] = _OFFERED) -> None:
         self._options = options
+        self._features = FeatureCheck(capabilities & _OFFERED)
 
     def encode(self, request: GenerateRequest, source: str, *, stream: bool) -> WireRequest:
+        self._features.refuse_unsupported(request)
         body = encode_message(request, source, self._options, stream=stream)
         return WireRequest(PATH, body, (VERSION_HEADER,))
 

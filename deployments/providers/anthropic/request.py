@@ -1,21 +1,26 @@
 """A request as the body of Anthropic's `POST /v1/messages`. Pure.
 
-In: a GenerateRequest and the model's options. Out: the JSON of a message request. Fields that the
-API does not have are refused by name, never dropped.
+In: a GenerateRequest and the model's options. Out: the JSON of a message request.
 
 The API wants turns of user and assistant by turns, each a list of blocks; the system's text stands
 beside them; results of tools are blocks of the user's turn.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
-from deployments.contracts.generation import GenerateRequest, Message, OutputFormat, ToolSettings
+from deployments.contracts.generation import (
+    GenerateRequest,
+    Message,
+    OutputFormat,
+    Sampling,
+    ToolSettings,
+)
 
 FORMAT_TOOL = "structured_output"  # the tool whose arguments are the text of the answer
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -27,49 +32,51 @@ FormatWay = Literal["native", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class AnthropicOptions:
-    """`model` is the id in Mobula; `max_output_tokens` is sent where the request has no limit, which
-    the API demands. `tools`: whether the model calls tools. `formats` is how JSON is made of a
-    schema: by `output_config` of the API, by a tool that has to be called (as every `json_object`
-    is), or not at all.
+    """`model` is the id in Mobula. `max_output_tokens` is sent where the request has no limit, as
+    the API demands one; more is clamped, or refused with `refuses_more`. `formats` is how JSON is
+    made of a schema: by `output_config` of the API, or by a tool that has to be called (as every
+    `json_object` is).
     """
 
     model: str
     max_output_tokens: int = 4096
-    tools: bool = True
-    formats: FormatWay | None = "tool"
+    refuses_more: bool = False
+    formats: FormatWay = "tool"
 
 
 def encode_message(
     request: GenerateRequest, source: str, options: AnthropicOptions, *, stream: bool
 ) -> bytes:
     """The body. Raises UnsupportedParameter and InvalidRequest, naming a field of the chat."""
-    _refuse_unknown(request)
-    sampling = request.sampling
-    most = sampling.max_tokens
-    limit = options.max_output_tokens
     body: dict[str, Any] = {
         "model": source,
-        "max_tokens": limit if most is None else min(most, limit),
+        "max_tokens": output_limit(options, request.sampling.max_tokens),
         "messages": _turns(request.messages),
     }
-    if system := [each.content for each in request.messages if each.role == "system"]:
-        if text := "\n\n".join(part for part in system if part):
-            body["system"] = text
-    if sampling.temperature != 1:
-        body["temperature"] = sampling.temperature
-    if sampling.top_p != 1:
-        body["top_p"] = sampling.top_p
-    if sampling.top_k:
-        body["top_k"] = sampling.top_k
-    if sampling.stop:
-        body["stop_sequences"] = list(sampling.stop)
+    if system := _system(request.messages):
+        body["system"] = system
+    _add_sampling(body, request.sampling)
     if request.tool_settings is not None:
-        body |= _tools(request.tool_settings, options)
+        _add_tools(body, request.tool_settings)
     if request.output_format is not None:
-        body |= _format(request.output_format, request.tool_settings, options)
+        _add_format(body, request.output_format, options)
     if stream:
         body["stream"] = True
     return orjson.dumps(body)
+
+
+def output_limit(options: AnthropicOptions, wanted: int | None) -> int:
+    """The most tokens of the answer. Raises InvalidRequest."""
+    limit = options.max_output_tokens
+    if wanted is None:
+        return limit
+    if wanted < 1 or (wanted > limit and options.refuses_more):
+        raise InvalidRequest(
+            f"max_tokens is {wanted}; model '{options.model}' gives 1 to {limit}.",
+            param="max_tokens",
+            limit=limit,
+        )
+    return min(wanted, limit)
 
 
 def uses_format_tool(request: GenerateRequest, options: AnthropicOptions) -> bool:
@@ -78,32 +85,27 @@ def uses_format_tool(request: GenerateRequest, options: AnthropicOptions) -> boo
     return output is not None and (output.kind == "json_object" or options.formats == "tool")
 
 
-def _refuse_unknown(request: GenerateRequest) -> None:
-    sampling = request.sampling
-    unknown = {
-        "prompt": request.prompt is not None or bool(request.prompt_ids),
-        "echo": request.echo,
-        "n": request.n != 1,
-        "logprobs": sampling.logprobs is not None,
-        "seed": sampling.seed is not None,
-        "presence_penalty": sampling.presence_penalty != 0,
-        "frequency_penalty": sampling.frequency_penalty != 0,
-        "repetition_penalty": sampling.repetition_penalty != 1,
-        "min_p": sampling.min_p != 0,
-        "logit_bias": bool(sampling.logit_bias),
-        "ignore_eos": sampling.ignore_eos,
-        "stop_token_ids": bool(sampling.stop_token_ids),
-    }
-    for param, is_set in unknown.items():
-        if is_set:
-            raise UnsupportedParameter(param, "the provider of this model has no such field.")
+def _system(messages: Sequence[Message]) -> str:
+    texts = [message.content for message in messages if message.role == "system"]
+    return "\n\n".join([text for text in texts if text])
+
+
+def _add_sampling(body: dict[str, Any], sampling: Sampling) -> None:
     if sampling.temperature > 1:
-        raise UnsupportedParameter("temperature", "the provider of this model takes 0 to 1.")
-    if sampling.max_tokens == 0:
-        raise UnsupportedParameter("max_tokens", "the provider of this model takes 1 and more.")
+        why = "the provider of this model takes 0 to 1."
+        raise UnsupportedParameter("temperature", why)
+    for name, value, usual in (
+        ("temperature", sampling.temperature, 1.0),
+        ("top_p", sampling.top_p, 1.0),
+        ("top_k", sampling.top_k, 0),
+    ):
+        if value != usual:
+            body[name] = value
+    if sampling.stop:
+        body["stop_sequences"] = list(sampling.stop)
 
 
-def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for index, message in enumerate(messages):
         if message.role == "system":
@@ -150,14 +152,12 @@ def _id(text: str) -> str:
     return _ID.sub("_", text)
 
 
-def _tools(settings: ToolSettings, options: AnthropicOptions) -> dict[str, Any]:
+def _add_tools(body: dict[str, Any], settings: ToolSettings) -> None:
     if not settings.tools:
-        return {}
-    if not options.tools:
-        raise UnsupportedParameter("tools", "this model calls none.")
+        return
     tools: list[dict[str, Any]] = []
     for tool in settings.tools:
-        each = {"name": tool.name, "input_schema": _schema(tool.parameters)}
+        each: dict[str, Any] = {"name": tool.name, "input_schema": _schema(tool.parameters)}
         if tool.description:
             each["description"] = tool.description
         if tool.strict:
@@ -168,36 +168,29 @@ def _tools(settings: ToolSettings, options: AnthropicOptions) -> dict[str, Any]:
         choice = {"type": "tool", "name": settings.name}
     if not settings.parallel and settings.mode != "none":
         choice["disable_parallel_tool_use"] = True
-    return {"tools": tools, "tool_choice": choice}
+    body |= {"tools": tools, "tool_choice": choice}
 
 
 def _schema(text: str) -> dict[str, Any]:
     """The API wants a schema of an object, also where there are no arguments."""
     schema = orjson.loads(text)
-    if not isinstance(schema, dict):
-        return {"type": "object"}
-    return {"type": "object", **schema}
+    return {"type": "object", **schema} if isinstance(schema, dict) else {"type": "object"}
 
 
-def _format(
-    output: OutputFormat, settings: ToolSettings | None, options: AnthropicOptions
-) -> dict[str, Any]:
-    if output.kind not in ("json_object", "json_schema") or options.formats is None:
-        why = f"this model cannot be held to a format of type {output.kind}."
-        raise UnsupportedParameter(output.param, why)
+def _add_format(body: dict[str, Any], output: OutputFormat, options: AnthropicOptions) -> None:
     schema = orjson.loads(output.definition) if output.kind == "json_schema" else {}
     if not isinstance(schema, dict):  # true and false are schemas too
         raise UnsupportedParameter(output.param, "the provider of this model takes objects only.")
     if output.kind == "json_schema" and options.formats == "native":
-        return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
-    if settings is not None and settings.tools:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        return
+    if "tools" in body:
         why = "with this model it is made by a tool, which goes with no others."
         raise UnsupportedParameter(output.param, why)
     if schema.get("type", "object") != "object":
         why = "with this model a schema has to be of an object."
         raise UnsupportedParameter(output.param, why)
     tool = {"name": FORMAT_TOOL, "description": _FORMAT_TEXT}
-    return {
-        "tools": [{**tool, "input_schema": {"type": "object", **schema}}],
-        "tool_choice": {"type": "tool", "name": FORMAT_TOOL, "disable_parallel_tool_use": True},
-    }
+    choice = {"type": "tool", "name": FORMAT_TOOL, "disable_parallel_tool_use": True}
+    body["tools"] = [{**tool, "input_schema": {"type": "object", **schema}}]
+    body["tool_choice"] = choice

@@ -4,7 +4,7 @@ In: the JSON of a message. Out: one choice and its usage. Tokens that were read 
 the provider's cache are tokens of the prompt here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,9 +17,13 @@ from deployments.contracts.generation import (
     TokenUsage,
     ToolCall,
 )
-from deployments.providers.anthropic.request import AnthropicOptions, uses_format_tool
+from deployments.providers.anthropic.request import (
+    AnthropicOptions,
+    output_limit,
+    uses_format_tool,
+)
 from deployments.providers.errors import UpstreamError, reported_problem, unreadable
-from deployments.providers.tokens import believable, estimate_prompt, estimate_text
+from deployments.providers.usage import checked_usage, estimated_usage
 
 _FINISHES: Mapping[str, FinishReason] = {
     "max_tokens": "length",
@@ -34,36 +38,37 @@ def decode_message(request: GenerateRequest, body: bytes, options: AnthropicOpti
     message = read_object(body, options.model)
     if message.get("type") == "error" or "error" in message:
         raise reported_problem(options.model, read_error(message))
-    blocks = message.get("content")
-    if not isinstance(blocks, list):
+    content = message.get("content")
+    if not isinstance(content, list):
         raise unreadable(options.model, "sent no message")
-    texts: list[str] = []
-    thoughts: list[str] = []
-    calls: list[ToolCall] = []
-    for block in blocks:
-        if not isinstance(block, dict):
-            continue
-        kind = block.get("type")
-        if kind == "text":
-            texts.append(text_of(block, "text"))
-        elif kind == "thinking":
-            thoughts.append(text_of(block, "thinking"))
-        elif kind == "tool_use":
-            calls.append(_call(block, options.model))
+    blocks = [block for block in content if isinstance(block, dict)]
+    text, reasoning = _texts(blocks, "text"), _texts(blocks, "thinking")
+    calls = [_call(block, options.model) for block in blocks if block.get("type") == "tool_use"]
+    size = sum([len(each.encode()) for each in (text, reasoning, *_written(calls))])
     if calls and uses_format_tool(request, options):
-        texts, calls = [calls[0].arguments], []
+        text, calls = calls[0].arguments, []
     finish, stop = read_finish(message, has_calls=bool(calls))
-    text, reasoning = "".join(texts), "".join(thoughts)
     choice = Choice(
-        0, text, finish, tool_calls=tuple(calls), stop=stop, refusal=read_refusal(message, finish),
+        0,
+        text,
+        finish,
+        tool_calls=tuple(calls),
+        stop=stop,
+        refusal=read_refusal(message, finish),
         reasoning=reasoning,
-    )  # fmt: skip
-    usage = read_usage(message.get("usage"))
-    if usage is None:
-        written = [text, reasoning, *(call.arguments for call in calls)]
-        tokens = sum(map(estimate_text, written))
-        usage = TokenUsage(estimate_prompt(request), tokens, is_estimated=True)
+    )
+    usage = message_usage(request, message.get("usage"), options, size)
     return Completion((choice,), usage)
+
+
+def message_usage(
+    request: GenerateRequest, reported: Any, options: AnthropicOptions, size: int
+) -> TokenUsage:
+    """The usage of an answer of `size` bytes: the reported one if it can be true."""
+    usage = read_usage(reported)
+    if usage is None:
+        return estimated_usage(request, size)
+    return checked_usage(request, usage, output_limit(options, request.sampling.max_tokens), size)
 
 
 def read_object(data: bytes, model: str) -> dict[str, Any]:
@@ -111,17 +116,31 @@ def read_refusal(values: Mapping[str, Any], finish: FinishReason) -> str:
 
 
 def read_usage(usage: Any) -> TokenUsage | None:
-    """None where a count is missing or cannot be."""
+    """What is reported; None where a count is missing or is none."""
     if not isinstance(usage, dict):
         return None
-    fresh, output = believable(usage.get("input_tokens")), believable(usage.get("output_tokens"))
+    fresh, output = _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
     if fresh is None or output is None:
         return None
-    read = believable(usage.get("cache_read_input_tokens")) or 0
-    written = believable(usage.get("cache_creation_input_tokens")) or 0
+    read = _count(usage.get("cache_read_input_tokens")) or 0
+    written = _count(usage.get("cache_creation_input_tokens")) or 0
     details = usage.get("output_tokens_details")
-    thought = believable(details.get("thinking_tokens")) if isinstance(details, dict) else None
-    return TokenUsage(fresh + read + written, output, read, min(thought or 0, output))
+    thought = _count(details.get("thinking_tokens")) if isinstance(details, dict) else None
+    return TokenUsage(fresh + read + written, output, read, thought or 0)
+
+
+def _count(value: Any) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if is_count else None
+
+
+def _texts(blocks: Sequence[Mapping[str, Any]], kind: str) -> str:
+    """The text of all blocks of a kind; its field has the kind's name."""
+    return "".join([text_of(block, kind) for block in blocks if block.get("type") == kind])
+
+
+def _written(calls: Sequence[ToolCall]) -> list[str]:
+    return [text for call in calls for text in (call.name, call.arguments)]
 
 
 def _call(block: Mapping[str, Any], model: str) -> ToolCall:

@@ -14,22 +14,26 @@ from deployments.contracts.generation import (
     Chunk,
     FinishReason,
     GenerateRequest,
-    TokenUsage,
     ToolCallDelta,
 )
-from deployments.providers.anthropic.request import AnthropicOptions, uses_format_tool
+from deployments.providers.anthropic.request import (
+    AnthropicOptions,
+    output_limit,
+    uses_format_tool,
+)
 from deployments.providers.anthropic.response import (
+    message_usage,
     read_error,
     read_finish,
     read_object,
     read_refusal,
-    read_usage,
     text_of,
 )
 from deployments.providers.errors import reported_problem, unreadable
-from deployments.providers.tokens import LONGEST_TOKEN, estimate_prompt, estimate_text
+from deployments.providers.usage import estimated_tokens, prompt_bytes
 
-MAX_CALLS = 128  # of one answer
+MAX_CALLS = 256  # of one answer
+_BYTES_OF_TOKEN, _MORE_BYTES = 128, 65_536  # the most text of an answer: its tokens are longer
 
 
 @dataclass(slots=True)
@@ -49,11 +53,12 @@ class MessageDecoder:
         self._request = request
         self._as_text = uses_format_tool(request, options)
         self._held: list[str] = []  # text beside the tool whose arguments are the text
-        most = request.sampling.max_tokens or options.max_output_tokens
-        self._left = LONGEST_TOKEN * min(most, options.max_output_tokens)
+        self._options = options
+        limit = output_limit(options, request.sampling.max_tokens)
+        self._most_bytes = _BYTES_OF_TOKEN * limit + _MORE_BYTES
+        self._bytes = 0
         self._open: dict[int, _OpenCall] = {}
         self._calls = 0
-        self._tokens = 0
         self._usage: dict[str, Any] = {}
         self._finish: FinishReason | None = None
         self._stop = ""
@@ -81,9 +86,7 @@ class MessageDecoder:
     def finish(self) -> Sequence[Chunk]:
         if self._finish is None:
             raise unreadable(self._model, "ended its answer early")
-        usage = read_usage(self._usage)
-        if usage is None:
-            usage = TokenUsage(estimate_prompt(self._request), self._tokens, is_estimated=True)
+        usage = message_usage(self._request, self._usage, self._options, self._bytes)
         finish = "stop" if self._as_text and self._finish == "tool_calls" else self._finish
         text = "" if self._calls else "".join(self._held)
         return [
@@ -193,17 +196,15 @@ class MessageDecoder:
         if not self._is_first:
             return 0
         self._is_first = False
-        usage = read_usage({"output_tokens": 0, **self._usage})
-        return estimate_prompt(self._request) if usage is None else usage.prompt_tokens
+        return estimated_tokens(prompt_bytes(self._request))
 
     def _spend(self, text: str) -> int:
         """The estimated tokens of a piece. Raises UpstreamFailed for more text than was asked."""
-        self._left -= len(text)
-        if self._left < 0:
+        size = len(text.encode())
+        self._bytes += size
+        if self._bytes > self._most_bytes:
             raise unreadable(self._model, "sent more text than was asked for")
-        tokens = estimate_text(text)
-        self._tokens += tokens
-        return tokens
+        return estimated_tokens(size)
 
     def _note_usage(self, usage: Any) -> None:
         """Counts are totals so far; an event names some of them."""

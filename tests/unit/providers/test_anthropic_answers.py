@@ -89,7 +89,7 @@ def test_cached_tokens_are_tokens_of_the_prompt() -> None:
 def test_the_prompts_tokens_come_with_the_first_chunk_and_only_there() -> None:
     chunks = chunks_of(anthropic_wire.events(UpstreamAnswer(), {}))
 
-    assert [chunk.prompt_tokens for chunk in chunks] == [7, 0, 0, 0, 0, 0]
+    assert [chunk.prompt_tokens > 0 for chunk in chunks] == [True, *[False] * 5]
     assert sum(chunk.tokens for chunk in chunks) > 0
 
 
@@ -190,12 +190,11 @@ def test_a_stream_that_is_cut_before_its_end_has_failed(cut: int) -> None:
 
 
 def test_more_text_than_was_asked_for_is_a_failure() -> None:
-    event = anthropic_wire.events(UpstreamAnswer(), {})[3]
-    decoder = CODEC.decoder(chat_request(sampling={"max_tokens": 1}))
+    answer = UpstreamAnswer("a" * 70_000)
+    events = anthropic_wire.events(answer, {})
 
     with pytest.raises(UpstreamFailed):
-        for _ in range(1000):
-            decoder.feed(event[0], json.dumps(event[1]).encode())
+        chunks_of(events, chat_request(sampling={"max_tokens": 1}))
 
 
 @pytest.mark.parametrize(

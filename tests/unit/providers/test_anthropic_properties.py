@@ -1,4 +1,4 @@
-"""Whatever comes, Anthropic's codec gives an answer or a Problem, and the same one however split."""
+"""Whatever comes, Anthropic's codec gives an answer or a Problem, the same however it is split."""
 
 import json
 from typing import Any

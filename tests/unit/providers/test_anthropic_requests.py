@@ -40,7 +40,7 @@ def test_a_chat_without_options_has_a_model_messages_and_the_limit_that_the_api_
 def test_the_path_follows_a_base_url_and_the_version_of_the_api_is_sent() -> None:
     sent = AnthropicCodec(AnthropicOptions("m")).encode(chat_request(), "claude", stream=False)
 
-    assert (sent.path, sent.headers) == ("/messages", (("anthropic-version", "2023-06-01"),))
+    assert (sent.path, sent.headers) == ("/v1/messages", (("anthropic-version", "2023-06-01"),))
 
 
 def test_a_limit_is_sent_but_never_above_that_of_the_model() -> None:
@@ -49,6 +49,8 @@ def test_a_limit_is_sent_but_never_above_that_of_the_model() -> None:
         return encoded(request, max_output_tokens=100)["max_tokens"]
 
     assert (limit(10), limit(500)) == (10, 100)
+    with pytest.raises(InvalidRequest):
+        limit(0)
 
 
 def test_sampling_is_sent_where_it_is_not_the_default() -> None:
@@ -183,7 +185,6 @@ def test_other_formats_are_the_arguments_of_a_tool_that_must_be_called(way: str,
     [
         ({"output_format": OutputFormat("regex", "a+")}, {}),
         ({"output_format": OutputFormat("grammar", "root ::= 'a'")}, {"formats": "native"}),
-        ({"output_format": SCHEMA_FORMAT}, {"formats": None}),
         ({"output_format": SCHEMA_FORMAT, "tool_settings": ToolSettings((WEATHER,))}, {}),
         ({"output_format": OutputFormat("json_schema", '{"type": "array"}')}, {}),
         ({"output_format": OutputFormat("json_schema", "true")}, {"formats": "native"}),
@@ -206,7 +207,7 @@ def test_formats_that_the_model_has_not_are_refused_by_name(
         ("prompt", {"prompt": "once", "messages": ()}),
         ("prompt", {"prompt_ids": (1, 2)}),
         ("logprobs", {"sampling": {"logprobs": 0}}),
-        ("seed", {"sampling": {"seed": 0}}),
+        ("seed", {"sampling": {"seed": 0, "temperature": 0.5}}),
         ("presence_penalty", {"sampling": {"presence_penalty": 0.5}}),
         ("frequency_penalty", {"sampling": {"frequency_penalty": -0.5}}),
         ("repetition_penalty", {"sampling": {"repetition_penalty": 1.1}}),
@@ -215,7 +216,6 @@ def test_formats_that_the_model_has_not_are_refused_by_name(
         ("ignore_eos", {"sampling": {"ignore_eos": True}}),
         ("stop_token_ids", {"sampling": {"stop_token_ids": (1,)}}),
         ("temperature", {"sampling": {"temperature": 1.5}}),
-        ("max_tokens", {"sampling": {"max_tokens": 0}}),
     ],
 )
 def test_fields_that_the_api_has_not_are_refused_by_name(
@@ -228,7 +228,24 @@ def test_fields_that_the_api_has_not_are_refused_by_name(
 
 
 def test_a_model_without_tools_refuses_them() -> None:
+    codec = AnthropicCodec(AnthropicOptions("m"), frozenset({"temperature"}))
     with pytest.raises(UnsupportedParameter) as refused:
-        encoded(chat_request(tool_settings=ToolSettings((WEATHER,))), tools=False)
+        codec.encode(chat_request(tool_settings=ToolSettings((WEATHER,))), "claude", stream=False)
 
     assert refused.value.param == "tools"
+
+
+def test_what_the_api_does_not_offer_is_refused_whatever_the_configuration_says() -> None:
+    codec = AnthropicCodec(AnthropicOptions("m"), frozenset({"n", "seed"}))
+    with pytest.raises(UnsupportedParameter) as refused:
+        codec.encode(chat_request(n=2), "claude", stream=False)
+
+    assert refused.value.param == "n"
+
+
+def test_more_than_the_models_limit_is_refused_where_the_model_says_so() -> None:
+    request = chat_request(sampling={"max_tokens": 101})
+    with pytest.raises(InvalidRequest) as refused:
+        encoded(request, max_output_tokens=100, refuses_more=True)
+
+    assert refused.value.param == "max_tokens"
