@@ -11,6 +11,7 @@ from cluster.resilience.failure_class import UpstreamRefused
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
+from deployments.providers.anthropic.codec import VERSION_HEADER
 from deployments.providers.errors import UpstreamError, error_problem, unreadable
 from deployments.providers.http.connection import HttpFault
 from deployments.providers.http.pool import PoolExhausted
@@ -20,7 +21,12 @@ CHECK_S = 30.0
 KEYS_S = 2.0
 TIMEOUT_S = 10.0
 _NO_ROUTE = (404, 405, 501)  # servers without a list of models
-Headers = tuple[tuple[str, str], ...]
+_LISTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "openai": ("/models", ()),
+    "anthropic": ("/v1/models", (VERSION_HEADER,)),
+}
+
+CheckedUpstream = tuple[Upstream, str]  # with its engine
 
 
 class BackgroundCheck:
@@ -28,11 +34,11 @@ class BackgroundCheck:
 
     def __init__(
         self,
-        checked: Callable[[], Iterable[tuple[Upstream, Headers]]],
+        checked: Callable[[], Iterable[CheckedUpstream]],
         all_upstreams: Callable[[], Iterable[Upstream]],
         clock: Clock,
     ) -> None:
-        """`checked` are the upstreams to ask, with the wire format's own headers."""
+        """`checked` are the upstreams to ask, `all_upstreams` those with keys."""
         self._checked = checked
         self._all = all_upstreams
         self._now = clock.monotonic
@@ -60,9 +66,9 @@ class BackgroundCheck:
         """Asks each upstream once; equal ones (of several models) together."""
         groups: dict[tuple[int, bytes], list[Upstream]] = {}
         requests: dict[tuple[int, bytes], bytes] = {}
-        for upstream, headers in self._checked():
+        for upstream, engine in self._checked():
             if upstream.credential.problem is None:
-                request = upstream.get("/models", headers)
+                request = list_request(upstream, engine)
                 key = (id(upstream.pool), request)
                 groups.setdefault(key, []).append(upstream)
                 requests[key] = request
@@ -78,6 +84,12 @@ class BackgroundCheck:
                     upstream.succeeded()
             else:
                 upstream.failed(problem, now)
+
+
+def list_request(upstream: Upstream, engine: str) -> bytes:
+    """The request for the list of the provider's models."""
+    path, headers = _LISTS[engine]
+    return upstream.get(path, headers)
 
 
 async def probe(upstream: Upstream, request: bytes) -> Problem | None:

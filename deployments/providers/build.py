@@ -10,6 +10,8 @@ from hashlib import blake2b
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ModelCard
+from deployments.providers.anthropic.codec import AnthropicCodec
+from deployments.providers.anthropic.request import AnthropicOptions
 from deployments.providers.credentials import Credential
 from deployments.providers.http.egress import Egress
 from deployments.providers.http.limits import HttpLimits
@@ -126,6 +128,10 @@ def provider_name(spec: EndpointSpec, engine: str) -> str:
 
 def text_codec(spec: ProviderSpec) -> WireCodec:
     """The wire format of the spec's engine."""
+    if spec.engine == "anthropic":
+        limit, refuses = spec.max_output_tokens, spec.over_limit == "refuse"
+        options = AnthropicOptions(spec.id, limit, refuses, spec.formats)
+        return AnthropicCodec(options, spec.capability_set)
     return _openai_codec(spec)
 
 

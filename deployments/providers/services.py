@@ -7,13 +7,18 @@ those that a provider lists come and go in the background.
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ServedModel
-from deployments.providers.background_check import TIMEOUT_S, BackgroundCheck, Headers
+from deployments.providers.background_check import (
+    TIMEOUT_S,
+    BackgroundCheck,
+    CheckedUpstream,
+    list_request,
+)
 from deployments.providers.build import ModelBuilder
 from deployments.providers.config import ProvidersConfig
 from deployments.providers.discovery import ListedModel, UnreadableList, parse_models
@@ -26,10 +31,6 @@ from deployments.providers.spec import ProviderEmbeddingSpec, ProviderSpec
 from deployments.providers.upstream import Upstream
 
 _MAX_LIST = 8 << 20
-WIRE_HEADERS: dict[str, Headers] = {
-    "openai": (),
-    "anthropic": (("anthropic-version", "2023-06-01"),),
-}
 
 log = logging.getLogger("mobula.providers")
 
@@ -65,15 +66,16 @@ class Providers:
             spec.id: self._builder.text_model(spec) for spec in fixed
         }
         self.embedders: dict[str, ProviderEmbedder] = {}
-        self._checked: list[tuple[Upstream, Headers]] = []
+        self._checked: list[CheckedUpstream] = []
         for spec in fixed:
-            self._watch(spec, self.models[spec.id])
+            if spec.check:
+                self._watch(spec.engine, self.models[spec.id].caller.upstreams.values())
         for each in config.embeddings:
             embedding = ProviderEmbeddingSpec.model_validate(each)
             embedder = self._builder.embedder(embedding)
             self.embedders[embedding.id] = embedder
             if embedding.check:
-                self._checked += [(upstream, ()) for upstream in embedder.upstreams]
+                self._watch(embedding.engine, embedder.upstreams)
         self._discoveries = [
             ProviderDiscovery(spec, self._builder, self.models)
             for spec in specs
@@ -94,10 +96,8 @@ class Providers:
         self._builder.close()
         self._egress.close()
 
-    def _watch(self, spec: ProviderSpec, model: ProviderModel) -> None:
-        if spec.check:
-            headers = WIRE_HEADERS[spec.engine]
-            self._checked += [(each, headers) for each in model.caller.upstreams.values()]
+    def _watch(self, engine: str, upstreams: Iterable[Upstream]) -> None:
+        self._checked += [(upstream, engine) for upstream in upstreams]
 
     def _upstreams(self) -> Iterator[Upstream]:
         for model in self.models.values():
@@ -177,7 +177,7 @@ class ProviderDiscovery:
         if upstream.credential.problem is not None:
             log.warning("models of '%s': %s", self._spec.id, upstream.credential.problem)
             return None
-        request = upstream.get("/models", WIRE_HEADERS[self._spec.engine])
+        request = list_request(upstream, self._spec.engine)
         until = asyncio.get_running_loop().time() + TIMEOUT_S
         parts: list[bytes] = []
         try:
