@@ -14,6 +14,9 @@ from tests.upstream_server.exchange import Exchange, answered, event_bytes, send
 from tests.upstream_server.openai_wire import Event
 from tests.upstream_server.transport_faults import BIG, Respond
 
+_PLACE = "--here--"  # of the big text; a stream makes an event of each word
+_SLICE = b"a" * 65536
+
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -132,9 +135,20 @@ async def streams_nothing_for_ever(exchange: Exchange) -> None:
 
 
 async def sends_big_text(exchange: Exchange) -> None:
-    """A text of 10 MB, in one event."""
-    answer = replace(exchange.answer, text="a" * BIG)
-    await _send(exchange, answer)
+    """A text of 10 MB: in one event, or in a body of one length."""
+    answer = replace(exchange.answer, text=_PLACE)
+    if exchange.is_stream:
+        body = b"".join(map(event_bytes, exchange.events(answer))) + exchange.last_event
+    else:
+        body = json.dumps(exchange.whole(answer)).encode()
+    before, _, after = body.partition(_PLACE.encode())
+    kind = "text/event-stream" if exchange.is_stream else "application/json"
+    length = len(before) + BIG + len(after)
+    await exchange.head(200, {"content-type": kind, "content-length": str(length)})
+    await exchange.send(before)
+    for _ in range(BIG // len(_SLICE)):
+        await exchange.send(_SLICE)
+    await exchange.send(after)
 
 
 async def splits_every_byte(exchange: Exchange) -> None:
@@ -215,6 +229,18 @@ def calls_tool(arguments: str) -> Respond:
                 found[key] = arguments
 
     return _calls(change)
+
+
+async def repeats_names(exchange: Exchange) -> None:
+    """As llama-cpp-python's server does: id and name in every piece of a call."""
+    call = UpstreamCall("call_1", "weather", '{"city": "Bern"}')
+
+    def change(found: dict[str, Any]) -> None:
+        for piece in found.get("tool_calls", ()):
+            piece["id"] = call.id
+            piece["function"]["name"] = call.name
+
+    await _send_changed(exchange, change, UpstreamAnswer("", (call,), finish="tool_calls"))
 
 
 def calls_tool_named(name: Any) -> Respond:
