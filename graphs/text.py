@@ -52,13 +52,13 @@ def model_settings(args: AppArgs) -> ModelSettings:
             model.id: min(model.max_output_tokens, model.context_length or model.max_output_tokens)
             for model in args.models
         },
-        costs={model.id: model.costs for model in args.served},
+        costs={model.id: model.costs for model in (*args.served, *args.external)},
     )
 
 
 def resilience(args: AppArgs) -> dict[str, ResilienceSpec]:
     """Resilience options by model id."""
-    return {model.id: model.resilience for model in args.served}
+    return {model.id: model.resilience for model in (*args.served, *args.external)}
 
 
 def deployments(args: AppArgs) -> dict[str, str]:

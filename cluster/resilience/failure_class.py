@@ -41,6 +41,10 @@ class UpstreamBusy(Overloaded):
     slug, title = "upstream-busy", "The provider takes no more requests now"
 
 
+class AllUpstreamsBusy(UpstreamBusy):
+    """503: no upstream may be asked before the time in Retry-After."""
+
+
 class FailureClass(Enum):
     """LOST and BUSY may be tried elsewhere; LOST and FAILED count against the model."""
 

@@ -22,6 +22,7 @@
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
       ClientGone                499 client-gone            the client has disconnected
       MethodNotImplemented      501 method-not-implemented no route has this method
+      NoTokenizer               501 no-tokenizer           the model's provider gives none
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           a retry may succeed
       Overloaded                503 overloaded             Retry-After
@@ -319,6 +320,17 @@ class ClientGone(Problem):
 
 class MethodNotImplemented(Problem):
     status, slug, title = 501, "method-not-implemented", "No route has this method"
+
+
+class NoTokenizer(Problem):
+    status, slug, title = 501, "no-tokenizer", "The model has no tokenizer here"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' is served by a provider, which gives no tokenizer.",
+            model=model,
+            param="model",
+        )
 
 
 class ModelFailed(Problem):

@@ -69,7 +69,7 @@ _VLLM: Final[frozenset[Capability]] = _OPENAI | frozenset(
     )
 )
 _ANTHROPIC: Final[frozenset[Capability]] = frozenset(
-    ("temperature", "top_p", "top_k", "stop", "tools", "json_schema")
+    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema")
 )
 PRESETS: Final[dict[str, frozenset[Capability]]] = {
     "openai": _OPENAI,

@@ -20,12 +20,33 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _VALUE = re.compile(r"[ -~]{0,1000}", re.ASCII)
 _SECRET_NAMES = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "key", "api_key",
-     "apikey", "token", "access_token"}
+    {
+        "authorization",
+        "proxy-authorization",
+        "api-key",
+        "x-api-key",
+        "cookie",
+        "key",
+        "api_key",
+        "apikey",
+        "token",
+        "access_token",
+    }
 )
 _OWN_HEADERS = frozenset(
-    {"host", "content-length", "content-type", "content-encoding", "transfer-encoding",
-     "connection", "accept-encoding", "expect", "upgrade", "te", "trailer"}
+    {
+        "host",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "expect",
+        "upgrade",
+        "te",
+        "trailer",
+    }
 )
 
 
@@ -157,7 +178,8 @@ class ProviderSpec(EndpointSpec):
     `capabilities` are fields of requests that it takes, or a preset of them (features.py); other
     fields are refused by name. `max_tokens_field` is the provider's name for the most tokens (None:
     by provider), `stream_usage`: it reports usage in streams if asked to, `guided`: the fields that
-    it takes regular expressions, choices and grammars in.
+    it takes regular expressions, choices and grammars in; all three of OpenAI's format. `formats`
+    is how Anthropic's makes JSON by a schema: natively, or by a tool that has to be called.
     """
 
     engine: ProviderEngine
@@ -168,6 +190,7 @@ class ProviderSpec(EndpointSpec):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     stream_usage: bool = True
     guided: Literal["structured_outputs", "guided", "sglang"] = "structured_outputs"
+    formats: Literal["native", "tool"] = "tool"
     discover: DiscoverySpec | bool = False
 
     @property

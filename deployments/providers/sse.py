@@ -18,7 +18,16 @@ class EventTooLarge(Exception):
 class SseParser:
     """Parses one stream. `feed` raises EventTooLarge."""
 
-    __slots__ = ("_begun", "_data", "_line", "_line_size", "_max_event", "_name", "_size", "_skip_lf")
+    __slots__ = (
+        "_begun",
+        "_data",
+        "_line",
+        "_line_size",
+        "_max_event",
+        "_name",
+        "_size",
+        "_skip_lf",
+    )
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event

@@ -63,8 +63,8 @@ class WireCodec(Protocol):
         ...
 
     def decode(self, request: GenerateRequest, body: bytes) -> Completion:
-        """The answer in `body`, of status 200. `Completion.model` stays empty. Raises UpstreamFailed
-        for what cannot be read, or `problem` for a body that reports an error.
+        """The answer in `body`, of status 200. `Completion.model` stays empty. Raises
+        UpstreamFailed for what cannot be read, or `problem` for a body that reports an error.
         """
         ...
 

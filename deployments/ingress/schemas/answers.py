@@ -15,6 +15,12 @@ class PromptTokensDetails(_Response):
     cached_tokens: int = 0
 
 
+class CompletionTokensDetails(_Response):
+    """`reasoning_tokens`: of the completion, those that the model of a provider reasoned with."""
+
+    reasoning_tokens: int = 0
+
+
 class TokenUsage(_Response):
     """Tokens as the model's own tokenizer counts them."""
 
@@ -22,6 +28,7 @@ class TokenUsage(_Response):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails | None = None
 
 
 class AnsweredFunction(_Response):
@@ -38,11 +45,13 @@ class AnsweredToolCall(_Response):
 
 
 class AssistantMessage(_Response):
-    """`content` is null where there are tool calls only."""
+    """`content` is null where there are tool calls or a refusal only. `reasoning_content` is what
+    the model of a provider wrote before its answer."""
 
     role: Literal["assistant"]
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[AnsweredToolCall] | None = None
 
 
@@ -50,7 +59,7 @@ class ChatChoice(_Response):
     index: int
     message: AssistantMessage
     logprobs: dict[str, Any] | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class ChatCompletion(_Response):
@@ -68,7 +77,7 @@ class TextChoice(_Response):
     index: int
     text: str
     logprobs: dict[str, Any] | None
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "content_filter"]
 
 
 class TextCompletion(_Response):

@@ -73,14 +73,17 @@ class Exchange:
 
     async def piece(self, until: float) -> bytes:
         """What has arrived of the body since the last call; empty at its end."""
-        while not self._pieces:
-            if self.ended:
-                return b""
+        while not self._pieces and not self.ended:
             await self._wait(until)
+        return self.take()
+
+    def take(self) -> bytes:
+        """What has arrived of the body since the last call, without waiting."""
         pieces = self._pieces
         joined = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces, self._waiting = [], 0
-        self._connection.resume()
+        if not self.ended:
+            self._connection.resume()
         return joined
 
     def close(self) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import httpx
+
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
 from deployments.providers.http.connection import HttpConnection, HttpFault
 from deployments.providers.http.limits import HttpLimits
@@ -57,11 +59,12 @@ class Egress:
     def __init__(
         self,
         private_hosts: Collection[str],
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None = None,
         public: SsrfGuard | None = None,
         private: SsrfGuard | None = None,
     ) -> None:
-        """`private_hosts` are names or addresses, in lower case; `tls` has the trusted CAs."""
+        """`private_hosts` are names or addresses, in lower case; `tls` has the trusted CAs
+        (None: certifi's, or those of SSL_CERT_FILE)."""
         self._private_hosts = frozenset(private_hosts)
         self._tls = tls
         self._public = public or SsrfGuard()
@@ -69,7 +72,10 @@ class Egress:
 
     def endpoint(self, base_url: str) -> Endpoint:
         """Raises UnsafeUrl."""
-        return parse_endpoint(base_url, self._private_hosts)
+        endpoint = parse_endpoint(base_url, self._private_hosts)
+        if endpoint.location.scheme == "https" and self._tls is None:
+            self._tls = httpx.create_ssl_context()
+        return endpoint
 
     async def connect(self, endpoint: Endpoint, limits: HttpLimits) -> HttpConnection:
         """A new connection to a checked address. Raises HttpFault and TimeoutError."""

@@ -47,19 +47,16 @@ def encode_request(
 ) -> WireRequest:
     """Raises InvalidRequest for more output tokens than the model may give, where it refuses."""
     body: dict[str, Any] = {"model": source}
+    limit = output_limit(options, request.sampling.max_tokens)
     if request.messages:
         path = "/chat/completions"
         body["messages"] = [_message(message) for message in request.messages]
-        max_field = options.max_tokens_field
+        body[options.max_tokens_field] = limit
         _add_logprobs(body, request.sampling)
     else:
-        path, max_field = "/completions", "max_tokens"
-        body["prompt"] = list(request.prompt_ids) or request.prompt
-        if request.sampling.logprobs is not None:
-            body["logprobs"] = request.sampling.logprobs
-        if request.echo:
-            body["echo"] = True
-    body[max_field] = output_limit(options, request.sampling.max_tokens)
+        path = "/completions"
+        body["max_tokens"] = limit
+        _add_prompt(body, request)
     _add_sampling(body, request.sampling)
     if request.n > 1:
         body["n"] = request.n
@@ -105,6 +102,14 @@ def _message(message: Message) -> dict[str, Any]:
     if message.name and message.role != "tool":
         encoded["name"] = message.name
     return encoded
+
+
+def _add_prompt(body: dict[str, Any], request: GenerateRequest) -> None:
+    body["prompt"] = list(request.prompt_ids) or request.prompt
+    if request.sampling.logprobs is not None:
+        body["logprobs"] = request.sampling.logprobs
+    if request.echo:
+        body["echo"] = True
 
 
 def _add_logprobs(body: dict[str, Any], sampling: Sampling) -> None:

@@ -7,8 +7,20 @@ it the schema is a hint. In: a parsed schema. Out: whether `strict` can be sent.
 from typing import Any
 
 _UNSUPPORTED = frozenset(
-    {"allOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
-     "patternProperties", "oneOf", "unevaluatedProperties", "contains", "propertyNames"}
+    {
+        "allOf",
+        "not",
+        "dependentRequired",
+        "dependentSchemas",
+        "if",
+        "then",
+        "else",
+        "patternProperties",
+        "oneOf",
+        "unevaluatedProperties",
+        "contains",
+        "propertyNames",
+    }
 )
 _MAX_NODES = 2_000
 
