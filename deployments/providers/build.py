@@ -52,7 +52,9 @@ class ModelBuilder:
         """`context_length`: what the provider says. Raises UnsafeUrl."""
         caller = self._caller(spec, spec.engine)
         card = _card(spec, spec.engine, spec.context_length or context_length, created)
-        return ProviderModel(card, text_codec(spec), caller, spec.resilience, self._clock)
+        return ProviderModel(
+            card, text_codec(spec), caller, spec.resilience, self._clock, spec.max_output_tokens
+        )
 
     def embedder(self, spec: ProviderEmbeddingSpec) -> ProviderEmbedder:
         """Raises UnsafeUrl."""

@@ -70,8 +70,10 @@ class ProviderModel:
         caller: UpstreamCaller,
         spec: ResilienceSpec,
         clock: Clock,
+        max_output_tokens: int,
     ) -> None:
-        """`card` describes it; its `id` is the model's."""
+        """`card` describes it; its `id` is the model's. `max_output_tokens` of one choice."""
+        self.max_output_tokens = max_output_tokens
         self.caller = caller
         self.codec = codec
         self.speed = OutputSpeed()
@@ -174,9 +176,11 @@ class ProviderCall:
         return TokenUsage(prompt, tokens, is_estimated=True)
 
     def _tokens(self, attempt: UnaryUpstreamAttempt | StreamUpstreamAttempt, now: float) -> int:
-        if isinstance(attempt, StreamUpstreamAttempt):
-            return attempt.tokens
+        """Never more than the request allows."""
         request = self._request
-        each = self._model.speed.tokens(now - attempt.sent_at)
-        most = request.sampling.max_tokens
-        return request.n * (each if most is None else min(each, most))
+        if isinstance(attempt, StreamUpstreamAttempt):
+            tokens = attempt.tokens
+        else:
+            tokens = request.n * self._model.speed.tokens(now - attempt.sent_at)
+        asked, cap = request.sampling.max_tokens, self._model.max_output_tokens
+        return min(tokens, request.n * (cap if asked is None else min(asked, cap)))

@@ -5,6 +5,7 @@ reports nothing, or counts that cannot be, costs an estimate, which is marked.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from deployments.contracts.generation import GenerateRequest, TokenUsage, uses_tools
@@ -12,8 +13,10 @@ from deployments.contracts.generation import GenerateRequest, TokenUsage, uses_t
 BYTES_PER_TOKEN = 4
 NANO = 1_000_000_000
 _MAX_COST = 1_000_000.0  # of one call, in currency units
-_PROMPT_FACTOR, _PROMPT_MORE = 4, 100_000  # templates, images and tools beside the text
-_OUTPUT_FACTOR, _OUTPUT_MORE = 4, 100_000  # some count reasoning beside the maximum
+_TEMPLATE_TOKENS = 64  # what a chat template may add to a message
+_PROMPT_MORE = 4_096  # what a provider may write before it, of tools above all
+_OUTPUT_MORE = 64  # some count the tokens that end a text
+_TEXT_OF_TOKEN, _MORE_TEXT = 128, 65_536  # bytes of the longest tokens, and of what counts none
 
 
 def prompt_bytes(request: GenerateRequest) -> int:
@@ -31,27 +34,33 @@ def estimated_tokens(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
 
-def estimated_usage(request: GenerateRequest, output_bytes: int) -> TokenUsage:
+def most_text(output_limit: int, choices: int) -> int:
+    """The most bytes of text that an answer of `output_limit` tokens for each choice can have."""
+    return choices * (_TEXT_OF_TOKEN * output_limit + _MORE_TEXT)
+
+
+def estimated_usage(
+    request: GenerateRequest, output_bytes: int, output_limit: int | None = None
+) -> TokenUsage:
+    """`output_limit` is the most output tokens of one choice."""
+    output = estimated_tokens(output_bytes)
+    if output_limit is not None:
+        output = min(output, output_limit * request.n)
     prompt = estimated_tokens(prompt_bytes(request))
-    return TokenUsage(prompt, estimated_tokens(output_bytes), is_estimated=True)
+    return TokenUsage(prompt, output, is_estimated=True)
 
 
 def checked_usage(
     request: GenerateRequest, usage: TokenUsage, output_limit: int, output_bytes: int
 ) -> TokenUsage:
-    """The reported usage, or an estimate where it is absurd: negative, or far more than the request
-    and its limit of output allow. A part larger than its whole is left out."""
-    most_in = _PROMPT_FACTOR * prompt_bytes(request) + _PROMPT_MORE
-    most_out = _OUTPUT_FACTOR * output_limit * request.n + _OUTPUT_MORE
+    """The reported usage, or an estimate where it is absurd: negative, or more than the request and
+    its limit of output allow. A part larger than its whole is left out."""
+    most_in = prompt_bytes(request) + _TEMPLATE_TOKENS * (len(request.messages) + 1) + _PROMPT_MORE
+    most_out = output_limit * request.n + _OUTPUT_MORE
     is_true = 0 <= usage.prompt_tokens <= most_in and 0 <= usage.completion_tokens <= most_out
     if not is_true or (usage.completion_tokens == 0 and output_bytes > 0):
-        estimate = estimated_usage(request, output_bytes)
-        return TokenUsage(
-            estimate.prompt_tokens,
-            estimate.completion_tokens,
-            is_estimated=True,
-            cost=usage.cost,
-        )
+        estimate = estimated_usage(request, output_bytes, output_limit)
+        return replace(estimate, cost=usage.cost)
     cached, reasoning = usage.cached_tokens, usage.reasoning_tokens
     if 0 <= cached <= usage.prompt_tokens and 0 <= reasoning <= usage.completion_tokens:
         return usage

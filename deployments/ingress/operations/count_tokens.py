@@ -16,7 +16,6 @@ from deployments.ingress.schemas.tokenization import MAX_CHARS
 from deployments.ingress.translation.messages import FIELD_NAMES, chat_request
 from deployments.ingress.translation.problems import renamed_fields
 
-
 _BYTES_PER_TOKEN = 4  # of an estimate
 
 

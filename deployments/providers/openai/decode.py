@@ -38,12 +38,12 @@ from deployments.providers.usage import (
     checked_usage,
     estimated_tokens,
     estimated_usage,
+    most_text,
     prompt_bytes,
 )
 
 DONE = b"[DONE]"
 _NOTHING = MessagePart()
-_BYTES_OF_TOKEN, _MORE_BYTES = 128, 65_536  # the most text of a choice: its tokens are longer
 _MAX_CALLS = 256  # tool calls of a choice
 
 
@@ -61,6 +61,8 @@ def decode_completion(
     if [choice.index for choice in choices] != [*range(request.n)]:
         raise unreadable(model, "answered other choices than were asked for")
     size = sum([_size(choice) for choice in choices])
+    if size > most_text(output_limit, request.n):
+        raise unreadable(model, "sent more text than max_tokens allows")
     usage = _usage(request, answer, output_limit, size)
     return Completion(tuple(choices), usage)
 
@@ -102,7 +104,7 @@ def _usage(
 ) -> TokenUsage:
     usage = parse_usage(answer.usage)
     if usage is None:
-        return estimated_usage(request, size)
+        return estimated_usage(request, size, output_limit)
     return checked_usage(request, usage, output_limit, size)
 
 
@@ -115,7 +117,7 @@ class OpenAIStreamDecoder:
         self._model = model
         self._request = request
         self._output_limit = output_limit
-        self._most_bytes = request.n * (_BYTES_OF_TOKEN * output_limit + _MORE_BYTES)
+        self._most_bytes = most_text(output_limit, request.n)
         self._bytes = 0
         self._finished: set[int] = set()
         self._has_calls: set[int] = set()
@@ -150,7 +152,7 @@ class OpenAIStreamDecoder:
         if held is None:
             return ()
         if self._usage is None:
-            usage = estimated_usage(request, self._bytes)
+            usage = estimated_usage(request, self._bytes, self._output_limit)
         else:
             usage = checked_usage(request, self._usage, self._output_limit, self._bytes)
         return (replace(held, usage=usage),)
