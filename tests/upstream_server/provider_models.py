@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.runtime.clock import SystemClock
 from deployments.providers.config import ProvidersConfig
+from deployments.providers.http.pool import ConnectionPool
 from deployments.providers.provider_model import ProviderModel
 from deployments.providers.services import Providers
-
-from cluster.runtime.clock import SystemClock
-from deployments.providers.http.pool import ConnectionPool
 from tests.upstream_server.server import UpstreamServer
 
 KEY = "sk-of-the-operator-0123456789"
