@@ -56,7 +56,7 @@ class GatewayApplication:
             while recorder.settlements.open or recorder.counters.open:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await self.tenancy.ledger.flush()
-        today = datetime.now(UTC)
+        today = datetime.fromtimestamp(SystemClock().wall(), UTC)
         days = (today.replace(day=1).date().isoformat(), today.date().isoformat())
         async with self.tenancy.database.read() as connection:
             amounts = [

@@ -33,12 +33,24 @@ def repeats_key(code: int) -> Respond:
     """An error that quotes the key it was sent, as OpenAI's 401 does in part."""
 
     async def respond(exchange: Exchange) -> None:
-        request = exchange.request
-        sent = request.header("authorization") or request.header("x-api-key") or ""
-        text = f"Incorrect API key provided: {sent.removeprefix('Bearer ')}."
-        await exchange.respond_json(exchange.error(code, text), code)
+        await exchange.respond_json(exchange.error(code, _key_in_words(exchange)), code)
 
     return respond
+
+
+async def repeats_key_with_200(exchange: Exchange) -> None:
+    """The same in an event of a stream, or with a status that says that all is well."""
+    error = exchange.error(400, _key_in_words(exchange))
+    if exchange.is_stream:
+        await send_events(exchange, [("error", error)])
+    else:
+        await exchange.respond_json(error)
+
+
+def _key_in_words(exchange: Exchange) -> str:
+    request = exchange.request
+    sent = request.header("authorization") or request.header("x-api-key") or ""
+    return f"Incorrect API key provided: {sent.removeprefix('Bearer ')}."
 
 
 async def fails_in_html(exchange: Exchange) -> None:

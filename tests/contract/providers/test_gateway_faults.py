@@ -18,7 +18,7 @@ import pytest
 from tests.contract.providers.polling import until
 from tests.upstream_server.answers import WORDS
 from tests.upstream_server.application import GatewayApplication, gateway_application
-from tests.upstream_server.faults import FAULTS
+from tests.upstream_server.faults import ANSWER, ESTIMATED, FAULTS, OTHER
 from tests.upstream_server.provider_models import KEYS, model_settings
 from tests.upstream_server.server import UpstreamServer
 
@@ -27,9 +27,18 @@ REQUESTS = 120
 AT_ONCE = 8
 DEADLINE_S = 3.0
 LATE_S = 5.0  # beyond the deadline, on a busy machine
-# What is asked for one choice of a chat; other answers than the right one are left out.
-WHOLE = [fault for fault in FAULTS.values() if fault.whole and "other" not in fault.whole]
-STREAMED = [fault for fault in FAULTS.values() if fault.stream and "other" not in fault.stream]
+ANSWERS = {ANSWER, ESTIMATED, OTHER}
+ALWAYS_ASKED = {"retries": 1, "fallback": ["spare"], "breaker": {"min_requests": 100_000}}
+WHOLE = [
+    fault
+    for fault in FAULTS.values()
+    if not fault.is_big and (fault.whole == (ANSWER,) or not {*fault.whole} & ANSWERS)
+]
+STREAMED = [
+    fault
+    for fault in FAULTS.values()
+    if not fault.is_big and fault.stream and OTHER not in fault.stream
+]
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ async def gateway(
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     models = [
-        model_settings([upstream], resilience={"retries": 1, "fallback": ["spare"]}),
+        model_settings([upstream], resilience=ALWAYS_ASKED),
         {**model_settings([spare]), "id": "spare"},
     ]
     async with gateway_application(tmp_path / "home", models) as application:
@@ -95,7 +104,7 @@ async def test_whole_answers_are_right_or_fall_back_and_the_ledger_has_each_once
 ) -> None:
     chosen = random.Random(5)
     faults = [chosen.choice(WHOLE) for _ in range(REQUESTS)]
-    upstream.next.extend(fault.respond for fault in faults if not fault.is_big)
+    upstream.next.extend(fault.respond for fault in faults)
 
     responses = await send_all(gateway, [chat(number) for number in range(REQUESTS)])
 
@@ -111,14 +120,25 @@ async def test_whole_answers_are_right_or_fall_back_and_the_ledger_has_each_once
     answered = len(usages)
     assert answered > REQUESTS * 0.8
     assert spare.answered
+    assert not upstream.next, "every fault was to be met"
     ledger = await gateway.ledger()
     assert ledger == (sum(each[0] for each in usages), sum(each[1] for each in usages))
     assert await gateway.budget() == sum(ledger)
-    reported = [a + b for a, b in zip(upstream.usage, spare.usage, strict=True)]
-    counted = len(upstream.answered) + len(spare.answered)
-    assert counted <= answered, "an answer was not given to anybody"
-    if counted == answered:
-        assert list(ledger) == reported
+    assert ledger == tuple(a + b for a, b in zip(upstream.usage, spare.usage, strict=True))
+
+
+async def test_usage_that_an_upstream_does_not_tell_is_estimated_in_the_ledger(
+    gateway: GatewayApplication, upstream: UpstreamServer
+) -> None:
+    upstream.default = FAULTS["absurd usage"].respond
+
+    usage = (await send(gateway, chat(1))).json()["usage"]
+
+    ledger = await gateway.ledger()
+    assert ledger == (usage["prompt_tokens"], usage["completion_tokens"])
+    assert 0 < ledger[0] < 50
+    assert 0 < ledger[1] < 50
+    assert await gateway.budget() == sum(ledger)
 
 
 async def test_streams_are_right_or_end_with_a_typed_error(
@@ -126,7 +146,7 @@ async def test_streams_are_right_or_end_with_a_typed_error(
 ) -> None:
     chosen = random.Random(6)
     faults = [chosen.choice(STREAMED) for _ in range(REQUESTS)]
-    upstream.next.extend(fault.respond for fault in faults if not fault.is_big)
+    upstream.next.extend(fault.respond for fault in faults)
     fields = {"stream": True, "stream_options": {"include_usage": True}}
 
     responses = await send_all(gateway, [chat(number, **fields) for number in range(REQUESTS)])

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from cluster.runtime.problems import Problem
 from deployments.providers.config import ProvidersConfig
@@ -27,7 +28,6 @@ from tests.upstream_server.provider_models import PRIVATE_HOSTS, model_settings,
 from tests.upstream_server.requests import chat_request
 from tests.upstream_server.server import UpstreamServer
 
-SLOW = {LATE}
 KEYS = {
     "of the usual form": "sk-proj-Zx81aPq0LmN3bVt7RkYw",
     "short": "hunter2",
@@ -72,12 +72,12 @@ def secret(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["environment", "file"])
+@pytest.fixture
 def key_place(
-    request: pytest.FixtureRequest, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str | None]:
     """The settings that name the place of the key."""
-    if request.param == "environment":
+    if place == "environment":
         monkeypatch.setenv("UPSTREAM_KEY", secret)
         return {"key_env": "UPSTREAM_KEY"}
     path = tmp_path / "upstream.key"
@@ -89,7 +89,7 @@ def key_place(
 async def gateway(
     upstream: UpstreamServer, key_place: dict[str, str | None], tmp_path: Path
 ) -> AsyncIterator[GatewayApplication]:
-    common = {"resilience": {"retries": 1}, **key_place}
+    common = {"resilience": ALWAYS_ASKED, **key_place}
     models = [
         model_settings([upstream], "openai", **common),
         {**model_settings([upstream], "anthropic", **common), "id": "a"},
@@ -161,6 +161,9 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("secret", "place"), [(KEYS["short"], "file"), (KEYS["of the usual form"], "environment")]
+)
 async def test_a_key_is_nowhere_after_every_fault(
     gateway: GatewayApplication,
     upstream: UpstreamServer,
@@ -169,6 +172,7 @@ async def test_a_key_is_nowhere_after_every_fault(
     tmp_path: Path,
 ) -> None:
     told = await meet_every_fault(gateway, upstream)
+    assert len(upstream.requests) >= len(told)
     told += await read_everything(gateway.operator)
     await gateway.ledger()
 
@@ -201,6 +205,7 @@ async def test_no_problem_holds_a_key(engine: str, upstream: UpstreamServer, sec
                 held.busy_until = held.refused_until = 0.0
 
 
+@pytest.mark.parametrize("place", ["environment", "file"])
 def test_what_serve_stores_of_an_application_names_only_the_place(
     secret: str, key_place: dict[str, str | None]
 ) -> None:
@@ -219,10 +224,10 @@ def test_what_serve_stores_of_an_application_names_only_the_place(
 def test_a_key_in_the_configuration_is_refused(header: str) -> None:
     model = {"id": "m", "engine": "openai", "headers": {header: "Bearer hunter2"}}
 
-    with pytest.raises(ValueError, match="key") as refused:
+    with pytest.raises(ValidationError, match="key") as refused:
         AppArgs.model_validate({"models": [model]})
 
-    assert "hunter2" not in str(refused.value).replace("input_value", "")
+    assert "hunter2" not in str(refused.value)
 
 
 async def test_a_key_file_that_changes_is_used_without_a_restart(
