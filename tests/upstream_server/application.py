@@ -24,6 +24,7 @@ from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.providers.config import ProvidersConfig
+from deployments.providers.provider_model import ProviderModel
 from load_tests.benchmarks.common.in_process_application import (
     InProcessApplication,
     serve_over_http,
@@ -70,6 +71,13 @@ class GatewayApplication:
         views = await self.tenancy.limit_status(TENANT)
         [view] = [view for view in views if view.unit is Unit.TOKENS]
         return view.capacity - (view.remaining or 0)
+
+    def ask_all_upstreams(self) -> None:
+        """None is left out any longer because of what it did."""
+        for model in self.running.services.models.text_models.values():
+            if isinstance(model, ProviderModel):
+                for upstream in model.caller.upstreams.values():
+                    upstream.busy_until = upstream.refused_until = 0.0
 
 
 @asynccontextmanager

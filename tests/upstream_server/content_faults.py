@@ -209,7 +209,7 @@ def says_model(name: Any) -> Respond:
         if "model" in found:
             found["model"] = name
 
-    return changed(change)
+    return changed(change, is_right=True)
 
 
 def says_finish(reason: Any) -> Respond:
@@ -218,7 +218,7 @@ def says_finish(reason: Any) -> Respond:
             if found.get(key):
                 found[key] = reason
 
-    return changed(change)
+    return changed(change, is_right=isinstance(reason, str))
 
 
 def changes_text(value: Any) -> Respond:
@@ -310,11 +310,13 @@ async def sends_events_backwards(exchange: Exchange) -> None:
     await send_events(exchange, exchange.events()[::-1])
 
 
-def changed(change: Change) -> Respond:
-    """The right answer with `change` applied to every object in it."""
+def changed(change: Change, *, is_right: bool = False) -> Respond:
+    """The right answer with `change` applied to every object in it; `is_right`: it still is."""
 
     async def respond(exchange: Exchange) -> None:
         await _send_changed(exchange, change)
+        if is_right:
+            answered(exchange)
 
     return respond
 

@@ -32,12 +32,19 @@ ALWAYS_ASKED = {"retries": 1, "fallback": ["spare"], "breaker": {"min_requests":
 WHOLE = [
     fault
     for fault in FAULTS.values()
-    if not fault.is_big and (fault.whole == (ANSWER,) or not {*fault.whole} & ANSWERS)
+    if "openai" in fault.engines
+    and not fault.is_big
+    and fault.fields is None
+    and (fault.whole == (ANSWER,) or not {*fault.whole} & ANSWERS)
 ]
 STREAMED = [
     fault
     for fault in FAULTS.values()
-    if not fault.is_big and fault.stream and OTHER not in fault.stream
+    if "openai" in fault.engines
+    and not fault.is_big
+    and fault.fields is None
+    and fault.stream
+    and OTHER not in fault.stream
 ]
 
 
@@ -77,6 +84,7 @@ async def send(gateway: GatewayApplication, body: dict[str, Any]) -> httpx.Respo
         PATH, json=body, headers={"Mobula-Timeout": str(DEADLINE_S)}
     )
     assert loop.time() - began < DEADLINE_S + LATE_S
+    gateway.ask_all_upstreams()
     return response
 
 

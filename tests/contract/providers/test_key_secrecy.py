@@ -10,7 +10,6 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -34,9 +33,12 @@ KEYS = {
     "of words": "correct-horse.battery",
     "of base64": "dGhlIGtleSBvZiB0aGUgb3BlcmF0b3I/+w==",
 }
+STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 500)
 QUOTING = [
-    content_faults.repeats_key(status) for status in (400, 401, 403, 404, 409, 422, 429, 500)
+    *(content_faults.repeats_key(status) for status in STATUSES),
+    content_faults.repeats_key_with_200,
 ]
+ALWAYS_ASKED = {"retries": 1, "breaker": {"min_requests": 100_000}}
 
 
 class LogLines(logging.Handler):
@@ -111,17 +113,8 @@ async def meet_every_fault(gateway: GatewayApplication, upstream: UpstreamServer
             for streamed in (False, True):
                 upstream.default = respond
                 told.append(await ask(gateway, model, streamed=streamed))
-                rested(gateway)
+                gateway.ask_all_upstreams()
     return told
-
-
-def rested(gateway: GatewayApplication) -> None:
-    """No upstream is left out because of what it did."""
-    registry = gateway.running.services.models
-    for model in ("m", "a"):
-        served: Any = registry.text_models[model]
-        for held in served.caller.upstreams.values():
-            held.busy_until = held.refused_until = 0.0
 
 
 async def ask(gateway: GatewayApplication, model: str, *, streamed: bool) -> str:
