@@ -29,23 +29,17 @@ DEADLINE_S = 3.0
 LATE_S = 5.0  # beyond the deadline, on a busy machine
 ANSWERS = {ANSWER, ESTIMATED, OTHER}
 ALWAYS_ASKED = {"retries": 1, "fallback": ["spare"], "breaker": {"min_requests": 100_000}}
+USUAL = [
+    fault
+    for fault in FAULTS.values()
+    if "openai" in fault.engines and fault.fields is None and not fault.is_big
+]
 WHOLE = [
     fault
-    for fault in FAULTS.values()
-    if "openai" in fault.engines
-    and not fault.is_big
-    and fault.fields is None
-    and (fault.whole == (ANSWER,) or not {*fault.whole} & ANSWERS)
+    for fault in USUAL
+    if fault.whole == (ANSWER,) or (fault.whole and not {*fault.whole} & ANSWERS)
 ]
-STREAMED = [
-    fault
-    for fault in FAULTS.values()
-    if "openai" in fault.engines
-    and not fault.is_big
-    and fault.fields is None
-    and fault.stream
-    and OTHER not in fault.stream
-]
+STREAMED = [fault for fault in USUAL if fault.stream and OTHER not in fault.stream]
 
 
 @pytest.fixture
