@@ -14,6 +14,9 @@ from tests.upstream_server.exchange import Exchange, answered, event_bytes, send
 from tests.upstream_server.openai_wire import Event
 from tests.upstream_server.transport_faults import BIG, Respond
 
+_PLACE = "--here--"  # of the big text; a stream makes an event of each word
+_SLICE = b"a" * 65536
+
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -30,12 +33,24 @@ def repeats_key(code: int) -> Respond:
     """An error that quotes the key it was sent, as OpenAI's 401 does in part."""
 
     async def respond(exchange: Exchange) -> None:
-        request = exchange.request
-        sent = request.header("authorization") or request.header("x-api-key") or ""
-        text = f"Incorrect API key provided: {sent.removeprefix('Bearer ')}."
-        await exchange.respond_json(exchange.error(code, text), code)
+        await exchange.respond_json(exchange.error(code, _key_in_words(exchange)), code)
 
     return respond
+
+
+async def repeats_key_with_200(exchange: Exchange) -> None:
+    """The same in an event of a stream, or with a status that says that all is well."""
+    error = exchange.error(400, _key_in_words(exchange))
+    if exchange.is_stream:
+        await send_events(exchange, [("error", error)])
+    else:
+        await exchange.respond_json(error)
+
+
+def _key_in_words(exchange: Exchange) -> str:
+    request = exchange.request
+    sent = request.header("authorization") or request.header("x-api-key") or ""
+    return f"Incorrect API key provided: {sent.removeprefix('Bearer ')}."
 
 
 async def fails_in_html(exchange: Exchange) -> None:
@@ -132,9 +147,20 @@ async def streams_nothing_for_ever(exchange: Exchange) -> None:
 
 
 async def sends_big_text(exchange: Exchange) -> None:
-    """A text of 10 MB, in one event."""
-    answer = replace(exchange.answer, text="a" * BIG)
-    await _send(exchange, answer)
+    """A text of 10 MB: in one event, or in a body of one length."""
+    answer = replace(exchange.answer, text=_PLACE)
+    if exchange.is_stream:
+        body = b"".join(map(event_bytes, exchange.events(answer))) + exchange.last_event
+    else:
+        body = json.dumps(exchange.whole(answer)).encode()
+    before, _, after = body.partition(_PLACE.encode())
+    kind = "text/event-stream" if exchange.is_stream else "application/json"
+    length = len(before) + BIG + len(after)
+    await exchange.head(200, {"content-type": kind, "content-length": str(length)})
+    await exchange.send(before)
+    for _ in range(BIG // len(_SLICE)):
+        await exchange.send(_SLICE)
+    await exchange.send(after)
 
 
 async def splits_every_byte(exchange: Exchange) -> None:
@@ -183,7 +209,7 @@ def says_model(name: Any) -> Respond:
         if "model" in found:
             found["model"] = name
 
-    return changed(change)
+    return changed(change, is_right=True)
 
 
 def says_finish(reason: Any) -> Respond:
@@ -192,7 +218,7 @@ def says_finish(reason: Any) -> Respond:
             if found.get(key):
                 found[key] = reason
 
-    return changed(change)
+    return changed(change, is_right=isinstance(reason, str))
 
 
 def changes_text(value: Any) -> Respond:
@@ -215,6 +241,18 @@ def calls_tool(arguments: str) -> Respond:
                 found[key] = arguments
 
     return _calls(change)
+
+
+async def repeats_names(exchange: Exchange) -> None:
+    """As llama-cpp-python's server does: id and name in every piece of a call."""
+    call = UpstreamCall("call_1", "weather", '{"city": "Bern"}')
+
+    def change(found: dict[str, Any]) -> None:
+        for piece in found.get("tool_calls", ()):
+            piece["id"] = call.id
+            piece["function"]["name"] = call.name
+
+    await _send_changed(exchange, change, UpstreamAnswer("", (call,), finish="tool_calls"))
 
 
 def calls_tool_named(name: Any) -> Respond:
@@ -272,11 +310,13 @@ async def sends_events_backwards(exchange: Exchange) -> None:
     await send_events(exchange, exchange.events()[::-1])
 
 
-def changed(change: Change) -> Respond:
-    """The right answer with `change` applied to every object in it."""
+def changed(change: Change, *, is_right: bool = False) -> Respond:
+    """The right answer with `change` applied to every object in it; `is_right`: it still is."""
 
     async def respond(exchange: Exchange) -> None:
         await _send_changed(exchange, change)
+        if is_right:
+            answered(exchange)
 
     return respond
 

@@ -4,11 +4,10 @@ In: faults by name or as functions. Out: a URL, and every request that came.
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.upstream_server import openai_wire
 from tests.upstream_server.exchange import Exchange, UpstreamRequest, answer_rightly
@@ -83,6 +82,10 @@ class UpstreamServer:
         usages = [request.usage for request in self.answered]
         return sum(each[0] for each in usages), sum(each[1] for each in usages)
 
+    def runs(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the task is one of its connections."""
+        return task in self._connections
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -145,9 +148,3 @@ async def _read_body(reader: asyncio.StreamReader, request: UpstreamRequest) -> 
         await reader.readexactly(2)
     await reader.readexactly(2)
     return b"".join(parts)
-
-
-def sent_texts(server: UpstreamServer) -> list[str]:
-    """The last message of each request that had messages."""
-    bodies = [json.loads(each.body) for each in server.requests if each.body]
-    return [str(body["messages"][-1]["content"]) for body in bodies if "messages" in body]

@@ -14,6 +14,7 @@ from tests.upstream_server.exchange import Exchange, answer_rightly, event_bytes
 MIB = 1 << 20
 BIG = 10 * MIB
 BOMB = 256 * MIB  # unpacked
+_SPACES = b" " * 65536
 METADATA_HOST = "http://169.254.169.254/latest/meta-data/"
 
 Respond = Callable[[Exchange], Awaitable[None]]
@@ -109,6 +110,17 @@ async def sends_endless_body(exchange: Exchange) -> None:
         await exchange.chunk(b"a" * 65536)
 
 
+async def sends_endless_trailers(exchange: Exchange) -> None:
+    """Trailer fields (RFC 9112 section 7.1.2) after a right body."""
+    await exchange.head(200, {"content-type": _kind(exchange), "transfer-encoding": "chunked"})
+    await exchange.chunk(_body(exchange))
+    await exchange.send(b"0\r\n")
+    number = 0
+    while True:
+        number += 1
+        await exchange.send(b"x-%d: %s\r\n" % (number, b"a" * 1000))
+
+
 async def sends_endless_comments(exchange: Exchange) -> None:
     """Comments keep a stream alive and say nothing."""
     await exchange.begin_stream()
@@ -182,6 +194,21 @@ async def sends_bad_chunk(exchange: Exchange) -> None:
     exchange.closing = True
 
 
+async def sends_big_chunk(exchange: Exchange) -> None:
+    """10 MB of spaces before the answer, all in one chunk; in a stream as one comment."""
+    body = _body(exchange)
+    ends = (b": ", b"\n\n") if exchange.is_stream else (b"", b"")
+    size = BIG + len(body) + len(ends[0]) + len(ends[1])
+    await exchange.head(200, {"content-type": _kind(exchange), "transfer-encoding": "chunked"})
+    await exchange.send(b"%x\r\n" % size + ends[0])
+    for _ in range(BIG // len(_SPACES)):
+        await exchange.send(_SPACES)
+    await exchange.send(ends[1] + body + b"\r\n")
+    await exchange.end_stream()
+    exchange.request.answered = True
+    exchange.request.usage = _usage(exchange)
+
+
 async def says_huge_chunk(exchange: Exchange) -> None:
     await exchange.head(200, {"content-type": _kind(exchange), "transfer-encoding": "chunked"})
     await exchange.send(b"ffffffffffffffff\r\n{}")
@@ -219,7 +246,7 @@ async def sends_no_content(exchange: Exchange) -> None:
     await exchange.head(204, {})
 
 
-async def answers_before_body(exchange: Exchange) -> None:
+async def answers_and_closes(exchange: Exchange) -> None:
     """A right answer on a connection that ends with it."""
     exchange.closing = True
     body = _body(exchange)

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import orjson
-
 from cluster.runtime.problems import Problem
 from deployments.contracts.generation import Completion, GenerateRequest
 from deployments.providers.anthropic.request import AnthropicOptions, encode_message
-from deployments.providers.anthropic.response import decode_message, read_error
+from deployments.providers.anthropic.response import decode_message, parse_json, read_error
 from deployments.providers.anthropic.stream import MessageDecoder
 from deployments.providers.errors import UpstreamError, error_problem
 from deployments.providers.features import FeatureCheck
@@ -39,9 +37,6 @@ class AnthropicCodec:
         return MessageDecoder(request, self._options)
 
     def problem(self, status: int, headers: Mapping[str, str], body: bytes) -> Problem:
-        try:
-            found = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            found = None
+        found = parse_json(body)
         error = read_error(found) if isinstance(found, dict) else UpstreamError()
         return error_problem(self._options.model, status, headers, error)

@@ -7,7 +7,7 @@ the provider's cache are tokens of the prompt here.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
+import msgspec
 
 from deployments.contracts.generation import (
     Choice,
@@ -73,13 +73,18 @@ def message_usage(
 
 def read_object(data: bytes, model: str) -> dict[str, Any]:
     """Raises UpstreamFailed."""
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise unreadable(model, "sent no JSON") from None
+    value = parse_json(data)
     if not isinstance(value, dict):
         raise unreadable(model, "sent no JSON object")
     return value
+
+
+def parse_json(data: bytes) -> Any:
+    """None where it is no JSON. Memory stays within the size of the text, unlike with orjson."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
 
 
 def read_error(body: Mapping[str, Any]) -> UpstreamError:
@@ -149,5 +154,5 @@ def _call(block: Mapping[str, Any], model: str) -> ToolCall:
         raise unreadable(model, "called a tool without a name")
     if isinstance(values, str):  # not as documented, but as some compatible servers send it
         return ToolCall(text_of(block, "id"), name, values)
-    arguments = orjson.dumps({} if values is None else values).decode()
+    arguments = msgspec.json.encode({} if values is None else values).decode()
     return ToolCall(text_of(block, "id"), name, arguments)

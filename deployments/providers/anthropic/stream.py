@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 
 from deployments.contracts.generation import (
     Chunk,
@@ -125,7 +125,7 @@ class MessageDecoder:
             delta = ToolCallDelta(call.number, text_of(block, "id"), name)
             chunks.append(self._chunk("", tool_calls=(delta,)))
         if values := block.get("input"):
-            text = values if isinstance(values, str) else orjson.dumps(values).decode()
+            text = values if isinstance(values, str) else msgspec.json.encode(values).decode()
             chunks += self._arguments(call, text)
         return chunks
 
