@@ -11,6 +11,7 @@ from deployments.providers.http.egress import Egress, parse_endpoint
 from deployments.providers.http.limits import HttpLimits
 from deployments.providers.http.pool import ConnectionPool, PoolExhausted
 from tests.contract.providers.calls import LOCAL, model, provider_models
+from tests.contract.providers.polling import until
 from tests.upstream_server.requests import chat_request
 from tests.upstream_server.server import UpstreamServer
 from tests.upstream_server.transport_faults import answers_twice, hangs_before_head
@@ -24,11 +25,11 @@ def pool_of(server: UpstreamServer, **limits: float) -> ConnectionPool:
 
 
 async def exchange(pool: ConnectionPool, timeout_s: float = 5.0) -> bytes:
-    until = asyncio.get_running_loop().time() + timeout_s
-    connection, answer = await pool.send(REQUEST, 1 << 20, until, timeout_s)
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    connection, answer = await pool.send(REQUEST, 1 << 20, deadline, timeout_s)
     body = b""
     while not answer.ended:
-        body += await answer.piece(until)
+        body += await answer.piece(deadline)
     body += answer.take()
     pool.release(connection, answer)
     return body
@@ -74,8 +75,7 @@ async def test_more_requests_than_connections_wait_and_then_give_up() -> None:
     async with UpstreamServer(hangs_before_head) as server:
         pool = pool_of(server, connections=1, connect_s=0.1)
         first = asyncio.ensure_future(exchange(pool, 2.0))
-        while pool.made < 1:
-            await asyncio.sleep(0.01)
+        await until(lambda: pool.made == 1)
 
         with pytest.raises(PoolExhausted):
             await exchange(pool)
@@ -101,9 +101,7 @@ async def test_an_abandoned_exchange_closes_its_connection() -> None:
             await exchange(pool, 0.1)
 
         assert pool.open == 0
-        async with asyncio.timeout(5):
-            while server.open:
-                await asyncio.sleep(0.01)
+        await until(lambda: not server.open)
 
 
 async def test_bytes_that_no_request_asked_for_close_the_connection() -> None:
@@ -121,9 +119,7 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
     async with UpstreamServer() as server:
         pool = pool_of(server, keep_s=0.05)
         await exchange(pool)
-        async with asyncio.timeout(5):
-            while pool.open:
-                await asyncio.sleep(0.01)
+        await until(lambda: not pool.open)
 
 
 async def test_the_models_connections_are_bounded_together() -> None:
@@ -134,8 +130,7 @@ async def test_the_models_connections_are_bounded_together() -> None:
         async with provider_models(settings) as providers:
             served = providers.models["m"]
             first = asyncio.ensure_future(served.generate(chat_request(timeout_s=3)))
-            while not server.requests:
-                await asyncio.sleep(0.01)
+            await until(lambda: bool(server.requests))
             with pytest.raises(Overloaded, match="connections"):
                 await served.generate(chat_request())
             first.cancel()
