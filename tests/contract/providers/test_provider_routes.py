@@ -102,7 +102,7 @@ async def test_a_provider_that_is_away_leaves_the_replica_ready(
         return str(health.json()["models"]["m"]["status"])
 
     async with asyncio.timeout(10):
-        while await status() == "ok":  # cards are kept for two seconds
+        while await status() == "ok":  # noqa: ASYNC110  cards are kept for two seconds
             await asyncio.sleep(0.1)
     assert (await gateway.operator.get("/readyz")).status_code == 200
 
