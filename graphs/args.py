@@ -26,7 +26,8 @@ from graphs.provider_args import (
 
 
 class _Args(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Errors do not quote what was given, which may be a key in the wrong place.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class _Served(BaseModel):

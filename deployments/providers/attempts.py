@@ -13,7 +13,7 @@ from cluster.balancing.replica_state import Dispatch
 from cluster.resilience.failure_class import UpstreamRefused
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, Problem
 from deployments.contracts.generation import Chunk
-from deployments.providers.errors import unreadable
+from deployments.providers.errors import unreadable, without_key
 from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.sse import EventTooLarge, SseParser
@@ -223,6 +223,7 @@ class _UpstreamAttempt:
 
     def _fail(self, error: BaseException) -> None:
         if self._chosen is not None and isinstance(error, Problem):
+            without_key(error, self._chosen[0].credential.key)
             self._placement.note(self._chosen[0], error)
         self._end("failed")
 

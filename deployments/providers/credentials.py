@@ -47,6 +47,11 @@ class Credential:
         return f"Credential({self._header})"
 
     @property
+    def key(self) -> str:
+        """The key itself, to be taken out of what an upstream says."""
+        return self.line.decode("ascii").rstrip().rpartition(" ")[2]
+
+    @property
     def can_change(self) -> bool:
         return self._path is not None
 

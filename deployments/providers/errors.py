@@ -25,6 +25,7 @@ QUOTA_RETRY_AFTER_S = 60.0  # for a quota that is used up, where nothing else is
 MAX_RETRY_AFTER_S = 3_600.0
 _QUOTED_CHARS = 300
 
+_FIELD = re.compile(r"[A-Za-z_][\w.\[\]-]{0,99}", re.ASCII)
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum.{0,20}tokens|too many (input )?tokens|"
     r"prompt is too long|input is too long|exceeds? the (maximum|available) ",
@@ -146,7 +147,7 @@ def _refused_request(model: str, status: int, error: UpstreamError) -> Problem:
     is_long = "context_length_exceeded" in words or _TOO_LONG.search(error.message)
     if status == 413 or is_long:
         return PromptTooLong.by_provider(model)
-    param = error.param[:100] or None
+    param = error.param if _FIELD.fullmatch(error.param) else None
     if "unsupported" in error.code and param:
         return UnsupportedParameter(param, f"the provider of '{model}' refuses it.")
     said = f": {quoted(error.message)}" if error.message else "."
@@ -156,11 +157,30 @@ def _refused_request(model: str, status: int, error: UpstreamError) -> Problem:
 
 
 def quoted(message: str) -> str:
-    """An upstream's words for a caller: one line, without keys, accounts and addresses."""
+    """An upstream's words for a caller: one line, without keys, accounts and addresses. It is cut
+    between words only, so that no part of a key is left of one that was cut."""
     line = " ".join(message.split())
     line = "".join(char for char in line if char.isprintable())
-    line = _SECRET.sub("[...]", line[: 4 * _QUOTED_CHARS])
-    return line if len(line) <= _QUOTED_CHARS else line[: _QUOTED_CHARS - 3] + "..."
+    line = _SECRET.sub("[...]", _cut(line, 4 * _QUOTED_CHARS))
+    return line if len(line) <= _QUOTED_CHARS else _cut(line, _QUOTED_CHARS - 4) + " ..."
+
+
+def _cut(line: str, length: int) -> str:
+    if len(line) <= length:
+        return line
+    return line[:length].rpartition(" ")[0]
+
+
+def without_key(problem: Problem, key: str) -> None:
+    """Takes the key out of all that an upstream has put into a problem."""
+    if not key:
+        return
+    problem.detail = problem.detail.replace(key, "[...]")
+    problem.args = (problem.detail,)
+    problem.extensions = {
+        name: value.replace(key, "[...]") if isinstance(value, str) else value
+        for name, value in problem.extensions.items()
+    }
 
 
 def _refusal(model: str, status: int) -> str:

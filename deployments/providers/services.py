@@ -89,6 +89,14 @@ class Providers:
         for discovery in self._discoveries:
             discovery.start(listing)
 
+    async def read_keys(self) -> None:
+        """Takes keys whose files have changed, now."""
+        await self._check.read_keys()
+
+    async def check(self) -> None:
+        """Asks the upstreams whether they work, now."""
+        await self._check.ask()
+
     async def close(self) -> None:
         await self._check.close()
         for discovery in self._discoveries:

@@ -121,6 +121,7 @@ class OpenAIStreamDecoder:
         self._bytes = 0
         self._finished: set[int] = set()
         self._has_calls: set[int] = set()
+        self._named: set[tuple[int, int]] = set()  # calls whose id and name were given
         self._usage: TokenUsage | None = None
         self._held: Chunk | None = None
         self._begun = False
@@ -216,4 +217,9 @@ class OpenAIStreamDecoder:
             raise UnreadableAnswer
         name = "" if part.function is None else part.function.name or ""
         arguments = "" if part.function is None else arguments_text(part.function.arguments)
-        return ToolCallDelta(number, part.id or "", name, arguments)
+        if (index, number) in self._named:  # some servers repeat them with each piece
+            return ToolCallDelta(number, arguments=arguments)
+        if not name:
+            raise UnreadableAnswer
+        self._named.add((index, number))
+        return ToolCallDelta(number, part.id or f"call_{number}", name, arguments)
