@@ -116,11 +116,12 @@ async def start_application(
     proxy_token: str | None = None,
     providers: ProvidersConfig | None = None,
     resilience: Mapping[str, ResilienceSpec] | None = None,
+    embedders: Mapping[str, ServedEmbedder] | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
     come from it. `resilience` is by model."""
-    stages = InProcessStages(models)
+    stages = InProcessStages(models, embedders or {})
     external = ProvidersConfig() if providers is None else providers
     ids = [*models, *(str(model["id"]) for model in external.models)]
     config = IngressConfig(

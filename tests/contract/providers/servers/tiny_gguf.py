@@ -40,6 +40,7 @@ def write(path: str) -> None:
     writer.add_eos_token_id(2)
     writer.add_unk_token_id(0)
     writer.add_add_bos_token(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
     writer.add_chat_template(TEMPLATE)
     random = np.random.default_rng(7)
 
