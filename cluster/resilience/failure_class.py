@@ -44,6 +44,8 @@ class UpstreamBusy(Overloaded):
 class AllUpstreamsBusy(UpstreamBusy):
     """503: no upstream may be asked before the time in Retry-After."""
 
+    slug, title = "all-upstreams-busy", "The provider takes no more requests now"
+
 
 class FailureClass(Enum):
     """LOST and BUSY may be tried elsewhere; LOST and FAILED count against the model."""

@@ -97,6 +97,11 @@ class Providers:
         """Asks the upstreams whether they work, now."""
         await self._check.ask()
 
+    async def discover(self) -> None:
+        """Asks for the lists of models, now; after `start`."""
+        for discovery in self._discoveries:
+            await discovery.refresh()
+
     async def close(self) -> None:
         await self._check.close()
         for discovery in self._discoveries:

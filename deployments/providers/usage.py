@@ -14,8 +14,7 @@ BYTES_PER_TOKEN = 4
 NANO = 1_000_000_000
 _MAX_COST = 1_000_000.0  # of one call, in currency units
 _TEMPLATE_TOKENS = 64  # what a chat template may add to a message
-_PROMPT_MORE = 4_096  # what a provider may write before it, of tools above all
-_OUTPUT_MORE = 64  # some count the tokens that end a text
+_TOOL_TOKENS = 1_024  # what a provider may write beside the tools themselves
 _TEXT_OF_TOKEN, _MORE_TEXT = 128, 65_536  # bytes of the longest tokens, and of what counts none
 
 
@@ -54,9 +53,12 @@ def checked_usage(
     request: GenerateRequest, usage: TokenUsage, output_limit: int, output_bytes: int
 ) -> TokenUsage:
     """The reported usage, or an estimate where it is absurd: negative, or more than the request and
-    its limit of output allow. A part larger than its whole is left out."""
-    most_in = prompt_bytes(request) + _TEMPLATE_TOKENS * (len(request.messages) + 1) + _PROMPT_MORE
-    most_out = output_limit * request.n + _OUTPUT_MORE
+    its limit of output allow, which is what a hard plan has reserved
+    (deployments/ingress/pipeline/estimates.py). A part larger than its whole is left out."""
+    most_in = prompt_bytes(request) + _TEMPLATE_TOKENS * (len(request.messages) + 1)
+    if uses_tools(request.messages, request.tool_settings):
+        most_in += _TOOL_TOKENS
+    most_out = output_limit * request.n
     is_true = 0 <= usage.prompt_tokens <= most_in and 0 <= usage.completion_tokens <= most_out
     if not is_true or (usage.completion_tokens == 0 and output_bytes > 0):
         estimate = estimated_usage(request, output_bytes, output_limit)

@@ -37,7 +37,7 @@ _BYTES_OF_TOKEN, _MORE_BYTES = 128, 65_536  # the most text of an answer: its to
 
 
 @dataclass(slots=True)
-class _OpenCall:
+class _CallBlock:
     """A block of a tool's call; `number` is the call's among the calls of the answer."""
 
     number: int
@@ -57,7 +57,7 @@ class MessageDecoder:
         limit = output_limit(options, request.sampling.max_tokens)
         self._most_bytes = _BYTES_OF_TOKEN * limit + _MORE_BYTES
         self._bytes = 0
-        self._open: dict[int, _OpenCall] = {}
+        self._open: dict[int, _CallBlock] = {}
         self._calls = 0
         self._usage: dict[str, Any] = {}
         self._finish: FinishReason | None = None
@@ -117,7 +117,7 @@ class MessageDecoder:
         name = text_of(block, "name")
         if not name or not isinstance(index, int) or self._calls >= MAX_CALLS:
             raise unreadable(self._model, "called a tool without a name or a place")
-        call = self._open[index] = _OpenCall(self._calls)
+        call = self._open[index] = _CallBlock(self._calls)
         self._calls += 1
         self._spend(name)
         chunks: list[Chunk] = []
@@ -178,7 +178,7 @@ class MessageDecoder:
     def _reasoning(self, text: str) -> Sequence[Chunk]:
         return (self._chunk("", tokens=self._spend(text), reasoning=text),) if text else ()
 
-    def _arguments(self, call: _OpenCall, text: str) -> Sequence[Chunk]:
+    def _arguments(self, call: _CallBlock, text: str) -> Sequence[Chunk]:
         if not text:
             return ()
         call.has_arguments = True
