@@ -10,10 +10,10 @@ from collections import deque
 from typing import Any, Protocol
 
 from cluster.balancing.replica_state import Dispatch
-from cluster.resilience.failure_class import UpstreamRefused
+from cluster.resilience.failure_class import UpstreamFailed, UpstreamRefused
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, Problem
 from deployments.contracts.generation import Chunk
-from deployments.providers.errors import unreadable, without_key
+from deployments.providers.errors import UpstreamUnreachable, unreadable, without_key
 from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.sse import EventTooLarge, SseParser
@@ -158,7 +158,7 @@ class _UpstreamAttempt:
         try:
             self._open = await pool.send(sent, limit, until, limits.first_byte_s)
         except HttpFault as fault:
-            raise unreadable(self._placement.model, fault.reason) from None
+            raise fault_problem(self._placement.model, fault) from None
         except PoolExhausted:
             detail = f"All {limits.connections} connections to the provider are in use."
             raise Overloaded(detail, 1.0, model=self._placement.model) from None
@@ -359,6 +359,13 @@ def _joined(run: list[Chunk]) -> Chunk:
         "".join([chunk.text for chunk in run]),
         tokens=sum([chunk.tokens for chunk in run]),
         prompt_tokens=sum([chunk.prompt_tokens for chunk in run]),
+    )
+
+
+def fault_problem(model: str, fault: HttpFault) -> UpstreamFailed:
+    detail = f"The provider of '{model}' {fault.reason}."
+    return (
+        UpstreamUnreachable(model, detail) if fault.unreachable else UpstreamFailed(model, detail)
     )
 
 

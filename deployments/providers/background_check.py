@@ -60,7 +60,7 @@ class BackgroundCheck:
         upstreams = [each for each in self._all() if each.credential.can_change]
         if upstreams:
             for upstream in await asyncio.to_thread(_refresh, upstreams):
-                upstream.new_key()
+                upstream.readmit()
 
     async def ask(self) -> None:
         """Asks each upstream once; equal ones (of several models) together."""

@@ -52,6 +52,12 @@ _SECRET = re.compile(
 )
 
 
+class UpstreamUnreachable(UpstreamFailed):
+    """502: no connection to an upstream could be made."""
+
+    slug, title = "upstream-unreachable", "The provider cannot be reached"
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamError:
     """What an error body says; empty where it does not. `code` is the most specific word."""

@@ -1,8 +1,10 @@
 """One upstream: where it is, its key, its connections, and until when it is left out.
 
 In: what a codec has encoded. Out: the bytes of an HTTP request. An upstream that has said when it
-may be asked again is not asked before; one that refuses the operator's key, model or URL is asked
-only where no other can be.
+may be asked again is not asked before. One that cannot be connected to, fails several times in a
+row, or refuses the operator's key, model or URL is asked only where no other can be, and after some
+time by one request. (A failing upstream answers fast, so it would be the least busy: the ejection
+of cluster/balancing, which compares rates, comes too late for the retry budget.)
 """
 
 from urllib.parse import urlencode
@@ -11,12 +13,16 @@ from cluster.resilience.failure_class import UpstreamFailed
 from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
 from deployments.providers.credentials import Credential
+from deployments.providers.errors import UpstreamUnreachable
 from deployments.providers.http.egress import Endpoint
 from deployments.providers.http.pool import ConnectionPool
 from deployments.providers.wire import WireRequest
 
-REFUSED_S = 5.0  # first; doubled each time in a row
-MAX_REFUSED_S = 60.0
+# How long it is left out; doubled each time in a row.
+REFUSED_S, MAX_REFUSED_S = 5.0, 60.0
+FAILED_S, MAX_FAILED_S = 0.5, 30.0
+FAILURES = 3  # in a row, before it is left out
+PROBE_S = 5.0  # for one request to show whether it is back
 _USER_AGENT = f"Mobula/{VERSION}"
 
 
@@ -39,9 +45,11 @@ class Upstream:
         self.weight = weight
         self.pool = pool
         self.credential = credential
-        self.busy_until = self.refused_until = 0.0
+        self.busy_until = self.out_until = 0.0
         self.last_problem: Problem | None = None
-        self._refused_s = self._failed_at = 0.0
+        self._out_s = self._failed_at = 0.0
+        self._failures = 0  # in a row
+        self._is_probed = False
         self._path = endpoint.path
         self._query = f"?{urlencode(query)}" if query else ""
         lines = {
@@ -67,10 +75,19 @@ class Upstream:
         head = f"GET {self._path}{path}{self._query} HTTP/1.1\r\n{self._headers}{more}"
         return b"".join((head.encode("ascii"), self.credential.line, b"\r\n"))
 
+    @property
+    def is_out(self) -> bool:
+        """Whether it is asked only where no other can be."""
+        return self._out_s > 0
+
+    def probed(self, now: float) -> None:
+        """One request is sent to see whether it is back; others wait for that."""
+        self.out_until, self._is_probed = now + PROBE_S, True
+
     def succeeded(self) -> None:
         """It has answered as it should."""
         self.last_problem = None
-        self.refused_until = self._refused_s = 0.0
+        self._forget_failures()
 
     def busy(self, problem: Problem, until: float) -> None:
         """It said that it takes nothing more until then."""
@@ -79,12 +96,22 @@ class Upstream:
             self.last_problem = problem
 
     def refused(self, problem: Problem, now: float) -> None:
-        self._refused_s = min(MAX_REFUSED_S, 2 * self._refused_s) or REFUSED_S
-        self.refused_until = now + self._refused_s
-        self.failed(problem, now)
+        """It refuses the key, the model or the URL."""
+        self._leave_out(now, REFUSED_S, MAX_REFUSED_S)
+        self.last_problem, self._failed_at = problem, now
 
     def failed(self, problem: Problem, now: float) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES or isinstance(problem, UpstreamUnreachable):
+            self._leave_out(now, FAILED_S, MAX_FAILED_S)
         self.last_problem, self._failed_at = problem, now
+
+    def _leave_out(self, now: float, first_s: float, longest_s: float) -> None:
+        if self.is_out and now < self.out_until and not self._is_probed:
+            return  # sent before
+        self._is_probed = False
+        self._out_s = min(longest_s, 2 * self._out_s) if self._out_s else first_s
+        self.out_until = now + self._out_s
 
     def failure(self, now: float, remembered_s: float) -> Problem | None:
         """What is wrong with it, if it has failed not longer ago."""
@@ -94,6 +121,11 @@ class Upstream:
         is_failure = isinstance(problem, UpstreamFailed)
         return problem if is_failure and now - self._failed_at <= remembered_s else None
 
-    def new_key(self) -> None:
-        """Another key: what the last one was refused for counts no more."""
-        self.refused_until = self._refused_s = 0.0
+    def readmit(self) -> None:
+        """It has another key: what was said of the last one counts no more."""
+        self.busy_until = 0.0
+        self._forget_failures()
+
+    def _forget_failures(self) -> None:
+        self.out_until = self._out_s = 0.0
+        self._failures, self._is_probed = 0, False

@@ -14,14 +14,18 @@ from typing import Any, Final
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.balancing.replica_state import Dispatch, ReplicaInfo
 from cluster.balancing.request_info import describe_request
-from cluster.resilience.failure_class import AllUpstreamsBusy, UpstreamBusy, UpstreamRefused
+from cluster.resilience.failure_class import (
+    AllUpstreamsBusy,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.providers.attempts import StreamUpstreamAttempt, UnaryUpstreamAttempt, WireCall
 from deployments.providers.upstream import Upstream
 
 MAX_WAIT_S = 2.0  # for an upstream that is busy
-_CALLERS_FAULT = range(400, 500)
 
 
 class _Any:
@@ -91,18 +95,21 @@ class UpstreamCaller:
         self.replicas.alive(dispatch)
 
     def note(self, upstream: Upstream, problem: Problem | None) -> None:
-        now = self._now()
         if problem is None:
             if upstream.last_problem is not None:
                 upstream.succeeded()
-        elif isinstance(problem, UpstreamBusy):
+            return
+        now = self._now()
+        if isinstance(problem, UpstreamBusy):
             upstream.busy(problem, now + problem.extensions["retry_after_s"])
-            self._left_out.add(upstream.name)
         elif isinstance(problem, UpstreamRefused):
             upstream.refused(problem, now)
-            self._left_out.add(upstream.name)
-        elif problem.status not in _CALLERS_FAULT:
+        elif isinstance(problem, UpstreamFailed):
             upstream.failed(problem, now)
+        else:
+            return
+        if upstream.is_out or now < upstream.busy_until:
+            self._left_out.add(upstream.name)
 
     def ended(self, outcome: str) -> None:
         setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
@@ -118,16 +125,21 @@ class UpstreamCaller:
         return self.upstreams[dispatch.state.replica], dispatch
 
     def _reachable(self) -> frozenset[str]:
-        """Those that may be asked now: rather one that refuses than none."""
+        """Those that may be asked now: rather one that is left out than none. Of those whose time
+        is over, each gets one request, which is to show whether it is back."""
         now = self._now()
         for name in (*self._left_out,):
             upstream = self.upstreams[name]
-            if now >= upstream.busy_until and now >= upstream.refused_until:
-                self._left_out.discard(name)
-        all_names = self.upstreams.keys()
-        ready = frozenset(all_names - self._left_out)
+            if now < upstream.busy_until or now < upstream.out_until:
+                continue
+            if upstream.is_out:
+                upstream.probed(now)
+                return frozenset((name,))
+            self._left_out.discard(name)
+        names = self.upstreams.keys()
+        ready = frozenset(names - self._left_out)
         return ready or frozenset(
-            [name for name in all_names if now >= self.upstreams[name].busy_until]
+            [name for name in names if now >= self.upstreams[name].busy_until]
         )
 
     def _wait_s(self) -> float:

@@ -77,8 +77,7 @@ class GatewayApplication:
         for model in self.running.services.models.text_models.values():
             if isinstance(model, ProviderModel):
                 for upstream in model.caller.upstreams.values():
-                    upstream.busy_until = 0.0
-                    upstream.new_key()
+                    upstream.readmit()
 
 
 @asynccontextmanager

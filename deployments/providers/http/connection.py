@@ -25,13 +25,15 @@ def _expire(waiter: "asyncio.Future[None]") -> None:
 
 class HttpFault(Exception):
     """The exchange failed. `stale`: the connection had been used before, and ended before any byte
-    of the answer came, so that the request may be sent again. `reason` completes "the provider
-    ..."; it quotes nothing that was received."""
+    of the answer came, so that the request may be sent again. `unreachable`: there was no
+    connection to send it on. `reason` completes "the provider ..."; it quotes nothing that was
+    received."""
 
-    def __init__(self, reason: str, *, stale: bool = False) -> None:
+    def __init__(self, reason: str, *, stale: bool = False, unreachable: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.stale = stale
+        self.unreachable = unreachable
 
 
 class Exchange:

@@ -83,15 +83,17 @@ class Egress:
         try:
             target = await guard.target(endpoint.location.url, "base_url")
         except UnsafeUrl as unsafe:
-            raise HttpFault(f"cannot be connected to: {unsafe.extensions['reason']}") from None
+            reason = f"cannot be connected to: {unsafe.extensions['reason']}"
+            raise HttpFault(reason, unreachable=True) from None
         for address in target.addresses[:_MAX_ADDRESSES]:
             try:
                 return await self._open(endpoint, str(address), limits)
             except ssl.SSLError:
-                raise HttpFault("has no certificate that is trusted for its name") from None
+                reason = "has no certificate that is trusted for its name"
+                raise HttpFault(reason, unreachable=True) from None
             except OSError:
                 continue
-        raise HttpFault("cannot be connected to")
+        raise HttpFault("cannot be connected to", unreachable=True)
 
     async def _open(self, endpoint: Endpoint, address: str, limits: HttpLimits) -> HttpConnection:
         is_tls = endpoint.location.scheme == "https"

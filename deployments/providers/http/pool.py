@@ -105,7 +105,8 @@ class ConnectionPool:
                 connection = await self._egress.connect(self._endpoint, self.limits)
         except TimeoutError:
             self._gone()
-            raise HttpFault("did not accept a connection in time") from None
+            reason = "did not accept a connection in time"
+            raise HttpFault(reason, unreachable=True) from None
         except BaseException:
             self._gone()
             raise

@@ -129,8 +129,7 @@ async def test_a_fault_is_a_typed_problem_or_the_right_answer(
 async def require_own_answers(model: ServedProvider) -> None:
     """What is left of a wrong answer is never read as the next one."""
     for held in model.model.caller.upstreams.values():
-        held.busy_until = 0.0
-        held.new_key()
+        held.readmit()
     for streamed in (False, True):
         again = chat_request(timeout_s=LONG_DEADLINE_S)
         assert await collected(model, again, streamed=streamed) == ANSWER
