@@ -1,8 +1,9 @@
 """`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
 
 Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
-a separate process, because Ray reads its environment once. The fast tiers run at the same time: the
-first of them prints as it runs, and the output of the others follows, tier by tier.
+a separate process, because Ray reads its environment once. The fast tiers run at the same time, and
+so do, later, those that compute beside those that mostly wait for a cluster. What runs in front
+prints as it runs, and the output of the others follows, tier by tier.
 """
 
 import os
@@ -23,7 +24,18 @@ from cluster.runtime.settings import ROOT, process_environment
 
 TESTS = ROOT / "tests"
 LINT = "lint"
-ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
+ORDER = (
+    "unit",
+    "contract",
+    "api",
+    "graph",
+    "tools",
+    "engines",
+    "video",
+    "cluster",
+    "chaos",
+    "browser",
+)
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
@@ -33,10 +45,11 @@ WORKERS = {
     "unit": "logical",
     "contract": "logical",
     "api": "logical",
+    "tools": "logical",
     "video": "logical",
 }
 # Tiers that write many small files: in a memory file system with enough free space, if any.
-IN_MEMORY = frozenset({"unit", "contract", "api"})
+IN_MEMORY = frozenset({"unit", "contract", "api", "tools"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
 # Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
@@ -46,6 +59,10 @@ ON_REQUEST = ("gpu",)  # run only when selected
 WAITING, LONGEST = "contract", "unit"
 TOGETHER = (WAITING, "unit", "api", LINT)
 LOWER_PRIORITY = ("nice", "-n", "10")
+# Tiers that compute, one after the other, in the time that the tiers after the fast ones leave:
+# those wait for processes to start, to end and to notice each other.
+BACKGROUND = ("tools", "engines", "video")
+LOWEST_PRIORITY = ("nice", "-n", "19")
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -94,16 +111,52 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 
 def _run_tiers(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
-    """Runs those of TOGETHER at the same time, then the others one after the other."""
+    """Runs those of TOGETHER at the same time, then the others one after the other; those of
+    BACKGROUND beside them, if there are any."""
     outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], options)
-    for tier in tiers:
-        if options.stop and any(outcome.failed for outcome in outcomes):
-            break
-        if tier not in TOGETHER:
-            outcomes.append(_pytest(tier, options))
-            if tier in SECOND_RUN:
-                outcomes.append(_pytest(tier, options, again=True))
+    others = [tier for tier in tiers if tier not in TOGETHER]
+    in_front = [tier for tier in others if tier not in BACKGROUND]
+    behind = [tier for tier in others if tier in BACKGROUND] if in_front else []
+    if not _stops(options, outcomes):
+        with ThreadPoolExecutor(1) as executor:
+            background = executor.submit(_run_behind, behind, options)
+            outcomes += _run_in_turn(in_front or others, options)
+        _print_later(background.result())
+        outcomes += background.result()
     return outcomes
+
+
+def _run_in_turn(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
+    outcomes: list[TierResult] = []
+    for tier in tiers:
+        if _stops(options, outcomes):
+            break
+        outcomes.append(_pytest(tier, options))
+        if tier in SECOND_RUN:
+            outcomes.append(_pytest(tier, options, again=True))
+    return outcomes
+
+
+def _run_behind(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
+    """In turn, at the lowest priority, without a word until all have ended."""
+    outcomes: list[TierResult] = []
+    for tier in tiers:
+        if _stops(options, outcomes):
+            break
+        outcomes.append(_pytest(tier, options, LOWEST_PRIORITY, beside=True))
+    return outcomes
+
+
+def _stops(options: TierOptions, outcomes: Sequence[TierResult]) -> bool:
+    return options.stop and any(outcome.failed for outcome in outcomes)
+
+
+def _print_later(outcomes: Sequence[TierResult]) -> None:
+    """The output of tiers that ran beside others."""
+    for outcome in outcomes:
+        if outcome.output:
+            print_rich(f"\n[bold]== {outcome.tier}[/]")
+            print_plain(outcome.output.rstrip())
 
 
 def _run_together(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
@@ -119,11 +172,8 @@ def _run_together(tiers: Sequence[str], options: TierOptions) -> list[TierResult
                 beside = bool(running)
                 running.append(executor.submit(_pytest, tier, options, priority, beside=beside))
         for result in running:
-            outcome = result.result()
-            if outcome.output:
-                print_rich(f"\n[bold]== {outcome.tier}[/]")
-                print_plain(outcome.output.rstrip())
-            outcomes.append(outcome)
+            _print_later([result.result()])
+            outcomes.append(result.result())
     return outcomes
 
 
@@ -180,7 +230,7 @@ def _pytest(
         report = Path(folder) / "report.xml"
         arguments = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         arguments += selection(options, again)
-        if tier in WORKERS and (tier == LONGEST or not beside):
+        if tier in WORKERS and (tier == LONGEST or tier in BACKGROUND or not beside):
             arguments += ["-n", WORKERS[tier], "--dist", "loadfile"]
         command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *arguments]
         code, output = _call(command, changes, quiet=beside)

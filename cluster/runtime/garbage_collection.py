@@ -1,7 +1,7 @@
 """How often Python looks for reference cycles in a process that serves requests.
 
 An open request holds some hundred container objects, and its end leaves no cycle behind
-(tests/unit/load_tests/benchmarks/speed/test_cpu.py). By Python's default the collector runs after
+(tests/tools/load_tests/benchmarks/speed/test_cpu.py). By Python's default the collector runs after
 700 more objects were made than freed, so with a few requests open it runs for every few of them and
 finds nothing.
 """

@@ -224,13 +224,16 @@ class ShardExchanger:
 
     def _gather(self, now: float) -> tuple[Batch, list[LeaseRequest]]:
         """The next tenants, the buckets that they report, and their lease requests."""
+        terms = self._terms
         batch: Batch = []
         requests: list[LeaseRequest] = []
         for tenant in list(itertools.islice(self._next, _MAX_TENANTS)):
             del self._next[tenant]
-            if some := tenant.lease_requests(self._terms.numbers, now):
+            if some := tenant.lease_requests(terms.numbers, now):
                 batch.append((tenant, [tenant.buckets[request.spec.key] for request in some]))
                 requests += some
+            else:  # what was low was returned meanwhile; its check may have passed by
+                self.schedule(tenant, now + max(terms.ttl_s / 5, tenant.check_after_s()))
         return batch, requests
 
     def _accept(self, result: ExchangeResult, sent_at: float) -> None:

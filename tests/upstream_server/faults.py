@@ -90,6 +90,10 @@ FAULTS: dict[str, UpstreamFault] = {
     "trailers without an end": UpstreamFault(
         transport.sends_endless_trailers, FAILED, FAILED_OR_GOOD, is_big=True
     ),
+    "chunk extension without an end": UpstreamFault(
+        transport.sends_endless_extension, LATE, LATE, is_big=True
+    ),
+    "NUL in a header": UpstreamFault(transport.sends_nul_in_head, FAILED_OR_GOOD, FAILED_OR_GOOD),
     "another protocol": UpstreamFault(transport.switches_protocols, LATE, LATE),
     "no HTTP": UpstreamFault(transport.sends_no_http),
     "body without an end": UpstreamFault(transport.sends_endless_body, LATE, LATE, is_big=True),
@@ -130,6 +134,7 @@ FAULTS: dict[str, UpstreamFault] = {
     "HTML": UpstreamFault(content.sends_html),
     "other kind of answer": UpstreamFault(content.sends_other_kind),
     "no JSON": UpstreamFault(content.text(b'{"choices": [')),
+    "end at once": UpstreamFault(content.text(b"[DONE]")),
     "JSON null": UpstreamFault(content.text(b"null")),
     "JSON list": UpstreamFault(content.text(b"[1, 2]")),
     "JSON of other things": UpstreamFault(content.text(b'{"a": 1}')),

@@ -124,6 +124,21 @@ async def sends_endless_trailers(exchange: Exchange) -> None:
         await exchange.send(b"x-%d: %s\r\n" % (number, b"a" * 1000))
 
 
+async def sends_endless_extension(exchange: Exchange) -> None:
+    """A chunk extension (RFC 9112 section 7.1.1) without an end."""
+    await exchange.head(200, {"content-type": _kind(exchange), "transfer-encoding": "chunked"})
+    await exchange.send(b"5;padding=")
+    while True:
+        await exchange.send(b"a" * 65536)
+
+
+async def sends_nul_in_head(exchange: Exchange) -> None:
+    body = _body(exchange)
+    headers = {"content-type": _kind(exchange), "x-nul": "a\0b", "content-length": str(len(body))}
+    await exchange.head(200, headers)
+    await exchange.send(body)
+
+
 async def sends_endless_comments(exchange: Exchange) -> None:
     """Comments keep a stream alive and say nothing."""
     await exchange.begin_stream()

@@ -79,7 +79,7 @@ def test_every_problem_of_the_api_has_a_class_of_the_same_name() -> None:
 
 
 def test_the_distributions_have_one_version() -> None:
-    from tests.unit.test_supply_chain import ROOT
+    from tests.tools.test_supply_chain import ROOT
 
     text = (ROOT / "clients" / "python" / "pyproject.toml").read_text()
     assert f'version = "{VERSION}"' in text

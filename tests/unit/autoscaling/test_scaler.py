@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.autoscaling.decision import Bounds
@@ -46,7 +46,6 @@ def test_the_most_that_a_policy_wants_counts_and_is_named() -> None:
     assert decision.signals["tokens"] == 500.0
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.floats(0, 150), st.integers(1, 20))
 def test_constant_load_is_met_and_never_turns_the_target_round(load: float, start: int) -> None:
     spec = ScalingSpec(max_replicas=20, cooldown_s=30.0, cold_start_s=20.0)
@@ -69,7 +68,6 @@ def test_random_steady_load_turns_round_at_most_once_in_ten_minutes() -> None:
     assert flips <= 6, "an hour"
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1e6) | st.just(math.nan), st.floats(0, 1e6)), max_size=60),
     st.integers(0, 3),

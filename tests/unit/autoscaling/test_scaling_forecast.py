@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.autoscaling.forecast import Forecast
@@ -55,7 +55,6 @@ def test_a_season_that_was_seen_is_foreseen() -> None:
     assert blind.predict(now, ahead_s) < 0.9 * coming
 
 
-@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1e5), min_size=3, max_size=150), st.floats(1, 600))
 def test_a_forecast_is_a_number_that_load_could_have(loads: list[float], ahead_s: float) -> None:
     forecast, now = fed(loads)

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.balancing.spec import EjectionSpec
@@ -100,7 +100,6 @@ def test_a_fault_of_all_is_not_taken_for_a_fault_of_each() -> None:
 
 
 @given(st.floats(0.001, 100.0), st.floats(0.0, 1.4), st.integers(2, 8), st.integers())
-@settings(max_examples=40, deadline=None)
 def test_a_uniformly_slow_fleet_ejects_nobody(
     median_s: float, sigma: float, size: int, seed: int
 ) -> None:

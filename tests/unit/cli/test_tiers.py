@@ -141,6 +141,39 @@ def test_who_computes_beside_the_contract_tier_gives_way_to_it_and_has_one_proce
         assert [" -n logical" in fake.commands[tier] for tier in tiers] == workers
 
 
+def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeTiers(1)
+    monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+    lowest = " ".join(test_tiers.LOWEST_PRIORITY)
+
+    assert test_tiers.run(["graph", "tools", "video", "chaos"], None, stop=False) == 0
+
+    assert {tier for tier, words in fake.commands.items() if words.startswith(lowest)} == {
+        "tools",
+        "video",
+    }
+    lines = capsys.readouterr().out.splitlines()
+    outputs = [line.removeprefix("output of ") for line in lines if line.startswith("output of ")]
+    assert outputs == ["graph", "chaos", "tools", "video"]
+
+
+def test_tiers_that_compute_run_as_any_other_where_none_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeTiers(1)
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+
+    assert test_tiers.run(["tools", "video"], None, stop=False) == 0
+
+    assert fake.order == ["tools", "video"]
+    assert not any(words.startswith("nice") for words in fake.commands.values())
+
+
 def test_after_a_failure_no_other_tier_begins_if_so_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeTiers(1, failing="unit")
     monkeypatch.setattr(test_tiers, "_call", fake.call)

@@ -9,7 +9,7 @@ import random
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import Overloaded, RateLimited
@@ -141,6 +141,7 @@ async def consume_budget(
     pace_s=st.sampled_from([0.01, 0.1, 1.0]),
     seed=st.integers(0, 2**32),
 )
+@example(replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246)  # use that was never reported
 def test_no_credit_of_a_budget_is_lost_however_late_leases_are_renewed(
     replicas: int, capacity: int, lost: float, pace_s: float, seed: int
 ) -> None:

@@ -22,6 +22,7 @@ INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority
 CAPACITY = 8.0  # requests a second: 8 places, 100 tokens on average, 10 ms each
 
 SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (2, 3))]
+STREAMED = [False, pytest.param(True, marks=pytest.mark.exhaustive)]
 
 
 def _request(tenant: str = "a", n: int = 1, **changes: object) -> GenerateRequest:
@@ -29,7 +30,7 @@ def _request(tenant: str = "a", n: int = 1, **changes: object) -> GenerateReques
     return GenerateRequest("r", caller, "m", Sampling(), prompt="", n=n, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("streamed", STREAMED, ids=["whole", "streamed"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_equal_tenants_share_equally_whatever_they_offer(seed: int, streamed: bool) -> None:
     loads = [Load("greedy", 20 * 6), Load("modest", 6)]
@@ -40,11 +41,7 @@ def test_equal_tenants_share_equally_whatever_they_offer(seed: int, streamed: bo
     assert model.outcome("greedy").cost == pytest.approx(model.outcome("modest").cost, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "streamed",
-    [False, pytest.param(True, marks=pytest.mark.exhaustive)],
-    ids=["whole", "streamed"],
-)
+@pytest.mark.parametrize("streamed", STREAMED, ids=["whole", "streamed"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_weights_of_three_to_one_give_shares_of_three_to_one(seed: int, streamed: bool) -> None:
     loads = [Load("gold", 40, weight=3.0), Load("basic", 40)]

@@ -6,7 +6,7 @@ from random import Random
 import jsonschema
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import InvalidRequest
@@ -22,7 +22,6 @@ def compiled(schema: object) -> Grammar:
     return compile_output(OutputFormat("json_schema", orjson.dumps(schema).decode()))
 
 
-@settings(max_examples=40)
 @given(SEEDS)
 def test_every_text_of_the_grammar_is_valid_by_the_schema(seed: int) -> None:
     rng = Random(seed)
@@ -37,7 +36,6 @@ def test_every_text_of_the_grammar_is_valid_by_the_schema(seed: int) -> None:
         assert grammar.accepts(text)
 
 
-@settings(max_examples=40)
 @given(SEEDS)
 def test_a_valid_value_in_compact_form_is_a_text_of_the_grammar(seed: int) -> None:
     rng = Random(seed)
@@ -51,7 +49,6 @@ def test_a_valid_value_in_compact_form_is_a_text_of_the_grammar(seed: int) -> No
         assert reference.matches(orjson.dumps(value).decode())
 
 
-@settings(max_examples=60)
 @given(SEEDS)
 def test_a_hostile_definition_is_refused_by_name(seed: int) -> None:
     with pytest.raises(InvalidRequest) as refusal:
@@ -60,7 +57,6 @@ def test_a_hostile_definition_is_refused_by_name(seed: int) -> None:
     assert (refusal.value.param or "").startswith("response_format")
 
 
-@settings(max_examples=60)
 @given(st.sampled_from(["regex", "grammar", "choice", "json_schema"]), st.text(max_size=60))
 @example("json_schema", "0")
 @example("json_schema", "null")

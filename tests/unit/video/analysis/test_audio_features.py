@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -78,7 +78,6 @@ def test_silence_is_relative_to_the_recording(
 
 
 @given(st.sampled_from((8000, 11_025, 22_050, 44_100, 48_000)), st.integers(0, 5), st.data())
-@settings(max_examples=40, deadline=None)
 def test_sums_do_not_depend_on_the_blocks_they_come_in(
     rate: int, seed: int, data: st.DataObject
 ) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planted_features import audio_features, features, talk, video_features
 
@@ -43,7 +43,6 @@ def test_words_right_before_the_first_picture_are_not_lost() -> None:
     assert clip.start == 0.0
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.floats(0, 100), st.floats(1, 110), st.booleans(), st.sampled_from([1.0, 5.0, 20.0]))
 def test_every_clip_keeps_to_the_picture(
     first: float, lasts: float, talks: bool, shortest: float

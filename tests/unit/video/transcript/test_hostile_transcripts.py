@@ -8,9 +8,9 @@ import pytest
 from deployments.video.transcript import TranscriptRefused, parse_transcript
 from tests.unit.video.transcript.hostile import FOUND, OTHERS, SHAPES
 
-SMALL, LARGE = 64 << 10, 1 << 20
+SMALL, LARGE = 16 << 10, 256 << 10
 GROWTH = 3.0  # of the time for a byte; a square would be 16
-FLOOR_S = 0.03
+FLOOR_S = 0.01
 
 
 def cpu_s(shape: str, size: int) -> float:

@@ -219,12 +219,12 @@ def test_a_file_that_says_nothing_gives_a_transcript_that_says_why() -> None:
     ["\n", " \n", "<a", "{\\", "\n1", "&", "<v ", "\\N", "01:02 ", "\u0301", "--", ".,", "世"],
 )
 def test_no_text_takes_longer_than_its_length_deserves(filler: str) -> None:
-    srt = "1\n00:00:00,000 --> 00:00:04,000\n" + filler * (300_000 // len(filler))
+    srt = "1\n00:00:00,000 --> 00:00:04,000\n" + filler * (75_000 // len(filler))
     began = time.thread_time()
     for kind in get_args(Kind)[:2]:
         with contextlib.suppress(TranscriptRefused):
             assert in_order(parse_transcript(srt.encode(), kind))
-    assert time.thread_time() - began < 2
+    assert time.thread_time() - began < 0.5
 
 
 cue = st.fixed_dictionaries(

@@ -11,7 +11,7 @@ from cluster.tenants.caller import Caller, Scope
 from deployments.contracts.classification import ClassifyRequest
 from deployments.model.classification.serving import ClassifierModel, load_classifier
 from deployments.model.classification.spec import ClassifierSpec
-from tests.contract.embedding.small_models import make_classifier
+from tests.engines.encoders.small_models import make_classifier
 
 CALLER = Caller("acme", "key", frozenset({Scope.GENERATE}))
 LONG = "red green tea leaves stones . " * 20

@@ -14,7 +14,7 @@ from deployments.model.encoders.encoder import EncoderOptions
 from deployments.model.encoders.engines import load_encoder, resolve_encoder_engine
 from deployments.model.encoders.torch_encoder import embedding_module
 from deployments.model.model_files import ModelFiles
-from tests.contract.embedding.small_models import make_embedder
+from tests.engines.encoders.small_models import make_embedder
 
 TEXTS = (
     "coffee",

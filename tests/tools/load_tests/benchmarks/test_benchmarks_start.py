@@ -15,7 +15,7 @@ from load_tests.benchmarks.against.figures import extract_figures
 from load_tests.benchmarks.speed.capacity_model import MeasuredCosts, RequestCost
 
 TESTS = Path(__file__).parents[3]
-HERE = "unit/load_tests/benchmarks/test_benchmarks_start.py"
+HERE = "tools/load_tests/benchmarks/test_benchmarks_start.py"
 CLUSTER = "cluster/test_benchmarks.py"  # on the cluster of the tier
 ALONE = "chaos/test_benchmark_commands.py"  # the command itself, with --all
 
@@ -29,15 +29,15 @@ SMOKE_RUNS = {
     "cpu": HERE,
     "doors": HERE,
     "upstream-client": HERE,
-    "engine": "contract/engines/test_engine_contract.py",
-    "tools": "contract/engines/test_forced_calls.py",
-    "structured": "contract/engines/test_structured_output.py",
-    "embeddings": "contract/embedding/test_bench_embeddings.py",
+    "engine": "engines/text/test_engine_contract.py",
+    "tools": "engines/text/test_forced_calls.py",
+    "structured": "engines/text/test_structured_output.py",
+    "embeddings": "engines/encoders/test_bench_embeddings.py",
     "load": "cluster/test_load_tests.py",
     "up": "chaos/test_up_leaves_nothing.py",
     "cache": CLUSTER,
     "hit-ratio": HERE,
-    "semantic": "unit/load_tests/benchmarks/cache/test_paraphrases.py",
+    "semantic": "tools/load_tests/benchmarks/cache/test_paraphrases.py",
     "cache-memory": HERE,
     "followers": "cluster/test_abandoned_leaders.py",
     "limits": "chaos/test_limits_under_faults.py",
@@ -45,9 +45,9 @@ SMOKE_RUNS = {
     "limit-scale": HERE,
     "fairness": ALONE,
     "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
-    "video": "unit/load_tests/benchmarks/video/test_video_goals.py",
+    "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
     "highlights": "video/test_planted_highlights.py",
-    "chaos": "unit/load_tests/benchmarks/faults/test_chaos_invariants.py",
+    "chaos": "tools/load_tests/benchmarks/faults/test_chaos_invariants.py",
     "failover": ALONE,
     "recovery": "chaos/test_up_comes_back.py",
     "nodes": "chaos/test_nodes.py",
