@@ -17,6 +17,7 @@ from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.moderation import moderation_config
 from graphs.options import ingress_options, limiter_options
+from graphs.provider_args import providers_config
 from graphs.text import (
     by_handle,
     classifiers,
@@ -57,7 +58,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     args = AppArgs.model_validate(args)
     check_store_to_deploy(Settings())
     authority = limiters(args.limiter)
-    models = text_models(args.models)
+    models = text_models(args.local_models)
     ingress = serve.deployment(
         serve.ingress()(ingress_class), **ingress_options(args.ingress, args.video)
     )
@@ -72,10 +73,11 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         by_handle(args),
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
+        providers_config(args.provider_models, args.provider_embeddings, args.egress),
     )
     return ingress.bind(
         models,
-        embedders(args.embeddings),
+        embedders(args.local_embeddings),
         authority,
         cache_shards(args.cache, replicas),
         config,

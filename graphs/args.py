@@ -5,7 +5,7 @@ Args hold no secrets: Serve stores them with the application and logs options.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.balancing.spec import RoutingSpec
@@ -15,10 +15,19 @@ from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
+from graphs.provider_args import (
+    EgressArgs,
+    ExternalArgs,
+    ProviderEmbeddingArgs,
+    ProviderModelArgs,
+    by_engine,
+    check_urls,
+)
 
 
 class _Args(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Errors do not quote what was given, which may be a key in the wrong place.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class _Served(BaseModel):
@@ -131,6 +140,14 @@ class ModerationArgs(_Args):
 
 
 ServedArgs = ModelArgs | EmbeddingArgs | ClassifierArgs
+AnyArgs = ServedArgs | ExternalArgs
+TextModel = Annotated[
+    ModelArgs | ProviderModelArgs, BeforeValidator(by_engine(ModelArgs, ProviderModelArgs))
+]
+Embedder = Annotated[
+    EmbeddingArgs | ProviderEmbeddingArgs,
+    BeforeValidator(by_engine(EmbeddingArgs, ProviderEmbeddingArgs)),
+]
 
 
 class IngressArgs(_Args):
@@ -245,8 +262,8 @@ class ContentArgs(_Args):
 class AppArgs(_Args):
     """Args of the whole graph."""
 
-    models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
-    embeddings: tuple[EmbeddingArgs, ...] = ()
+    models: Annotated[tuple[TextModel, ...], Field(min_length=1)]
+    embeddings: tuple[Embedder, ...] = ()
     rerank: tuple[RerankerArgs, ...] = ()
     moderation: ModerationArgs = ModerationArgs()
     ingress: IngressArgs = IngressArgs()
@@ -254,10 +271,11 @@ class AppArgs(_Args):
     cache: CacheArgs = CacheArgs()
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
+    egress: EgressArgs = EgressArgs()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
-        ids = [RULES, *(model.id for model in self.served)]
+        ids = [RULES, *(model.id for model in (*self.served, *self.external))]
         twice = sorted({model for model in ids if ids.count(model) > 1})
         if twice:
             taken = f" ('{RULES}' means those of moderation)" if RULES in twice else ""
@@ -279,7 +297,12 @@ class AppArgs(_Args):
 
     @model_validator(mode="after")
     def _check_providers(self) -> Self:
-        ids = {model.id for model in self.models}
+        ids = {model.id for model in self.models if not is_discovery(model)}
+        if self.default_provider not in ids | {*self.content.providers}:
+            raise ValueError(
+                f"content.default: name a model; '{self.default_provider}' stands for those that "
+                "its provider lists"
+            )
         named = dict(self.content.providers)
         if self.content.default is not None and self.content.default not in named:
             named["default"] = self.content.default
@@ -293,7 +316,7 @@ class AppArgs(_Args):
 
     @model_validator(mode="after")
     def _check_fallbacks(self) -> Self:
-        kinds: tuple[tuple[ServedArgs, ...], ...] = (
+        kinds: tuple[tuple[AnyArgs, ...], ...] = (
             self.models,
             self.embeddings,
             self.rerank,
@@ -311,10 +334,37 @@ class AppArgs(_Args):
                         )
         return self
 
+    @model_validator(mode="after")
+    def _check_upstreams(self) -> Self:
+        check_urls(self.external, self.egress)
+        return self
+
     @property
     def served(self) -> "tuple[ServedArgs, ...]":
         """Every model that has a deployment."""
-        return *self.models, *self.embeddings, *self.classifiers
+        return *self.local_models, *self.local_embeddings, *self.classifiers
+
+    @property
+    def external(self) -> tuple[ExternalArgs, ...]:
+        """Every model that a provider serves."""
+        return *self.provider_models, *self.provider_embeddings
+
+    @property
+    def local_models(self) -> tuple[ModelArgs, ...]:
+        return tuple([model for model in self.models if isinstance(model, ModelArgs)])
+
+    @property
+    def provider_models(self) -> tuple[ProviderModelArgs, ...]:
+        return tuple([model for model in self.models if isinstance(model, ProviderModelArgs)])
+
+    @property
+    def local_embeddings(self) -> tuple[EmbeddingArgs, ...]:
+        return tuple([model for model in self.embeddings if isinstance(model, EmbeddingArgs)])
+
+    @property
+    def provider_embeddings(self) -> tuple[ProviderEmbeddingArgs, ...]:
+        external = [each for each in self.embeddings if isinstance(each, ProviderEmbeddingArgs)]
+        return tuple(external)
 
     @property
     def classifiers(self) -> tuple[ClassifierArgs, ...]:
@@ -324,3 +374,8 @@ class AppArgs(_Args):
     def default_provider(self) -> str:
         """The provider if a request names none."""
         return self.content.default or self.models[0].id
+
+
+def is_discovery(model: ModelArgs | ProviderModelArgs) -> bool:
+    """Whether it stands for the models that a provider lists, and is none itself."""
+    return isinstance(model, ProviderModelArgs) and model.discovery is not None

@@ -93,13 +93,18 @@ def _shared(args: AppArgs) -> dict[str, Any]:
         return [model.model_dump(exclude=_private_fields(model)) for model in models]
 
     kinds: dict[str, tuple[ServedArgs, ...]] = {
-        "models": args.models,
-        "embeddings": args.embeddings,
+        "models": args.local_models,
+        "embeddings": args.local_embeddings,
         "rerank": args.rerank,
         "moderators": args.moderation.models,
     }
     rest = args.model_dump(exclude={**dict.fromkeys(kinds, True), "moderation": {"models"}})
-    return {**rest, **{kind: public(models) for kind, models in kinds.items()}}
+    external = [model.model_dump() for model in args.external]
+    return {
+        **rest,
+        **{kind: public(models) for kind, models in kinds.items()},
+        "external": external,
+    }
 
 
 def _override(old: ServedArgs, new: ServedArgs, tuned: bool) -> dict[str, Any]:

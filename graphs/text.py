@@ -9,6 +9,7 @@ from deployments.ingress.config import ModelSettings
 from deployments.model.classification.deployment import ClassifierReplica
 from deployments.model.deployment import ModelReplica
 from deployments.model.embeddings.deployment import EmbedderReplica
+from deployments.providers.build import provider_name
 from graphs.args import AppArgs, ClassifierArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_name, model_options
 
@@ -52,14 +53,15 @@ def model_settings(args: AppArgs) -> ModelSettings:
             model.id: min(model.max_output_tokens, model.context_length or model.max_output_tokens)
             for model in args.models
         },
-        costs={model.id: model.costs for model in args.served},
-        prices={model.id: model.prices for model in args.served if model.prices},
+        costs={model.id: model.costs for model in (*args.served, *args.external)},
+        prices={model.id: model.prices for model in (*args.served, *args.external) if model.prices},
+        providers_of={model.id: provider_name(model, model.engine) for model in args.external},
     )
 
 
 def resilience(args: AppArgs) -> dict[str, ResilienceSpec]:
     """Resilience options by model id."""
-    return {model.id: model.resilience for model in args.served}
+    return {model.id: model.resilience for model in (*args.served, *args.external)}
 
 
 def deployments(args: AppArgs) -> dict[str, str]:

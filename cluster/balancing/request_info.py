@@ -46,13 +46,14 @@ def required_replica(request: Any) -> str | None:
     return request.replica if getattr(request, "exact", False) else None
 
 
-def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:
-    """Routing attributes; `NOTHING` for other calls. `prefix_chars` 0: no key."""
+def describe_request(request: Any, prefix_chars: int, call: str = "") -> RoutingRequest:
+    """Routing attributes; `NOTHING` for other calls. `prefix_chars` 0: no key. `call` names the
+    attempt where the request does not."""
     replica = getattr(request, "replica", None)
     if isinstance(replica, str):
         return RoutingRequest(replica=replica)
-    call = getattr(request, "call", "") or getattr(request, "request_id", None)
-    if not isinstance(call, str):
+    name = call or getattr(request, "call", "") or getattr(request, "request_id", None)
+    if not isinstance(name, str):
         return NOTHING
     texts, ids = _texts(request), getattr(request, "token_ids", ())
     tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN + sum(map(len, ids))
@@ -61,7 +62,7 @@ def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:
     if sampling is not None:
         tokens += sequences * (sampling.max_tokens or ANSWER_TOKENS)
     key = _prefix_key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
-    return RoutingRequest(call, tokens, key, sequences)
+    return RoutingRequest(name, tokens, key, sequences)
 
 
 def _texts(request: Any) -> Sequence[str]:

@@ -34,6 +34,7 @@ GROUPS = {
             "capacity": "What a request costs each process, and what N nodes carry.",
             "cpu": "CPU time of our own code for one request, in one process.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
+            "upstream-client": "CPU time of a call of a provider over HTTP, beside other clients.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
             "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",
         },

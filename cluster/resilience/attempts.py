@@ -9,7 +9,12 @@ from typing import Protocol, TypeVar
 
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.resilience.breaker import CircuitBreaker
-from cluster.resilience.failure_class import FailureClass, Unavailable, classify
+from cluster.resilience.failure_class import (
+    FailureClass,
+    Unavailable,
+    classify,
+    may_be_told,
+)
 from cluster.resilience.liveness_monitor import AttemptMonitor, MonitoredAttempt
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
@@ -131,8 +136,7 @@ class AttemptRunner:
 
     def final(self, problem: Problem) -> Problem:
         """The problem for the caller, who is not told that a replica was lost."""
-        lost = classify(problem, 0.0, self._slow_s) is FailureClass.LOST
-        return self._unavailable() if lost and not isinstance(problem, Unavailable) else problem
+        return problem if may_be_told(problem) else self._unavailable()
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
         seconds = self._now() - attempt.sent_at

@@ -13,7 +13,13 @@ from typing import Any, Generic, TypeVar
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.resilience.attempts import Attempt, AttemptRunner, Send
 from cluster.resilience.breaker import BreakerFigures
-from cluster.resilience.failure_class import FailureClass, Unavailable, classify
+from cluster.resilience.failure_class import (
+    AllUpstreamsBusy,
+    FailureClass,
+    Unavailable,
+    classify,
+    needs_another,
+)
 from cluster.resilience.hedging import HedgePolicy, first_success
 from cluster.resilience.retry_budget import RetryBudget
 from cluster.resilience.spec import ResilienceSpec
@@ -92,12 +98,12 @@ class ResilientCaller:
         """Whether another replica may do better, and the budget allows one more attempt."""
         now = self._now()
         failure = classify(problem, 0.0, self._spec.breaker.slow_s)
-        if isinstance(problem, Unavailable) or failure not in (
+        if isinstance(problem, Unavailable | AllUpstreamsBusy) or failure not in (
             FailureClass.LOST,
             FailureClass.BUSY,
         ):
             return False
-        if failure is FailureClass.BUSY and self._fleet.size < 2:
+        if self._fleet.size < 2 and needs_another(problem, failure):
             return False
         if len(progress.sent) > self._spec.retries or progress.left_s(now) <= 0:
             return False

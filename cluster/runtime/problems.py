@@ -4,6 +4,7 @@
       InvalidRequest            400 invalid-request        out of range; names field and limit
         PromptTooLong           400 context-length-exceeded
         UnsupportedParameter    400 unsupported-parameter
+        ContentRefused          400 content-policy-violation a provider's policy refuses the content
       Unauthenticated           401 unauthenticated
       Forbidden                 403 forbidden              names the scope
       NotFound                  404 not-found
@@ -22,6 +23,7 @@
           InsufficientQuota     429 insufficient-quota     what may be spent is spent
       ClientGone                499 client-gone            the client has disconnected
       MethodNotImplemented      501 method-not-implemented no route has this method
+      NoTokenizer               501 no-tokenizer           the model's provider gives none
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           a retry may succeed
       Overloaded                503 overloaded             Retry-After
@@ -155,6 +157,27 @@ class PromptTooLong(InvalidRequest):
             param=param,
         )
         return problem
+
+    @classmethod
+    def by_provider(cls, model: str, param: str = "messages") -> Self:
+        """Where a provider says so, which counts the tokens by itself."""
+        problem = cls.__new__(cls)
+        InvalidRequest.__init__(
+            problem,
+            f"The prompt and the output asked for are longer than model '{model}' takes.",
+            model=model,
+            param=param,
+        )
+        return problem
+
+
+class ContentRefused(InvalidRequest):
+    slug, title = "content-policy-violation", "The provider's content policy refuses this"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The provider of model '{model}' refuses this content by its policy.", model=model
+        )
 
 
 class UnsupportedParameter(InvalidRequest):
@@ -320,6 +343,17 @@ class ClientGone(Problem):
 
 class MethodNotImplemented(Problem):
     status, slug, title = 501, "method-not-implemented", "No route has this method"
+
+
+class NoTokenizer(Problem):
+    status, slug, title = 501, "no-tokenizer", "The model has no tokenizer here"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"Model '{model}' is served by a provider, which gives no tokenizer.",
+            model=model,
+            param="model",
+        )
 
 
 class ModelFailed(Problem):

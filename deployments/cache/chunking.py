@@ -60,6 +60,7 @@ class _ChoiceState:
         self.texts: list[str] = []
         self.logprobs: list[tuple[TokenLogprob, ...]] = []
         self.calls: list[tuple[ToolCallDelta, ...]] = []
+        self.refusal = self.reasoning = ""
         self.finish_reason: FinishReason | None = None
         self.stop = ""
 
@@ -69,6 +70,8 @@ class _ChoiceState:
             self.logprobs.append(chunk.logprobs)
         if chunk.tool_calls:
             self.calls.append(chunk.tool_calls)
+        self.refusal += chunk.refusal
+        self.reasoning += chunk.reasoning
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self.stop = chunk.stop or self.stop
 
@@ -77,7 +80,16 @@ class _ChoiceState:
             return None
         logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
         text, calls = "".join(self.texts), joined_calls(self.calls) if self.calls else ()
-        return Choice(index, text, self.finish_reason, logprobs, calls, self.stop)
+        return Choice(
+            index,
+            text,
+            self.finish_reason,
+            logprobs,
+            calls,
+            self.stop,
+            self.refusal,
+            self.reasoning,
+        )
 
     def remaining(self, choice: Choice) -> Chunk | None:
         """The part of `choice` after these chunks; None if they are all of it."""
@@ -88,7 +100,9 @@ class _ChoiceState:
         calls: tuple[ToolCallDelta, ...] = ()
         if self.calls or choice.tool_calls:
             calls = _remaining_calls(joined_calls(self.calls), choice.tool_calls)
-        if ended and calls:
+        refusal = _remaining_text(self.refusal, choice.refusal)
+        reasoning = _remaining_text(self.reasoning, choice.reasoning)
+        if ended and (calls or refusal or reasoning):
             raise PrefixMismatch
         sent = sum(map(len, self.logprobs))
         logprobs = None if choice.logprobs is None else choice.logprobs[sent:]
@@ -96,8 +110,21 @@ class _ChoiceState:
             return None
         rest = choice.text[len(text) :]
         return Chunk(
-            choice.index, rest, choice.finish_reason, logprobs, tool_calls=calls, stop=choice.stop
+            choice.index,
+            rest,
+            choice.finish_reason,
+            logprobs,
+            tool_calls=calls,
+            stop=choice.stop,
+            refusal=refusal,
+            reasoning=reasoning,
         )
+
+
+def _remaining_text(sent: str, whole: str) -> str:
+    if not whole.startswith(sent):
+        raise PrefixMismatch
+    return whole[len(sent) :]
 
 
 def _remaining_calls(

@@ -348,6 +348,7 @@ class ModelCard:
 
     `context_length` counts prompt and output tokens together; `revision` changes when the
     weights do; `created` is Unix seconds. `tool_format` is how it calls tools; empty: not at all.
+    `provider` is who serves it over HTTP; empty: this cluster.
     """
 
     id: str
@@ -360,6 +361,7 @@ class ModelCard:
     description: str = ""
     capabilities: frozenset[str] = field(default_factory=frozenset)
     tool_format: str = ""
+    provider: str = ""
 
 
 @version_tolerant

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from cluster.resilience.resilient_call import CallStats
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Problem, UnknownModel, to_problem
+from cluster.runtime.problems import NoTokenizer, Problem, UnknownModel, to_problem
 from deployments.clients.link.pool import LinkStats
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
@@ -28,9 +28,17 @@ CARD_TIMEOUT_S = 2.0
 
 @runtime_checkable
 class _MeasuredModel(Protocol):
-    """A model on the far side of a handle, whose calls are counted."""
+    """A model in another process, whose calls are counted."""
 
     def figures(self) -> CallStats: ...
+
+
+@runtime_checkable
+class _ExternalModel(Protocol):
+    """A model that a provider serves (deployments/providers)."""
+
+    @property
+    def is_external(self) -> bool: ...
 
 
 @runtime_checkable
@@ -83,6 +91,21 @@ class ModelRegistry:
     def embedder_ids(self) -> tuple[str, ...]:
         return tuple(self._embedders)
 
+    def add_text_model(self, model: str, served: ServedModel) -> None:
+        """Raises ValueError for an id that another model has."""
+        if model in self._models:
+            raise ValueError(f"there is a model '{model}'")
+        self.text_models[model] = self._models[model] = served
+
+    def remove_text_model(self, model: str) -> None:
+        """Calls under way go on."""
+        del self.text_models[model], self._models[model]
+        self._cards.pop(model, None)
+
+    def is_external(self, model: str) -> bool:
+        """Whether a provider serves it: its failures are not this cluster's."""
+        return isinstance(self._models.get(model), _ExternalModel)
+
     def embedder(self, model: str) -> ServedEmbedder:
         """Raises UnknownModel, which names the embedding models."""
         try:
@@ -106,10 +129,13 @@ class ModelRegistry:
             raise UnknownModel(model, tuple(self._classifiers)) from None
 
     def tokenizing(self, model: str, allows: Callable[[str], bool]) -> TokenizingModel:
-        """A text or embedding model. Raises UnknownModel, which names those that `allows` has."""
+        """A text or embedding model. Raises UnknownModel, which names those that `allows` has, and
+        NoTokenizer for a provider's."""
         found: object = self._models.get(model) if allows(model) else None
         if isinstance(found, TokenizingModel):
             return found
+        if isinstance(found, _ExternalModel):
+            raise NoTokenizer(model)
         raise UnknownModel(model, tuple(filter(allows, (*self.text_models, *self._embedders))))
 
     def record_fallback(self, model: str) -> None:
@@ -145,13 +171,15 @@ class ModelRegistry:
 
     async def cards(self) -> dict[str, ModelCard | Problem]:
         """A card for each model that answers, and a problem for each that does not."""
-        cards = await asyncio.gather(*map(self._card_or_problem, self._models))
-        return dict(zip(self._models, cards, strict=True))
+        models = tuple(self._models)  # those of providers may come and go
+        cards = await asyncio.gather(*map(self._card_or_problem, models))
+        return dict(zip(models, cards, strict=True))
 
     async def loads(self) -> dict[str, ModelLoad | Problem]:
         """What one replica of each model is doing, or a problem if it does not answer."""
-        loads = await asyncio.gather(*map(self._load_or_problem, self._models))
-        return dict(zip(self._models, loads, strict=True))
+        models = tuple(self._models)
+        loads = await asyncio.gather(*map(self._load_or_problem, models))
+        return dict(zip(models, loads, strict=True))
 
     async def _load_or_problem(self, model: str) -> ModelLoad | Problem:
         try:

@@ -10,7 +10,7 @@ from typing import Protocol
 from cluster.balancing.replica_set import replica_set
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
-from cluster.runtime.settings import Settings
+from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
@@ -35,6 +35,7 @@ from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
@@ -70,10 +71,11 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings = tenancy.directory, config.offer
+    providers = Providers(config.providers, process_environment(), clock)
     models = ModelRegistry(
-        backends.models,
+        {**backends.models, **providers.models},
         clock,
-        backends.embedders,
+        {**backends.embedders, **providers.embedders},
         config.resilience,
         backends.classifiers,
         config.rerankers,
@@ -116,6 +118,7 @@ def build_services(
 
     async def start() -> None:
         loop_lag.start()
+        providers.start(models)
         if media is not None:
             await media.start()
 
@@ -125,6 +128,7 @@ def build_services(
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        await providers.close()
 
     services = AppServices(
         settings=settings,

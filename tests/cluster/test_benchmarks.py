@@ -117,8 +117,13 @@ def on_shared_cluster(shared: SharedCluster, monkeypatch: pytest.MonkeyPatch) ->
             "--gateways none --rounds 1 --seconds 0.3 --connections 2",
             "stream.2.mobula.streams_s",
         ),
+        (
+            bench_compare,
+            "--forward --gateways none --rounds 1 --seconds 0.3 --connections 2",
+            "stream.2.their-echo-server-alone.streams_s",
+        ),
     ],
-    ids=["path", "stream", "cache", "compare"],
+    ids=["path", "stream", "cache", "compare", "compare, forwarding"],
 )
 def test_a_tiny_run_comes_to_a_report(
     module: ModuleType, arguments: str, expected: str, tmp_path: Path

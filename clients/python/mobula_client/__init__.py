@@ -2,8 +2,10 @@
 
 from mobula_client.client import AsyncMobula, Mobula
 from mobula_client.problems import (
+    AllUpstreamsBusy,
     ClientGone,
     Conflict,
+    ContentRefused,
     DeadlineExceeded,
     Draining,
     Forbidden,
@@ -16,6 +18,7 @@ from mobula_client.problems import (
     ModelFailed,
     NotCached,
     NotFound,
+    NoTokenizer,
     Overloaded,
     PayloadTooLarge,
     Problem,
@@ -31,14 +34,20 @@ from mobula_client.problems import (
     UnsupportedMedia,
     UnsupportedParameter,
     UntrustedHost,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamUnreachable,
 )
 from mobula_client.responses import ChatResponse, ContentResponse
 
 __all__ = [
+    "AllUpstreamsBusy",
     "AsyncMobula",
     "ChatResponse",
     "ClientGone",
     "Conflict",
+    "ContentRefused",
     "ContentResponse",
     "DeadlineExceeded",
     "Draining",
@@ -51,6 +60,7 @@ __all__ = [
     "MethodNotImplemented",
     "Mobula",
     "ModelFailed",
+    "NoTokenizer",
     "NotCached",
     "NotFound",
     "Overloaded",
@@ -68,4 +78,8 @@ __all__ = [
     "UnsupportedMedia",
     "UnsupportedParameter",
     "UntrustedHost",
+    "UpstreamBusy",
+    "UpstreamFailed",
+    "UpstreamRefused",
+    "UpstreamUnreachable",
 ]

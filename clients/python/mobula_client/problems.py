@@ -53,6 +53,10 @@ class PromptTooLong(InvalidRequest):
     slug = "context-length-exceeded"
 
 
+class ContentRefused(InvalidRequest):
+    slug = "content-policy-violation"
+
+
 class UnsupportedParameter(InvalidRequest):
     slug = "unsupported-parameter"
 
@@ -137,6 +141,22 @@ class ReplicaLost(ModelFailed):
     slug = "replica-lost"
 
 
+class UpstreamFailed(ModelFailed):
+    slug = "upstream-failed"
+
+
+class UpstreamRefused(UpstreamFailed):
+    slug = "upstream-refused"
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    slug = "upstream-unreachable"
+
+
+class NoTokenizer(Problem):
+    status, slug = 501, "no-tokenizer"
+
+
 class Overloaded(Problem):
     status, slug = 503, "overloaded"
 
@@ -147,6 +167,14 @@ class Draining(Overloaded):
 
 class Unavailable(Overloaded):
     slug = "model-unavailable"
+
+
+class UpstreamBusy(Overloaded):
+    slug = "upstream-busy"
+
+
+class AllUpstreamsBusy(UpstreamBusy):
+    slug = "all-upstreams-busy"
 
 
 class DeadlineExceeded(Problem):

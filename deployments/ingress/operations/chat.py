@@ -51,8 +51,8 @@ class Chat:
                 {
                     "index": choice.index,
                     "message": (
-                        _message_with_calls(choice)
-                        if choice.tool_calls
+                        _whole_message(choice)
+                        if choice.tool_calls or choice.refusal or choice.reasoning
                         else {"role": "assistant", "content": choice.text, "refusal": None}
                     ),
                     "logprobs": None if choice.logprobs is None else _logprobs(choice.logprobs),
@@ -137,20 +137,25 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     return generate
 
 
-def _message_with_calls(choice: Choice) -> dict[str, Any]:
-    return {
+def _whole_message(choice: Choice) -> dict[str, Any]:
+    """With tool calls, a refusal or reasoning; `reasoning_content` is vLLM's name of that."""
+    message: dict[str, Any] = {
         "role": "assistant",
         "content": choice.text or None,
-        "refusal": None,
-        "tool_calls": [
+        "refusal": choice.refusal or None,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls:
+        message["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
             for call in choice.tool_calls
-        ],
-    }
+        ]
+    return message
 
 
 def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
@@ -161,6 +166,10 @@ def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
             delta["content"] = chunk.text or None
     elif chunk.text or first:
         delta["content"] = chunk.text
+    if chunk.refusal:
+        delta["refusal"] = chunk.refusal
+    if chunk.reasoning:
+        delta["reasoning_content"] = chunk.reasoning
     return {
         "index": chunk.index,
         "delta": delta,

@@ -5,6 +5,7 @@ from typing import Any
 from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
+from deployments.contracts.generation import GenerateRequest
 from deployments.contracts.tokenization import TokenizeRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
@@ -14,6 +15,8 @@ from deployments.ingress.schemas.messages import MessageCountRequest
 from deployments.ingress.schemas.tokenization import MAX_CHARS
 from deployments.ingress.translation.messages import FIELD_NAMES, chat_request
 from deployments.ingress.translation.problems import renamed_fields
+
+_BYTES_PER_TOKEN = 4  # of an estimate
 
 
 class CountTokens:
@@ -29,9 +32,15 @@ class CountTokens:
         self._models = models
 
     async def answer(self, request: AdmittedRequest, body: MessageCountRequest) -> dict[str, Any]:
-        """Raises InvalidRequest above MAX_CHARS."""
-        model = self._models.tokenizing(body.model, request.allows_model)
+        """Raises InvalidRequest above MAX_CHARS. `estimated` marks the count of a provider's model,
+        whose tokenizer is not known."""
         chat = chat_request(body, stream=False)
+        if self._models.is_external(body.model) and request.allows_model(body.model):
+            with renamed_fields(FIELD_NAMES):
+                prompt = generate_request(request, chat)
+            request.models.add(body.model)
+            return {"input_tokens": _estimate(prompt), "estimated": True}
+        model = self._models.tokenizing(body.model, request.allows_model)
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)
             _check_size(sum(len(each.content) for each in prompt.messages) + prompt.tool_bytes)
@@ -51,6 +60,11 @@ class CountTokens:
     async def events(self, request: AdmittedRequest, body: MessageCountRequest) -> Events:
         """One event, the whole answer."""
         yield None, await self.answer(request, body)
+
+
+def _estimate(prompt: GenerateRequest) -> int:
+    size = sum([len(message.content.encode()) for message in prompt.messages]) + prompt.tool_bytes
+    return -(-size // _BYTES_PER_TOKEN)
 
 
 def _check_size(size: int) -> None:

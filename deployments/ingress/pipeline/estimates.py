@@ -36,7 +36,8 @@ class TokenEstimator:
     """Remembers how long answers are, by tenant and model; bounded, least recently used first."""
 
     def __init__(self, output_caps: Mapping[str, int]) -> None:
-        """`output_caps` is the most output tokens of one choice, by model."""
+        """`output_caps` is the most output tokens of one choice, by model, or by the prefix of
+        those that a provider lists."""
         self._caps = dict(output_caps)
         self._lengths: OrderedDict[tuple[str, str], _OutputLength] = OrderedDict()
 
@@ -50,6 +51,8 @@ class TokenEstimator:
         size = sum(len(text.encode()) for text in texts)
         ids = len(request.prompt_ids)
         requested, cap = request.sampling.max_tokens, self._caps.get(request.model)
+        if cap is None and "/" in request.model:
+            cap = self._cap_of_provider(request.model)
         if requested is None:
             output = DEFAULT_OUTPUT_CAP if cap is None else cap
         else:  # a model generates at most its maximum, whatever is requested
@@ -67,6 +70,11 @@ class TokenEstimator:
             )
             output = min(output, typical)
         return UsageAmounts(input_tokens=prompt, output_tokens=output * request.n)
+
+    def _cap_of_provider(self, model: str) -> int | None:
+        """Of a model that a provider lists, named `PREFIX/NAME` (deployments/providers)."""
+        found = [id for id in self._caps if model.startswith(f"{id}/")]
+        return self._caps[max(found, key=len)] if found else None
 
     def learn(self, request: GenerateRequest, output_tokens: int) -> None:
         """Take note of a finished call; `output_tokens` sums over its choices."""

@@ -88,6 +88,7 @@ def _describe(model: str, card: ModelCard | Problem) -> dict[str, Any]:
     if isinstance(card, Problem):
         return fields | {"ready": False}
     return fields | {
+        "owned_by": card.provider or "mobula",
         "created": card.created,
         "engine": card.engine,
         "source": card.source,

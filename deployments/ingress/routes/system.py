@@ -44,7 +44,7 @@ async def check_readiness(request: Request) -> Response:
         raise Draining("This replica is going; others serve.", retry_after_s=1)
     cards = await services.models.cards()
     unavailable = [model for model, card in cards.items() if isinstance(card, Problem)]
-    missing = set(unavailable)
+    missing = {model for model in unavailable if not services.models.is_external(model)}
     if missing and services.scaling is not None:
         missing -= await services.scaling.find_removed(unavailable)
     is_known = _is_authenticated(services, request)

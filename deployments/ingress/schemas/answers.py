@@ -48,11 +48,13 @@ class AnsweredToolCall(_Response):
 
 
 class AssistantMessage(_Response):
-    """`content` is null where there are tool calls only."""
+    """`content` is null where there are tool calls or a refusal only. `reasoning_content` is what
+    the model of a provider wrote before its answer."""
 
     role: Literal["assistant"]
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
     tool_calls: list[AnsweredToolCall] | None = None
 
 
@@ -60,7 +62,7 @@ class ChatChoice(_Response):
     index: int
     message: AssistantMessage
     logprobs: dict[str, Any] | None
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class ChatCompletion(_Response):
@@ -78,7 +80,7 @@ class TextChoice(_Response):
     index: int
     text: str
     logprobs: dict[str, Any] | None
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "content_filter"]
 
 
 class TextCompletion(_Response):

@@ -162,15 +162,17 @@ class MessageObject(_Answer):
     role: Literal["assistant"]
     model: str
     content: list[AnsweredBlock]
-    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
+    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]
     stop_sequence: str | None
     usage: MessageUsage
 
 
 class MessageTokenCount(_Answer):
-    """Answer of `POST /v1/messages/count_tokens`."""
+    """Answer of `POST /v1/messages/count_tokens`. `estimated`: the tokenizer of a provider's model
+    is not known."""
 
     input_tokens: int
+    estimated: Literal[True] | None = None
 
 
 class AnthropicError(_Answer):

@@ -40,10 +40,11 @@ class MessageStream:
             counted = TokenUsage(usage.prompt_tokens, 0, usage.cached_tokens)
             message = message_object(self._id, self._model, (), counted, _NOT_ENDED)
             events += [_event("message_start", message=message), _event("ping")]
-        if chunk.text:
+        text = chunk.text or chunk.refusal
+        if text:
             if self._open != "text":
                 events += self._close_block() + self._open_block({"type": "text", "text": ""})
-            events.append(self._delta(type="text_delta", text=chunk.text))
+            events.append(self._delta(type="text_delta", text=text))
         for call in chunk.tool_calls:
             events += self._add_call(call)
         return events

@@ -114,8 +114,9 @@ def completed_message(id: str, model: str, completion: Completion) -> dict[str, 
 def content_blocks(choice: Choice) -> list[dict[str, Any]]:
     """The text where there is some, then the calls."""
     blocks: list[dict[str, Any]] = []
-    if choice.text:
-        blocks.append({"type": "text", "text": choice.text})
+    text = choice.text or choice.refusal
+    if text:
+        blocks.append({"type": "text", "text": text})
     for call in choice.tool_calls:
         values = _arguments(call.arguments)
         blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": values})
@@ -126,7 +127,7 @@ def message_end(finish_reason: str, stop: str) -> dict[str, str | None]:
     """Anthropic's names of a finish reason; `stop` is the stop string that was met, or empty."""
     if finish_reason == "stop" and stop:
         return {"stop_reason": "stop_sequence", "stop_sequence": stop}
-    reasons = {"length": "max_tokens", "tool_calls": "tool_use"}
+    reasons = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
     return {"stop_reason": reasons.get(finish_reason, "end_turn"), "stop_sequence": None}
 
 

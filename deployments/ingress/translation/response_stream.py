@@ -51,8 +51,9 @@ class ResponseStream:
                        for name in ("created", "in_progress")]  # fmt: skip
         if chunk.logprobs and self._call < 0:
             self._pending += token_logprobs(chunk.logprobs)
-        if chunk.text:
-            events += self._add_text(chunk.text)
+        text = chunk.text or chunk.refusal
+        if text:
+            events += self._add_text(text)
         for call in chunk.tool_calls:
             events += self._add_call(call)
         return events

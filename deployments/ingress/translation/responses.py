@@ -146,7 +146,7 @@ def output_items(number: str, choice: Choice) -> list[Item]:
     """A message where there is text or nothing else, then the calls."""
     items: list[Item] = []
     if choice.text or not choice.tool_calls:
-        part = text_part(choice.text, token_logprobs(choice.logprobs or ()))
+        part = text_part(choice.text or choice.refusal, token_logprobs(choice.logprobs or ()))
         items.append(message_item(f"msg_{number}_0", "completed", [part]))
     for call in choice.tool_calls:
         id = f"fc_{number}_{len(items)}"

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.settings import Settings
 from deployments.cache.config import CacheConfig
@@ -40,6 +41,7 @@ from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
+from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
 
 MEMORY_BYTES = 1 << 24
@@ -112,20 +114,30 @@ async def start_application(
     clock: Clock,
     video: VideoConfig | None = None,
     proxy_token: str | None = None,
+    providers: ProvidersConfig | None = None,
+    resilience: Mapping[str, ResilienceSpec] | None = None,
+    embedders: Mapping[str, ServedEmbedder] | None = None,
 ) -> AsyncIterator[InProcessApplication]:
-    """The first model is the default one. Everything is closed at the end. `proxy_token` is that of
-    HAProxy, if requests are to come from it."""
-    stages = InProcessStages(models)
+    """The first model is the default one, or the first of `providers` where there is none in this
+    process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
+    come from it. `resilience` is by model."""
+    stages = InProcessStages(models, embedders or {})
+    external = ProvidersConfig() if providers is None else providers
+    ids = [*models, *(str(model["id"]) for model in external.models)]
     config = IngressConfig(
-        ModelSettings(next(iter(models)), {}, {}, {}),
+        ModelSettings(ids[0], {}, {}, {}),
         CacheConfig(memory_bytes=MEMORY_BYTES),
         video or VideoConfig(),
+        resilience or {},
+        providers=external,
     )
     services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None
     )
     await tenancy.start()
     await caches.start()
+    if external.models or external.embeddings:
+        await services.start()
     try:
         app = create_app(services, proxy_token=proxy_token)
         yield InProcessApplication(app, services, caches)

@@ -8,6 +8,9 @@ worker, one key), SMG and Portkey's gateway (no keys, no limits) from one echo s
 because they run no engines. That server is measured alone too: it bounds the three. Gateways are
 installed in environments of their own in the first run.
 
+With --forward Mobula runs no engine either: its model is a provider's, that echo server, so that
+all do the same work, Mobula with keys, limits, budgets, usage and audit; bare Serve is left out.
+
 unary: computed answers. cached: cache hits (only Mobula and LiteLLM have a cache). stream: 50
 tokens at 100 a second, a chunk each with all of them, so a stream that is not held up takes half a
 second and its first chunk 10 ms.
@@ -28,8 +31,9 @@ from cluster.runtime.clock import SystemClock
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
-from load_tests.benchmarks.speed.compare.contenders import start_contenders
+from load_tests.benchmarks.speed.compare.contenders import ECHO_SERVER, start_contenders
 from load_tests.benchmarks.speed.compare.gateways import GATEWAYS
+from load_tests.benchmarks.speed.compare.goals import forwarding_goals
 from load_tests.benchmarks.speed.compare.report import (
     CASES,
     CaseResult,
@@ -52,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with LocalServe() as local, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         console.print("starting the contenders ...")
-        with start_contenders(local, scratch, gateways=options.gateways) as contenders:
+        with start_contenders(
+            local, scratch, gateways=options.gateways, forward=options.forward
+        ) as contenders:
             names = [contender.name for contender in contenders]
             for turn in range(options.rounds + 1):  # the first warms up
                 seconds = options.seconds if turn else min(2.0, options.seconds)
@@ -66,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.report.mkdir(parents=True, exist_ok=True)
         (options.report / "compare.md").write_text(f"# Compared\n\n{text}")
         console.print(f"report: {options.report / 'compare.md'}")
-    return finish_benchmark(report, not any(m.found.errors for m in measured), options)
+    goals_met = all(goal["met"] for goal in report["goals"])
+    return finish_benchmark(
+        report, goals_met and not any(m.found.errors for m in measured), options
+    )
 
 
 def _round(
@@ -110,6 +119,7 @@ def _report(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     rows = build_rows(measured)
+    goals = forwarding_goals(rows, ours, ECHO_SERVER) if options.forward else []
     return {
         "benchmark": "compare",
         "date": datetime.fromtimestamp(SystemClock().wall(), UTC).date().isoformat(),
@@ -118,9 +128,11 @@ def _report(
             "rounds": options.rounds,
             "seconds": options.seconds,
             "connections": list(options.connections),
+            "forward": options.forward,
         },
         "rows": rows,
         "ratios": compute_ratios(rows, ours),
+        "goals": [goal.to_dict() for goal in goals],
         "runs": [{**asdict(m), "found": asdict(m.found)} for m in measured],
     }
 
@@ -149,9 +161,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, default=4.0, help="length of one measurement")
     add("--connections", type=_numbers, default=CONNECTIONS, help="such as 1,16,64")
     add("--gateways", type=_gateways, default=[*GATEWAYS], help="such as smg,portkey, or none")
+    add("--forward", action="store_true", help="Mobula forwards to the gateways' echo server too")
     add("--json", type=Path, help="also write the report here")
     add("--report", type=Path, metavar="DIR", help="also write Markdown there")
-    add("--check", action="store_true", help="exit 1 if there were errors")
+    add("--check", action="store_true", help="exit 1 if there were errors or goals missed")
     return parser.parse_args(argv)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 import mobula_client
 from cluster import client as handles
-from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.resilience import failure_class
 from cluster.runtime import problems as of_cluster
 from cluster.runtime.version import VERSION
+from deployments.providers.errors import UpstreamUnreachable
 from mobula_client import AsyncMobula, Mobula
 from mobula_client import problems as of_client
 
@@ -65,7 +66,7 @@ def kinds(base: type[Exception]) -> Iterator[type[Exception]]:
 def test_every_problem_of_the_api_has_a_class_of_the_same_name() -> None:
     theirs = {
         each.__name__: (each.status, each.slug, each.__mro__[1].__name__)
-        for each in [*vars(of_cluster).values(), ReplicaLost, Unavailable]
+        for each in [*vars(of_cluster).values(), *vars(failure_class).values(), UpstreamUnreachable]
         if isinstance(each, type) and issubclass(each, of_cluster.Problem)
     }
     ours: dict[str, Any] = {

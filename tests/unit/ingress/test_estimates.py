@@ -51,6 +51,13 @@ def test_a_hard_plan_reserves_the_longest_answer_of_every_choice(
     )
 
 
+def test_a_model_that_a_provider_lists_has_the_cap_of_its_prefix() -> None:
+    asked = replace(request(), model="open/team/gpt")
+    estimator = TokenEstimator({"open": 700, "open/team": 900, "op": 5})
+
+    assert estimator.estimate(asked, HARD).output_tokens == 900
+
+
 def test_token_ids_count_as_what_they_are() -> None:
     ids = replace(request(), messages=(), prompt_ids=tuple(range(50)))
 

@@ -23,6 +23,7 @@ from deployments.contracts import (
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
+from deployments.providers.config import ProvidersConfig
 
 RULE = (
     "its fields changed. While a cluster is rolled, replicas of the last version send it to those "
@@ -32,7 +33,8 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation",
+    "rerankers moderation providers",
+    ProvidersConfig: "models embeddings private_hosts",
     moderation.ModerationConfig: "default builtin rules thresholds",
     classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
     classification.Classification: "scores labels tokens model",
@@ -73,7 +75,7 @@ PINNED: dict[type, str] = {
     generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
     generation.Completion: "choices usage model",
     generation.ModelCard: "id engine source revision context_length created parameters "
-    "description capabilities tool_format",
+    "description capabilities tool_format provider",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",

@@ -1,7 +1,8 @@
 """Who is measured: where each answers which case, all up at the same time.
 
 In: a private cluster. Out: contenders, ready. Gateways forward to an echo server, which is measured
-alone too: what it carries bounds all that ask it.
+alone too: what it carries bounds all that ask it. Mobula answers from its echo engine, or forwards
+to that server as well.
 """
 
 import subprocess
@@ -32,46 +33,61 @@ from load_tests.benchmarks.speed.compare.targets import (
     Target,
 )
 
+ECHO_SERVER = "their echo server alone"
 _UP_S = 30.0
 
 
 @contextmanager
 def start_contenders(
-    local: LocalServe, scratch: Path, *, gateways: Sequence[str]
+    local: LocalServe, scratch: Path, *, gateways: Sequence[str], forward: bool = False
 ) -> Iterator[list[Contender]]:
-    """Mobula, bare Serve and, with any of GATEWAYS, those and their echo server; all answer."""
+    """Mobula, bare Serve and, with any of GATEWAYS, those and their echo server; all answer. With
+    `forward` Mobula forwards to that server too, and bare Serve is left out, which cannot.
+    """
     with ExitStack() as stack:
-        contenders = [_mobula(local), _bare(local)]
-        if gateways:
+        url = ""
+        if gateways or forward:
             url = stack.enter_context(_echo_server(scratch))
-            contenders += [GATEWAYS[name](stack, url, scratch) for name in gateways]
-            contenders.append(
-                Contender(
-                    "their echo server alone",
-                    {
-                        "unary": Target.of(url + CHAT, "", UNARY),
-                        "stream": Target.of(url + CHAT, "", STREAMED),
-                    },
-                )
-            )
+        contenders = [_forwarding(local, url)] if forward else [_mobula(local), _bare(local)]
+        contenders += [GATEWAYS[name](stack, url, scratch) for name in gateways]
+        if url:
+            contenders.append(Contender(ECHO_SERVER, _forwarded(url, "")))
         yield contenders
 
 
-def _mobula(local: LocalServe) -> Contender:
-    """Everything on: authentication, every kind of limit, usage, audit, cache."""
+def _forwarded(url: str, key: str) -> dict[str, Target]:
+    return {
+        "unary": Target.of(url + CHAT, key, UNARY),
+        "stream": Target.of(url + CHAT, key, STREAMED),
+    }
+
+
+def _forwarding(local: LocalServe, echo_url: str) -> Contender:
+    """Everything on, over a model of a provider that is the echo server."""
+    model = {"id": "echo", "engine": "openai", "base_url": f"{echo_url}/v1", "check": False}
+    _deploy(local, {"models": [model], "egress": {"private_hosts": ["127.0.0.1"]}})
+    return Contender(f"mobula {VERSION}", _forwarded(local.url, local.key))
+
+
+def _deploy(local: LocalServe, args: dict[str, Any]) -> None:
+    """Authentication, every kind of limit, usage and audit are on, and the cache."""
     from graphs.app import build
     from graphs.args import AppArgs
 
-    echo = {"engine": "echo", "num_cpus": 0.1}
-    paced = {"id": "paced", "tokens_per_second": PACE, "max_running": 256, "stream_interval_s": 0}
-    args = {
-        "models": [{"id": "echo", **echo}, {**paced, **echo}],
+    common = {
         "ingress": {"num_cpus": 0.1},
         "limiter": {"authority": "embedded"},
         "video": {"enabled": False},
     }
-    local.run(build(AppArgs.model_validate(args)), "mobula", "/")
+    local.run(build(AppArgs.model_validate({**args, **common})), "mobula", "/")
     apply_every_limit(local.url, local.key)
+
+
+def _mobula(local: LocalServe) -> Contender:
+    """Everything on, over echo engines of its own."""
+    echo = {"engine": "echo", "num_cpus": 0.1}
+    paced = {"id": "paced", "tokens_per_second": PACE, "max_running": 256, "stream_interval_s": 0}
+    _deploy(local, {"models": [{"id": "echo", **echo}, {**paced, **echo}]})
     cases: dict[str, dict[str, Any]] = {
         "unary": UNARY,
         "stream": {**STREAM, "ignore_eos": True},

@@ -1,7 +1,8 @@
 """The mock behind the gateways: the least that speaks OpenAI's chat protocol, under uvicorn.
 
 In: a chat request. Out: its last message again, whole, or as `max_tokens` chunks `pause` seconds
-apart; a list of its one model, and that it is healthy.
+apart, with an event for the usage where it is asked for; a list of its one model, and that it is
+healthy.
 """
 
 import argparse
@@ -30,18 +31,21 @@ class EchoApp:
             return
         body = orjson.loads(await _read(receive) or b"{}")
         if body.get("stream"):
-            await self._stream(send, int(body.get("max_tokens") or 50))
+            await self._stream(send, body)
             return
         words = body["messages"][-1]["content"] if "messages" in body else ""
         await _start(send, _JSON)
         await send({"type": "http.response.body", "body": orjson.dumps(_answer(words))})
 
-    async def _stream(self, send: Any, tokens: int) -> None:
+    async def _stream(self, send: Any, body: dict[str, Any]) -> None:
+        tokens = int(body.get("max_completion_tokens") or body.get("max_tokens") or 50)
         await _start(send, _SSE)
         for number in range(tokens):
             await asyncio.sleep(self._pause)
             last = number == tokens - 1
             await _send_event(send, orjson.dumps(_chunk("w", "length" if last else None)))
+        if (body.get("stream_options") or {}).get("include_usage"):
+            await _send_event(send, orjson.dumps(_usage_chunk(tokens)))
         await _send_event(send, b"[DONE]")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -74,8 +78,15 @@ async def _send_event(send: Any, data: bytes) -> None:
 def _answer(words: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": words}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-    return {**_envelope("chat.completion"), "choices": [choice], "usage": usage}
+    return {**_envelope("chat.completion"), "choices": [choice], "usage": _usage(1)}
+
+
+def _usage(tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": 1 + tokens}
+
+
+def _usage_chunk(tokens: int) -> dict[str, Any]:
+    return {**_envelope("chat.completion.chunk"), "choices": [], "usage": _usage(tokens)}
 
 
 def _chunk(text: str, reason: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from load_tests.benchmarks.common.wrk import WrkResult
 from load_tests.benchmarks.speed.compare.streams import StreamResult
 
 CASES = ("unary", "cached", "stream")
+_BOUNDS = ((">=", "at_least"), ("<=", "at_most"))
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         *_stream_table(report["rows"], report["ratios"]),
         "",
+        *_goal_table(report.get("goals", ())),
     ]
     return "\n".join(lines)
 
@@ -115,6 +117,17 @@ def _stream_table(rows: Iterable[dict[str, Any]], found: Sequence[dict[str, Any]
                 f"| {row['first_p99_ms']:.1f} | {row['errors']} | {_ratio(row, found)} |"
             )
     return lines
+
+
+def _goal_table(goals: Sequence[dict[str, Any]]) -> list[str]:
+    if not goals:
+        return []
+    lines = ["| Mobula, forwarding as they do | found | goal | met |", "|---|---|---|---|"]
+    for goal in goals:
+        bounds = [f"{sign} {goal[name]:g}" for sign, name in _BOUNDS if goal[name] is not None]
+        met = "yes" if goal["met"] else "no"
+        lines.append(f"| {goal['name']} | {goal['value']:.2f} | {' '.join(bounds)} | {met} |")
+    return [*lines, ""]
 
 
 def _ratio(row: dict[str, Any], found: Sequence[dict[str, Any]]) -> str:

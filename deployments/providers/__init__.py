@@ -1,0 +1,1 @@
+"""Models that providers serve over HTTP, called from the ingress process."""

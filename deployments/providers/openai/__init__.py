@@ -1,0 +1,1 @@
+"""OpenAI's wire format, which vLLM, SGLang, Ollama, Azure, OpenRouter and others speak too."""

@@ -1,0 +1,186 @@
+"""A text model that a provider serves: implements `ServedModel` and `SettlingModel`.
+
+In: a GenerateRequest. Out: what an upstream answers, within the deadline; another upstream is tried
+where one fails before its first output. The usage of a call that was abandoned is estimated, as
+providers do not report it: its prompt, and the text that has arrived; of an answer in one piece,
+the tokens that the model makes in that time.
+"""
+
+import itertools
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from cluster.resilience.attempts import Attempt
+from cluster.resilience.resilient_call import CallStats, ResilientCaller
+from cluster.resilience.spec import ResilienceSpec
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCard,
+    ModelLoad,
+    TokenUsage,
+)
+from deployments.providers.attempts import StreamUpstreamAttempt, UnaryUpstreamAttempt
+from deployments.providers.output_speed import OutputSpeed
+from deployments.providers.status import failure, load_of
+from deployments.providers.upstream_caller import UpstreamCaller
+from deployments.providers.usage import estimated_tokens, prompt_bytes
+from deployments.providers.wire import StreamDecoder, WireCodec, WireRequest
+
+_PROCESS_ID: Final = uuid.uuid4().hex[:12]
+_call_numbers = itertools.count(1)
+
+
+class CompletionCall:
+    """A `WireCall` (attempts.py) of a text model."""
+
+    __slots__ = ("_codec", "_streams", "request")
+
+    def __init__(self, codec: WireCodec, request: GenerateRequest, *, streams: bool) -> None:
+        self.request = request
+        self._codec = codec
+        self._streams = streams
+
+    def encode(self, source: str) -> WireRequest:
+        return self._codec.encode(self.request, source, stream=self._streams)
+
+    def decode(self, body: bytes) -> Completion:
+        return self._codec.decode(self.request, body)
+
+    def decoder(self) -> StreamDecoder:
+        return self._codec.decoder(self.request)
+
+    def problem(self, status: int, headers: Mapping[str, str], body: bytes) -> Problem:
+        return self._codec.problem(status, headers, body)
+
+
+class ProviderModel:
+    """Use it on one event loop."""
+
+    is_external = True
+
+    def __init__(
+        self,
+        card: ModelCard,
+        codec: WireCodec,
+        caller: UpstreamCaller,
+        spec: ResilienceSpec,
+        clock: Clock,
+        max_output_tokens: int,
+    ) -> None:
+        """`card` describes it; its `id` is the model's. `max_output_tokens` of one choice."""
+        self.max_output_tokens = max_output_tokens
+        self.caller = caller
+        self.codec = codec
+        self.speed = OutputSpeed()
+        self.calls = ResilientCaller(card.id, spec, caller.replicas, clock)
+        self.now = clock.monotonic
+        self._card = card
+
+    def begin(self, request: GenerateRequest) -> "ProviderCall":
+        return ProviderCall(self, request)
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        return await ProviderCall(self, request).generate()
+
+    def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        return ProviderCall(self, request).stream()
+
+    async def card(self) -> ModelCard:
+        """Asks nobody. Raises the problem of its upstreams, where none of them works."""
+        problem = failure(self.caller.upstreams.values(), self.now())
+        if problem is not None:
+            raise problem
+        return self._card
+
+    async def load(self) -> ModelLoad:
+        return load_of(self.caller)
+
+    def figures(self) -> CallStats:
+        """The outcomes of this process's calls."""
+        return self.calls.figures()
+
+
+class ProviderCall:
+    """One call of a ProviderModel; implements `ModelCall`."""
+
+    __slots__ = ("_attempts", "_ended_at", "_id", "_model", "_request")
+
+    def __init__(self, model: ProviderModel, request: GenerateRequest) -> None:
+        self._model = model
+        self._request = request
+        self._id = f"{_PROCESS_ID}-{next(_call_numbers):x}"
+        self._attempts: list[UnaryUpstreamAttempt | StreamUpstreamAttempt] = []
+        self._ended_at = 0.0
+
+    async def generate(self) -> Completion:
+        model, request = self._model, self._request
+        wire = CompletionCall(model.codec, request, streams=False)
+        began = model.now()
+        completion: Completion = await model.calls.run(
+            self._id, request.timeout_s, self._sender(model.caller.unary, wire)
+        )
+        model.speed.observe(completion.usage.completion_tokens / request.n, model.now() - began)
+        return completion
+
+    async def stream(self) -> AsyncGenerator[Chunk, None]:
+        model, request = self._model, self._request
+        wire = CompletionCall(model.codec, request, streams=True)
+        attempt: StreamUpstreamAttempt
+        attempt, first = await model.calls.run(
+            self._id, request.timeout_s, self._sender(model.caller.stream, wire)
+        )
+        first_s = model.now() - attempt.sent_at
+        failure: Problem | None = None
+        try:
+            if first is not None:
+                yield first
+            async for chunk in attempt:
+                yield chunk
+            attempt.ended = True
+        except Problem as problem:
+            failure = problem
+            raise
+        finally:
+            if not attempt.ended:
+                attempt.cancel()
+            model.calls.attempts.stream_ended(attempt, failure, first_s)
+
+    def settlement(self) -> Awaitable[TokenUsage] | None:
+        """None where nothing was sent."""
+        sent = [attempt for attempt in self._attempts if attempt.placed]
+        return self._settle(sent, self._model.now()) if sent else None
+
+    def _sender(
+        self, send: Callable[..., Any], wire: CompletionCall
+    ) -> Callable[[str, float], Attempt[Any]]:
+        request = self._request
+
+        def send_one(call: str, timeout_s: float) -> Attempt[Any]:
+            patience_s = min(timeout_s, request.patience_s)
+            attempt: Any = send(wire, call, timeout_s, patience_s)
+            self._attempts.append(attempt)
+            return attempt
+
+        return send_one
+
+    async def _settle(self, sent: list[Any], now: float) -> TokenUsage:
+        """The estimated usage of the attempt that got furthest."""
+        request = self._request
+        tokens = max([self._tokens(attempt, now) for attempt in sent])
+        prompt = estimated_tokens(prompt_bytes(request))
+        return TokenUsage(prompt, tokens, is_estimated=True)
+
+    def _tokens(self, attempt: UnaryUpstreamAttempt | StreamUpstreamAttempt, now: float) -> int:
+        """Never more than the request allows."""
+        request = self._request
+        if isinstance(attempt, StreamUpstreamAttempt):
+            tokens = attempt.tokens
+        else:
+            tokens = request.n * self._model.speed.tokens(now - attempt.sent_at)
+        asked, cap = request.sampling.max_tokens, self._model.max_output_tokens
+        return min(tokens, request.n * (cap if asked is None else min(asked, cap)))
