@@ -14,6 +14,7 @@ from cluster.administration.plans import PlanService
 from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
 from cluster.administration.sign_in import SignInService
+from cluster.administration.templates import TemplateService
 from cluster.administration.tenants import TenantService
 from cluster.administration.unit_of_work import AuditWriter, Directory, Notify, UnitOfWork
 from cluster.administration.users import UserService
@@ -28,6 +29,7 @@ from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
+from cluster.templates.model import TemplateLimits
 
 __all__ = ["Actor", "Administration", "administration"]
 
@@ -45,6 +47,7 @@ class Administration:
     sessions: SignInService
     cache: CacheService
     scaling: ScalingService
+    templates: TemplateService
 
 
 def administration(
@@ -84,6 +87,15 @@ def administration(
         ),
         cache=CacheService(unit_of_work, invalidations),
         scaling=ScalingService(unit_of_work),
+        templates=TemplateService(unit_of_work, _template_limits(settings)),
+    )
+
+
+def _template_limits(settings: Settings) -> TemplateLimits:
+    return TemplateLimits(
+        settings.templates_per_tenant,
+        settings.versions_per_template,
+        settings.templates_mib_per_tenant << 20,
     )
 
 

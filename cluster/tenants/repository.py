@@ -21,7 +21,7 @@ from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
-Kind = Literal["plan", "tenant", "key", "user", "signing_key", "session", "cache"]
+Kind = Literal["plan", "tenant", "key", "user", "signing_key", "session", "cache", "template"]
 Status = Literal["active", "suspended"]
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 

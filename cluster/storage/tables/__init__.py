@@ -30,6 +30,7 @@ from cluster.storage.tables.requests import (
     webhooks,
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
+from cluster.storage.tables.templates import template_labels, template_versions, templates
 
 __all__ = [
     "api_keys",
@@ -54,6 +55,9 @@ __all__ = [
     "signing_keys",
     "stored_objects",
     "stored_responses",
+    "template_labels",
+    "template_versions",
+    "templates",
     "tenants",
     "uploads",
     "usage",
