@@ -12,6 +12,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
+from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from deployments.content.moderation.moderator import Moderator, moderator
@@ -61,6 +62,7 @@ class AppServices:
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
+    `templates` are the prompt templates of the tenants (None: no store).
     """
 
     settings: Settings
@@ -92,6 +94,7 @@ class AppServices:
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing
     close: Callable[[], Awaitable[None]] = _do_nothing
+    templates: TemplateDirectory | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -167,6 +167,7 @@ def build_services(
         },
         start=start,
         close=close,
+        templates=tenancy.templates,
     )
     return services, caches
 

@@ -22,6 +22,7 @@ from deployments.contracts.generation import (
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.text_offsets import TextOffsets
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import CompletionRequest
@@ -41,11 +42,12 @@ class Completions:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, pipeline: ModelPipeline) -> None:
+    def __init__(self, pipeline: ModelPipeline, templates: PromptTemplates) -> None:
         self._pipeline = pipeline
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: CompletionRequest) -> dict[str, Any]:
-        body.refuse_unsupported()
+        body = await self._checked(request, body)
         completions = await self._complete(request, body, body.prompts())
         n = body.n or 1
         choices = [
@@ -67,7 +69,7 @@ class Completions:
         }
 
     async def events(self, request: AdmittedRequest, body: CompletionRequest) -> Events:
-        body.refuse_unsupported()
+        body = await self._checked(request, body)
         shared = _shared(request, body)
         if body.include_usage:
             shared["usage"] = None
@@ -85,6 +87,14 @@ class Completions:
                 yield None, shared | {"choices": [choice]}
         if body.include_usage:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
+
+    async def _checked(
+        self, request: AdmittedRequest, body: CompletionRequest
+    ) -> CompletionRequest:
+        """The body with its template rendered. Raises UnsupportedParameter."""
+        body = await self._templates.completion(request, body)
+        body.refuse_unsupported()
+        return body
 
     async def _complete(
         self, request: AdmittedRequest, body: CompletionRequest, prompts: list[Prompt]

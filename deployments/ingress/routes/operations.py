@@ -91,7 +91,7 @@ def operation_endpoint(
             admission.record_refused(context, name, problem)
             raise
         state: RequestState = request.scope[STATE_KEY]
-        state.model = model = getattr(body, "model", None)
+        state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
             events = stream_operation(admission, context, name, run, body)
@@ -102,8 +102,10 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached.
-        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+        # The fast path learns of a response that came of one model call and is cached, unless the
+        # same bytes may ask for something else next time: a template may change.
+        is_known = state.body_key and not admitted.is_templated
+        if rendered is not None and is_known and len(outcomes) == 1 and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
             rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)

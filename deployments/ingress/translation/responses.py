@@ -94,6 +94,7 @@ def response_object(
     shown = {"type": "text"} if text is None else text.model_dump(by_alias=True, exclude_none=True)
     if shown["type"] != "json_schema":
         shown.pop("name", None)
+    prompt = None if body.prompt is None else body.prompt.model_dump()
     cut = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
         "id": head.id,
@@ -112,6 +113,7 @@ def response_object(
         "output": list(output),
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": body.previous_response_id,
+        "prompt": prompt,
         "reasoning": {"effort": None, "summary": None},
         "service_tier": "default",
         "store": head.is_stored,
