@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cluster.administration.actor import Actor
 from cluster.administration.unit_of_work import Change, UnitOfWork
-from cluster.runtime.problems import Conflict
+from cluster.runtime.problems import Conflict, NotFound
 from cluster.storage.pagination import Page
 from cluster.templates.diff import VersionDiff, compare
 from cluster.templates.document import PRODUCTION, CompiledTemplate, TemplateDocument
@@ -51,6 +51,21 @@ class TemplateService:
 
     async def version(self, tenant: str, id: str, number: int) -> TemplateVersion:
         async with self._unit_of_work.database.read() as connection:
+            return await self._templates.version(connection, tenant, id, number)
+
+    async def resolve(
+        self, tenant: str, id: str, number: int | None, label: str | None
+    ) -> TemplateVersion:
+        """The version of that number, or that the label (default: production) points to."""
+        async with self._unit_of_work.database.read() as connection:
+            if number is None:
+                labels = (await self._templates.get(connection, tenant, id)).labels
+                number = labels.get(label or PRODUCTION)
+                if number is None:
+                    raise NotFound(
+                        f"label: '{label or PRODUCTION}' of template '{id}' points to no version.",
+                        param="label",
+                    )
             return await self._templates.version(connection, tenant, id, number)
 
     async def diff(self, tenant: str, id: str, before: int, after: int) -> VersionDiff:

@@ -57,10 +57,7 @@ class PromptTemplates:
             return body
         if "prompt" in body.model_fields_set and body.prompt:
             raise InvalidRequest("prompt: the template makes it.", param="prompt")
-        rendered = await self._render(request, body.template, FIELD)
-        text = rendered.as_text(FIELD)
-        update = {"prompt": text, "template": None, **_defaults(body, rendered)}
-        return _with_model(body.model_copy(update=update))
+        return with_prompt(body, await self._render(request, body.template, FIELD))
 
     async def brief(self, request: AdmittedRequest, item: Brief, param: str = FIELD) -> Brief:
         """The rendered text is the topic; of the defaults, `model` and `seed` are taken."""
@@ -125,6 +122,13 @@ def with_messages(body: ChatRequest, rendered: RenderedTemplate, after: int = 0)
     ]
     messages = [*body.messages[:after], *own, *body.messages[after:]]
     update = {"messages": messages, "template": None, **_defaults(body, rendered)}
+    return _with_model(body.model_copy(update=update))
+
+
+def with_prompt(body: CompletionRequest, rendered: RenderedTemplate) -> CompletionRequest:
+    """`body` with the rendered text as its prompt, and the template's defaults."""
+    text = rendered.as_text(FIELD)
+    update = {"prompt": text, "template": None, **_defaults(body, rendered)}
     return _with_model(body.model_copy(update=update))
 
 
