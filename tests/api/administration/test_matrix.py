@@ -103,7 +103,7 @@ DELETE /api/v1/templates/{template}?tenant=acme         401  204 403 403 403 403
 GET    /api/v1/templates/{template}/versions?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/versions?tenant=acme  401  201 403 403 403 403 403 201 404
 GET /api/v1/templates/{template}/versions/{version}?tenant=acme 401 200 200 200 200 200 403 200 404
-DELETE /api/v1/templates/{template}/versions/{version}?tenant=acme 401 204 403 403 403 403 403 204 404
+DELETE /api/v1/templates/{template}/versions/{version}  401  204 403 403 403 403 403 404 404
 GET /api/v1/templates/{template}/diff?tenant=acme&from=1&to=2 401 200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
