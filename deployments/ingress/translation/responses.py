@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedParameter
 from deployments.contracts.generation import Choice, Completion, TokenUsage
-from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.openai import ChatRequest, TemplatedChatRequest
 from deployments.ingress.schemas.responses import (
     AllowedTools,
     BuiltInTool,
@@ -50,7 +50,7 @@ class ResponseHead:
 
 
 def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -> ChatRequest:
-    """The chat that answers `items`, the instructions before them.
+    """The chat that answers `items`, the instructions before them; without the messages of a prompt.
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
@@ -74,9 +74,9 @@ def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -
         "response_format": _response_format(body),
         "user": body.user,
     }
-    return to_chat(
-        {name: value for name, value in fields.items() if value is not None}, FIELD_NAMES
-    )
+    schema = ChatRequest if body.prompt is None else TemplatedChatRequest
+    given = {name: value for name, value in fields.items() if value is not None}
+    return to_chat(given, FIELD_NAMES, schema)
 
 
 def response_object(
