@@ -70,8 +70,8 @@ class Api:
     def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PATCH", path, {}, _without_none(body)).json()
 
-    def delete(self, *path: str) -> None:
-        self._request("DELETE", path, {})
+    def delete(self, *path: str, **query: Any) -> None:
+        self._request("DELETE", path, query)
 
     def pages(self, *path: str, limit: int | None = None, **query: Any) -> Iterator[Row]:
         """Iterates over a paginated listing; yields `limit` entries at most."""

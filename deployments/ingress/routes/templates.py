@@ -188,7 +188,7 @@ async def delete_template_version(
     responses=LOOK,
     summary="Compare two versions",
 )
-async def diff_template_versions(
+async def compare_template_versions(
     access: ReadsTemplates, template: Id, query: Annotated[DiffQuery, Query()]
 ) -> DiffResponse:
     found = await access.admin.templates.diff(access.tenant, template, query.before, query.after)
@@ -227,7 +227,7 @@ async def activate_template(
     summary="Let a label point to a version that was active before",
     openapi_extra=request_body(TemplateRollback),
 )
-async def roll_template_back(
+async def restore_template_version(
     access: WritesTemplates, template: Id, request: Request
 ) -> LabelResponse:
     """It takes effect on every replica within a second."""

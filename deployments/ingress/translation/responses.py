@@ -50,7 +50,7 @@ class ResponseHead:
 
 
 def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -> ChatRequest:
-    """The chat that answers `items`, the instructions before them; without the messages of a prompt.
+    """The chat that answers `items`, the instructions before them, without a prompt's messages.
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
