@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.templates.variables import VariableValue
 
-MAX_STEPS = 20_000  # nodes evaluated in one rendering
+MAX_STEPS = 10_000  # nodes evaluated in one rendering
 MAX_OUTPUT = 262_144  # characters of all the messages of one rendering
 
 

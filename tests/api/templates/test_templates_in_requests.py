@@ -1,13 +1,17 @@
 """Prompt templates used by id in every operation that takes one."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.idempotency.store import IdempotencyStore
 from cluster.runtime.problems import NotFound
 from deployments.contracts.generation import Message
 from deployments.ingress.handle_api import HandleApi
+from deployments.ingress.http.app import create_app
 from tests.api.administration.world import World
 from tests.api.fakes import WordsModel
 from tests.api.templates.making import (
@@ -352,3 +356,25 @@ async def test_a_plan_holds_for_the_model_of_a_template(filled: World) -> None:
     answer = await chat(filled, template=used("elsewhere"))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_a_refused_template_does_not_use_the_idempotency_key_up(
+    filled: World, model: WordsModel
+) -> None:
+    """What was refused may be right once the template has changed."""
+    directory = filled.services.authenticator
+    assert isinstance(directory, CredentialDirectory)
+    store = IdempotencyStore(filled.database, directory.secret_of, filled.services.clock)
+    filled.app = create_app(replace(filled.services, idempotency=store))
+    body, key = {"template": used("topic")}, {"Idempotency-Key": "one"}
+
+    async def ask() -> int:
+        answer = await filled.ask("generate", "POST", CHAT_PATH, json=body, headers=key)
+        return answer.status_code
+
+    refused = await ask()
+    await add_version(filled, "topic", text="Tea", defaults={"model": "words"})
+    await activate(filled, "topic", 2)
+
+    assert (refused, await ask(), await ask()) == (400, 200, 200)
+    assert len(model.requests) == 1
