@@ -33,18 +33,18 @@ PRODUCTION = "production"  # the label of the version that is active
 TEXT = "text"  # the field of a template without messages
 
 
-class _Part(BaseModel):
+class _DocumentPart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class TemplateMessage(_Part):
+class TemplateMessage(_DocumentPart):
     """One message; its content is in the template language."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, Field(max_length=MAX_SOURCE)]
 
 
-class TemplateDefaults(_Part):
+class TemplateDefaults(_DocumentPart):
     """Fields of a request that a use of the template does not give, under OpenAI's names."""
 
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
@@ -64,7 +64,7 @@ class TemplateDefaults(_Part):
     response_format: dict[str, Any] | None = None
 
 
-class TemplateDocument(_Part):
+class TemplateDocument(_DocumentPart):
     """`messages` for chats, or `text` for completions, briefs, and a chat of one user message."""
 
     messages: (

@@ -32,11 +32,11 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_EXPECTED)]
 
 
-class _Part(BaseModel):
+class _ExamplePart(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Expectations(_Part):
+class Expectations(_ExamplePart):
     """What an output has to be; every one that is given counts. `matches` is a regular expression
     that some part of it matches, `max_tokens` the most tokens that it may have.
     """
@@ -62,7 +62,7 @@ class Expectations(_Part):
         return self
 
 
-class TemplateExample(_Part):
+class TemplateExample(_ExamplePart):
     """`variables` for the template; `input` is a message of the user that follows it in a chat."""
 
     name: Annotated[str, Field(max_length=200)] = ""
@@ -121,7 +121,7 @@ class _TooManyChecks(Exception):
     pass
 
 
-class _Budget:
+class _CheckBudget:
     """Counts evaluated keywords of one validation."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
 def _bounded(
-    budget: _Budget, keyword: Keyword, validator: Any, value: Any, instance: Any, schema: Any
+    budget: _CheckBudget, keyword: Keyword, validator: Any, value: Any, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     budget.spend()
     for error in keyword(validator, value, instance, schema) or ():
@@ -147,7 +147,7 @@ def _bounded(
 
 
 def _pattern(
-    budget: _Budget, validator: Any, pattern: str, instance: Any, schema: Any
+    budget: _CheckBudget, validator: Any, pattern: str, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not budget.matching.matches(pattern, instance, whole=False):
         yield ValidationError("does not match its pattern")
@@ -169,7 +169,7 @@ def _json_fault(schema: Mapping[str, Any], output: str) -> str | None:
         value = orjson.loads(output)
     except orjson.JSONDecodeError:
         return "the output is not JSON"
-    budget = _Budget()
+    budget = _CheckBudget()
     keywords: dict[str, Keyword] = dict(Draft202012Validator.VALIDATORS)
     keywords |= {"pattern": partial(_pattern, budget), "uniqueItems": _unique_items}
     bounded = {name: partial(_bounded, budget, keyword) for name, keyword in keywords.items()}

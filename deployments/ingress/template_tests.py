@@ -28,7 +28,7 @@ from deployments.ingress.schemas.openai import TemplatedChatRequest, TemplatedCo
 from deployments.ingress.services import AppServices
 
 CONCURRENT_EXAMPLES = 4
-ACTION = "templates.test"  # in the audit trail
+ACTION = "template.example"  # in the audit trail
 
 
 @dataclass(frozen=True, slots=True)

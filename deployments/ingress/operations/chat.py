@@ -44,7 +44,7 @@ class Chat:
 
     async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
         if body.template is not None:
-            body = await self._templates.chat(request, body)
+            body = await self._templates.chat(request, body, body.template)
         completion = await self._pipeline.generate(generate_request(request, body), request)
         return {
             "id": f"chatcmpl-{request.request_id}",
@@ -70,7 +70,7 @@ class Chat:
     async def events(self, request: AdmittedRequest, body: ChatRequest) -> Events:
         """The first chunk of each choice carries the role; a last one the usage, if asked for."""
         if body.template is not None:
-            body = await self._templates.chat(request, body)
+            body = await self._templates.chat(request, body, body.template)
         shared = {
             "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion.chunk",

@@ -47,7 +47,9 @@ class Completions:
         self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: CompletionRequest) -> dict[str, Any]:
-        body = await self._checked(request, body)
+        if body.template is not None:
+            body = await self._templates.completion(request, body, body.template)
+        body.refuse_unsupported()
         completions = await self._complete(request, body, body.prompts())
         n = body.n or 1
         choices = [
@@ -69,7 +71,9 @@ class Completions:
         }
 
     async def events(self, request: AdmittedRequest, body: CompletionRequest) -> Events:
-        body = await self._checked(request, body)
+        if body.template is not None:
+            body = await self._templates.completion(request, body, body.template)
+        body.refuse_unsupported()
         shared = _shared(request, body)
         if body.include_usage:
             shared["usage"] = None
@@ -87,14 +91,6 @@ class Completions:
                 yield None, shared | {"choices": [choice]}
         if body.include_usage:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
-
-    async def _checked(
-        self, request: AdmittedRequest, body: CompletionRequest
-    ) -> CompletionRequest:
-        """The body with its template rendered. Raises UnsupportedParameter."""
-        body = await self._templates.completion(request, body)
-        body.refuse_unsupported()
-        return body
 
     async def _complete(
         self, request: AdmittedRequest, body: CompletionRequest, prompts: list[Prompt]

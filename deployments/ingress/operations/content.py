@@ -91,7 +91,8 @@ class _Single(Generic[One]):
         self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
-        body = await self._templates.brief(request, body)
+        if body.template is not None:
+            body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         result = await self.pipeline.generate(generator, content_request)
@@ -99,7 +100,8 @@ class _Single(Generic[One]):
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
-        body = await self._templates.brief(request, body)
+        if body.template is not None:
+            body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         async with aclosing(self.pipeline.stream(generator, content_request)) as events:
@@ -156,16 +158,18 @@ class _BatchOperation(Generic[Many]):
         content_requests: dict[int, ContentRequest] = {}
         outcomes: list[BatchOutcome] = []
         for index, item in enumerate(body.items):
-            try:
-                brief = await self._templates.brief(request, item, f"items.{index}.template")
-            except Problem as problem:
-                outcomes.append(BatchOutcome(index, problem=problem))
-                continue
+            brief: Item = item
+            if item.template is not None:
+                param = f"items.{index}.template"
+                try:
+                    brief = await self._templates.brief(request, item, item.template, param)
+                except Problem as problem:
+                    outcomes.append(BatchOutcome(index, problem=problem))
+                    continue
+                await asyncio.sleep(0)  # other requests run between long renderings
             content_requests[index] = _content_request(
                 request, brief, brief.model or "", f"{request.request_id}-{index}"
             )
-            if item.template is not None:
-                await asyncio.sleep(0)  # other requests run between long renderings
         generator, requests = self._model_pipeline.bind(request), list(content_requests.values())
         indexes = list(content_requests)
         for outcome in await self.pipeline.batch(generator, self._providers, requests):

@@ -43,27 +43,25 @@ class PromptTemplates:
     def __init__(self, directory: TemplateDirectory | None) -> None:
         self._directory = directory
 
-    async def chat(self, request: AdmittedRequest, body: ChatRequest) -> ChatRequest:
+    async def chat(
+        self, request: AdmittedRequest, body: ChatRequest, use: TemplateUse
+    ) -> ChatRequest:
         """The template's messages, then those of the body. Raises NotFound, InvalidRequest."""
-        if body.template is None:
-            return body
-        return with_messages(body, await self._render(request, body.template, FIELD))
+        return with_messages(body, await self._render(request, use, FIELD))
 
     async def completion(
-        self, request: AdmittedRequest, body: CompletionRequest
+        self, request: AdmittedRequest, body: CompletionRequest, use: TemplateUse
     ) -> CompletionRequest:
         """The rendered text is the prompt."""
-        if body.template is None:
-            return body
         if "prompt" in body.model_fields_set and body.prompt:
             raise InvalidRequest("prompt: the template makes it.", param="prompt")
-        return with_prompt(body, await self._render(request, body.template, FIELD))
+        return with_prompt(body, await self._render(request, use, FIELD))
 
-    async def brief(self, request: AdmittedRequest, item: Brief, param: str = FIELD) -> Brief:
+    async def brief(
+        self, request: AdmittedRequest, item: Brief, use: TemplateUse, param: str = FIELD
+    ) -> Brief:
         """The rendered text is the topic; of the defaults, `model` and `seed` are taken."""
-        if item.template is None:
-            return item
-        rendered = await self._render(request, item.template, param)
+        rendered = await self._render(request, use, param)
         topic = rendered.as_text(param).strip()
         if not 1 <= len(topic) <= MAX_TOPIC_CHARS:
             raise InvalidRequest(
@@ -81,12 +79,10 @@ class PromptTemplates:
         return item.model_copy(update=update)
 
     async def response(
-        self, request: AdmittedRequest, body: ResponseCreate
-    ) -> tuple[ResponseCreate, RenderedTemplate | None]:
+        self, request: AdmittedRequest, body: ResponseCreate, prompt: ResponsePrompt
+    ) -> tuple[ResponseCreate, RenderedTemplate]:
         """The body with the template's defaults, and what is to be put before its input."""
-        if body.prompt is None:
-            return body, None
-        rendered = await self._render(request, body.prompt, "prompt")
+        rendered = await self._render(request, prompt, "prompt")
         update = {
             field: value
             for name, field in _RESPONSE_FIELDS.items()

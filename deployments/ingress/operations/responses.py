@@ -55,7 +55,9 @@ class Responses:
 
     async def answer(self, request: AdmittedRequest, body: ResponseCreate) -> dict[str, Any]:
         """Raises NotFound for a `previous_response_id` that is not the tenant's."""
-        body, prompt = await self._templates.response(request, body)
+        prompt: RenderedTemplate | None = None
+        if body.prompt is not None:
+            body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
         while True:
             chat = _chat(body, prompt, conversation, stream=False)
@@ -72,7 +74,9 @@ class Responses:
 
     async def events(self, request: AdmittedRequest, body: ResponseCreate) -> Events:
         """From `response.created` to `response.completed` or `response.incomplete`."""
-        body, prompt = await self._templates.response(request, body)
+        prompt: RenderedTemplate | None = None
+        if body.prompt is not None:
+            body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
         stream = ResponseStream(head)
         async with aclosing(self._chunks(request, body, prompt, conversation)) as chunks:

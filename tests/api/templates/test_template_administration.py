@@ -225,7 +225,9 @@ async def test_each_example_is_admitted_and_recorded(
     assert admitted.count("generate") == 2
     await world.trail.flush()
     async with world.database.read() as connection:
-        query = text("SELECT resource, outcome FROM audit_records WHERE action = 'templates.test'")
+        query = text(
+            "SELECT resource, outcome FROM audit_records WHERE action = 'template.example'"
+        )
         rows = sorted(tuple(row) for row in await connection.execute(query))
     assert rows == [("model:words", "ok"), ("template:topic@1", "rate-limited")]
 

@@ -329,3 +329,20 @@ async def test_text_that_is_no_id_is_not_found(
         await found_by(database, directory, clock).find("acme", id)
 
     assert refused.value.status == 404
+
+
+async def test_what_is_held_is_bounded(
+    service: TemplateService,
+    database: Database,
+    directory: CredentialDirectory,
+    clock: ManualClock,
+) -> None:
+    repository = TemplateRepository(directory.secret_of, clock)
+    templates = TemplateDirectory(database, repository, directory.template_generation, 100)
+    await service.create(ACTOR, "acme", "greeting", document("x" * 60))
+    for _ in range(3):
+        await service.create_version(ACTOR, "acme", "greeting", document("y" * 40))
+
+    for number in (1, 2, 3, 1, 4, 1):
+        assert (await templates.find("acme", "greeting", number))[0] == number
+        assert templates.characters <= 100
