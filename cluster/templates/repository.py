@@ -1,25 +1,20 @@
 """SQL of templates, their versions and labels.
 
-Methods take the caller's connection first and never commit. Texts, variables and examples are
-encrypted with the tenant's secret and bound to their row, so that a changed row is not served. Each
+Methods take the caller's connection first and never commit. Content is sealed (sealing.py). Each
 change is told to the directories of all replicas, by tenant. Knows no authorization.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict
-from cluster.secrets.encryption import DecryptionFailed, SecretBox
-from cluster.storage.database import DatabaseUnavailable
 from cluster.storage.pagination import Page, page
 from cluster.storage.tables import template_labels, template_versions, templates
 from cluster.templates.document import TemplateDocument
@@ -33,10 +28,10 @@ from cluster.templates.model import (
     no_template,
     no_version,
 )
+from cluster.templates.sealing import TemplateSeal, dump_document, dump_examples
 from cluster.tenants.repository import record_change
 
 MAX_LABELS = 20  # of a template
-_PURPOSE = "templates"
 _HEAD = (
     templates.c.id,
     templates.c.description,
@@ -45,8 +40,6 @@ _HEAD = (
     templates.c.created,
     templates.c.updated,
 )
-
-log = logging.getLogger(__name__)
 
 
 class TemplateRepository:
@@ -58,7 +51,7 @@ class TemplateRepository:
         clock: Clock,
         limits: TemplateLimits | None = None,
     ) -> None:
-        self._secret_of = secret_of
+        self._seal = TemplateSeal(secret_of)
         self._clock = clock
         self._limits = limits or TemplateLimits()
 
@@ -72,7 +65,7 @@ class TemplateRepository:
         examples: Sequence[TemplateExample],
     ) -> Template:
         """A template without versions. Raises Conflict (id), TemplateQuotaExceeded."""
-        now, content = self._clock.wall(), _dump(examples)
+        now, content = self._clock.wall(), dump_examples(examples)
         count = select(func.count()).where(templates.c.tenant == tenant)
         if (await connection.execute(count)).scalar_one() >= self._limits.max_count:
             raise TemplateQuotaExceeded("id", "templates of a tenant", self._limits.max_count)
@@ -83,7 +76,7 @@ class TemplateRepository:
             "require_tests": require_tests,
             "latest": 0,
             "size": len(content),
-            "examples": self._seal(tenant, content, id, "examples"),
+            "examples": self._seal.encrypt(tenant, content, id, "examples"),
             "created": now,
             "updated": now,
         }
@@ -129,9 +122,9 @@ class TemplateRepository:
         fields = {"description": description, "require_tests": require_tests}
         values: dict[str, Any] = {name: each for name, each in fields.items() if each is not None}
         if examples is not None:
-            content = _dump(examples)
+            content = dump_examples(examples)
             values["size"] = len(content)
-            values["examples"] = self._seal(tenant, content, id, "examples")
+            values["examples"] = self._seal.encrypt(tenant, content, id, "examples")
         await self._touch(connection, tenant, id, **values)
         if examples is not None:
             await self._check_bytes(connection, tenant, "examples")
@@ -145,8 +138,7 @@ class TemplateRepository:
         sealed = (await connection.execute(statement)).scalar()
         if sealed is None:
             raise no_template(id)
-        content = orjson.loads(self._open(tenant, sealed, id, "examples"))
-        return tuple(TemplateExample.model_validate(each) for each in content)
+        return self._seal.examples(tenant, sealed, id, "examples")
 
     async def delete(self, connection: AsyncConnection, tenant: str, id: str) -> None:
         """With its versions and labels. Raises NotFound."""
@@ -171,7 +163,7 @@ class TemplateRepository:
         if (await connection.execute(count)).scalar_one() >= limits.max_versions:
             raise TemplateQuotaExceeded("version", "versions of a template", limits.max_versions)
         number, now = template.latest + 1, self._clock.wall()
-        content = orjson.dumps(document.model_dump(mode="json", exclude_defaults=True))
+        content = dump_document(document)
         values = {
             "tenant": tenant,
             "template": id,
@@ -179,7 +171,7 @@ class TemplateRepository:
             "author": author,
             "note": note,
             "size": len(content),
-            "content": self._seal(tenant, content, id, str(number)),
+            "content": self._seal.encrypt(tenant, content, id, str(number)),
             "created": now,
         }
         await connection.execute(insert(template_versions).values(**values))
@@ -304,42 +296,21 @@ class TemplateRepository:
             )
 
     def _version(self, row: Row[Any]) -> TemplateVersion:
-        content = self._open(row.tenant, row.content, row.template, str(row.number))
+        document = self._seal.document(row.tenant, row.content, row.template, str(row.number))
         return TemplateVersion(
             row.template,
             row.number,
             row.author,
             row.note,
-            TemplateDocument.model_validate_json(content),
+            document,
             row.passed,
             row.created,
             row.activated,
         )
 
-    def _seal(self, tenant: str, content: bytes, *place: str) -> bytes:
-        box = SecretBox(self._secret_of(tenant), _PURPOSE)
-        return box.encrypt(content, _context(tenant, *place))
-
-    def _open(self, tenant: str, sealed: bytes, *place: str) -> bytes:
-        try:
-            box = SecretBox(self._secret_of(tenant), _PURPOSE)
-            return box.decrypt(sealed, _context(tenant, *place))
-        except DecryptionFailed:
-            log.error("a template of tenant %s cannot be decrypted", tenant)
-            raise DatabaseUnavailable from None
-
 
 def _template(row: Row[Any]) -> Template:
     return Template(**row._mapping)
-
-
-def _dump(examples: Sequence[TemplateExample]) -> bytes:
-    return orjson.dumps([each.model_dump(mode="json", exclude_defaults=True) for each in examples])
-
-
-def _context(tenant: str, *place: str) -> bytes:
-    """The encryption context, which binds content to its row."""
-    return "\0".join((tenant, *place)).encode()
 
 
 def _tenant(table: Table, tenant: str) -> ColumnElement[bool]:
