@@ -15,6 +15,7 @@ from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
 from cluster.administration.sign_in import SignInService
 from cluster.administration.teams import TeamService
+from cluster.administration.templates import TemplateService
 from cluster.administration.tenants import TenantService
 from cluster.administration.unit_of_work import AuditWriter, Directory, Notify, UnitOfWork
 from cluster.administration.users import UserService
@@ -29,6 +30,7 @@ from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
+from cluster.templates.model import TemplateLimits
 from cluster.usage.pseudonyms import Pseudonyms
 
 __all__ = ["Actor", "Administration", "administration"]
@@ -48,6 +50,7 @@ class Administration:
     cache: CacheService
     scaling: ScalingService
     teams: TeamService
+    templates: TemplateService
 
 
 def administration(
@@ -96,6 +99,15 @@ def administration(
         cache=CacheService(unit_of_work, invalidations),
         scaling=ScalingService(unit_of_work),
         teams=TeamService(unit_of_work, macs),
+        templates=TemplateService(unit_of_work, _template_limits(settings)),
+    )
+
+
+def _template_limits(settings: Settings) -> TemplateLimits:
+    return TemplateLimits(
+        settings.templates_per_tenant,
+        settings.versions_per_template,
+        settings.templates_mib_per_tenant << 20,
     )
 
 

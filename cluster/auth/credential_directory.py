@@ -112,6 +112,10 @@ class CredentialDirectory(PolledCache):
             raise _no_tenant(tenant)
         return entry.secret
 
+    def template_generation(self, tenant: str) -> int:
+        """Changes with the tenant's templates (cluster/templates/directory.py)."""
+        return self._snapshot.template_generation(tenant)
+
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys that verify access tokens now, as a JSON Web Key Set."""
         now = self._clock.wall()

@@ -9,6 +9,7 @@ reads the rows of every tenant. A key, a user or a signing key whose row is not 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -38,6 +39,7 @@ from cluster.tenants.repository import Status
 _ROLES = {role.value: role for role in Role}
 NEVER = -1  # `seq` of what was never loaded
 MAX_CHANGES = 500  # with more at once, loading everything is simpler
+_GENERATIONS = count(1)  # of templates, in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Snapshot:
         self.teams: dict[str, dict[str, LimitPolicy | None]] = {}  # by tenant and id
         self.policies: dict[str, CallerPolicies] = {}
         self.ended: dict[str, float] = {}  # sign-ins that are over, until then (Unix seconds)
+        self._templates: dict[str, int] = {}  # generations of the tenants' templates
+        self._oldest_generation = next(_GENERATIONS)
 
     @classmethod
     async def load(cls, connection: AsyncConnection, now: float, macs: RowMacs) -> "Snapshot":
@@ -147,6 +151,12 @@ class Snapshot:
         self.seq = rows[-1].seq if rows else 0
         return True
 
+    def template_generation(self, tenant: str) -> int:
+        """Another number after each change of the tenant's templates that was applied, and after
+        each load, which may have missed some.
+        """
+        return self._templates.get(tenant, self._oldest_generation)
+
     def forget_expired(self, now: float) -> None:
         """Expired keys and tokens are refused anyway; this gives their memory back."""
         for family in [family for family, until in self.ended.items() if until <= now]:
@@ -171,20 +181,28 @@ class Snapshot:
                 _retain(self.keys, ids, self._put_keys(rows))
                 await self._load_teams(connection, self._tenants_of_unknown_teams(ids))
                 self._apply_policies(ids)
-            case "team":  # of these tenants
-                await self._load_teams(connection, ids)
-                self._apply_policies(
-                    [id for id, key in self.keys.items() if key.holder.tenant in ids]
-                )
+            case "team":
+                await self._reload_teams(connection, ids)
             case "user":
                 rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
                 _retain(self.users, ids, self._put_users(rows))
             case "signing_key":
                 rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
                 _retain(self.signing, ids, self._put_signing(rows))
+            case "template":
+                self._renew_templates(ids)
             case "session":
                 some = _ended(now).where(ended_sessions.c.family.in_(ids))
                 self._put_ended(await _all(connection, some))
+
+    async def _reload_teams(self, connection: AsyncConnection, of: Collection[str]) -> None:
+        """The teams of these tenants, and the policies of their keys."""
+        await self._load_teams(connection, of)
+        self._apply_policies([id for id, key in self.keys.items() if key.holder.tenant in of])
+
+    def _renew_templates(self, of: Collection[str]) -> None:
+        """Templates of these tenants have changed."""
+        self._templates |= {tenant: next(_GENERATIONS) for tenant in of}
 
     def _put_tenants(self, rows: Iterable[Row[Any]]) -> None:
         known: dict[str, Plan] = {}

@@ -15,6 +15,7 @@ from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
+from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
@@ -48,6 +49,7 @@ app.add_typer(teams, name="teams")
 app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(templates, name="templates")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")

@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     responses_per_tenant: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     responses_mib_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 64
 
+    # Of each tenant at most so many prompt templates are stored, with so many versions each, and so
+    # many MiB of all of them.
+    templates_per_tenant: Annotated[int, Field(ge=1, le=100_000)] = 200
+    versions_per_template: Annotated[int, Field(ge=1, le=100_000)] = 200
+    templates_mib_per_tenant: Annotated[int, Field(ge=1, le=1_024)] = 8
+
     # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
     # confine the process that does it (Landlock, seccomp).
     video_sandbox: Literal["required", "best-effort"] = "required"

@@ -21,7 +21,9 @@ from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
-Kind = Literal["plan", "tenant", "key", "user", "signing_key", "session", "cache", "team"]
+Kind = Literal[
+    "plan", "tenant", "key", "user", "signing_key", "session", "cache", "team", "template"
+]
 Status = Literal["active", "suspended"]
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 

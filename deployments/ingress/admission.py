@@ -55,7 +55,7 @@ class AdmissionControl:
         """
         admitted: AdmittedRequest | None = None
         outcome = "ok"
-        if model is not None:
+        if model:
             resource = f"model:{model[:MAX_MODEL]}"
         try:
             permit = await self.limiter.admit(

@@ -108,6 +108,7 @@ class AdmittedRequest(RequestContext):
     one. `outcomes` says for each model call how the cache answered it. `extra_headers` are
     response headers that an operation adds. `store_response` writes the response under the
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
+    `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
     """
 
     permit: Permit
@@ -116,6 +117,7 @@ class AdmittedRequest(RequestContext):
     outcomes: list[CacheOutcome] = field(default_factory=list)
     extra_headers: HeaderFields = field(default_factory=list)
     store_response: StoreResponse | None = None
+    is_templated: bool = False
 
     def headers(self) -> HeaderFields:
         """Response headers about limits, the cache and fallback models, as of now."""

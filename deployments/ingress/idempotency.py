@@ -101,7 +101,7 @@ class IdempotentOperation:
             await self._store.save_in(connection, lease, 200, orjson.dumps(answer))
 
         request.store_response = store_response
-        async with self._running(lease):
+        async with self._running(lease, request):
             answer = await self._operation.answer(request, body)
         await self._store.save(lease, 200, orjson.dumps(answer))
         return answer
@@ -115,7 +115,7 @@ class IdempotentOperation:
             return
         recording = _StreamRecording()
         async with (
-            self._running(lease),
+            self._running(lease, request),
             aclosing(self._operation.events(request, body)) as events,
         ):
             async for event in events:
@@ -131,12 +131,14 @@ class IdempotentOperation:
         return await self._store.begin(idempotent, request.timeout_s("ingress") + GRACE_S)
 
     @asynccontextmanager
-    async def _running(self, lease: IdempotencyLease) -> AsyncIterator[None]:
+    async def _running(
+        self, lease: IdempotencyLease, request: AdmittedRequest
+    ) -> AsyncIterator[None]:
         """A run that fails or is given up frees the key, unless it would always fail like that."""
         try:
             yield
         except Problem as problem:
-            if problem.status in DETERMINISTIC:
+            if problem.status in DETERMINISTIC and not request.is_templated:
                 await self._store.save(lease, problem.status, _serialize_problem(problem))
             else:
                 await self._store.release(lease)

@@ -12,6 +12,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
+from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
@@ -71,6 +72,7 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
+    `templates` are the prompt templates of the tenants (None: no store).
     """
 
     settings: Settings
@@ -103,6 +105,7 @@ class AppServices:
     start: Callable[[], Awaitable[None]] = _do_nothing
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
+    templates: TemplateDirectory | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

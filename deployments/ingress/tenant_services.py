@@ -28,6 +28,8 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import USAGE, load_pepper, store_url
 from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.templates.directory import TemplateDirectory
+from cluster.templates.repository import TemplateRepository
 from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
@@ -98,6 +100,11 @@ class TenantServices:
         self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)
         self.responses = ResponseStore(
             self.database, self.directory.secret_of, clock, _response_limits(settings)
+        )
+        self.templates = TemplateDirectory(
+            self.database,
+            TemplateRepository(self.directory.secret_of, clock),
+            self.directory.template_generation,
         )
         self.administration = administration(
             self.database,

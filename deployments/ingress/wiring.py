@@ -172,6 +172,7 @@ def build_services(
         start=start,
         close=close,
         policies=directory.policies,
+        templates=tenancy.templates,
     )
     return services, caches
 

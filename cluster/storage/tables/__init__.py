@@ -32,6 +32,7 @@ from cluster.storage.tables.requests import (
     webhooks,
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
+from cluster.storage.tables.templates import template_labels, template_versions, templates
 
 __all__ = [
     "api_keys",
@@ -57,6 +58,9 @@ __all__ = [
     "stored_objects",
     "stored_responses",
     "teams",
+    "template_labels",
+    "template_versions",
+    "templates",
     "tenants",
     "uploads",
     "usage",

@@ -189,6 +189,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
 RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed")
 CACHED_HEADERS: Final = ("Cache-Status", "Age")
 LENIENT_HEADERS: Final = ("Mobula-Ignored",)
+TEMPLATE_HEADERS: Final = ("Mobula-Template",)
 HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "X-Request-ID": _response_header("Finds the request in logs and in the audit trail."),
     "Idempotency-Replayed": _response_header(
@@ -197,6 +198,9 @@ HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Mobula-Ignored": _response_header(
         "Fields of the body that have no effect: unknown ones, and hints that change nothing here.",
         example="temprature, messages.0.mood",
+    ),
+    "Mobula-Template": _response_header(
+        "The versions of prompt templates that the request was made of.", example="house-style@3"
     ),
     "Cache-Status": _response_header(
         "RFC 9211: a hit with the seconds that it stays fresh, or why a model was called.",
@@ -212,12 +216,15 @@ def parameters(*, cached: bool) -> list[dict[str, str]]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def headers(*, cached: bool, lenient: bool) -> dict[str, dict[str, str]]:
-    """References to the headers of a response, by name. `lenient`: unknown fields are ignored."""
+def headers(*, cached: bool, lenient: bool, templated: bool) -> dict[str, dict[str, str]]:
+    """References to the headers of a response, by name. `lenient`: unknown fields are ignored;
+    `templated`: the request may name a prompt template.
+    """
     names = (
         *RESPONSE_HEADERS,
         *(LENIENT_HEADERS if lenient else ()),
         *(CACHED_HEADERS if cached else ()),
+        *(TEMPLATE_HEADERS if templated else ()),
     )
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 

@@ -11,6 +11,7 @@ from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
@@ -22,13 +23,14 @@ Operations = dict[str, Operation[Any]]
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
     pipeline, providers = services.model_pipeline, services.providers
-    chat = Chat(pipeline)
+    templates = PromptTemplates(services.templates)
+    chat = Chat(pipeline, templates)
     return {
         "chat": chat,
-        "responses": Responses(chat, services.responses),
+        "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
         "messages.count_tokens": CountTokens(services.models),
-        "completions": Completions(pipeline),
+        "completions": Completions(pipeline, templates),
         "embeddings": TextEmbeddings(services.embedding_pipeline),
         "rerank": Rerank(services.embedding_pipeline, services.models),
         "moderations": Moderations(
@@ -36,10 +38,10 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, providers),
-        "captions.batch": CaptionBatch(pipeline, providers),
-        "posts": Posts(pipeline, providers),
-        "posts.batch": PostBatch(pipeline, providers),
+        "captions": Captions(pipeline, providers, templates),
+        "captions.batch": CaptionBatch(pipeline, providers, templates),
+        "posts": Posts(pipeline, providers, templates),
+        "posts.batch": PostBatch(pipeline, providers, templates),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -99,7 +99,7 @@ def operation_endpoint(
         if not END_USER_FIELDS.isdisjoint(body.model_fields_set):
             name_end_user(context, body)
         state: RequestState = request.scope[STATE_KEY]
-        state.model = model = getattr(body, "model", None)
+        state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
             events = stream_operation(admission, context, name, run, body)
@@ -110,10 +110,11 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached. It cannot
-        # see the tags in a body.
-        is_single = len(outcomes) == 1 and not admitted.tags
-        if rendered is not None and state.body_key and is_single and outcomes[0].key:
+        # The fast path learns of a response that came of one model call and is cached, unless the
+        # same bytes may ask for something else next time: a template may change. It cannot see the
+        # tags in a body.
+        is_known = state.body_key and not (admitted.is_templated or admitted.tags)
+        if rendered is not None and is_known and len(outcomes) == 1 and outcomes[0].key:
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
             end_user = context.caller.end_user

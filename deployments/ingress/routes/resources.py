@@ -21,6 +21,7 @@ from deployments.ingress.routes import (
     scaling,
     stored_responses,
     system,
+    templates,
     uploads,
     usage,
     videos,
@@ -48,6 +49,15 @@ from deployments.ingress.schemas.records import (
 )
 from deployments.ingress.schemas.scaling import ScalingBoundsPut
 from deployments.ingress.schemas.teams import TeamCreate, TeamPatch
+from deployments.ingress.schemas.templates import (
+    TemplateActivation,
+    TemplateCreate,
+    TemplatePatch,
+    TemplateRendering,
+    TemplateRollback,
+    TemplateTest,
+    VersionCreate,
+)
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -73,6 +83,13 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
+    TemplateCreate,
+    TemplatePatch,
+    VersionCreate,
+    TemplateActivation,
+    TemplateRollback,
+    TemplateRendering,
+    TemplateTest,
 )
 
 
@@ -88,7 +105,16 @@ def resource_routes() -> APIRouter:
     router = APIRouter()
     for part in (system.router, models.router):
         router.include_router(part)
-    people = (auth, admin_tenants, admin_plans, admin_keys, admin_teams, admin_users, webhooks)
+    people = (
+        auth,
+        admin_tenants,
+        admin_plans,
+        admin_keys,
+        admin_teams,
+        admin_users,
+        webhooks,
+        templates,
+    )
     media = (videos, uploads, clips, jobs)
     for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

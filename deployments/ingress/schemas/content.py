@@ -6,9 +6,18 @@ stage, which says what there is; here only shapes and sizes are.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from deployments.ingress.schemas.answers import TokenUsage
+from deployments.ingress.schemas.template_use import TemplateUse
 
 MAX_VARIANTS = 10
 MAX_ITEMS = 100
@@ -28,6 +37,9 @@ class _Strict(BaseModel):
 class BriefBody(_Strict):
     """What captions and posts share."""
 
+    template: Annotated[
+        TemplateUse | None, Field(description="A template whose text becomes the topic.")
+    ] = None
     style: Annotated[Name, Field(description="A name from the styles registry.")] = "casual"
     tone: Annotated[Name, Field(description="A name from the tones registry.")] = "friendly"
     language: Annotated[Name, Field(description="The language to write in.")] = "English"
@@ -47,6 +59,12 @@ class BriefBody(_Strict):
     ] = None
 
 
+def _topic(topic: str | None, info: ValidationInfo) -> str | None:
+    if topic is not None and info.data.get("template") is not None:
+        raise ValueError("the template makes the topic")
+    return topic
+
+
 class CaptionItem(BriefBody):
     """One brief of a caption batch."""
 
@@ -63,9 +81,19 @@ class CaptionItem(BriefBody):
         }
     )
 
-    topic: Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)]
+    topic: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)] | None,
+        Field(validate_default=True, description="Needed, unless there is a template."),
+    ] = None
     platform: Name = "instagram"
     length: Literal["short", "medium", "long"] = "short"
+
+    @field_validator("topic")
+    @classmethod
+    def _is_topic_or_template(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        if topic is None and info.data.get("template") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return _topic(topic, info)
 
 
 class CaptionRequest(CaptionItem):
@@ -95,9 +123,14 @@ class PostItem(BriefBody):
     platform: Name = "linkedin"
     length: Literal["short", "medium", "long"] = "medium"
 
+    @field_validator("topic")
+    @classmethod
+    def _is_topic_or_template(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        return _topic(topic, info)
+
     @model_validator(mode="after")
     def _says_what_to_write(self) -> Self:
-        if not self.topic and not self.draft:
+        if not self.topic and not self.draft and self.template is None:
             raise ValueError("give a topic, or a draft to rewrite")
         return self
 

@@ -17,6 +17,7 @@ from deployments.contracts.generation import Sampling
 from deployments.ingress.schemas.chat_messages import ChatMessage
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.schemas.structured_output import StructuredOutputFields
+from deployments.ingress.schemas.template_use import TemplatedBody, TemplateUse
 from deployments.ingress.schemas.tools import ToolChoice, Tools
 
 MAX_CHOICES = 16
@@ -55,7 +56,7 @@ StopString = Annotated[str, Field(max_length=256)]
 Maximum = Annotated[int, Field(ge=NO_LIMIT, le=MAX_OUTPUT_TOKENS), WHOLE]
 
 
-class _Generation(HintedBody, StructuredOutputFields):
+class _Generation(HintedBody, StructuredOutputFields, TemplatedBody):
     """Fields that chat and plain completions share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -63,6 +64,10 @@ class _Generation(HintedBody, StructuredOutputFields):
     refused: ClassVar[_Refusals] = {}
 
     model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    template: Annotated[
+        TemplateUse | None,
+        Field(description="With it, what it gives may be left out: the model, messages, prompt."),
+    ] = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = 1
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -186,6 +191,14 @@ class ChatRequest(_Generation):
     add_generation_prompt: bool | None = None
 
 
+class TemplatedChatRequest(ChatRequest):
+    """A chat whose template gives messages, and maybe the model."""
+
+    model: Annotated[str, Field(max_length=100)] = ""
+    messages: Annotated[list[ChatMessage], Field(max_length=MAX_MESSAGES)] = []
+
+
+ChatRequest.templated = ("template", TemplatedChatRequest)
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]
 Prompts = Annotated[list[str] | list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS)]
 
@@ -240,3 +253,13 @@ class CompletionRequest(_Generation):
         super().refuse_unsupported()
         if self.best_of not in (None, 1, self.n or 1):
             raise UnsupportedParameter("best_of", "ask for n and choose.")
+
+
+class TemplatedCompletionRequest(CompletionRequest):
+    """A completion whose template gives the prompt, and maybe the model."""
+
+    model: Annotated[str, Field(max_length=100)] = ""
+    prompt: str | TokenIds | Prompts = ""
+
+
+CompletionRequest.templated = ("template", TemplatedCompletionRequest)

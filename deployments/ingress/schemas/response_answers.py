@@ -95,6 +95,7 @@ class ResponseObject(_Answer):
     output: list[OutputItem]
     parallel_tool_calls: bool
     previous_response_id: str | None
+    prompt: dict[str, Any] | None = None
     reasoning: dict[str, Any]
     service_tier: str
     store: bool

@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedParameter
 from deployments.contracts.generation import Choice, Completion, TokenUsage
-from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.openai import ChatRequest, TemplatedChatRequest
 from deployments.ingress.schemas.responses import (
     AllowedTools,
     BuiltInTool,
@@ -50,7 +50,7 @@ class ResponseHead:
 
 
 def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -> ChatRequest:
-    """The chat that answers `items`, the instructions before them.
+    """The chat that answers `items`, the instructions before them, without a prompt's messages.
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
@@ -74,9 +74,9 @@ def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -
         "response_format": _response_format(body),
         "user": body.user,
     }
-    return to_chat(
-        {name: value for name, value in fields.items() if value is not None}, FIELD_NAMES
-    )
+    schema = ChatRequest if body.prompt is None else TemplatedChatRequest
+    given = {name: value for name, value in fields.items() if value is not None}
+    return to_chat(given, FIELD_NAMES, schema)
 
 
 def response_object(
@@ -94,6 +94,7 @@ def response_object(
     shown = {"type": "text"} if text is None else text.model_dump(by_alias=True, exclude_none=True)
     if shown["type"] != "json_schema":
         shown.pop("name", None)
+    prompt = None if body.prompt is None else body.prompt.model_dump()
     cut = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
         "id": head.id,
@@ -112,6 +113,7 @@ def response_object(
         "output": list(output),
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": body.previous_response_id,
+        "prompt": prompt,
         "reasoning": {"effort": None, "summary": None},
         "service_tier": "default",
         "store": head.is_stored,

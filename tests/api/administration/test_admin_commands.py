@@ -222,3 +222,50 @@ def test_cache(run: Run) -> None:
     assert "off" in run("cache stats --all").stdout
     assert "give one of" in run("cache clear --tag a --model b", code=1).stderr
     assert "1 to 100" in run("cache clear --tag", "a b", code=1).stderr
+
+
+def test_templates(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text("text: Write about {{ topic }} in {{ words }} words.\n"
+                    "variables: {topic: {}, words: {type: integer}}\n"
+                    "defaults: {model: words}\n")  # fmt: skip
+    run(f"templates create brief {file} --note First")
+    number = run(f"templates add brief {file}").stdout.strip()
+    run("templates activate brief 1")
+    moved = run("templates activate brief 2").stdout
+    back = run("templates rollback brief").stdout
+    rows = json.loads(run("templates list --json").stdout)
+    made = json.loads(run("templates versions brief --json").stdout)
+    shown = json.loads(run("templates show brief --version 1").stdout)
+    rendered = run("templates render brief -v topic=tea -v words:=3").stdout
+    compared = run("templates diff greeting 1 2 --tenant acme").stdout
+    wrong = run("templates render brief -v topic", code=1).output
+
+    assert number == "2"
+    assert (moved, back) == ("production -> brief@2\n", "production -> brief@1\n")
+    assert [(row["id"], row["active"], row["latest"]) for row in rows] == [("brief", 1, 2)]
+    assert [row["version"] for row in made] == [2, 1]
+    assert (shown["note"], shown["text"]) == (
+        "First",
+        "Write about {{ topic }} in {{ words }} words.",
+    )
+    assert rendered == "Write about tea in 3 words.\n"
+    assert compared == "\n"
+    assert "name=text" in wrong
+    assert "is deleted" in run("templates delete brief").output
+
+
+def test_templates_are_tested(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.json"
+    example = {"name": "right", "expect": {"contains": ["two"]}}
+    document = {"text": "Tea", "defaults": {"model": "words"}, "examples": [example]}
+    file.write_text(json.dumps(document))
+    run(f"templates create right {file}")
+    file.write_text(json.dumps({**document, "examples": [{"expect": {"equals": "tea"}}]}))
+    run(f"templates create wrong {file}")
+
+    passed = run("templates test right --version 1").output
+    failed = json.loads(run("templates test wrong --version 1 --json", code=3).stdout)
+
+    assert "1 passed, 0 failed" in passed
+    assert failed["results"][0]["failures"][0]["expectation"] == "equals"

@@ -101,6 +101,20 @@ POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/rotate  401  201 201 201 403 
 POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/test    401  202 202 202 403 403 403 202 404
 GET    /api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries  401  200 200 200 403 403 403 200 404
 DELETE /api/v1/tenants/{tenant}/webhooks/{webhook}      401  204 204 204 403 403 403 204 404
+GET    /api/v1/templates?tenant=acme                    401  200 200 200 200 200 403 200 404
+POST   /api/v1/templates?tenant=acme                    401  201 403 403 403 403 403 201 404
+GET    /api/v1/templates/{template}?tenant=acme         401  200 200 200 200 200 403 200 404
+PATCH  /api/v1/templates/{template}?tenant=acme         401  200 403 403 403 403 403 200 404
+DELETE /api/v1/templates/{template}?tenant=acme         401  204 403 403 403 403 403 204 404
+GET    /api/v1/templates/{template}/versions?tenant=acme  401  200 200 200 200 200 403 200 404
+POST   /api/v1/templates/{template}/versions?tenant=acme  401  201 403 403 403 403 403 201 404
+GET /api/v1/templates/{template}/versions/{version}?tenant=acme 401 200 200 200 200 200 403 200 404
+DELETE /api/v1/templates/{template}/versions/{version}  401  204 403 403 403 403 403 404 404
+GET /api/v1/templates/{template}/diff?tenant=acme&from=1&to=2 401 200 200 200 200 200 403 200 404
+POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 403 403 200 404
+POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
+POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
+POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -197,6 +211,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/tenants/{tenant}/webhooks/{webhook}": {"status": "disabled"},
     "POST /api/v1/tenants/{tenant}/webhooks/{webhook}/rotate": {},
     "POST /api/v1/tenants/{tenant}/webhooks/{webhook}/test": {},
+    "POST /api/v1/templates?tenant=acme": {"id": "new", "text": "Tea"},
+    "PATCH /api/v1/templates/{template}?tenant=acme": {"description": "Greets"},
+    "POST /api/v1/templates/{template}/versions?tenant=acme": {"text": "Tea"},
+    "POST /api/v1/templates/{template}/activate?tenant=acme": {"version": 3},
+    "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
+    "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
+    "POST /api/v1/templates/{template}/test": {},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]

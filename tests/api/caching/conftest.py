@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from cluster.invalidation.generations import Generations
 from cluster.runtime.clock import SystemClock
+from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
@@ -70,7 +71,7 @@ def make_cached_app(
     caller = Caller("other", "theirs", frozenset({Scope.ADMIN}))
     monkeypatch.setitem(CALLERS, OTHER_KEY, caller)
 
-    def make(**settings: object) -> ASGIApp:
+    def make(templates: TemplateDirectory | None = None, **settings: object) -> ASGIApp:
         services = make_services(**settings)
         recorder = UsageRecorder(records, TokenEstimator({}))
         services = replace(
@@ -80,6 +81,7 @@ def make_cached_app(
             plan_of=plans.__getitem__,
             policies=policies,
             rendered_responses=caches.rendered,
+            templates=templates,
         )
         return create_app(services)
 
