@@ -7,7 +7,7 @@ reads the rows of every tenant. A key, a user or a signing key whose row is not 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -174,23 +174,29 @@ class Snapshot:
                 self._put_tenants(await _all(connection, _TENANTS.where(tenants.c.plan.in_(ids))))
             case "tenant":
                 rows = await _all(connection, _TENANTS.where(tenants.c.id.in_(ids)))
-                self._put_tenants(rows)
-                _retain(self.tenants, ids, {row.id for row in rows})
+                _retain(self.tenants, ids, self._put_tenants(rows))
+            case "team":
+                await self._reload_teams(connection, ids)
+            case "template":
+                self._renew_templates(ids)
+            case _:
+                await self._reload_credentials(connection, kind, ids, now)
+
+    async def _reload_credentials(
+        self, connection: AsyncConnection, kind: str, ids: Collection[str], now: float
+    ) -> None:
+        match kind:
             case "key":
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
                 _retain(self.keys, ids, self._put_keys(rows))
                 await self._load_teams(connection, self._tenants_of_unknown_teams(ids))
                 self._apply_policies(ids)
-            case "team":
-                await self._reload_teams(connection, ids)
             case "user":
                 rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
                 _retain(self.users, ids, self._put_users(rows))
             case "signing_key":
                 rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
                 _retain(self.signing, ids, self._put_signing(rows))
-            case "template":
-                self._renew_templates(ids)
             case "session":
                 some = _ended(now).where(ended_sessions.c.family.in_(ids))
                 self._put_ended(await _all(connection, some))
@@ -204,13 +210,14 @@ class Snapshot:
         """Templates of these tenants have changed."""
         self._templates |= {tenant: next(_GENERATIONS) for tenant in of}
 
-    def _put_tenants(self, rows: Iterable[Row[Any]]) -> None:
+    def _put_tenants(self, rows: Sequence[Row[Any]]) -> set[str]:
         known: dict[str, Plan] = {}
         for row in rows:
             plan = known.get(row.plan)
             if plan is None:
                 plan = known[row.plan] = Plan.model_validate(row.document)
             self.tenants[row.id] = TenantEntry(row.id, row.name, row.status, plan, row.secret)
+        return {row.id for row in rows}
 
     def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
         genuine = self._macs.all_genuine(api_keys, rows)

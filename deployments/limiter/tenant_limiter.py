@@ -220,6 +220,11 @@ class TenantLimiter:
             return ""
         return f"user:{self._pseudonym_of(tenant, end_user)}"
 
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl_s / 5)
+            self.tick()
+
     def _forget(self, limits: TenantLimits) -> None:
         if self._tenants.get(limits.tenant) is limits:
             del self._tenants[limits.tenant]
