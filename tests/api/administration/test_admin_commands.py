@@ -119,6 +119,29 @@ def test_keys(run: Run) -> None:
     assert "no key" in run("keys revoke aaaaaaaaaaaa -t acme", code=1).stderr
 
 
+def test_teams_and_limits_of_keys(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("models: [nano]\nspend: {amount: 25000000}\n")
+    run("teams create research -t acme --name Research --policy", str(file))
+    run("teams update research -t acme --name", "R and D")
+    made = json.loads(
+        run("keys create ci -t acme --team research --json --policy", str(file)).stdout
+    )
+    shown = json.loads(run("teams show research -t acme --json").stdout)
+    refused = run("teams delete research -t acme", code=1)
+    file.write_text("{}\n")
+    freed = json.loads(run(f"keys update {made['id']} -t acme --json --policy", str(file)).stdout)
+    run("teams delete research -t acme --detach")
+
+    assert (made["team"], made["policy"]["models"]) == ("research", ["nano"])
+    assert (shown["name"], shown["policy"]["spend"]["amount"]) == ("R and D", 25_000_000)
+    assert "has keys" in refused.stderr
+    assert (freed["policy"], freed["team"]) == (None, "research")
+    assert "research" not in run("teams list -t acme").stdout
+    file.write_text("[1]")
+    assert "is not a policy" in run("keys create x -t acme --policy", str(file), code=1).stderr
+
+
 def test_a_key_acts_in_its_own_tenant(run: Run) -> None:
     made = json.loads(run("keys create ops -t acme -s keys:read -s keys:write --json").stdout)
     rows = json.loads(run("keys list --json --key", made["key"]).stdout)
