@@ -12,6 +12,7 @@ from cluster.storage.tables.identity import (
     plans,
     refresh_tokens,
     signing_keys,
+    tenant_settings,
     tenants,
     users,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "signing_keys",
     "stored_objects",
     "stored_responses",
+    "tenant_settings",
     "tenants",
     "uploads",
     "usage",

@@ -9,6 +9,8 @@ from deployments.contracts.tokenization import TokenizeRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import GenerationFacts
+from deployments.ingress.names.model_names import model_grants
 from deployments.ingress.operations.chat import generate_request
 from deployments.ingress.schemas.messages import MessageCountRequest
 from deployments.ingress.schemas.tokenization import MAX_CHARS
@@ -30,22 +32,26 @@ class CountTokens:
 
     async def answer(self, request: AdmittedRequest, body: MessageCountRequest) -> dict[str, Any]:
         """Raises InvalidRequest above MAX_CHARS."""
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
         chat = chat_request(body, stream=False)
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)
+            id, models = body.model, self._models
+            if id not in models.tokenizing_ids:
+                facts = GenerationFacts(request, prompt.caller, prompt)
+                id = models.names.resolve(id, facts, request, models.tokenizing_ids)
+            model = models.tokenizing(id, model_grants(request))
             _check_size(sum(len(each.content) for each in prompt.messages) + prompt.tool_bytes)
             found = await model.tokenize(
                 TokenizeRequest(
                     request_id=request.request_id,
                     caller=request.caller,
-                    model=body.model,
+                    model=id,
                     messages=prompt.messages,
                     timeout_s=request.timeout_s("ingress"),
                     tool_settings=prompt.tool_settings,
                 )
             )
-        request.models.add(body.model)
+        request.models.add(id)
         return {"input_tokens": len(found.ids)}
 
     async def events(self, request: AdmittedRequest, body: MessageCountRequest) -> Events:

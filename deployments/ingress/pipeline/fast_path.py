@@ -10,7 +10,7 @@ response only after the whole application has led them there (`RenderedResponses
 same tenant, route, models and plan; what may have changed since is checked on every request.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +28,6 @@ from deployments.contracts.cache import CacheOutcome
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
-from deployments.ingress.http.ignored_fields import IGNORED_FIELDS
 from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
@@ -57,8 +56,12 @@ _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
 _TOKEN_BYTES = 8  # of the number of tokens with which a rendered response begins
 _MAX_RENDERED = 16 << 10  # larger responses may be worth compressing
+_COLON, _NEXT_FIELD = b":", b"\n"  # between a header's name, its value and the next header
 _MAX_DIGITS = 20  # of a length that is no attack on int()
 BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
+
+
+HeaderFields = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,11 @@ class RenderedResponses:
         response: bytes,
         tokens: int,
         cache_key: bytes,
-        ignored: bytes = b"",
+        fields: HeaderFields = (),
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the names of `ignored` fields. Nothing is added for a response that
-        does not begin with its id.
+        another id, and with the header `fields`. Nothing is added for a response that does not
+        begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
@@ -129,10 +132,12 @@ class RenderedResponses:
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
         if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
-            self._memory.put_alias(key, cache_key, ignored)
+            note = _NEXT_FIELD.join([_COLON.join(field) for field in fields])
+            self._memory.put_alias(key, cache_key, note)
 
-    def ignored_fields(self, key: bytes) -> bytes:
-        """What a response to the bytes of `key`, which were just found, names as ignored."""
+    def header_note(self, key: bytes) -> bytes:
+        """The header fields of a response to the bytes of `key`, which were just found, in one
+        (`noted_fields`)."""
         return self._memory.aliases[key].note
 
     def record_hit(self, tenant: str, tokens: int) -> None:
@@ -275,11 +280,17 @@ class FastPath:
             *fields,
             (b"x-request-id", request_id.encode()),
         ]
-        ignored = self._responses.ignored_fields(state.body_key)
-        if ignored:
-            headers.append((IGNORED_FIELDS, ignored))
+        note = self._responses.header_note(state.body_key)
+        if note:
+            headers += noted_fields(note)
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
+
+
+def noted_fields(note: bytes) -> list[tuple[bytes, bytes]]:
+    """The header fields of a note of `RenderedResponses.add`."""
+    lines = [line.partition(_COLON) for line in note.split(_NEXT_FIELD)]
+    return [(name, value) for name, _, value in lines]
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

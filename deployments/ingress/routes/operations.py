@@ -102,11 +102,21 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached.
-        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+        # The fast path learns of a response that came of one model call and is cached, unless the
+        # same bytes may be for another model next time.
+        if (
+            rendered is not None
+            and state.body_key
+            and len(outcomes) == 1
+            and outcomes[0].key
+            and not admitted.varies
+        ):
+            fields = [(IGNORED_FIELDS, state.ignored)] if state.ignored else []
+            if admitted.resolved_models:
+                fields.append(admitted.model_header())
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
-            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
+            rendered.add(state.body_key, name, id, content, tokens, key, fields)
         return AnswerResponse(content)
 
     return serve

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.runtime.numbers import FLOAT32, WHOLE
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Sampling
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import ChatMessage
-from deployments.ingress.schemas.lenient import HintedBody
+from deployments.ingress.schemas.lenient import HintedBody, RequestedModel
 from deployments.ingress.schemas.structured_output import StructuredOutputFields
 from deployments.ingress.schemas.tools import ToolChoice, Tools
 
@@ -62,7 +63,7 @@ class _Generation(HintedBody, StructuredOutputFields):
 
     refused: ClassVar[_Refusals] = {}
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = 1
     stream: bool | None = False
     stream_options: StreamOptions | None = None

@@ -1,0 +1,84 @@
+"""Names to models: compiled once from the configuration, then asked by requests.
+
+Flows in: a name, a request's facts, and which models its caller may use. Flows out: the model that
+answers, or None. A model's id always means that model; then come aliases and served names, then the
+most specific wildcard, then models that are found at run time.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from deployments.ingress.names.choices import Allowed, ModelChoice, OneModel
+from deployments.ingress.names.compiler import MAX_LINKS, NameCompiler
+from deployments.ingress.names.conditions import RequestFacts
+from deployments.ingress.names.spec import NameSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The model that answers. `alias` is the name that led to it (empty: its own id). It `varies`
+    where the same name may lead elsewhere at another time, or for another request.
+    """
+
+    model: str
+    alias: str = ""
+    varies: bool = False
+
+
+class NameResolver:
+    """`listed` are the names that are no models' ids, with what they stand for; names that a
+    wildcard covers are among them only where they can be told from the models' ids.
+    """
+
+    def __init__(
+        self, settings: NameSettings = NameSettings(), ids: Collection[str] = ()
+    ) -> None:
+        """`ids` are those of all models. Raises ValueError, which names the field, for names that
+        lead in a circle, to nothing, or over more than MAX_LINKS names, and for ambiguous ones.
+        """
+        self._ids = frozenset(ids)
+        self._discovered = settings.discovered
+        self._compiled = compiled = NameCompiler(settings, ids, self._is_discovered)
+        patterns = {each.pattern for each in compiled.wildcards}
+        self._aliases = {
+            name: choice for name, choice in compiled.choices.items() if name not in patterns
+        }
+        self.listed: Mapping[str, ModelChoice] = self._aliases | compiled.expanded()
+
+    def resolve(self, name: str, facts: RequestFacts, allowed: Allowed) -> Resolution | None:
+        """The model that answers a request for `name`, one that is allowed. None: there is none."""
+        if name in self._ids:
+            return Resolution(name) if allowed(name) else None
+        choice = self.find(name)
+        if choice is not None:
+            model = choice.choose(facts, allowed)
+            if model is not None:
+                return Resolution(model, name, choice.varies)
+        if self._is_discovered(name) and allowed(name):
+            return Resolution(name, varies=True)
+        return None
+
+    def find(self, name: str) -> ModelChoice | None:
+        """What an alias, a served name or a name that a wildcard covers stands for."""
+        return self._aliases.get(name) or self._covered(name)
+
+    def choice(self, target: str, field: str) -> ModelChoice:
+        """What a name or a model's id stands for. Raises ValueError, which names `field`."""
+        return self._compiled.choice(target, field)
+
+    def _covered(self, name: str) -> ModelChoice | None:
+        """A wildcard's rest makes the name of a model or of an alias, and of no other wildcard."""
+        wildcard, rest = self._compiled.covering(name)
+        if wildcard is None:
+            return None
+        if wildcard.template is None:
+            return self._compiled.choices[wildcard.pattern]
+        made = rest.join(wildcard.template)
+        if made in self._ids:
+            return OneModel(made)
+        if made in self._aliases and self._compiled.links[made] < MAX_LINKS:
+            return self._aliases[made]
+        return OneModel(made, varies=True) if self._is_discovered(made) else None
+
+    def _is_discovered(self, name: str) -> bool:
+        return bool(self._discovered) and name.startswith(self._discovered)
