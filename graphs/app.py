@@ -16,6 +16,7 @@ from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.moderation import moderation_config
+from graphs.name_args import name_settings
 from graphs.options import ingress_options, limiter_options
 from graphs.text import (
     by_handle,
@@ -72,6 +73,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         by_handle(args),
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
+        name_settings(args.names, args.served),
     )
     return ingress.bind(
         models,

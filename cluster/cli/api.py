@@ -67,8 +67,10 @@ class Api:
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PUT", path, {}, body).json()
 
-    def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
-        return self._request("PATCH", path, {}, _without_none(body)).json()
+    def patch(self, *path: str, body: Mapping[str, Any], with_none: bool = False) -> Any:
+        """Fields that are None are left out, unless they clear something there (`with_none`)."""
+        sent = body if with_none else _without_none(body)
+        return self._request("PATCH", path, {}, sent).json()
 
     def delete(self, *path: str) -> None:
         self._request("DELETE", path, {})

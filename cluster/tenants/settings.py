@@ -45,9 +45,7 @@ class SettingsRepository:
         row = (await connection.execute(_rows(tenant))).first()
         return NO_SETTINGS if row is None else TenantSettings.model_validate(row.document)
 
-    async def put(
-        self, connection: AsyncConnection, tenant: str, settings: TenantSettings
-    ) -> None:
+    async def put(self, connection: AsyncConnection, tenant: str, settings: TenantSettings) -> None:
         """Replace them. Hold the tenant's row locked, so that no other change is lost."""
         document: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
         values = {"document": document, "updated": self._clock.wall()}

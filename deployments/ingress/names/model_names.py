@@ -5,7 +5,7 @@ the id of one that the caller may use; the request remembers it for its response
 models by their ids, never by a name: what leads to others only does not exist for the caller.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Literal
 
 from cluster.runtime.problems import InvalidRequest, UnknownModel

@@ -26,13 +26,11 @@ class Resolution:
 
 
 class NameResolver:
-    """`listed` are the names that are no models' ids, with what they stand for; names that a
-    wildcard covers are among them only where they can be told from the models' ids.
+    """`aliases` are the aliases and served names, with what they stand for. `listed` are these and
+    the names that wildcards give to models.
     """
 
-    def __init__(
-        self, settings: NameSettings = NameSettings(), ids: Collection[str] = ()
-    ) -> None:
+    def __init__(self, settings: NameSettings, ids: Collection[str]) -> None:
         """`ids` are those of all models. Raises ValueError, which names the field, for names that
         lead in a circle, to nothing, or over more than MAX_LINKS names, and for ambiguous ones.
         """
@@ -40,10 +38,14 @@ class NameResolver:
         self._discovered = settings.discovered
         self._compiled = compiled = NameCompiler(settings, ids, self._is_discovered)
         patterns = {each.pattern for each in compiled.wildcards}
-        self._aliases = {
+        self.aliases: Mapping[str, ModelChoice] = {
             name: choice for name, choice in compiled.choices.items() if name not in patterns
         }
-        self.listed: Mapping[str, ModelChoice] = self._aliases | compiled.expanded()
+        self.listed: Mapping[str, ModelChoice] = {**self.aliases, **compiled.expanded()}
+        for field in ("default", "default_embedding"):
+            name = getattr(settings.spec, field)
+            if name is not None:
+                self.choice(name, f"names.{field}")
 
     def resolve(self, name: str, facts: RequestFacts, allowed: Allowed) -> Resolution | None:
         """The model that answers a request for `name`, one that is allowed. None: there is none."""
@@ -60,7 +62,7 @@ class NameResolver:
 
     def find(self, name: str) -> ModelChoice | None:
         """What an alias, a served name or a name that a wildcard covers stands for."""
-        return self._aliases.get(name) or self._covered(name)
+        return self.aliases.get(name) or self._covered(name)
 
     def choice(self, target: str, field: str) -> ModelChoice:
         """What a name or a model's id stands for. Raises ValueError, which names `field`."""
@@ -76,8 +78,8 @@ class NameResolver:
         made = rest.join(wildcard.template)
         if made in self._ids:
             return OneModel(made)
-        if made in self._aliases and self._compiled.links[made] < MAX_LINKS:
-            return self._aliases[made]
+        if made in self.aliases and self._compiled.links[made] < MAX_LINKS:
+            return self.aliases[made]
         return OneModel(made, varies=True) if self._is_discovered(made) else None
 
     def _is_discovered(self, name: str) -> bool:

@@ -25,9 +25,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Modality = Literal["text", "tools", "structured_output"]
 ServedName = Annotated[str, Field(pattern=f"^{_NAME}$")]
 AliasName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9*][A-Za-z0-9._:@+/*-]*$")]
-TargetName = Annotated[
-    str, Field(max_length=100, pattern=r"^[A-Za-z0-9{][A-Za-z0-9._:@+/{}-]*$")
-]
+TargetName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9{][A-Za-z0-9._:@+/{}-]*$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Pattern = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -41,7 +39,9 @@ def _check_alias(name: str) -> str:
 def _check_target(name: str) -> str:
     rest = name.replace(REST, "", 1)
     if "{" in rest or "}" in rest:
-        raise ValueError("may hold {} once, for what the wildcard's * stands for, and no other brace")
+        raise ValueError(
+            "may hold {} once, for what the wildcard's * stands for, and no other brace"
+        )
     return name
 
 
@@ -91,7 +91,9 @@ class WeightedTargets(_NamesPart):
 def _choice_tag(value: Any) -> str:
     if isinstance(value, str):
         return "model"
-    is_routed = isinstance(value, RoutedTargets) or (isinstance(value, Mapping) and "rules" in value)
+    is_routed = isinstance(value, RoutedTargets) or (
+        isinstance(value, Mapping) and "rules" in value
+    )
     return "rules" if is_routed else "weights"
 
 

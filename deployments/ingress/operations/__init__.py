@@ -7,6 +7,7 @@ from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
@@ -21,7 +22,8 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    pipeline, providers = services.model_pipeline, services.providers
+    pipeline = services.model_pipeline
+    writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline)
     return {
         "chat": chat,
@@ -36,10 +38,10 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, providers),
-        "captions.batch": CaptionBatch(pipeline, providers),
-        "posts": Posts(pipeline, providers),
-        "posts.batch": PostBatch(pipeline, providers),
+        "captions": Captions(pipeline, writers),
+        "captions.batch": CaptionBatch(pipeline, writers),
+        "posts": Posts(pipeline, writers),
+        "posts.batch": PostBatch(pipeline, writers),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

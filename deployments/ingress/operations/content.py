@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.runtime.problems import Problem
+from cluster.runtime.problems import Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
@@ -35,7 +35,9 @@ from deployments.contracts.generation import TextGenerator, TokenUsage
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
@@ -78,9 +80,9 @@ class _Single(Generic[One]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+    def __init__(self, model_pipeline: ModelPipeline, writers: ContentModels) -> None:
         self._model_pipeline = model_pipeline
-        self._providers = providers
+        self._writers = writers
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
         content_request = self._content_request(request, body)
@@ -100,7 +102,7 @@ class _Single(Generic[One]):
                     yield _event(event, request)
 
     def _content_request(self, request: AdmittedRequest, body: One) -> ContentRequest:
-        return _content_request(request, body, self._providers.resolve(body.model))
+        return _content_request(request, body, self._writers.resolve(request, body))
 
     def _body(self, request: AdmittedRequest, body: One, result: CaptionSet) -> dict[str, Any]:
         return _answer(f"{self.kind}-{request.request_id}", self.kind, request, body, result)
@@ -116,17 +118,18 @@ class _BatchOperation(Generic[Many]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+    def __init__(self, model_pipeline: ModelPipeline, writers: ContentModels) -> None:
         self._model_pipeline = model_pipeline
-        self._providers = providers
+        self._writers = writers
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
         content_requests = [
-            _content_request(request, item, item.model or "", f"{request.request_id}-{index}")
+            self._item_request(request, item, f"{request.request_id}-{index}")
             for index, item in enumerate(body.items)
         ]
         generator = self._model_pipeline.bind(request)
-        outcomes = await self.pipeline.batch(generator, self._providers, content_requests)
+        providers = self._writers.providers
+        outcomes = await self.pipeline.batch(generator, providers, content_requests)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
@@ -143,6 +146,14 @@ class _BatchOperation(Generic[Many]):
     async def events(self, request: AdmittedRequest, body: Many) -> Events:
         """One event, the answer."""
         yield None, await self.answer(request, body)
+
+    def _item_request(self, request: AdmittedRequest, item: Item, id: str) -> ContentRequest:
+        """A name that leads to no model is left to the batch, where it fails by itself."""
+        try:
+            model = self._writers.resolve(request, item, id)
+        except UnknownModel:
+            model = item.model or DEFAULT
+        return _content_request(request, item, model, id)
 
     def _result(
         self, request: AdmittedRequest, body: Many, outcome: BatchOutcome
