@@ -28,10 +28,10 @@ class _Served(BaseModel):
     operator's `costs` in micro-currency for 1,000 of a unit.
 
     With `scaling` the number of replicas follows the load, starting with `replicas`; else it is
-    fixed. `served_names` are further names under which it is listed and answers. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
+    fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
     replacement before it stops the old replica, which needs resources for one more. `transport`:
     the ingress calls replicas over a persistent connection to each (`link`), where one can be
-    opened, or by Serve handle (`serve`).
+    opened, or by Serve handle (`serve`). `served_names` are further names by which it answers.
     """
 
     served_names: Annotated[tuple[ServedName, ...], Field(max_length=100)] = ()

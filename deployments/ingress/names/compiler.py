@@ -138,22 +138,28 @@ class NameCompiler:
             return OneModel(name), 0
         if name in self._targets:
             return self._compile(name, field, path)
-        covering, rest = self.covering(name)
-        if covering is not None and covering.template is None:
-            return self._compile(covering.pattern, field, path)
-        if covering is not None and covering.template is not None:
-            made = rest.join(covering.template)
-            if made in self._ids:
-                return OneModel(made), 1
-            if made in self._targets:
-                choice, links = self._compile(made, field, path)
-                return choice, links + 1
-            if self._is_discovered(made):
-                return OneModel(made, varies=True), 1
+        covered = self._covered(name, field, path)
+        if covered is not None:
+            return covered
         if self._is_discovered(name):
             return OneModel(name, varies=True), 0
         known = ", ".join(sorted(self._ids))
         raise ValueError(f"{field}: '{name}' is neither a model nor an alias; models: {known}")
+
+    def _covered(self, name: str, field: str, path: tuple[str, ...]) -> _Compiled | None:
+        """What a wildcard makes of a name; None: nothing."""
+        covering, rest = self.covering(name)
+        if covering is None:
+            return None
+        if covering.template is None:
+            return self._compile(covering.pattern, field, path)
+        made = rest.join(covering.template)
+        if made in self._ids:
+            return OneModel(made), 1
+        if made in self._targets:
+            choice, links = self._compile(made, field, path)
+            return choice, links + 1
+        return (OneModel(made, varies=True), 1) if self._is_discovered(made) else None
 
     def _check_template(self, each: Wildcard, discovered: tuple[str, ...]) -> None:
         """Raises ValueError where nothing can come of a wildcard's target."""

@@ -37,11 +37,10 @@ from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.operations.chat import usage_body
-from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.content_models import ContentModels, Item
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
-    CaptionItem,
     CaptionRequest,
     PostBatchRequest,
     PostItem,
@@ -49,7 +48,6 @@ from deployments.ingress.schemas.content import (
 )
 from deployments.ingress.schemas.tools import schema_text
 
-Item = CaptionItem | PostItem
 One = TypeVar("One", CaptionRequest, PostRequest)
 Many = TypeVar("Many", CaptionBatchRequest, PostBatchRequest)
 

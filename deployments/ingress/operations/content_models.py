@@ -11,6 +11,8 @@ from deployments.ingress.names.facts import TextFacts
 from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.content import CaptionItem, PostItem
 
+Item = CaptionItem | PostItem
+
 
 class ContentModels:
     """Names of `providers` go before those of models' aliases."""
