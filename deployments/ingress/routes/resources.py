@@ -33,6 +33,7 @@ from deployments.ingress.schemas.admin import (
     KeyRotation,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     UserCreate,
     UserPatch,
 )
@@ -56,6 +57,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     Plan,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     KeyCreate,
     KeyPatch,
     KeyRotation,

@@ -146,7 +146,9 @@ def test_a_sticky_choice_is_that_of_the_user_in_this_tenant() -> None:
             replace(FACTS, tenant=tenant, affinity=user, request_id=f"r{number}")
             for number in range(20)
         ]
-        return [found.model for each in given if (found := names.resolve("smart", each, everything))]
+        return [
+            found.model for each in given if (found := names.resolve("smart", each, everything))
+        ]
 
     users = [f"user-{number}" for number in range(40)]
     assert all(len(set(models("acme", user))) == 1 for user in users)
