@@ -81,6 +81,6 @@ class TestOfANarrowPlan:
             answer = await web.post(
                 CHAT,
                 json={"model": "canary", "messages": [TURN]},
-                headers={"X-Request-ID": f"r{number}"},
+                headers={"X-Request-ID": f"request-{number}"},
             )
             assert answer.json()["model"] == "spare"

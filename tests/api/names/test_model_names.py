@@ -174,7 +174,7 @@ async def test_the_same_request_id_has_the_same_model(web: httpx.AsyncClient) ->
 async def test_all_prompts_of_a_request_go_to_one_model(web: httpx.AsyncClient) -> None:
     for number in range(10):
         answer = await ask(
-            web, "/v1/completions", "canary", f"r{number}", prompt=["a", "b", "c", "d"]
+            web, "/v1/completions", "canary", f"request-{number}", prompt=["a", "b", "c", "d"]
         )
         assert "," not in answer.headers["mobula-model"]
 
