@@ -247,15 +247,6 @@ async def test_the_cache_knows_the_model_and_not_the_name(
     assert by_alias.json()["model"] == "words"
 
 
-async def test_an_idempotent_request_is_not_resolved_again(web: httpx.AsyncClient) -> None:
-    """Without a store there are no keys; with one the answer that was stored is given."""
-    headers = {"Idempotency-Key": "k1"}
-
-    answer = await web.post(CHAT, json={"model": "canary", "messages": [TURN]}, headers=headers)
-
-    assert answer.status_code == 503
-
-
 async def test_the_access_log_names_the_model(
     web: httpx.AsyncClient, access_log: list[bytes]
 ) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
+from cluster.tenants.settings import TenantSettings
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.http.app import create_app
 from deployments.ingress.services import AppServices
 from tests.api.fakes import WordsModel
+from tests.api.names.conftest import Settings
 from tests.api.names.doors import CHAT, TURN
 from tests.api.web import ADMIN_KEY
 from tests.api.wire import Wire
@@ -55,7 +57,7 @@ def frozen(caches: CacheStack) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "model"),
+    ("name", "target"),
     [
         ("gpt-4o-mini", "words"),
         ("house-words", "words"),
@@ -63,7 +65,7 @@ def frozen(caches: CacheStack) -> int:
     ],
 )
 async def test_the_bytes_of_a_plain_alias_are_known(
-    app: ASGIApp, caches: CacheStack, name: str, model: str
+    app: ASGIApp, caches: CacheStack, name: str, target: str
 ) -> None:
     first = await send(app, body(name))
     known = frozen(caches)
@@ -71,8 +73,8 @@ async def test_the_bytes_of_a_plain_alias_are_known(
 
     assert known == 1
     assert "detail=l1" in fast.headers["cache-status"]
-    assert (fast.model, fast.content) == (model, first.content)
-    assert fast.headers["mobula-model"] == first.headers["mobula-model"] == model
+    assert (fast.model, fast.content) == (target, first.content)
+    assert fast.headers["mobula-model"] == first.headers["mobula-model"] == target
 
 
 async def test_a_models_id_is_answered_without_the_header(app: ASGIApp, caches: CacheStack) -> None:
@@ -98,6 +100,17 @@ async def test_names_that_may_lead_elsewhere_are_not_frozen(
 ) -> None:
     for _ in range(3):
         await send(app, body(name))
+
+    assert frozen(caches) == 0
+
+
+async def test_a_changed_default_counts_at_once(
+    app: ASGIApp, caches: CacheStack, tenant_settings: Settings
+) -> None:
+    for expected in ("words", "spare", "words"):
+        tenant_settings.by_tenant["acme"] = TenantSettings(default_model=expected)
+        for content in (body(""), body("default")):
+            assert (await send(app, content)).model == expected
 
     assert frozen(caches) == 0
 
