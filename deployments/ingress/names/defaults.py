@@ -23,7 +23,7 @@ def check_default_models(
             continue
         choice = models.names.find(name)
         targets = () if choice is None else choice.models
-        if name in known or not any(id in known and allows(id) for id in targets):
+        if not any(id in known and allows(id) for id in targets):
             usable = ", ".join(filter(allows, known)) or "none"
             raise InvalidRequest(
                 f"{field}: '{name}' leads to no model that this tenant may use; models: {usable}.",

@@ -83,7 +83,7 @@ class ModelNames:
         return setting
 
     def find(self, name: str) -> ModelChoice | None:
-        """What a name that is no model's id stands for."""
+        """What a name or a model's id stands for."""
         return self._resolver.find(name)
 
     def listed(self, allows: Allowed) -> dict[str, tuple[str, ...]]:

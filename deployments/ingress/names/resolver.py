@@ -51,7 +51,7 @@ class NameResolver:
         """The model that answers a request for `name`, one that is allowed. None: there is none."""
         if name in self._ids:
             return Resolution(name) if allowed(name) else None
-        choice = self.find(name)
+        choice = self._alias(name)
         if choice is not None:
             model = choice.choose(facts, allowed)
             if model is not None:
@@ -61,12 +61,15 @@ class NameResolver:
         return None
 
     def find(self, name: str) -> ModelChoice | None:
-        """What an alias, a served name or a name that a wildcard covers stands for."""
-        return self.aliases.get(name) or self._covered(name)
+        """What a name stands for: a model's id, an alias, or what a wildcard covers."""
+        return OneModel(name) if name in self._ids else self._alias(name)
 
     def choice(self, target: str, field: str) -> ModelChoice:
         """What a name or a model's id stands for. Raises ValueError, which names `field`."""
         return self._compiled.choice(target, field)
+
+    def _alias(self, name: str) -> ModelChoice | None:
+        return self.aliases.get(name) or self._covered(name)
 
     def _covered(self, name: str) -> ModelChoice | None:
         """A wildcard's rest makes the name of a model or of an alias, and of no other wildcard."""

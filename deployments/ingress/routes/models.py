@@ -98,7 +98,7 @@ def _targets(
 ) -> tuple[str, ...]:
     """The models for which a name stands. Raises UnknownModel."""
     meant = models.names.meant(name, admitted.caller.tenant) if name == DEFAULT else name
-    if meant in allowed:
+    if meant in allowed:  # also without the names of the configuration
         return (meant,)
     choice = models.names.find(meant)
     targets = () if choice is None else tuple(id for id in choice.models if id in allowed)
