@@ -11,7 +11,7 @@ from datetime import UTC, time, tzinfo
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 from pydantic import model_validator as validator
 
 from cluster.runtime.pickle_compat import version_tolerant
@@ -181,6 +181,19 @@ class NameSettings:
     spec: NamesSpec = NamesSpec()
     served_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     discovered: tuple[str, ...] = ()
+
+
+_SETTINGS = TypeAdapter(NameSettings)
+
+
+def dump_settings(settings: NameSettings) -> str:
+    """As JSON, for `load_settings`."""
+    return _SETTINGS.dump_json(settings).decode()
+
+
+def load_settings(text: str) -> NameSettings:
+    """Raises ValueError."""
+    return _SETTINGS.validate_json(text)
 
 
 def span_of(hours: str) -> tuple[time, time]:

@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.cli.config_problems import find_application_problems
+from deployments.ingress.names.spec import load_settings
 from graphs.app import build
 from graphs.args import AppArgs
 from graphs.name_args import name_settings
-from graphs.rollout_diff import diff_applications
+from graphs.rollout_diff import BUILDER, diff_applications
 from tests.unit.graphs.test_args import NANO
 
 EMBEDDING = {"id": "minilm", "source": "minilm"}
@@ -124,16 +125,45 @@ def test_the_problems_name_their_place() -> None:
     assert any(each.startswith("args.names.aliases.b.rules.") for each in problems)
 
 
-def test_a_change_of_names_is_sent_to_the_ingress() -> None:
-    """Changes of a model's own fields are sent to its replicas alone; these concern the ingress."""
+def app(aliases: dict[str, Any] | None = None, *served: str) -> dict[str, Any]:
+    given = args(aliases or {})
+    given["models"][1] |= {"served_names": list(served)}
+    return {"name": "mobula", "import_path": BUILDER, "args": given}
 
-    def app(**changed: Any) -> dict[str, Any]:
-        return {"name": "mobula", "import_path": "graphs.app:build", "args": args({}) | changed}
 
-    renamed = args({})["models"]
-    renamed[0] = renamed[0] | {"served_names": ["smallest"]}
-    for wanted in (app(names={"aliases": {"a": "qwen"}}), app(models=renamed)):
-        assert diff_applications(app(), wanted)["args"] == wanted["args"]
+@pytest.mark.parametrize("wanted", [app({"a": "qwen"}), app({}, "house")])
+def test_changed_names_start_the_ingress_alone(wanted: dict[str, Any]) -> None:
+    sent = diff_applications(app(), wanted)
+
+    assert sent["args"] == app()["args"]
+    [override] = sent["deployments"]
+    assert override["name"] == "Ingress"
+    options = override["ray_actor_options"]
+    given = AppArgs.model_validate(wanted["args"])
+    assert options["num_cpus"] == given.ingress.num_cpus
+    names = load_settings(options["runtime_env"]["env_vars"]["MOBULA_INGRESS_NAMES"])
+    assert names == name_settings(given.names, given.served)
+
+
+def test_names_that_go_back_are_those_of_the_args() -> None:
+    live = diff_applications(app(), app({"a": "qwen"}))
+
+    assert diff_applications(live, app())["deployments"] == []
+
+
+def test_a_restart_of_the_ingress_keeps_changed_names() -> None:
+    sent = diff_applications(app(), app({"a": "qwen"}), ["ingress"], "stamp")
+
+    [override] = sent["deployments"]
+    variables = override["ray_actor_options"]["runtime_env"]["env_vars"]
+    assert variables["MOBULA_RESTARTED"] == "stamp"
+    assert "qwen" in variables["MOBULA_INGRESS_NAMES"]
+
+
+def test_names_that_are_too_many_for_a_variable_roll_everything() -> None:
+    wanted = app({f"{number:03}-{'x' * 96}": "qwen" for number in range(1_000)})
+
+    assert diff_applications(app(), wanted) == wanted
 
 
 def test_the_graph_gives_names_to_the_ingress() -> None:
