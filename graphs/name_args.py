@@ -22,22 +22,26 @@ class NamedModel(Protocol):
     def served_names(self) -> tuple[str, ...]: ...
 
 
-def name_settings(names: NamesSpec, models: Iterable[NamedModel]) -> NameSettings:
-    """What every ingress replica is given."""
+def name_settings(
+    names: NamesSpec, models: Iterable[NamedModel], discovered: Sequence[str] = ()
+) -> NameSettings:
+    """What every ingress replica is given. What begins with one of `discovered` may be the id of a
+    model that is found at run time."""
     served = {model.id: tuple(model.served_names) for model in models if model.served_names}
-    return NameSettings(names, served)
+    return NameSettings(names, served, tuple(discovered))
 
 
 def check_names(
     names: NamesSpec,
     kinds: Mapping[str, Sequence[NamedModel]],
     content_providers: Iterable[str],
+    discovered: Sequence[str] = (),
 ) -> None:
     """`kinds` are the models by the field in which they are configured. Raises ValueError for names
     that are ambiguous, lead nowhere, in circles, or to models of different kinds.
     """
     models = [model for each in kinds.values() for model in each]
-    settings = name_settings(names, models)
+    settings = name_settings(names, models, discovered)
     resolver = NameResolver(settings, (RULES, *(model.id for model in models)))
     kind_of = {model.id: kind for kind, each in kinds.items() for model in each}
     kind_of[RULES] = "moderation.models"

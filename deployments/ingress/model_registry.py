@@ -45,7 +45,8 @@ class ModelRegistry:
     """Looks models up and says which of them answer.
 
     `text_models` are by id; `fallbacks` names the models that may answer in place of one, in their
-    order. `names` leads what is no model's id to one.
+    order. `names` leads what is no model's id to one;
+    `configured` are the ids that mean their models whatever the names are.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ModelRegistry:
             **self._embedders,
             **self._classifiers,
         }
+        self.configured = frozenset(self._models)
         self._fallback_counts: Counter[str] = Counter()
         self._cards: dict[str, tuple[float, ModelCard]] = {}
 

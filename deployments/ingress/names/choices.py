@@ -35,7 +35,7 @@ class ModelChoice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OneModel:
-    """A ModelChoice without a choice. It `varies` where the model is found at run time."""
+    """A ModelChoice without a choice."""
 
     model: str
     varies: bool = False

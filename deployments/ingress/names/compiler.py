@@ -4,7 +4,7 @@ In: what the configuration says, and the ids of all models. Out: what each name 
 that lead in a circle, to nothing, or over more than MAX_LINKS others are refused here.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from deployments.ingress.names.choices import (
     ModelChoice,
@@ -35,14 +35,12 @@ class NameCompiler:
     `wildcards` are in the order in which they are tried.
     """
 
-    def __init__(
-        self, settings: NameSettings, ids: Collection[str], is_discovered: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, settings: NameSettings, ids: Collection[str]) -> None:
         """Raises ValueError, which names the field."""
         self.choices: dict[str, ModelChoice] = {}
         self.links: dict[str, int] = {}
         self._ids = frozenset(ids)
-        self._is_discovered = is_discovered
+        self._discovered = settings.discovered
         self._targets: dict[str, tuple[str, _AliasTarget]] = {}  # with the field
         aliases = settings.spec.aliases
         self.wildcards = most_specific_first(
@@ -58,7 +56,7 @@ class NameCompiler:
         for name, (field, _) in self._targets.items():
             self._compile(name, field, ())
         for each in self.wildcards:
-            self._check_template(each, settings.discovered)
+            self._check_template(each)
 
     def choice(self, target: str, field: str) -> ModelChoice:
         """What a name stands for. Raises ValueError, which names `field`, if that is nothing."""
@@ -142,7 +140,7 @@ class NameCompiler:
         if covered is not None:
             return covered
         if self._is_discovered(name):
-            return OneModel(name, varies=True), 0
+            return OneModel(name), 0
         known = ", ".join(sorted(self._ids))
         raise ValueError(f"{field}: '{name}' is neither a model nor an alias; models: {known}")
 
@@ -159,14 +157,17 @@ class NameCompiler:
         if made in self._targets:
             choice, links = self._compile(made, field, path)
             return choice, links + 1
-        return (OneModel(made, varies=True), 1) if self._is_discovered(made) else None
+        return (OneModel(made), 1) if self._is_discovered(made) else None
 
-    def _check_template(self, each: Wildcard, discovered: tuple[str, ...]) -> None:
+    def _is_discovered(self, name: str) -> bool:
+        return bool(self._discovered) and name.startswith(self._discovered)
+
+    def _check_template(self, each: Wildcard) -> None:
         """Raises ValueError where nothing can come of a wildcard's target."""
         if each.template is None or any(each.names((*self._ids, *self._targets))):
             return
         before, behind = each.template
-        if not any(before.startswith(word) or word.startswith(before) for word in discovered):
+        if not any(before.startswith(word) or word.startswith(before) for word in self._discovered):
             raise ValueError(
                 f"names.aliases.{each.pattern}: no model or alias is called '{before}*{behind}'"
             )

@@ -59,7 +59,8 @@ class ModelNames:
         found = self._resolver.resolve(meant, facts, allowed)
         if found is None:
             raise UnknownModel(meant, tuple(filter(allowed, known)))
-        _remember(admitted, found, is_default=meant != name)
+        if found.model != name:
+            _remember(admitted, found, is_default=meant != name)
         return found.model
 
     def meant(self, name: str, tenant: str, default: DefaultOf = "default_model") -> str:

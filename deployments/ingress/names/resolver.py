@@ -35,8 +35,7 @@ class NameResolver:
         lead in a circle, to nothing, or over more than MAX_LINKS names, and for ambiguous ones.
         """
         self._ids = frozenset(ids)
-        self._discovered = settings.discovered
-        self._compiled = compiled = NameCompiler(settings, ids, self._is_discovered)
+        self._compiled = compiled = NameCompiler(settings, ids)
         patterns = {each.pattern for each in compiled.wildcards}
         self.aliases: Mapping[str, ModelChoice] = {
             name: choice for name, choice in compiled.choices.items() if name not in patterns
@@ -56,9 +55,7 @@ class NameResolver:
             model = choice.choose(facts, allowed)
             if model is not None:
                 return Resolution(model, name, choice.varies)
-        if self._is_discovered(name) and allowed(name):
-            return Resolution(name, varies=True)
-        return None
+        return Resolution(name) if allowed(name) else None
 
     def find(self, name: str) -> ModelChoice | None:
         """What a name stands for: a model's id, an alias, or what a wildcard covers."""
@@ -72,18 +69,14 @@ class NameResolver:
         return self.aliases.get(name) or self._covered(name)
 
     def _covered(self, name: str) -> ModelChoice | None:
-        """A wildcard's rest makes the name of a model or of an alias, and of no other wildcard."""
+        """A wildcard's rest makes the name of a model, perhaps one that is found at run time, or of
+        an alias, and of no other wildcard."""
         wildcard, rest = self._compiled.covering(name)
         if wildcard is None:
             return None
         if wildcard.template is None:
             return self._compiled.choices[wildcard.pattern]
         made = rest.join(wildcard.template)
-        if made in self._ids:
+        if made not in self.aliases:
             return OneModel(made)
-        if made in self.aliases and self._compiled.links[made] < MAX_LINKS:
-            return self.aliases[made]
-        return OneModel(made, varies=True) if self._is_discovered(made) else None
-
-    def _is_discovered(self, name: str) -> bool:
-        return bool(self._discovered) and name.startswith(self._discovered)
+        return self.aliases[made] if self._compiled.links[made] < MAX_LINKS else None

@@ -36,7 +36,7 @@ class CountTokens:
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)
             id, models = body.model, self._models
-            if id not in models.tokenizing_ids:
+            if id not in models.configured:
                 facts = GenerationFacts(request, prompt.caller, prompt)
                 id = models.names.resolve(id, facts, request, models.tokenizing_ids)
             model = models.tokenizing(id, model_grants(request))

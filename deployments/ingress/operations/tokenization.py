@@ -96,9 +96,7 @@ def tokenizing_id(
     ids: int = 0,
 ) -> str:
     """The text or embedding model that `name` means. Raises UnknownModel."""
-    known = models.tokenizing_ids
-    if name in known:
+    if name in models.configured:
         return name
-    return models.names.resolve(
-        name, TextFacts(request, request.caller, texts, ids), request, known
-    )
+    facts = TextFacts(request, request.caller, texts, ids)
+    return models.names.resolve(name, facts, request, models.tokenizing_ids)

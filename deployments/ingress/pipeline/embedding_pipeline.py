@@ -44,7 +44,7 @@ class EmbeddingPipeline:
     async def embed(self, request: EmbedRequest, admitted: AdmittedRequest) -> Embeddings:
         """A call that fails costs nothing. Fallbacks answer where the requested model is away."""
         models, amounts = self._models, estimate(request, admitted.plan)
-        if request.model not in models.embedder_ids:
+        if request.model not in models.configured:
             request = replace(request, model=self._resolved(request, admitted))
 
         def call(sent: EmbedRequest) -> Awaitable[Embeddings]:

@@ -43,7 +43,7 @@ class ModelPipeline:
 
     async def generate(self, request: GenerateRequest, admitted: AdmittedRequest) -> Completion:
         """Raises UnknownModel, what limits and the cache raise, and what the model raises."""
-        renamed = request.model not in self._models.text_models
+        renamed = request.model not in self._models.configured
         if renamed:
             request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
@@ -64,7 +64,7 @@ class ModelPipeline:
         self, request: GenerateRequest, admitted: AdmittedRequest
     ) -> AsyncGenerator[Chunk, None]:
         """The same in chunks."""
-        renamed = request.model not in self._models.text_models
+        renamed = request.model not in self._models.configured
         if renamed:
             request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)

@@ -53,7 +53,11 @@ async def list_models(
         page = model_page(allowed | roots, limit, after_id, before_id)
         return JsonResponse(orjson.dumps(page), headers=VARY)
     aliases = names_by_model(names)
-    data = [_describe(model, card, aliases.get(model)) for model, card in allowed.items()]
+    data = [
+        _describe(model, card, aliases.get(model))
+        for model, card in allowed.items()
+        if model not in names
+    ]
     data += [_describe_name(name, targets, allowed) for name, targets in names.items()]
     answer = {"object": "list", "data": data}
     return JsonResponse(orjson.dumps(answer), headers=VARY)
@@ -77,7 +81,7 @@ async def get_model(request: Request, model: str) -> Response:
     card = allowed[targets[0]]
     if ANTHROPIC_VERSION in request.headers:
         return JsonResponse(orjson.dumps(model_info(model, card)), headers=VARY)
-    if model not in allowed:
+    if targets != (model,):
         return JsonResponse(orjson.dumps(_describe_name(model, targets, allowed)), headers=VARY)
     aliases = names_by_model(models.names.listed(allowed.__contains__)).get(model)
     return JsonResponse(orjson.dumps(_describe(model, card, aliases)), headers=VARY)
@@ -98,13 +102,13 @@ def _targets(
 ) -> tuple[str, ...]:
     """The models for which a name stands. Raises UnknownModel."""
     meant = models.names.meant(name, admitted.caller.tenant) if name == DEFAULT else name
-    if meant in allowed:  # also without the names of the configuration
-        return (meant,)
     choice = models.names.find(meant)
     targets = () if choice is None else tuple(id for id in choice.models if id in allowed)
-    if not targets:
-        raise UnknownModel(meant, tuple(allowed))
-    return targets
+    if targets:
+        return targets
+    if meant in allowed:  # found at run time, or the configuration has no names
+        return (meant,)
+    raise UnknownModel(meant, tuple(allowed))
 
 
 def _describe_name(

@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from cluster.resilience.failure_class import Unavailable
+from cluster.tenants.plan import Plan
 from deployments.ingress.handle_api import HandleApi
+from deployments.ingress.model_registry import ModelRegistry
 from tests.api.fakes import Records, WordsModel
 from tests.api.names.doors import CHAT, OPERATIONS, TEXT_DOORS, TURN, UNMETERED
 from tests.api.web import ADMIN_KEY
@@ -259,3 +261,33 @@ async def test_the_access_log_names_the_model(
         "openai-gpt-4o",
         "nothing",
     ]
+
+
+class TestModelsThatAreFoundAtRunTime:
+    """A provider's models come and go; the configuration's names go before theirs."""
+
+    @pytest.fixture
+    def plan(self) -> Plan:
+        return Plan(id="default")
+
+    async def test_they_answer_under_their_own_names(
+        self, web: httpx.AsyncClient, registry: ModelRegistry
+    ) -> None:
+        before = await ask(web, CHAT, "openai/o9")
+        registry.text_models["openai/o9"] = WordsModel("from outside")
+        answer = await ask(web, CHAT, "openai/o9")
+        streamed = await ask(web, CHAT, "openai/o9", stream=True)
+        known = await ask(web, CHAT, "openai/gpt-4o")
+
+        assert before.status_code == 404
+        assert answer.json()["model"] == "openai/o9"
+        assert "mobula-model" not in answer.headers
+        assert '"model":"openai/o9"' in streamed.text
+        assert known.json()["model"] == "openai-gpt-4o"
+
+    async def test_an_alias_of_the_same_name_goes_before_them(
+        self, web: httpx.AsyncClient, registry: ModelRegistry
+    ) -> None:
+        registry.text_models["gpt-4o-mini"] = WordsModel("from outside")
+
+        assert (await ask(web, CHAT, "gpt-4o-mini")).json()["model"] == "words"

@@ -16,7 +16,8 @@ FACTS = GivenFacts()
 
 
 def everything(model: str) -> bool:
-    return True
+    """What a caller may use who may use all there is."""
+    return model in IDS
 
 
 def resolver(aliases: dict[str, object], **fields: Any) -> NameResolver:
@@ -192,13 +193,14 @@ def test_a_rule_without_an_allowed_model_is_passed_over() -> None:
 def test_models_that_are_found_at_run_time_come_last() -> None:
     spec = settings({"fast": "openai/gpt-5", "azure/*": "openai/{}", "openai/o*": "qwen"}).spec
     names = NameResolver(NameSettings(spec, {}, ("openai/",)), IDS)
+    found = (*IDS, "openai/gpt-5", "openai/o3", "other")
 
-    assert names.resolve("openai/gpt-5", FACTS, everything) == Resolution(
-        "openai/gpt-5", varies=True
-    )
-    assert model_of(names, "openai/o3") == "qwen"
-    assert model_of(names, "fast") == model_of(names, "azure/gpt-5") == "openai/gpt-5"
-    assert model_of(names, "openai/gpt-5", "qwen") is None
+    assert names.resolve("openai/gpt-5", FACTS, found.__contains__) == Resolution("openai/gpt-5")
+    assert names.resolve("other", FACTS, found.__contains__) == Resolution("other")
+    assert model_of(names, "openai/o3", *found) == "qwen"
+    for alias in ("fast", "azure/gpt-5"):
+        assert model_of(names, alias, *found) == "openai/gpt-5"
+        assert model_of(names, alias) is None, "not found yet, or gone"
 
 
 def test_names_that_always_lead_somewhere_are_listed() -> None:
