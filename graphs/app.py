@@ -16,6 +16,7 @@ from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.moderation import moderation_config
+from graphs.name_args import name_settings
 from graphs.options import ingress_options, limiter_options
 from graphs.provider_args import providers_config
 from graphs.text import (
@@ -74,6 +75,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
+        name_settings(args.names, (*args.served, *args.external)),
     )
     return ingress.bind(
         models,

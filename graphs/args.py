@@ -12,9 +12,11 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.tenants.price_list import PriceList
 from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
+from deployments.ingress.names.spec import NamesSpec, ServedName
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
+from graphs.name_args import check_names
 from graphs.provider_args import (
     EgressArgs,
     ExternalArgs,
@@ -39,9 +41,10 @@ class _Served(BaseModel):
     fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
     replacement before it stops the old replica, which needs resources for one more. `transport`:
     the ingress calls replicas over a persistent connection to each (`link`), where one can be
-    opened, or by Serve handle (`serve`).
+    opened, or by Serve handle (`serve`). `served_names` are further names by which it answers.
     """
 
+    served_names: Annotated[tuple[ServedName, ...], Field(max_length=100)] = ()
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
     per_node: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -272,6 +275,7 @@ class AppArgs(_Args):
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
     egress: EgressArgs = EgressArgs()
+    names: NamesSpec = NamesSpec()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -337,6 +341,17 @@ class AppArgs(_Args):
     @model_validator(mode="after")
     def _check_upstreams(self) -> Self:
         check_urls(self.external, self.egress)
+        return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        kinds: dict[str, tuple[ServedArgs, ...]] = {
+            "models": self.models,
+            "embeddings": self.embeddings,
+            "rerank": self.rerank,
+            "moderation.models": self.moderation.models,
+        }
+        check_names(self.names, kinds, self.content.providers)
         return self
 
     @property

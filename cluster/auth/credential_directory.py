@@ -31,6 +31,7 @@ from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.settings import TenantSettings
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
@@ -104,6 +105,10 @@ class CredentialDirectory(PolledCache):
         if entry is None:
             raise _no_tenant(tenant)
         return entry.plan
+
+    def settings_of(self, tenant: str) -> TenantSettings:
+        """What a tenant has set for itself. Raises NotFound."""
+        return self.tenant(tenant).settings
 
     def secret_of(self, tenant: str) -> bytes:
         """What keys and encrypts everything that is stored for a tenant. Raises NotFound."""

@@ -28,6 +28,7 @@ from cluster.storage.tables import (
     plans,
     signing_keys,
     teams,
+    tenant_settings,
     tenants,
     users,
 )
@@ -35,6 +36,7 @@ from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies, LimitPolicy, caller_policies, parse_policy
 from cluster.tenants.repository import Status
+from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 
 _ROLES = {role.value: role for role in Role}
 NEVER = -1  # `seq` of what was never loaded
@@ -51,6 +53,7 @@ class TenantEntry:
     status: Status
     plan: Plan
     secret: bytes = field(repr=False)
+    settings: TenantSettings = NO_SETTINGS
 
 
 @dataclass(slots=True, eq=False)
@@ -216,7 +219,12 @@ class Snapshot:
             plan = known.get(row.plan)
             if plan is None:
                 plan = known[row.plan] = Plan.model_validate(row.document)
-            self.tenants[row.id] = TenantEntry(row.id, row.name, row.status, plan, row.secret)
+            settings = NO_SETTINGS
+            if row.settings is not None:
+                settings = TenantSettings.model_validate(row.settings)
+            self.tenants[row.id] = TenantEntry(
+                row.id, row.name, row.status, plan, row.secret, settings
+            )
         return {row.id for row in rows}
 
     def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
@@ -287,7 +295,11 @@ class Snapshot:
             self.ended[row.family] = row.until
 
 
-_TENANTS = select(tenants, plans.c.document).join(plans, plans.c.id == tenants.c.plan)
+_TENANTS = (
+    select(tenants, plans.c.document, tenant_settings.c.document.label("settings"))
+    .join(plans, plans.c.id == tenants.c.plan)
+    .outerjoin(tenant_settings, tenant_settings.c.tenant == tenants.c.id)
+)
 _SIGNING = stored_values(signing_keys).where(signing_keys.c.purpose == PURPOSE)
 
 

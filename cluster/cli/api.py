@@ -68,8 +68,12 @@ class Api:
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PUT", path, {}, body).json()
 
-    def patch(self, *path: str, body: Mapping[str, Any], **query: Any) -> Any:
-        return self._request("PATCH", path, query, _without_none(body)).json()
+    def patch(
+        self, *path: str, body: Mapping[str, Any], with_none: bool = False, **query: Any
+    ) -> Any:
+        """Fields that are None are left out, unless they clear something there (`with_none`)."""
+        sent = body if with_none else _without_none(body)
+        return self._request("PATCH", path, query, sent).json()
 
     def delete(self, *path: str, **query: Any) -> None:
         self._request("DELETE", path, query)

@@ -281,7 +281,7 @@ def doctor() -> None:
 
 @models.callback(invoke_without_command=True)
 def models_list(context: typer.Context) -> None:
-    """List the models of the running cluster."""
+    """List the models of the running cluster, and the other names by which they answer."""
     if context.invoked_subcommand is None:
         from cluster.cli.models import listing
 

@@ -66,6 +66,33 @@ def suspend(tenant: Id, key: Key = None) -> None:
         )
 
 
+@tenants.command("settings")
+def tenant_settings(
+    tenant: Tenant = None,
+    default_model: Annotated[
+        str | None, typer.Option(help="Answers requests that name no model.")
+    ] = None,
+    default_embedding_model: Annotated[
+        str | None, typer.Option(help="Answers requests for embeddings that name no model.")
+    ] = None,
+    unset: Annotated[
+        list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
+    ] = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a tenant has set for itself, or change it."""
+    given = {"default_model": default_model, "default_embedding_model": default_embedding_model}
+    body: dict[str, str | None] = {name.replace("-", "_"): None for name in unset or ()}
+    body |= {name: value for name, value in given.items() if value is not None}
+    with api(key) as cluster:
+        path = ("tenants", cluster.tenant(tenant), "settings")
+        if body:
+            show_one(cluster.patch(*path, body=body, with_none=True), as_json)
+        else:
+            show_one(cluster.get(*path), as_json)
+
+
 def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
     """Show a tenant's limits and what remains of them."""
     with api(key) as cluster:

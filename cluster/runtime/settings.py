@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
     model_spec: str | None = None
 
+    # Set by `mobula deploy` for the ingress: the names of models that count instead of the args'.
+    ingress_names: str | None = None
+
     # How users sign in: lives of tokens in seconds.
     access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
     refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400

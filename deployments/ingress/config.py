@@ -9,6 +9,7 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
 from deployments.contracts.moderation import ModerationConfig
+from deployments.ingress.names.spec import NameSettings
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
 
@@ -37,7 +38,7 @@ class IngressConfig:
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
     `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
-    outside of the cluster.
+    outside of the cluster. `names` are those by which models answer beside their ids.
     """
 
     offer: ModelSettings
@@ -50,3 +51,4 @@ class IngressConfig:
     rerankers: tuple[str, ...] = ()
     moderation: ModerationConfig = ModerationConfig()
     providers: ProvidersConfig = ProvidersConfig()
+    names: NameSettings = NameSettings()

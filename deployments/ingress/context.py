@@ -23,6 +23,7 @@ from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 
+MODEL_HEADER = b"mobula-model"
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -109,6 +110,8 @@ class AdmittedRequest(RequestContext):
     response headers that an operation adds. `store_response` writes the response under the
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
     `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
+    `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
+    request may be for another model at another time.
     """
 
     permit: Permit
@@ -118,9 +121,12 @@ class AdmittedRequest(RequestContext):
     extra_headers: HeaderFields = field(default_factory=list)
     store_response: StoreResponse | None = None
     is_templated: bool = False
+    resolved_models: tuple[str, ...] = ()
+    varies: bool = False
 
     def headers(self) -> HeaderFields:
-        """Response headers about limits, the cache and fallback models, as of now."""
+        """Response headers about limits, the cache and other models than the one that was named,
+        as of now."""
         fields = [
             *self.permit.headers(),
             *cache_status_headers(self.outcomes),
@@ -129,7 +135,13 @@ class AdmittedRequest(RequestContext):
         if self.fallbacks:
             names = ", ".join(dict.fromkeys(self.fallbacks))
             fields.append((b"mobula-fallback", names.encode()))
+        if self.resolved_models:
+            fields.append(self.model_header())
         return fields
+
+    def model_header(self) -> tuple[bytes, bytes]:
+        """Names the models to which the request's name led."""
+        return MODEL_HEADER, ", ".join(self.resolved_models).encode()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -21,6 +22,7 @@ from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
+from deployments.ingress.names.spec import load_settings
 from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -42,6 +44,8 @@ class Ingress:
         """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
+        if settings.ingress_names is not None:
+            config = replace(config, names=load_settings(settings.ingress_names))
         configure_logging(settings.log_level)
         collect_rarely()
         self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")

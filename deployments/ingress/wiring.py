@@ -19,6 +19,7 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.moderation import RULES
 from deployments.contracts.scaling import DeploymentStatusSource
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
@@ -28,6 +29,7 @@ from deployments.ingress.http.model_metrics import CallReport
 from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.metering import UsageRecorder
@@ -72,13 +74,20 @@ def build_services(
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
+    texts = {**backends.models, **providers.models}
+    embedders = {**backends.embedders, **providers.embedders}
+    served = (texts, embedders, backends.classifiers)
+    names = ModelNames(
+        config.names, (RULES, *(id for ids in served for id in ids)), directory.settings_of
+    )
     models = ModelRegistry(
-        {**backends.models, **providers.models},
+        texts,
         clock,
-        {**backends.embedders, **providers.embedders},
+        embedders,
         config.resilience,
         backends.classifiers,
         config.rerankers,
+        names,
     )
     caches = CacheStack(
         config.cache,

@@ -13,6 +13,7 @@ from cluster.storage.tables.identity import (
     refresh_tokens,
     signing_keys,
     teams,
+    tenant_settings,
     tenants,
     users,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "template_labels",
     "template_versions",
     "templates",
+    "tenant_settings",
     "tenants",
     "uploads",
     "usage",

@@ -39,6 +39,15 @@ tenants = Table(
     Column("updated", Float, nullable=False),
 )
 
+# What tenants have set for themselves; one without a row has nothing set.
+tenant_settings = Table(
+    "tenant_settings",
+    metadata,
+    Column(*TENANT, ForeignKey("tenants.id"), primary_key=True),
+    Column("document", JSON, nullable=False),  # cluster/tenants/settings.py: TenantSettings
+    Column("updated", Float, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

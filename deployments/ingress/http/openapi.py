@@ -186,7 +186,7 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     ),
 }
 
-RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed")
+RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed", "Mobula-Model")
 CACHED_HEADERS: Final = ("Cache-Status", "Age")
 LENIENT_HEADERS: Final = ("Mobula-Ignored",)
 TEMPLATE_HEADERS: Final = ("Mobula-Template",)
@@ -194,6 +194,10 @@ HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "X-Request-ID": _response_header("Finds the request in logs and in the audit trail."),
     "Idempotency-Replayed": _response_header(
         "`true`: this is the response to the key's first request."
+    ),
+    "Mobula-Model": _response_header(
+        "The model that the request's `model` stands for, where that is not its id.",
+        example="nano",
     ),
     "Mobula-Ignored": _response_header(
         "Fields of the body that have no effect: unknown ones, and hints that change nothing here.",

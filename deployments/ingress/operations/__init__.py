@@ -7,6 +7,7 @@ from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
@@ -22,8 +23,8 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    pipeline, providers = services.model_pipeline, services.providers
-    templates = PromptTemplates(services.templates)
+    pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
+    writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)
     return {
         "chat": chat,
@@ -38,10 +39,10 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, providers, templates),
-        "captions.batch": CaptionBatch(pipeline, providers, templates),
-        "posts": Posts(pipeline, providers, templates),
-        "posts.batch": PostBatch(pipeline, providers, templates),
+        "captions": Captions(pipeline, writers, templates),
+        "captions.batch": CaptionBatch(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates),
+        "posts.batch": PostBatch(pipeline, writers, templates),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -5,6 +5,7 @@ answers. The text models' request path is model_pipeline.py.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import Problem, UnknownModel
@@ -14,6 +15,8 @@ from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.model_names import DefaultOf
 from deployments.ingress.pipeline.fallback import RaisedProblems, attempt_order
 from deployments.ingress.pipeline.metering import Meter
 
@@ -41,6 +44,8 @@ class EmbeddingPipeline:
     async def embed(self, request: EmbedRequest, admitted: AdmittedRequest) -> Embeddings:
         """A call that fails costs nothing. Fallbacks answer where the requested model is away."""
         models, amounts = self._models, estimate(request, admitted.plan)
+        if request.model not in models.configured:
+            request = replace(request, model=self._resolved(request, admitted))
 
         def call(sent: EmbedRequest) -> Awaitable[Embeddings]:
             return models.embedder(sent.model).embed(sent)
@@ -57,6 +62,14 @@ class EmbeddingPipeline:
             return models.classifier(sent.model).classify(sent)
 
         return await self._answer(request, admitted, known, call, amounts)
+
+    def _resolved(self, request: EmbedRequest, admitted: AdmittedRequest) -> str:
+        """The embedding model that the request's name stands for. Raises UnknownModel."""
+        models, ids = self._models, sum(map(len, request.token_ids))
+        facts = TextFacts(admitted, request.caller, request.texts, ids)
+        known = models.embedder_ids
+        default: DefaultOf = "default_embedding_model"
+        return models.names.resolve(request.model, facts, admitted, known, default)
 
     async def _answer(
         self,

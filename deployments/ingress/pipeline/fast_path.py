@@ -10,7 +10,7 @@ response only after the whole application has led them there (`RenderedResponses
 same tenant, route, models and plan; what may have changed since is checked on every request.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +30,6 @@ from deployments.contracts.limits import Permit
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
-from deployments.ingress.http.ignored_fields import IGNORED_FIELDS
 from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
@@ -60,9 +59,13 @@ _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
 _TOKEN_BYTES = 8  # of the number of tokens with which a rendered response begins
 _MAX_RENDERED = 16 << 10  # larger responses may be worth compressing
-_NOTE_END = b"\n"  # in no name of a field that a header can hold
+_COLON, _NEXT_FIELD = b":", b"\n"  # between a header's name, its value and the next header
+_FIELDS_END = b"\0"  # in no header
 _MAX_DIGITS = 20  # of a length that is no attack on int()
 BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
+
+
+HeaderFields = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +124,12 @@ class RenderedResponses:
         response: bytes,
         tokens: int,
         cache_key: bytes,
-        ignored: bytes = b"",
+        fields: HeaderFields = (),
         end_user: str = "",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the names of `ignored` fields; the bytes of the request name
-        `end_user`. Nothing is added for a response that does not begin with its id.
+        another id, and with the header `fields`; the bytes of the request name `end_user`. Nothing
+        is added for a response that does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
@@ -134,12 +137,14 @@ class RenderedResponses:
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
         if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
-            note = ignored + _NOTE_END + end_user.encode() if end_user else ignored
+            note = _NEXT_FIELD.join([_COLON.join(field) for field in fields])
+            if end_user:
+                note += _FIELDS_END + end_user.encode()
             self._memory.put_alias(key, cache_key, note)
 
     def note(self, key: bytes) -> bytes:
-        """What a response to the bytes of `key`, which were just found, names as ignored; and, if
-        the bytes name one, _NOTE_END and the end user."""
+        """The header fields of a response to the bytes of `key`, which were just found, in one
+        (`noted_fields`); and, if the bytes name one, _FIELDS_END and the end user."""
         return self._memory.aliases[key].note
 
     def record_hit(self, tenant: str, tokens: int) -> None:
@@ -257,7 +262,7 @@ class FastPath:
         if cached is None:
             return None
         entry, model = cached.entry, cached.entry.model
-        ignored, _, end_user = self._responses.note(state.body_key).partition(_NOTE_END)
+        noted, _, end_user = self._responses.note(state.body_key).partition(_FIELDS_END)
         if end_user:
             caller = replace(caller, end_user=end_user.decode())
         permit = self._admit(caller, plan, route.request_class, model)
@@ -287,8 +292,8 @@ class FastPath:
             *fields,
             (b"x-request-id", request_id.encode()),
         ]
-        if ignored:
-            headers.append((IGNORED_FIELDS, ignored))
+        if noted:
+            headers += noted_fields(noted)
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
 
@@ -307,6 +312,12 @@ class FastPath:
         if permit is not None:
             permit.charge_cache_hit(model)
         return permit
+
+
+def noted_fields(note: bytes) -> list[tuple[bytes, bytes]]:
+    """The header fields of a note of `RenderedResponses.add`."""
+    lines = [line.partition(_COLON) for line in note.split(_NEXT_FIELD)]
+    return [(name, value) for name, _, value in lines]
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

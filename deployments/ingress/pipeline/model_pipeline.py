@@ -25,6 +25,7 @@ from deployments.contracts.generation import (
 )
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
 from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
 
@@ -42,6 +43,9 @@ class ModelPipeline:
 
     async def generate(self, request: GenerateRequest, admitted: AdmittedRequest) -> Completion:
         """Raises UnknownModel, what limits and the cache raise, and what the model raises."""
+        renamed = request.model not in self._models.configured
+        if renamed:
+            request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
         if self._cache is None:
             completion = await generator.generate(request)
@@ -56,12 +60,17 @@ class ModelPipeline:
                     admitted.permit.charge_cache_hit(request.model)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
+        elif renamed:
+            completion = replace(completion, model=request.model)
         return completion
 
     async def stream(
         self, request: GenerateRequest, admitted: AdmittedRequest
     ) -> AsyncGenerator[Chunk, None]:
         """The same in chunks."""
+        renamed = request.model not in self._models.configured
+        if renamed:
+            request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
         if self._cache is None:
             stream = generator.stream(request)
@@ -71,6 +80,9 @@ class ModelPipeline:
             async for chunk in chunks:
                 if chunk.model and chunk.model != request.model:
                     _note_fallback(admitted, chunk.model)
+                elif renamed:
+                    chunk = replace(chunk, model=request.model)
+                renamed = False
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
@@ -87,6 +99,12 @@ class ModelPipeline:
     def load(self) -> dict[str, int]:
         """The counters, for `/health`."""
         return asdict(self.recorder.counters)
+
+    def _resolved(self, request: GenerateRequest, admitted: AdmittedRequest) -> GenerateRequest:
+        """The request to the model that its name stands for. Raises UnknownModel."""
+        models, facts = self._models, GenerationFacts(admitted, request.caller, request)
+        model = models.names.resolve(request.model, facts, admitted, models.text_models)
+        return replace(request, model=model)
 
     def _start(
         self, request: GenerateRequest, admitted: AdmittedRequest

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
+from deployments.ingress.context import STATE_KEY, AdmittedRequest, RequestContext, RequestState
 from deployments.ingress.end_user import FIELDS as END_USER_FIELDS
 from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
@@ -21,6 +21,7 @@ from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Eve
 from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
+from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -110,15 +111,8 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached, unless the
-        # same bytes may ask for something else next time: a template may change. It cannot see the
-        # tags in a body.
-        is_known = state.body_key and not (admitted.is_templated or admitted.tags)
-        if rendered is not None and is_known and len(outcomes) == 1 and outcomes[0].key:
-            tokens = answer.get("usage", {}).get("total_tokens", 0)
-            key, id = outcomes[0].key, answer.get("id", "")
-            end_user = context.caller.end_user
-            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored, end_user)
+        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+            _add_rendered(rendered, name, state, admitted, answer, content)
         return AnswerResponse(content)
 
     return serve
@@ -179,4 +173,32 @@ def _event_stream(
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
         error_event=dialect.error_event,
+    )
+
+
+def _add_rendered(
+    rendered: RenderedResponses,
+    name: str,
+    state: RequestState,
+    admitted: AdmittedRequest,
+    answer: Mapping[str, Any],
+    content: bytes,
+) -> None:
+    """The fast path learns of a response that came of one model call and is cached, unless the same
+    bytes may ask for something else next time: a template may change, a name may stand for another
+    model. It cannot see the tags in a body."""
+    if admitted.is_templated or admitted.varies or admitted.tags:
+        return
+    fields = [(IGNORED_FIELDS, state.ignored)] if state.ignored else []
+    if admitted.resolved_models:
+        fields.append(admitted.model_header())
+    rendered.add(
+        state.body_key,
+        name,
+        answer.get("id", ""),
+        content,
+        answer.get("usage", {}).get("total_tokens", 0),
+        admitted.outcomes[0].key,
+        fields,
+        admitted.caller.end_user,
     )

@@ -35,6 +35,7 @@ from deployments.ingress.schemas.admin import (
     KeyRotation,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     UserCreate,
     UserPatch,
 )
@@ -68,6 +69,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     Plan,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     KeyCreate,
     KeyPatch,
     KeyRotation,

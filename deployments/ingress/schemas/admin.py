@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Id, Plan
 from cluster.tenants.policy import LimitPolicy
+from cluster.tenants.settings import ModelName
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 
@@ -92,6 +93,29 @@ class TenantPatch(Patch):
     name: Label | None = None
     plan: Id | None = None
     status: Status | None = None
+
+
+class TenantSettingsPatch(Strict):
+    """Body of `PATCH /api/v1/tenants/{tenant}/settings`; null clears a setting."""
+
+    model_config = example(default_model="nano")
+
+    default_model: ModelName | None = None
+    default_embedding_model: ModelName | None = None
+
+    @model_validator(mode="after")
+    def _names_a_setting(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"give at least one of: {', '.join(type(self).model_fields)}")
+        return self
+
+
+class TenantSettingsResponse(BaseModel):
+    """What a tenant has set for itself; null: as the operator has configured it."""
+
+    tenant: str
+    default_model: str | None
+    default_embedding_model: str | None
 
 
 class TenantResponse(BaseModel):

@@ -95,7 +95,10 @@ class TextCompletion(_Response):
 
 
 class Model(_Response):
-    """One served model. Members after `owned_by` are Mobula's own."""
+    """One served model, or another name by which models answer. Members after `owned_by` are
+    Mobula's own. `aliases` are the other names of a model, `root` the model that such a name stands
+    for, `targets` those between which it chooses.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -107,6 +110,9 @@ class Model(_Response):
     context_length: int | None = None
     parameters: int | None = None
     description: str | None = None
+    aliases: list[str] | None = None
+    root: str | None = None
+    targets: list[str] | None = None
     ready: bool = True
 
 

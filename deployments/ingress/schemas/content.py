@@ -51,7 +51,12 @@ class BriefBody(_Strict):
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     model: Annotated[
-        str | None, Field(max_length=100, description="A provider; the default when left out.")
+        str | None,
+        Field(
+            max_length=100,
+            description="A provider, or a name of a model; left out: the tenant's default model, "
+            "or the default provider.",
+        ),
     ] = None
     output_schema: Annotated[
         dict[str, Any] | None,

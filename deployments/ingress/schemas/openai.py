@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.runtime.numbers import FLOAT32, WHOLE
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Sampling
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import ChatMessage
-from deployments.ingress.schemas.lenient import HintedBody
+from deployments.ingress.schemas.lenient import HintedBody, RequestedModel
 from deployments.ingress.schemas.structured_output import StructuredOutputFields
 from deployments.ingress.schemas.template_use import TemplatedBody, TemplateUse
 from deployments.ingress.schemas.tools import ToolChoice, Tools
@@ -63,7 +64,7 @@ class _Generation(HintedBody, StructuredOutputFields, TemplatedBody):
 
     refused: ClassVar[_Refusals] = {}
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
     template: Annotated[
         TemplateUse | None,
         Field(description="With it, what it gives may be left out: the model, messages, prompt."),

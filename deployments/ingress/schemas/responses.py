@@ -13,8 +13,9 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
-from deployments.ingress.schemas.lenient import LenientPart
+from deployments.ingress.schemas.lenient import LenientPart, RequestedModel
 from deployments.ingress.schemas.openai import (
     MAX_MESSAGES,
     MAX_OUTPUT_TOKENS,
@@ -222,7 +223,7 @@ class ResponseCreate(LenientPart, TemplatedBody):
         "moderation": ((None,), "responses are not moderated."),
     }
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
     input: str | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
     previous_response_id: ResponseId | None = None

@@ -14,6 +14,7 @@ from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
+from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.config import ModelSettings
 from deployments.ingress.deployment import Ingress
@@ -65,6 +66,9 @@ class NoTenancy(TenantServices):
 
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
+
+    def settings_of(self, tenant: str) -> TenantSettings:
+        return NO_SETTINGS
 
     def record_call(
         self,

@@ -83,6 +83,21 @@ def test_tenants(run: Run) -> None:
     assert "already" in run("tenants create newco", code=1).stderr
 
 
+def test_settings_of_a_tenant(run: Run) -> None:
+    settings = "tenants settings --tenant acme"
+
+    def default() -> object:
+        return json.loads(run(f"{settings} --json").stdout)["default_model"]
+
+    assert default() is None
+    run(f"{settings} --default-model words --default-embedding-model letters")
+    assert default() == "words"
+    run(f"{settings} --unset default-model")
+    assert default() is None
+    assert "letters" in run(settings).stdout
+    assert "leads to no model" in run(f"{settings} --default-model gpt-9", code=1).stderr
+
+
 def test_plans(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text("id: gold\nweight: 3\nbudgets: {tokens: {day: 100, month: 1000}}\n")

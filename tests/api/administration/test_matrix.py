@@ -73,6 +73,8 @@ GET    /api/v1/tenants/{tenant}                         401  200 200 200 200 200
 PATCH  /api/v1/tenants/{tenant}                         401  200 403 403 403 403 403 200 404
 DELETE /api/v1/tenants/{tenant}                         401  403 403 403 403 403 403 204 404
 GET    /api/v1/tenants/{tenant}/limits                  401  200 200 200 200 200 403 200 404
+GET    /api/v1/tenants/{tenant}/settings                401  200 200 200 200 200 403 200 404
+PATCH  /api/v1/tenants/{tenant}/settings                401  200 403 403 403 403 403 200 404
 GET    /api/v1/plans                                    401  200 200 200 200 200 200 200 200
 GET    /api/v1/plans/{plan}                             401  200 200 200 200 200 200 200 404
 PUT    /api/v1/plans/{plan}                             401  403 403 403 403 403 403 200 403
@@ -195,6 +197,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/v1/scaling/{deployment:path}/bounds": {"floor": 2},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
+    "PATCH /api/v1/tenants/{tenant}/settings": {"default_model": "words"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},
     "POST /api/v1/tenants/{tenant}/keys": {"name": "new", "scopes": ["generate"]},
     "PATCH /api/v1/tenants/{tenant}/keys/{key}": {"name": "renamed"},
