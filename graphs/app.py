@@ -75,7 +75,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
-        name_settings(args.names, (*args.served, *args.external)),
+        name_settings(args.names, (*args.served, *args.external), args.discovered),
     )
     return ingress.bind(
         models,

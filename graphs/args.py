@@ -345,14 +345,19 @@ class AppArgs(_Args):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        kinds: dict[str, tuple[ServedArgs, ...]] = {
+        kinds: dict[str, tuple[ServedArgs | ExternalArgs, ...]] = {
             "models": self.models,
             "embeddings": self.embeddings,
             "rerank": self.rerank,
             "moderation.models": self.moderation.models,
         }
-        check_names(self.names, kinds, self.content.providers)
+        check_names(self.names, kinds, self.content.providers, self.discovered)
         return self
+
+    @property
+    def discovered(self) -> tuple[str, ...]:
+        """What the ids of models that providers list begin with."""
+        return tuple(f"{model.id}/" for model in self.provider_models if model.discovery)
 
     @property
     def served(self) -> "tuple[ServedArgs, ...]":
