@@ -21,7 +21,7 @@ _PAIRS = (
 _LOOK_ALIKES = {pair[0]: pair[1] for pair in _PAIRS.split()}
 
 
-class _Table(dict[int, str]):
+class FoldingTable(dict[int, str]):
     """For `str.translate`: filled as characters are met."""
 
     def __missing__(self, code: int) -> str:
@@ -48,7 +48,7 @@ class _Table(dict[int, str]):
         return compatible if len(compatible) == 1 else character
 
 
-class _WordTable(_Table):
+class _WordTable(FoldingTable):
     """Also without case, accents and other scripts' look-alikes."""
 
     def fold(self, character: str) -> str:
@@ -59,7 +59,7 @@ class _WordTable(_Table):
         return _LOOK_ALIKES.get(base, base)
 
 
-PLAIN, WORDS = _Table(), _WordTable()  # how a text may be folded
+PLAIN, WORDS = FoldingTable(), _WordTable()  # how a text may be folded
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class FoldedText:
     It may grow at its end, and be cut at its beginning.
     """
 
-    table: _Table
+    table: FoldingTable
     text: str = ""
     starts: Sequence[int] = ()
     ends: Sequence[int] = ()
@@ -109,12 +109,12 @@ class FoldedText:
         self.starts, self.ends = [*self.starts, *starts], [*self.ends, *ends]
 
 
-def unchanged_length(text: str, table: _Table) -> bool:
+def unchanged_length(text: str, table: FoldingTable) -> bool:
     """Whether each character of a text is folded to exactly one: none to nothing."""
     return text.isascii() or all(table[ord(character)] for character in set(text))
 
 
-def folded(text: str, table: _Table = PLAIN) -> FoldedText:
+def folded(text: str, table: FoldingTable = PLAIN) -> FoldedText:
     """The whole of a text."""
     whole = FoldedText(table)
     whole.add(text, 0)

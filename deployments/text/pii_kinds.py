@@ -259,7 +259,7 @@ SCANNERS: dict[str, PatternScanner] = {
             _secret,
             re.compile(
                 rf"(?i:{_KEY}[\"']? ?(?:[:=]|is?)? ?[\"']?[^\s]{{0,128}}\Z|"
-                r"(?:api|access|secret)[ _-](?:ke?)?\Z)|[^\s]+\Z"
+                rf"(?:api|access|secret)[ _-](?:ke?)?\Z)|{_TOKEN}+\Z"
             ),
             460,
         ),
