@@ -72,6 +72,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         by_handle(args),
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
+        args.guardrails.config(),
     )
     return ingress.bind(
         models,

@@ -15,6 +15,7 @@ from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
+from graphs.guardrail_args import GuardrailArgs
 
 
 class _Args(BaseModel):
@@ -252,6 +253,7 @@ class AppArgs(_Args):
     cache: CacheArgs = CacheArgs()
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
+    guardrails: GuardrailArgs = GuardrailArgs()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -273,6 +275,12 @@ class AppArgs(_Args):
                 f"cache.semantic.model: '{model}' is not among embeddings: "
                 f"{', '.join(sorted(ids)) or 'none'}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_guardrails(self) -> Self:
+        judges = {model.id for model in self.moderation.models}
+        self.guardrails.check_models({model.id for model in self.models}, judges)
         return self
 
     @model_validator(mode="after")

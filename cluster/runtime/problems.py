@@ -20,6 +20,8 @@
       RateLimited               429 rate-limited           Retry-After; names the limit that was hit
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
       ClientGone                499 client-gone            the client has disconnected
+      GuardrailRefused          400 guardrail              names the policy, the rule, in or output
+      GuardrailUnavailable      503 guardrail-unavailable  a text that cannot be checked
       MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           a retry may succeed
@@ -297,6 +299,33 @@ class ClientGone(Problem):
 
 class MethodNotImplemented(Problem):
     status, slug, title = 501, "method-not-implemented", "No route has this method"
+
+
+class GuardrailRefused(Problem):
+    """A rule of a guardrail refuses a text. It names the rule, never what it found."""
+
+    status, slug, title = 400, "guardrail", "Refused by a guardrail"
+
+    def __init__(self, policy: str, rule: str, direction: str) -> None:
+        super().__init__(
+            f"The {direction} was refused by rule '{rule}' of guardrail '{policy}'.",
+            policy=policy,
+            rule=rule,
+            direction=direction,
+        )
+
+
+class GuardrailUnavailable(Problem):
+    """A text cannot be checked, so it is not let through."""
+
+    status, slug, title = 503, "guardrail-unavailable", "Guardrail unavailable"
+
+
+def unknown_policy(id: str) -> GuardrailUnavailable:
+    """The problem of a plan that names a guardrail which is not configured."""
+    return GuardrailUnavailable(
+        f"The plan names guardrail '{id}', which is not configured.", policy=id
+    )
 
 
 class ModelFailed(Problem):

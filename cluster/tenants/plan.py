@@ -131,7 +131,7 @@ class Plan(_PlanModel):
     that its requests may claim. `prices` are micro-currency for 1,000 of a
     unit. `weight` is the share of a saturated model relative to other tenants. With `reserve`
     "hard" a request's whole `max_tokens` is reserved before it runs, with "soft" a typical
-    answer.
+    answer. `guardrails` are ids of the configuration, beside the operator's own defaults.
     """
 
     id: Id
@@ -152,6 +152,7 @@ class Plan(_PlanModel):
         Annotated[int, Field(ge=0, le=10**9)],
     ] = {}
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    guardrails: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:

@@ -57,30 +57,30 @@ class JsonReader:
         self, text: str, at: int, start: int, read: ReadCharacters, *, is_whole: bool
     ) -> int:
         """The number of characters that were read; 0: an escape is not whole."""
-        character = text[at]
-        if self._state == "string":
-            if character == "\\":
-                return self._read_escape(text, at, start, read, is_whole=is_whole)
-            if character == '"':
-                self._state = "outside"
-                read.add("\n", start + at, 1, FIXED)
-            else:
-                read.add(character, start + at, 1, STRING)
-        elif self._state == "plain":
-            read.add(character, start + at, 1, TEXT)
+        character, place = text[at], start + at
+        if self._state == "plain":
+            read.add(character, place, 1, TEXT)
         elif character == '"':
-            self._state = "string"
-            read.add("\n", start + at, 1, FIXED)
-        elif character in _STRUCTURE:
-            read.add("\n", start + at, 1, FIXED)
+            self._state = "outside" if self._state == "string" else "string"
+            read.add("\n", place, 1, FIXED)
+        elif self._state == "outside":
+            self._read_outside(character, place, read)
+        elif character == "\\":
+            return self._read_escape(text, at, start, read, is_whole=is_whole)
+        else:
+            read.add(character, place, 1, STRING)
+        return 1
+
+    def _read_outside(self, character: str, place: int, read: ReadCharacters) -> None:
+        if character in _STRUCTURE:
+            read.add("\n", place, 1, FIXED)
         elif character.isascii() and character.isdigit():
-            read.add(character, start + at, 1, DIGIT)
+            read.add(character, place, 1, DIGIT)
         elif character in _FIXED or character.isspace():
-            read.add(character, start + at, 1, FIXED)
+            read.add(character, place, 1, FIXED)
         else:
             self._state = "plain"
-            read.add(character, start + at, 1, TEXT)
-        return 1
+            read.add(character, place, 1, TEXT)
 
     def _read_escape(
         self, text: str, at: int, start: int, read: ReadCharacters, *, is_whole: bool

@@ -5,13 +5,14 @@ beginning of every match, the whole match too. At the end of a text it finds wha
 match. Python's own parser reads the expression.
 """
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
-from re import error as PythonError
 from typing import Any
 
 MAX_WIDTH = 256  # characters that a match may have in streams
 _parser, _constants = import_module("re._parser"), import_module("re._constants")
+_ONE_CHARACTER = frozenset(("LITERAL", "NOT_LITERAL", "ANY", "IN"))
 _CATEGORIES = {
     "CATEGORY_DIGIT": r"\d",
     "CATEGORY_NOT_DIGIT": r"\D",
@@ -40,7 +41,7 @@ def prefix_expression(pattern: str, max_width: int | None = None) -> str:
     """
     try:
         tree = _parser.parse(pattern)
-    except (PythonError, OverflowError) as error:
+    except (re.error, OverflowError) as error:
         raise InvalidExpression(str(error)) from None
     least, most = tree.getwidth()
     if least == 0:
@@ -66,7 +67,7 @@ def _beginning(item: Any) -> str:
     """Of one part, the empty one included."""
     kind, value = str(item[0]), item[1]
     match kind:
-        case "LITERAL" | "NOT_LITERAL" | "ANY" | "IN":
+        case _ if kind in _ONE_CHARACTER:
             return f"(?:{_whole(item)})?"
         case "AT":
             return "(?:)"
@@ -88,15 +89,9 @@ def _all(items: Sequence[Any]) -> str:
 def _whole(item: Any) -> str:
     """One part as it was written."""
     kind, value = str(item[0]), item[1]
+    if kind in _ONE_CHARACTER:
+        return _one_character(kind, value)
     match kind:
-        case "LITERAL":
-            return _character(value)
-        case "NOT_LITERAL":
-            return f"[^{_character(value)}]"
-        case "ANY":
-            return "."
-        case "IN":
-            return f"[{''.join(map(_member, value))}]"
         case "AT" if str(value) in _ANCHORS:
             return _ANCHORS[str(value)]
         case "MAX_REPEAT" | "MIN_REPEAT":
@@ -108,6 +103,14 @@ def _whole(item: Any) -> str:
         case "BRANCH":
             return f"(?:{'|'.join(map(_all, value[1]))})"
     raise InvalidExpression(f"{kind.lower()} is not supported")
+
+
+def _one_character(kind: str, value: Any) -> str:
+    if kind == "LITERAL":
+        return _character(value)
+    if kind == "NOT_LITERAL":
+        return f"[^{_character(value)}]"
+    return "." if kind == "ANY" else f"[{''.join(map(_member, value))}]"
 
 
 def _member(member: Any) -> str:

@@ -41,8 +41,8 @@ class _Part(BaseModel):
 
 
 class _Rule(_Part):
-    """`applies_to` input, output or both; of the input only turns of `roles` (None: all, and what
-    has no role: prompts, definitions of tools, texts to embed).
+    """`applies_to` input, output or both; of the input only turns of `roles` (None: all). Prompts,
+    and texts to embed or to rank, count as the user's, definitions of tools as the system's.
     """
 
     id: Id

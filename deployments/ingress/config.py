@@ -9,6 +9,7 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
 from deployments.contracts.moderation import ModerationConfig
+from deployments.guardrails.spec import GuardrailConfig
 from deployments.video.config import VideoConfig
 
 
@@ -32,7 +33,8 @@ class IngressConfig:
     """`resilience` is by model id; a model without an entry has the defaults. `deployments` names
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
     `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
-    the classifiers that rank; the others judge, as `moderation` says.
+    the classifiers that rank; the others judge, as `moderation` says. `guardrails` are the policies
+    over what models read and write.
     """
 
     offer: ModelSettings
@@ -44,3 +46,4 @@ class IngressConfig:
     by_handle: frozenset[str] = frozenset()
     rerankers: tuple[str, ...] = ()
     moderation: ModerationConfig = ModerationConfig()
+    guardrails: GuardrailConfig = GuardrailConfig()

@@ -97,7 +97,9 @@ class AdmittedRequest(RequestContext):
 
     `models` are those that it has called, `fallbacks` those that answered in place of the requested
     one. `outcomes` says for each model call how the cache answered it. `extra_headers` are
-    response headers that an operation adds. `store_response` writes the response under the
+    response headers that an operation adds. `flags` names the rules of guardrails that have found
+    something; without `is_repeatable` an equal request may be answered otherwise by them.
+    `store_response` writes the response under the
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
     """
 
@@ -106,6 +108,8 @@ class AdmittedRequest(RequestContext):
     fallbacks: list[str] = field(default_factory=list)
     outcomes: list[CacheOutcome] = field(default_factory=list)
     extra_headers: HeaderFields = field(default_factory=list)
+    flags: tuple[str, ...] = ()
+    is_repeatable: bool = True
     store_response: StoreResponse | None = None
 
     def headers(self) -> HeaderFields:
@@ -118,6 +122,8 @@ class AdmittedRequest(RequestContext):
         if self.fallbacks:
             names = ", ".join(dict.fromkeys(self.fallbacks))
             fields.append((b"mobula-fallback", names.encode()))
+        if self.flags:
+            fields.append((b"mobula-guardrails", ", ".join(self.flags).encode()))
         return fields
 
 

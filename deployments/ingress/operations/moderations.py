@@ -41,6 +41,7 @@ class Moderations:
         texts, moderator = body.texts(), self._moderator
         model = moderator.resolve(body.model)
         if model == RULES:
+            texts = await self._pipeline.checked(texts, request)
             scores = await self._by_rules(texts)
         elif model in self._models.moderator_ids:
             scores, model = await self._by_model(request, model, texts)

@@ -7,7 +7,7 @@ answers. The text models' request path is model_pipeline.py.
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from cluster.runtime.problems import Problem, UnknownModel
+from cluster.runtime.problems import Problem, UnknownModel, unknown_policy
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.classification import Classification, ClassifyRequest
@@ -34,6 +34,8 @@ class EmbeddingPipeline:
     """Takes an admitted request through every stage between it and an embedding model or a
     classifier."""
 
+    is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
+
     def __init__(self, models: ModelRegistry, meter: Meter) -> None:
         self._models = models
         self._meter = meter
@@ -57,6 +59,11 @@ class EmbeddingPipeline:
             return models.classifier(sent.model).classify(sent)
 
         return await self._answer(request, admitted, known, call, amounts)
+
+    async def checked(self, texts: tuple[str, ...], admitted: AdmittedRequest) -> tuple[str, ...]:
+        """Texts as guardrails let them through, for operations that call no model with them."""
+        self._check_guarded(admitted.plan)
+        return texts
 
     async def _answer(
         self,
@@ -99,12 +106,19 @@ class EmbeddingPipeline:
         return answer
 
     def _allowed_models(self, model: str, known: tuple[str, ...], plan: Plan) -> tuple[str, ...]:
-        """The models that may answer, the requested one first. Raises UnknownModel."""
+        """The models that may answer, the requested one first. Raises UnknownModel, and
+        GuardrailUnavailable where the plan has guardrails that nothing applies.
+        """
+        self._check_guarded(plan)
         allowed = tuple(filter(plan.allows_model, known))
         if model not in allowed:
             raise UnknownModel(model, allowed)
         fallbacks = self._models.fallbacks.get(model, ())
         return (model, *(name for name in fallbacks if name in allowed))
+
+    def _check_guarded(self, plan: Plan) -> None:
+        if plan.guardrails and not self.is_guarded:
+            raise unknown_policy(plan.guardrails[0])
 
 
 def estimate(request: EmbedRequest, plan: Plan) -> UsageAmounts:

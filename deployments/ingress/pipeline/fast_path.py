@@ -97,7 +97,7 @@ class RenderedResponses:
         entry of a fresh response that they have led to before.
         """
         sampled = Feature.CACHE_SAMPLED in plan.features
-        variant = f"{operation} {sampled} {self._fingerprints.version}"
+        variant = f"{operation} {sampled} {plan.guardrails} {self._fingerprints.version}"
         key = request_bytes_key(self._secret_of(tenant), variant, body)
         if key not in self._memory.aliases:
             return key, None
@@ -106,13 +106,13 @@ class RenderedResponses:
         cached = self._memory.get_by_alias(key)
         if cached is None or self._policy.state(cached.entry) != "fresh":
             return key, None
-        rendered = cached.views.get(operation)
+        rendered = cached.views.get(view_name(operation, plan) if plan.guardrails else operation)
         return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
         self,
         key: bytes,
-        operation: str,
+        view: str,
         id: str,
         response: bytes,
         tokens: int,
@@ -120,15 +120,15 @@ class RenderedResponses:
         ignored: bytes = b"",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the names of `ignored` fields. Nothing is added for a response that
-        does not begin with its id.
+        another id, and with the names of `ignored` fields. `view` is the `view_name`. Nothing is
+        added for a response that does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
         if cached is None or not response.startswith(start):
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
-        if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
+        if view in cached.views or self._memory.add_rendered(cached, view, rendered):
             self._memory.put_alias(key, cache_key, ignored)
 
     def ignored_fields(self, key: bytes) -> bytes:
@@ -258,7 +258,8 @@ class FastPath:
         request_id, is_clients = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
-        rendered = cached.views[route.operation]
+        operation = route.operation
+        rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
         self._admission.record(caller, request_id, route.operation, f"model:{model}")
@@ -280,6 +281,13 @@ class FastPath:
             headers.append((IGNORED_FIELDS, ignored))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
+
+
+def view_name(operation: str, plan: Plan) -> str:
+    """The name under which a rendered response is held. It is one that the guardrails of the plan
+    found nothing in: another plan's may.
+    """
+    return f"{operation} {plan.guardrails}" if plan.guardrails else operation
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

@@ -18,6 +18,7 @@ from deployments.ingress.http.request_body import parse_json, receive_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
+from deployments.ingress.pipeline.fast_path import view_name
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -86,7 +87,14 @@ def operation_endpoint(
             raw = await receive_json(request)
             body = _parse_body(request, raw, operation.schema, dialect)
             if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
-                run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
+                run = with_idempotency(
+                    operation,
+                    services.idempotency,
+                    name,
+                    request.headers,
+                    raw,
+                    services.guardrails,
+                )
         except Problem as problem:
             admission.record_refused(context, name, problem)
             raise
@@ -103,10 +111,17 @@ def operation_endpoint(
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
         # The fast path learns of a response that came of one model call and is cached.
-        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+        if (
+            rendered is not None
+            and state.body_key
+            and len(outcomes) == 1
+            and outcomes[0].key
+            and admitted.is_repeatable
+        ):
             tokens = answer.get("usage", {}).get("total_tokens", 0)
             key, id = outcomes[0].key, answer.get("id", "")
-            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
+            view = view_name(name, context.plan) if context.plan.guardrails else name
+            rendered.add(state.body_key, view, id, content, tokens, key, state.ignored)
         return AnswerResponse(content)
 
     return serve

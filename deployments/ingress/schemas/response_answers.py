@@ -48,7 +48,7 @@ class ResponseError(_Answer):
 
 
 class IncompleteDetails(_Answer):
-    reason: Literal["max_output_tokens"]
+    reason: Literal["max_output_tokens", "content_filter"]
 
 
 class InputTokensDetails(_Answer):
@@ -158,7 +158,7 @@ class MessageObject(_Answer):
     role: Literal["assistant"]
     model: str
     content: list[AnsweredBlock]
-    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
+    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]
     stop_sequence: str | None
     usage: MessageUsage
 

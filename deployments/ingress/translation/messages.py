@@ -126,7 +126,7 @@ def message_end(finish_reason: str, stop: str) -> dict[str, str | None]:
     """Anthropic's names of a finish reason; `stop` is the stop string that was met, or empty."""
     if finish_reason == "stop" and stop:
         return {"stop_reason": "stop_sequence", "stop_sequence": stop}
-    reasons = {"length": "max_tokens", "tool_calls": "tool_use"}
+    reasons = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
     return {"stop_reason": reasons.get(finish_reason, "end_turn"), "stop_sequence": None}
 
 

@@ -61,7 +61,13 @@ FRAGMENTS = [
     '"',
     "\\u0040",
 ]
-TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=14).map("".join)
+PIECES = st.sampled_from(FRAGMENTS) | st.text(max_size=5)
+TEXTS = st.lists(PIECES, max_size=14).map("".join)
+VALUES = st.recursive(
+    TEXTS | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
 
 
 def rules(*specs: PiiRule | WordsRule | UrlsRule | RegexRule) -> list[PlaceRule]:
@@ -71,7 +77,9 @@ def rules(*specs: PiiRule | WordsRule | UrlsRule | RegexRule) -> list[PlaceRule]
 ALL = rules(PII, WORDS, URLS, TICKETS)
 
 
-def streamed(pieces: Sequence[str], used: Sequence[PlaceRule] = ALL, *, is_json: bool = False) -> str:
+def streamed(
+    pieces: Sequence[str], used: Sequence[PlaceRule] = ALL, *, is_json: bool = False
+) -> str:
     window = TextWindow(used, is_json=is_json)
     return "".join([window.add(piece).text for piece in pieces]) + window.close().text
 
@@ -107,7 +115,7 @@ def test_a_stream_redacts_what_is_found_in_the_whole_text(text: str) -> None:
     assert streamed(list(text), rules(PII)).casefold() == merged(text).casefold()
 
 
-@given(st.recursive(TEXTS | st.integers() | st.booleans() | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6), st.booleans())  # fmt: skip
+@given(VALUES, st.booleans())
 def test_json_stays_json(value: object, ascii: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii)
     left = streamed(list(text), is_json=True)
@@ -158,7 +166,9 @@ def test_what_is_only_flagged_is_never_held_back() -> None:
     assert [finding.rule for finding in window.close().findings] in ([], ["pii"])
 
 
-@pytest.mark.parametrize("piece", ["a", "1", "1 ", "a@", "+(", ":", "aA1", "x://", "DE89 ", "darn "])
+@pytest.mark.parametrize(
+    "piece", ["a", "1", "1 ", "a@", "+(", ":", "aA1", "x://", "DE89 ", "darn "]
+)
 def test_hostile_texts_are_read_in_pieces(piece: str) -> None:
     text = piece * (4_000 // len(piece))
 

@@ -1,0 +1,143 @@
+"""The chunks of one streamed response under its guardrails.
+
+Flows in: chunks of a model or of the cache. Flows out: chunks with what may leave. A choice that is
+refused ends with the finish reason `content_filter`, and nothing of it follows; the others go on.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from deployments.contracts.generation import Chunk, TokenUsage, ToolCallDelta
+from deployments.guardrails.stream_window import Finding, Released
+from deployments.guardrails.streamed_text import StreamedText
+from deployments.ingress.pipeline.guarded_request import GuardedRequest
+
+_TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
+
+
+@dataclass(slots=True)
+class _GuardedChoice:
+    """The texts of one choice by name, those of tool calls by their number."""
+
+    texts: dict[str | int, StreamedText] = field(default_factory=dict)
+    is_over: bool = False
+
+
+class GuardedStream:
+    """Add each chunk of a stream of `n` choices."""
+
+    def __init__(self, guard: GuardedRequest, n: int, *, is_json: bool) -> None:
+        self._guard = guard
+        self._n = n
+        self._is_json = is_json
+        self._choices: dict[int, _GuardedChoice] = {}
+        self._owed = Chunk(0, "")  # what is told of chunks that had nothing to leave
+        self._usage = TokenUsage()  # so far, by the chunks
+        self._was_refused = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether choices were refused, and nothing of any other is to come."""
+        ended = sum(choice.is_over for choice in self._choices.values())
+        return self._was_refused and ended >= self._n
+
+    async def add(self, chunk: Chunk) -> Chunk | None:
+        """What leaves; None: nothing yet. Raises GuardrailRefused where a refused output is a
+        problem, and GuardrailUnavailable.
+        """
+        self._usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
+        choice = self._choices.setdefault(chunk.index, _GuardedChoice())
+        if choice.is_over:
+            return self._metadata(chunk)
+        refusals: list[Finding] = []
+        text = await self._add(choice, _TEXT, chunk.text, refusals, is_json=self._is_json)
+        reasoning = await self._add(choice, _REASONING, chunk.reasoning, refusals)
+        said = await self._add(choice, _REFUSAL, chunk.refusal, refusals)
+        calls = [await self._add_call(choice, call, refusals) for call in chunk.tool_calls]
+        if chunk.finish_reason is not None and not refusals:
+            rest = await self._close(choice, refusals)
+            text += rest.pop(_TEXT, "")
+            reasoning += rest.pop(_REASONING, "")
+            said += rest.pop(_REFUSAL, "")
+            calls += [
+                ToolCallDelta(number, arguments=arguments)
+                for number, arguments in rest.items()
+                if isinstance(number, int) and arguments
+            ]
+        changed = replace(
+            chunk, text=text, reasoning=reasoning, refusal=said, tool_calls=tuple(calls)
+        )
+        choice.is_over = chunk.finish_reason is not None
+        if refusals:
+            self._guard.raise_for(refusals[0])
+            choice.is_over = self._was_refused = True
+            changed = replace(changed, finish_reason="content_filter", stop="")
+            if self.is_over and chunk.usage is None:
+                changed = replace(changed, usage=self._usage)
+        return self._leaving(changed)
+
+    async def _add(
+        self,
+        choice: _GuardedChoice,
+        name: str | int,
+        piece: str,
+        refusals: list[Finding],
+        *,
+        is_json: bool = False,
+    ) -> str:
+        if not piece or refusals:
+            return ""
+        text = choice.texts.get(name)
+        if text is None:
+            active = self._guard.active
+            text = choice.texts[name] = StreamedText(
+                active.output, self._guard.asker, active.window_characters, is_json=is_json
+            )
+        return self._note(await text.add(piece), refusals)
+
+    async def _add_call(
+        self, choice: _GuardedChoice, call: ToolCallDelta, refusals: list[Finding]
+    ) -> ToolCallDelta:
+        arguments = await self._add(choice, call.index, call.arguments, refusals, is_json=True)
+        return replace(call, arguments=arguments)
+
+    async def _close(self, choice: _GuardedChoice, refusals: list[Finding]) -> dict[str | int, str]:
+        """The rest of each text, by name."""
+        rest: dict[str | int, str] = {}
+        for name, text in choice.texts.items():
+            if not refusals:
+                rest[name] = self._note(await text.close(), refusals)
+        return rest
+
+    def _note(self, released: Released, refusals: list[Finding]) -> str:
+        for finding in released.findings:
+            self._guard.note(finding, "output")
+        if released.refusal is not None:
+            self._guard.note(released.refusal, "output")
+            refusals.append(released.refusal)
+        return released.text
+
+    def _metadata(self, chunk: Chunk) -> Chunk | None:
+        """What a chunk of a choice that is over still tells: the usage of the stream."""
+        if chunk.usage is None:
+            return None
+        return Chunk(chunk.index, "", usage=chunk.usage)
+
+    def _leaving(self, chunk: Chunk) -> Chunk | None:
+        """The chunk with what is owed, or None while there is nothing to tell."""
+        owed = self._owed
+        chunk = replace(
+            chunk,
+            tokens=chunk.tokens + owed.tokens,
+            prompt_tokens=chunk.prompt_tokens + owed.prompt_tokens,
+            model=chunk.model or owed.model,
+        )
+        has_text = chunk.text or chunk.reasoning or chunk.refusal
+        has_calls = any(call.id or call.arguments for call in chunk.tool_calls)
+        if has_text or has_calls or chunk.finish_reason is not None or chunk.usage is not None:
+            self._owed = Chunk(0, "")
+            calls = tuple(call for call in chunk.tool_calls if call.id or call.arguments)
+            return replace(chunk, tool_calls=calls)
+        self._owed = Chunk(
+            0, "", tokens=chunk.tokens, prompt_tokens=chunk.prompt_tokens, model=chunk.model
+        )
+        return None
