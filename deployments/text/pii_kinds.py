@@ -164,8 +164,8 @@ def _secret(text: str, start: int, end: int) -> tuple[int, float] | None:
     assigned = _ASSIGNED.match(found)
     if assigned is not None:
         value = found[assigned.end() :]
-        is_random = len(value) >= 6 and not value.isalpha()
-        return (end, 0.8) if is_random else None
+        is_mixed = not (value.islower() or value.isupper() or value.istitle())
+        return (end, 0.8) if not value.isalpha() or (is_mixed and len(value) >= 12) else None
     if len(found) < 32 or not (
         re.search("[0-9]", found) and re.search("[a-z]", found) and re.search("[A-Z]", found)
     ):

@@ -32,6 +32,7 @@ from deployments.contracts.generation import (
     ServedModel,
 )
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
@@ -112,6 +113,7 @@ async def start_application(
     clock: Clock,
     video: VideoConfig | None = None,
     proxy_token: str | None = None,
+    guardrails: GuardrailConfig | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one. Everything is closed at the end. `proxy_token` is that of
     HAProxy, if requests are to come from it."""
@@ -120,6 +122,7 @@ async def start_application(
         ModelSettings(next(iter(models)), {}, {}, {}),
         CacheConfig(memory_bytes=MEMORY_BYTES),
         video or VideoConfig(),
+        guardrails=guardrails or GuardrailConfig(),
     )
     services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None

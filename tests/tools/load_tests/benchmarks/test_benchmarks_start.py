@@ -28,6 +28,7 @@ SMOKE_RUNS = {
     "capacity": HERE,
     "cpu": HERE,
     "doors": HERE,
+    "guardrails": HERE,
     "engine": "engines/text/test_engine_contract.py",
     "tools": "engines/text/test_forced_calls.py",
     "structured": "engines/text/test_structured_output.py",
@@ -63,6 +64,7 @@ TINY = {
     "limit-scale": "--tenants 10 40 --replicas 3 --shards 2 --seconds 3 --check",
     "cpu": "--rounds 1 --requests 16 --connections 4 --only chat",
     "doors": "--rounds 1",
+    "guardrails": "--requests 4 --planted 40",
     "routing": "--seeds 1 --seconds 5 --policies round-robin",
     "autoscaling": "--seeds 1 --hours 0.02 --traces step",
 }
