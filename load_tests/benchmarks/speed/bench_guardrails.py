@@ -1,10 +1,10 @@
-"""`./mobula bench guardrails`: what guardrails cost the first token, and what leaves of planted PII.
+"""`./mobula bench guardrails`: what guardrails cost the first token, and planted data in streams.
 
 In this process, without Ray: the whole application with tenancy and cache, and a model that sends
 given pieces of text `--interval-ms` apart. `ttft` sends the same streamed chats without and with
 guardrails in turn: personal data, words, domains and an expression over input and output, prompt
-injection over the input. The time is that from the request to the first event with a word. A word is
-held back until the next piece shows that it begins no address, so part of the added time is one
+injection over the input. The time is that from the request to the first event with a word. A word
+is held back until the next piece shows that it begins no address, so part of the added time is one
 interval of the model. `planted` streams texts with personal data of every kind, cut at random, and
 counts those of which any six characters in a row leave.
 """
