@@ -301,33 +301,6 @@ class MethodNotImplemented(Problem):
     status, slug, title = 501, "method-not-implemented", "No route has this method"
 
 
-class GuardrailRefused(Problem):
-    """A rule of a guardrail refuses a text. It names the rule, never what it found."""
-
-    status, slug, title = 400, "guardrail", "Refused by a guardrail"
-
-    def __init__(self, policy: str, rule: str, direction: str) -> None:
-        super().__init__(
-            f"The {direction} was refused by rule '{rule}' of guardrail '{policy}'.",
-            policy=policy,
-            rule=rule,
-            direction=direction,
-        )
-
-
-class GuardrailUnavailable(Problem):
-    """A text cannot be checked, so it is not let through."""
-
-    status, slug, title = 503, "guardrail-unavailable", "Guardrail unavailable"
-
-
-def unknown_policy(id: str) -> GuardrailUnavailable:
-    """The problem of a plan that names a guardrail which is not configured."""
-    return GuardrailUnavailable(
-        f"The plan names guardrail '{id}', which is not configured.", policy=id
-    )
-
-
 class ModelFailed(Problem):
     status, slug, title = 502, "model-failed", "The model failed"
 
@@ -361,6 +334,33 @@ class NotCached(Problem):
 
     def __init__(self, why: str = "No cached response matches this request.") -> None:
         super().__init__(why)
+
+
+class GuardrailRefused(Problem):
+    """A rule of a guardrail refuses a text. It names the rule, never what it found."""
+
+    status, slug, title = 400, "guardrail", "Refused by a guardrail"
+
+    def __init__(self, policy: str, rule: str, direction: str) -> None:
+        super().__init__(
+            f"The {direction} was refused by rule '{rule}' of guardrail '{policy}'.",
+            policy=policy,
+            rule=rule,
+            direction=direction,
+        )
+
+
+class GuardrailUnavailable(Problem):
+    """A text cannot be checked, so it is not let through."""
+
+    status, slug, title = 503, "guardrail-unavailable", "Guardrail unavailable"
+
+
+def unknown_policy(id: str) -> GuardrailUnavailable:
+    """The problem of a plan that names a guardrail which is not configured."""
+    return GuardrailUnavailable(
+        f"The plan names guardrail '{id}', which is not configured.", policy=id
+    )
 
 
 def to_problem(error: BaseException) -> Problem:

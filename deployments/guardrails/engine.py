@@ -13,9 +13,9 @@ from typing import get_args
 from cluster.runtime.problems import GuardrailRefused, unknown_policy
 from deployments.contracts.generation import Role
 from deployments.guardrails.judges import LONG_TEXT, Asker, JudgingModels
-from deployments.guardrails.rules import Compiled, RuleSet, rule_set
+from deployments.guardrails.rules import Compiled, TextRules, text_rules
 from deployments.guardrails.spec import Direction, GuardrailConfig
-from deployments.guardrails.stream_window import Finding, PlaceRule, Released, TextWindow
+from deployments.guardrails.stream_window import PlaceRule, Released, RuleFinding, TextWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class ActivePolicies:
     policies in `raising` fail a request whose output they refuse.
     """
 
-    inputs: dict[Role, RuleSet]
-    output: RuleSet
+    inputs: dict[Role, TextRules]
+    output: TextRules
     raising: frozenset[str]
     window_characters: int
 
@@ -82,18 +82,20 @@ class Guardrails:
         inputs = [each for each in rules if each.rule.applies_to != "output"]
         return ActivePolicies(
             {
-                role: rule_set(
+                role: text_rules(
                     each for each in inputs if each.rule.roles is None or role in each.rule.roles
                 )
                 for role in get_args(Role)
             },
-            rule_set(each for each in rules if each.rule.applies_to != "input"),
+            text_rules(each for each in rules if each.rule.applies_to != "input"),
             frozenset(id for id in ids if self._config.policies[id].on_output == "problem"),
             self._config.window_characters,
         )
 
 
-async def check_text(rules: RuleSet, text: str, asker: Asker, *, is_json: bool = False) -> Released:
+async def check_text(
+    rules: TextRules, text: str, asker: Asker, *, is_json: bool = False
+) -> Released:
     """The whole of a text: redacted, with what was found. Raises GuardrailUnavailable."""
     found = [limit.finding for limit in rules.lengths if len(text) > limit.characters]
     refusal = next((each for each in found if each.action == "refuse"), None)
@@ -127,5 +129,5 @@ def redact(rules: Sequence[PlaceRule], text: str, *, is_json: bool = False) -> R
     return released
 
 
-def refused(finding: Finding, direction: Direction) -> GuardrailRefused:
+def refused(finding: RuleFinding, direction: Direction) -> GuardrailRefused:
     return GuardrailRefused(finding.policy, finding.rule, direction)

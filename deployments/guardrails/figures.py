@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from deployments.guardrails.spec import Direction
-from deployments.guardrails.stream_window import Finding
+from deployments.guardrails.stream_window import RuleFinding
 
 GuardrailReport = Mapping[tuple[str, str, str, str], int]  # by policy, rule, action, direction
 UNCHECKED = "unchecked"  # the action where a rule could not be asked
@@ -19,7 +19,7 @@ class GuardrailFigures:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
 
-    def record(self, finding: Finding, direction: Direction) -> None:
+    def record(self, finding: RuleFinding, direction: Direction) -> None:
         self._counts[finding.policy, finding.rule, finding.action, direction] += 1
 
     def record_unchecked(self, policy: str, rule: str, direction: Direction) -> None:

@@ -14,7 +14,7 @@ from cluster.runtime.problems import GuardrailUnavailable, Problem
 from cluster.tenants.caller import Caller
 from deployments.guardrails.injection import injection_score
 from deployments.guardrails.spec import InjectionRule, LanguageRule, ModelRule
-from deployments.guardrails.stream_window import Finding
+from deployments.guardrails.stream_window import RuleFinding
 from deployments.text.language import find_language, letters_of
 
 LONG_TEXT = 4_096  # characters: more than these are judged off the event loop
@@ -50,7 +50,7 @@ class TextJudge(Protocol):
     """A rule that judges whole texts."""
 
     @property
-    def finding(self) -> Finding: ...
+    def finding(self) -> RuleFinding: ...
 
     async def objects(self, text: str, asker: Asker) -> bool:
         """Raises GuardrailUnavailable."""
@@ -61,7 +61,7 @@ class TextJudge(Protocol):
 class LocalJudge:
     """Judges by a function, off the event loop for long texts."""
 
-    finding: Finding
+    finding: RuleFinding
     judge: Callable[[str], bool]
 
     async def objects(self, text: str, asker: Asker) -> bool:
@@ -74,7 +74,7 @@ class LocalJudge:
 class ModelJudge:
     """Asks a model."""
 
-    finding: Finding
+    finding: RuleFinding
     rule: ModelRule
     models: JudgingModels
 
@@ -117,7 +117,7 @@ class ModelJudge:
         )
 
 
-def language_judge(finding: Finding, rule: LanguageRule) -> TextJudge:
+def language_judge(finding: RuleFinding, rule: LanguageRule) -> TextJudge:
     allowed = frozenset(rule.allowed)
 
     def is_other(text: str) -> bool:
@@ -130,5 +130,5 @@ def language_judge(finding: Finding, rule: LanguageRule) -> TextJudge:
     return LocalJudge(finding, is_other)
 
 
-def injection_judge(finding: Finding, rule: InjectionRule) -> TextJudge:
+def injection_judge(finding: RuleFinding, rule: InjectionRule) -> TextJudge:
     return LocalJudge(finding, lambda text: injection_score(text) >= rule.threshold)

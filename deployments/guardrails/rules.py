@@ -1,6 +1,6 @@
 """The rules of policies, ready to run.
 
-In: rules of the configuration. Out: RuleSets, which hold what applies to one kind of text: rules
+In: rules of the configuration. Out: TextRules, which hold what applies to one kind of text: rules
 that find places, rules that judge texts as a whole, and limits of their length.
 """
 
@@ -31,7 +31,7 @@ from deployments.guardrails.spec import (
     UrlsRule,
     WordsRule,
 )
-from deployments.guardrails.stream_window import Finding, PlaceRule
+from deployments.guardrails.stream_window import PlaceRule, RuleFinding
 from deployments.text.folding import PLAIN, WORDS
 
 Place = PiiRule | WordsRule | UrlsRule | RegexRule
@@ -42,12 +42,12 @@ Judge = LanguageRule | InjectionRule | ModelRule
 class LengthLimit:
     """A text may have so many characters."""
 
-    finding: Finding
+    finding: RuleFinding
     characters: int
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSet:
+class TextRules:
     """What applies to one kind of text."""
 
     places: tuple[PlaceRule, ...] = ()
@@ -58,7 +58,7 @@ class RuleSet:
         return bool(self.places or self.judges or self.lengths)
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[RuleFinding]:
         """Of every rule, what it would find."""
         return [
             *(limit.finding for limit in self.lengths),
@@ -73,7 +73,7 @@ class RuleSet:
 
 
 def place_rule(policy: str, rule: Place) -> PlaceRule:
-    finding = Finding(policy, rule.id, rule.action)
+    finding = RuleFinding(policy, rule.id, rule.action)
     placeholder = rule.placeholder
     match rule:
         case PiiRule():
@@ -87,7 +87,7 @@ def place_rule(policy: str, rule: Place) -> PlaceRule:
 
 
 def text_judge(policy: str, rule: Judge, models: JudgingModels) -> TextJudge:
-    finding = Finding(policy, rule.id, rule.action)
+    finding = RuleFinding(policy, rule.id, rule.action)
     match rule:
         case LanguageRule():
             return language_judge(finding, rule)
@@ -105,15 +105,15 @@ class Compiled:
         self.place = place_rule(policy, rule) if isinstance(rule, Place) else None
         self.judge = text_judge(policy, rule, models) if isinstance(rule, Judge) else None
         self.length = (
-            LengthLimit(Finding(policy, rule.id, rule.action), rule.max_characters)
+            LengthLimit(RuleFinding(policy, rule.id, rule.action), rule.max_characters)
             if isinstance(rule, LengthRule)
             else None
         )
 
 
-def rule_set(compiled: Iterable[Compiled]) -> RuleSet:
+def text_rules(compiled: Iterable[Compiled]) -> TextRules:
     rules = list(compiled)
-    return RuleSet(
+    return TextRules(
         tuple(each.place for each in rules if each.place is not None),
         tuple(each.judge for each in rules if each.judge is not None),
         tuple(each.length for each in rules if each.length is not None),

@@ -14,7 +14,7 @@ from deployments.guardrails.prefixes import MAX_WIDTH, prefix_expression
 from deployments.guardrails.spec import PiiRule, RegexRule, UrlsRule, WordsRule
 from deployments.text.folding import WORDS
 from deployments.text.pii_kinds import SCANNERS
-from deployments.text.scanning import PatternScanner, Scanner, Span
+from deployments.text.scanning import PatternScanner, Scanner, TextSpan
 
 _MAX_MEMORY = 64 << 20  # bytes for the automata of one expression
 _APART = r"[^\pL\pN]"  # what separates letters and words
@@ -33,8 +33,8 @@ class ExpressionScanner:
     reach: int
     is_match: Callable[[str, int, int], bool] | None = None
 
-    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[Span], int]:
-        spans: list[Span] = []
+    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[TextSpan], int]:
+        spans: list[TextSpan] = []
         limit = len(text) if is_whole else self._undecided(text, position)
         group = min(1, self.pattern.groups)
         while (match := self.pattern.search(text, position)) is not None:
@@ -44,7 +44,7 @@ class ExpressionScanner:
             if self.is_match is not None and not self.is_match(text, start, end):
                 position = match.start() + 1
                 continue
-            spans.append(Span(start, end, self.kind, 1.0))
+            spans.append(TextSpan(start, end, self.kind, 1.0))
             position = end
         return spans, max(position, limit)
 

@@ -18,7 +18,7 @@ _PIECE = 1_024  # characters that are scanned at a time, so that each search is 
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What a rule of a policy found; never the text itself."""
 
     policy: str
@@ -30,7 +30,7 @@ class Finding:
 class PlaceRule:
     """A rule that finds places in text folded by `table`. `placeholder` may have `{kind}`."""
 
-    finding: Finding
+    finding: RuleFinding
     table: FoldingTable
     scanners: Sequence[Scanner]
     placeholder: str = ""
@@ -47,8 +47,8 @@ class Released:
     """`text` may leave. After `refusal` nothing more may; the text before it was free to go."""
 
     text: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    refusal: Finding | None = None
+    findings: list[RuleFinding] = field(default_factory=list)
+    refusal: RuleFinding | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class _Cursor:
 
 
 @dataclass(slots=True)
-class _Track:
+class _FoldedTrack:
     """The text in one folding, from a little before the first cursor on."""
 
     text: FoldedText
@@ -222,10 +222,10 @@ class TextWindow:
         return "".join(parts)
 
 
-def _tracks_of(rules: Sequence[PlaceRule]) -> list[_Track]:
+def _tracks_of(rules: Sequence[PlaceRule]) -> list[_FoldedTrack]:
     """Rules that read the same folding share it."""
-    tracks: dict[int, _Track] = {}
+    tracks: dict[int, _FoldedTrack] = {}
     for rule in rules:
-        track = tracks.setdefault(id(rule.table), _Track(FoldedText(rule.table), []))
+        track = tracks.setdefault(id(rule.table), _FoldedTrack(FoldedText(rule.table), []))
         track.cursors += [_Cursor(rule, scanner) for scanner in rule.scanners]
     return list(tracks.values())

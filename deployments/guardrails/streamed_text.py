@@ -6,8 +6,8 @@ that only flag judge the whole text at its end, up to MAX_JUDGED characters.
 """
 
 from deployments.guardrails.judges import Asker
-from deployments.guardrails.rules import RuleSet
-from deployments.guardrails.stream_window import Finding, Released, TextWindow
+from deployments.guardrails.rules import TextRules
+from deployments.guardrails.stream_window import Released, RuleFinding, TextWindow
 
 MAX_JUDGED = 20_000
 
@@ -16,7 +16,7 @@ class StreamedText:
     """Add pieces, then close it. After a refusal nothing more leaves."""
 
     def __init__(
-        self, rules: RuleSet, asker: Asker, window_characters: int, *, is_json: bool = False
+        self, rules: TextRules, asker: Asker, window_characters: int, *, is_json: bool = False
     ) -> None:
         self._asker = asker
         self._size = window_characters
@@ -75,9 +75,9 @@ class StreamedText:
                 return
         _append(released, self._window.add(window))
 
-    def _within_lengths(self, text: str) -> tuple[str, list[Finding], Finding | None]:
+    def _within_lengths(self, text: str) -> tuple[str, list[RuleFinding], RuleFinding | None]:
         """What of a piece the limits let pass, what they flag, and who cuts it short."""
-        findings: list[Finding] = []
+        findings: list[RuleFinding] = []
         after, too_long = self._length + len(text), None
         for limit in list(self._lengths):
             if after <= limit.characters:

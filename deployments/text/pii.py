@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from cluster.runtime.problems import InvalidRequest
 from deployments.text.folding import folded
 from deployments.text.pii_kinds import KINDS, SCANNERS
-from deployments.text.scanning import Span, spans_of
+from deployments.text.scanning import TextSpan, spans_of
 
 
-def find_pii(text: str, kinds: Iterable[str] = KINDS) -> list[Span]:
+def find_pii(text: str, kinds: Iterable[str] = KINDS) -> list[TextSpan]:
     """Spans in the order of their beginnings; those of different kinds may overlap. Offsets are
     code points. Takes time linear in the text's length, about 0.2 ms for 1,000 characters; leave
     the event loop for long ones. Raises InvalidRequest for a kind that is not known.

@@ -13,7 +13,7 @@ from deployments.text.folding import PLAIN, FoldedText
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class TextSpan:
     """What was found from `start` up to `end`; `score` is how sure that is, from 0 to 1."""
 
     start: int
@@ -28,7 +28,7 @@ class Scanner(Protocol):
     @property
     def reach(self) -> int: ...
 
-    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[Span], int]:
+    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[TextSpan], int]:
         """The decided spans from `position` on, in order, and the position to go on from: of what
         begins before it, all is known. Characters before `position` are read as context.
         """
@@ -56,8 +56,8 @@ class PatternScanner:
     reach: int
     hints: str = ""
 
-    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[Span], int]:
-        spans: list[Span] = []
+    def scan(self, text: str, position: int, *, is_whole: bool) -> tuple[list[TextSpan], int]:
+        spans: list[TextSpan] = []
         limit = len(text) if is_whole else self._undecided(text, position)
         if self.hints and not any(hint in text for hint in self.hints):
             return spans, max(position, limit)
@@ -69,7 +69,7 @@ class PatternScanner:
                 position = start + 1
                 continue
             position, score = found
-            spans.append(Span(start, position, self.kind, score))
+            spans.append(TextSpan(start, position, self.kind, score))
         return spans, max(position, limit)
 
     def _undecided(self, text: str, position: int) -> int:
@@ -78,15 +78,15 @@ class PatternScanner:
         return len(text) if found is None else found.start()
 
 
-def spans_of(scanner: Scanner, whole: FoldedText) -> list[Span]:
+def spans_of(scanner: Scanner, whole: FoldedText) -> list[TextSpan]:
     """All spans in a whole text, as places in the original."""
     found, _ = scanner.scan(whole.text, 0, is_whole=True)
     return [original(span, whole) for span in found]
 
 
-def original(span: Span, text: FoldedText) -> Span:
+def original(span: TextSpan, text: FoldedText) -> TextSpan:
     """A span of a folded text as places in the original."""
-    return Span(text.starts[span.start], text.ends[span.end - 1], span.kind, span.score)
+    return TextSpan(text.starts[span.start], text.ends[span.end - 1], span.kind, span.score)
 
 
-__all__ = ["PLAIN", "PatternScanner", "Scanner", "Span", "original", "spans_of"]
+__all__ = ["PLAIN", "PatternScanner", "Scanner", "TextSpan", "original", "spans_of"]

@@ -19,7 +19,7 @@ from deployments.contracts.generation import Chunk, Completion, GenerateRequest,
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.guardrails.spec import Direction
-from deployments.guardrails.stream_window import Finding
+from deployments.guardrails.stream_window import RuleFinding
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
@@ -46,7 +46,9 @@ class RequestGuards:
             return None
         return GuardedRequest(active, admitted, self.figures, self._record, self.models, raises)
 
-    def _record(self, admitted: AdmittedRequest, finding: Finding, direction: Direction) -> None:
+    def _record(
+        self, admitted: AdmittedRequest, finding: RuleFinding, direction: Direction
+    ) -> None:
         """In the audit trail: who, which rule, and what it did; not the text."""
         self.admission.record(
             admitted.caller,

@@ -21,12 +21,12 @@ from deployments.guardrails.engine import ActivePolicies, check_text, refused
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.guardrails.judges import Asker
 from deployments.guardrails.spec import Direction
-from deployments.guardrails.stream_window import Finding, Released
+from deployments.guardrails.stream_window import Released, RuleFinding
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 
 _JSON_FORMATS = frozenset(("json_object", "json_schema"))
-RecordFinding = Callable[[AdmittedRequest, Finding, Direction], None]
+RecordFinding = Callable[[AdmittedRequest, RuleFinding, Direction], None]
 
 
 @dataclass(slots=True)
@@ -39,13 +39,13 @@ class GuardedRequest:
     record: RecordFinding
     models: ModelRegistry
     raises: bool = False
-    _recorded: set[tuple[Finding, Direction]] = field(default_factory=set)
+    _recorded: set[tuple[RuleFinding, Direction]] = field(default_factory=set)
 
     @property
     def asker(self) -> Asker:
         return Asker(self.admitted.caller, self.admitted.request_id)
 
-    def note(self, finding: Finding, direction: Direction) -> None:
+    def note(self, finding: RuleFinding, direction: Direction) -> None:
         """Count it; tell the caller and the trail once."""
         self.figures.record(finding, direction)
         self.admitted.is_repeatable = False
@@ -183,7 +183,7 @@ class GuardedRequest:
         )
         return replace(choice, text=text, reasoning=reasoning, refusal=said, tool_calls=calls)
 
-    def raise_for(self, refusal: Finding) -> None:
+    def raise_for(self, refusal: RuleFinding) -> None:
         """Raises GuardrailRefused for a refused output if that is a problem."""
         if self.raises or refusal.policy in self.active.raising:
             raise refused(refusal, "output")

@@ -7,7 +7,7 @@ refused ends with the finish reason `content_filter`, and nothing of it follows;
 from dataclasses import dataclass, field, replace
 
 from deployments.contracts.generation import Chunk, TokenUsage, ToolCallDelta
-from deployments.guardrails.stream_window import Finding, Released
+from deployments.guardrails.stream_window import Released, RuleFinding
 from deployments.guardrails.streamed_text import StreamedText
 from deployments.ingress.pipeline.guarded_request import GuardedRequest
 
@@ -48,7 +48,7 @@ class GuardedStream:
         choice = self._choices.setdefault(chunk.index, _GuardedChoice())
         if choice.is_over:
             return self._metadata(chunk)
-        refusals: list[Finding] = []
+        refusals: list[RuleFinding] = []
         text = await self._add(choice, _TEXT, chunk.text, refusals, is_json=self._is_json)
         reasoning = await self._add(choice, _REASONING, chunk.reasoning, refusals)
         said = await self._add(choice, _REFUSAL, chunk.refusal, refusals)
@@ -80,7 +80,7 @@ class GuardedStream:
         choice: _GuardedChoice,
         name: str | int,
         piece: str,
-        refusals: list[Finding],
+        refusals: list[RuleFinding],
         *,
         is_json: bool = False,
     ) -> str:
@@ -95,12 +95,14 @@ class GuardedStream:
         return self._note(await text.add(piece), refusals)
 
     async def _add_call(
-        self, choice: _GuardedChoice, call: ToolCallDelta, refusals: list[Finding]
+        self, choice: _GuardedChoice, call: ToolCallDelta, refusals: list[RuleFinding]
     ) -> ToolCallDelta:
         arguments = await self._add(choice, call.index, call.arguments, refusals, is_json=True)
         return replace(call, arguments=arguments)
 
-    async def _close(self, choice: _GuardedChoice, refusals: list[Finding]) -> dict[str | int, str]:
+    async def _close(
+        self, choice: _GuardedChoice, refusals: list[RuleFinding]
+    ) -> dict[str | int, str]:
         """The rest of each text, by name."""
         rest: dict[str | int, str] = {}
         for name, text in choice.texts.items():
@@ -108,7 +110,7 @@ class GuardedStream:
                 rest[name] = self._note(await text.close(), refusals)
         return rest
 
-    def _note(self, released: Released, refusals: list[Finding]) -> str:
+    def _note(self, released: Released, refusals: list[RuleFinding]) -> str:
         for finding in released.findings:
             self._guard.note(finding, "output")
         if released.refusal is not None:

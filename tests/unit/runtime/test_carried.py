@@ -32,7 +32,7 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation",
+    "rerankers moderation guardrails",
     moderation.ModerationConfig: "default builtin rules thresholds",
     classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
     classification.Classification: "scores labels tokens model",
