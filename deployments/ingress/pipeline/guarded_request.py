@@ -4,6 +4,7 @@ Flows in: the texts of a request and of its response. Flows out: the same, redac
 the figures, the audit trail and the request's response headers; refusals are raised.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,7 @@ from deployments.contracts.generation import (
 from deployments.contracts.tokenization import DetokenizeRequest
 from deployments.guardrails.engine import ActivePolicies, check_text, refused
 from deployments.guardrails.figures import GuardrailFigures
-from deployments.guardrails.judges import Asker
+from deployments.guardrails.judges import LONG_TEXT, Asker
 from deployments.guardrails.spec import Direction
 from deployments.guardrails.stream_window import Released, RuleFinding
 from deployments.ingress.context import AdmittedRequest
@@ -39,6 +40,7 @@ class GuardedRequest:
     record: RecordFinding
     models: ModelRegistry
     raises: bool = False
+    _unbroken: int = 0  # characters that were checked without a pause
     _recorded: set[tuple[RuleFinding, Direction]] = field(default_factory=set)
 
     @property
@@ -68,6 +70,10 @@ class GuardedRequest:
         rules = self.active.inputs[role]
         if not rules or not text:
             return text
+        self._unbroken += len(text)
+        if self._unbroken > LONG_TEXT:  # of many short texts: others have their turn
+            self._unbroken = 0
+            await asyncio.sleep(0)
         try:
             released = await check_text(rules, text, self.asker, is_json=is_json)
         except GuardrailUnavailable as problem:
