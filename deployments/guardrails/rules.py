@@ -32,7 +32,7 @@ from deployments.guardrails.spec import (
     WordsRule,
 )
 from deployments.guardrails.stream_window import PlaceRule, RuleFinding
-from deployments.text.folding import PLAIN, WORDS
+from deployments.text.folding import PLAIN, TERMS
 
 Place = PiiRule | WordsRule | UrlsRule | RegexRule
 Judge = LanguageRule | InjectionRule | ModelRule
@@ -79,7 +79,7 @@ def place_rule(policy: str, rule: Place) -> PlaceRule:
         case PiiRule():
             return PlaceRule(finding, PLAIN, pii_scanners(rule), placeholder, rule.min_score)
         case WordsRule():
-            return PlaceRule(finding, WORDS, [words_scanner(rule)], placeholder)
+            return PlaceRule(finding, TERMS, [words_scanner(rule)], placeholder)
         case UrlsRule():
             return PlaceRule(finding, PLAIN, [urls_scanner(rule)], placeholder)
         case RegexRule():

@@ -12,13 +12,13 @@ import re2
 
 from deployments.guardrails.prefixes import MAX_WIDTH, prefix_expression
 from deployments.guardrails.spec import PiiRule, RegexRule, UrlsRule, WordsRule
-from deployments.text.folding import WORDS
+from deployments.text.folding import DISGUISES, TERMS
 from deployments.text.pii_kinds import SCANNERS
 from deployments.text.scanning import PatternScanner, Scanner, TextSpan
 
 _MAX_MEMORY = 64 << 20  # bytes for the automata of one expression
-_APART = r"[^\pL\pN]"  # what separates letters and words
-_DISGUISES = {"a": "a4@", "e": "e3", "i": "i1!", "l": "l1", "o": "o0", "s": "s5$", "t": "t7"}
+_APART = f"[ {DISGUISES}]"  # what separates letters and words in text folded for terms
+_SPELLINGS = {"a": "a4@", "e": "e3", "i": "i1!", "l": "l1", "o": "o0", "s": "s5$", "t": "t7"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def regex_scanner(rule: RegexRule) -> Scanner:
 
 
 def words_scanner(rule: WordsRule) -> Scanner:
-    """Over text folded for words."""
+    """Over text folded for terms."""
     terms = sorted({_letters(word) for word in rule.words}, key=lambda each: -sum(map(len, each)))
     patterns = [_term_pattern(term) for term in terms]
     beginnings = [_term_beginnings(term) for term in terms]
@@ -86,7 +86,7 @@ def words_scanner(rule: WordsRule) -> Scanner:
 
 def _letters(term: str) -> tuple[str, ...]:
     """The words of a term, folded as texts are."""
-    return tuple(re.findall(r"[^\W_]+", term.translate(WORDS)))
+    return tuple(re.findall(r"[^\W_]+", term.translate(TERMS)))
 
 
 def _term_pattern(term: tuple[str, ...]) -> str:
@@ -119,7 +119,7 @@ def _nested(parts: list[str]) -> str:
 
 
 def _letter(letter: str) -> str:
-    others = _DISGUISES.get(letter)
+    others = _SPELLINGS.get(letter)
     return re2.escape(letter) if others is None else f"[{others}]"
 
 

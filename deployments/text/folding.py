@@ -59,7 +59,16 @@ class _WordTable(FoldingTable):
         return _LOOK_ALIKES.get(base, base)
 
 
-PLAIN, WORDS = FoldingTable(), _WordTable()  # how a text may be folded
+class _TermTable(_WordTable):
+    """Also with spaces for all that is neither letter nor digit, and not in DISGUISES."""
+
+    def fold(self, character: str) -> str:
+        folded = super().fold(character)
+        return " " if folded and not folded.isalnum() and folded not in DISGUISES else folded
+
+
+DISGUISES = "@$!"  # what may stand for a letter
+PLAIN, WORDS, TERMS = FoldingTable(), _WordTable(), _TermTable()  # how a text may be folded
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ Flows in: chunks of a model or of the cache. Flows out: chunks with what may lea
 refused ends with the finish reason `content_filter`, and nothing of it follows; the others go on.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from deployments.contracts.generation import Chunk, TokenUsage, ToolCallDelta
@@ -21,6 +22,20 @@ class _GuardedChoice:
     texts: dict[str | int, StreamedText] = field(default_factory=dict)
     is_over: bool = False
 
+    def ended_by(self, chunk: Chunk) -> list[str | int]:
+        """The texts that a chunk shows to be whole, so that they leave before what follows them:
+        reasoning before an answer, text before calls, a call before the next one.
+        """
+        ended: list[str | int] = []
+        if _REASONING in self.texts and (chunk.text or chunk.refusal or chunk.tool_calls):
+            ended.append(_REASONING)
+        if _TEXT in self.texts and chunk.tool_calls:
+            ended.append(_TEXT)
+        begun = [call.index for call in chunk.tool_calls if call.id]
+        if begun:
+            ended += [name for name in self.texts if isinstance(name, int) and name < min(begun)]
+        return ended
+
 
 class GuardedStream:
     """Add each chunk of a stream of `n` choices."""
@@ -32,13 +47,12 @@ class GuardedStream:
         self._choices: dict[int, _GuardedChoice] = {}
         self._owed = Chunk(0, "")  # what is told of chunks that had nothing to leave
         self._usage = TokenUsage()  # so far, by the chunks
-        self._was_refused = False
+        self._is_over = False
 
     @property
     def is_over(self) -> bool:
-        """Whether choices were refused, and nothing of any other is to come."""
-        ended = sum(choice.is_over for choice in self._choices.values())
-        return self._was_refused and ended >= self._n
+        """Whether the last choice that was open has been refused: nothing more is to come."""
+        return self._is_over
 
     async def add(self, chunk: Chunk) -> Chunk | None:
         """What leaves; None: nothing yet. Raises GuardrailRefused where a refused output is a
@@ -49,31 +63,33 @@ class GuardedStream:
         if choice.is_over:
             return self._metadata(chunk)
         refusals: list[RuleFinding] = []
+        before = await self._close(choice, choice.ended_by(chunk), refusals)
         text = await self._add(choice, _TEXT, chunk.text, refusals, is_json=self._is_json)
         reasoning = await self._add(choice, _REASONING, chunk.reasoning, refusals)
         said = await self._add(choice, _REFUSAL, chunk.refusal, refusals)
         calls = [await self._add_call(choice, call, refusals) for call in chunk.tool_calls]
-        if chunk.finish_reason is not None and not refusals:
-            rest = await self._close(choice, refusals)
-            text += rest.pop(_TEXT, "")
-            reasoning += rest.pop(_REASONING, "")
-            said += rest.pop(_REFUSAL, "")
-            calls += [
-                ToolCallDelta(number, arguments=arguments)
-                for number, arguments in rest.items()
-                if isinstance(number, int) and arguments
-            ]
+        after: dict[str | int, str] = {}
+        if chunk.finish_reason is not None:
+            after = await self._close(choice, list(choice.texts), refusals)
         changed = replace(
-            chunk, text=text, reasoning=reasoning, refusal=said, tool_calls=tuple(calls)
+            chunk,
+            text=before.get(_TEXT, "") + text + after.get(_TEXT, ""),
+            reasoning=before.get(_REASONING, "") + reasoning + after.get(_REASONING, ""),
+            refusal=before.get(_REFUSAL, "") + said + after.get(_REFUSAL, ""),
+            tool_calls=(*_deltas(before), *calls, *_deltas(after)),
         )
         choice.is_over = chunk.finish_reason is not None
         if refusals:
             self._guard.raise_for(refusals[0])
-            choice.is_over = self._was_refused = True
-            changed = replace(changed, finish_reason="content_filter", stop="")
-            if self.is_over and chunk.usage is None:
-                changed = replace(changed, usage=self._usage)
+            changed = self._refuse(choice, changed)
         return self._leaving(changed)
+
+    def _refuse(self, choice: _GuardedChoice, chunk: Chunk) -> Chunk:
+        """The last chunk of a refused choice; that of the last choice has the usage so far."""
+        choice.is_over = True
+        self._is_over = sum(each.is_over for each in self._choices.values()) >= self._n
+        usage = self._usage if self._is_over and chunk.usage is None else chunk.usage
+        return replace(chunk, finish_reason="content_filter", stop="", usage=usage)
 
     async def _add(
         self,
@@ -101,11 +117,15 @@ class GuardedStream:
         return replace(call, arguments=arguments)
 
     async def _close(
-        self, choice: _GuardedChoice, refusals: list[RuleFinding]
+        self,
+        choice: _GuardedChoice,
+        names: Iterable[str | int],
+        refusals: list[RuleFinding],
     ) -> dict[str | int, str]:
-        """The rest of each text, by name."""
+        """The rest of each of these texts, which have ended, by name."""
         rest: dict[str | int, str] = {}
-        for name, text in choice.texts.items():
+        for name in names:
+            text = choice.texts.pop(name)
             if not refusals:
                 rest[name] = self._note(await text.close(), refusals)
         return rest
@@ -143,3 +163,12 @@ class GuardedStream:
             0, "", tokens=chunk.tokens, prompt_tokens=chunk.prompt_tokens, model=chunk.model
         )
         return None
+
+
+def _deltas(rest: Mapping[str | int, str]) -> list[ToolCallDelta]:
+    """What is left of the arguments of calls."""
+    return [
+        ToolCallDelta(number, arguments=arguments)
+        for number, arguments in rest.items()
+        if isinstance(number, int) and arguments
+    ]

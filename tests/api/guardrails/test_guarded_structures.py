@@ -78,6 +78,25 @@ async def test_arguments_of_calls_are_redacted_and_stay_json(
     assert json.loads(arguments) == {"to": "[EMAIL]", "n": 1}
 
 
+async def test_text_before_calls_leaves_before_them(world: GuardedWorld) -> None:
+    calls = (("c1", "send", ('{"n": 1}',)), ("c2", "send", ('{"to": "john@exam', 'ple.com"}')))
+    scripted(world, Script(("I will", " ask john@exam", "ple.com"), calls, "tool_calls"))
+
+    answer = await world.web(REDACTING).post(URL, json={**ASKED, "stream": True})
+
+    deltas = [event["choices"][0]["delta"] for event in events(answer.text)]
+    kinds = ["calls" if "tool_calls" in each else "text" for each in deltas if len(each) > 0]
+    assert "".join(each.get("content") or "" for each in deltas) == "I will ask [EMAIL]"
+    first = kinds.index("calls")
+    assert not any(each.get("content") for each in deltas[first + 1 :])
+    pieces = [call for each in deltas for call in each.get("tool_calls", ())]
+    assert [call["index"] for call in pieces] == sorted(call["index"] for call in pieces)
+    arguments = [
+        "".join(c["function"]["arguments"] for c in pieces if c["index"] == n) for n in (0, 1)
+    ]
+    assert list(map(json.loads, arguments)) == [{"n": 1}, {"to": "[EMAIL]"}]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_call_with_refused_arguments_does_not_leave(
     world: GuardedWorld, stream: bool

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from deployments.guardrails.rules import place_rule
 from deployments.guardrails.spec import PiiRule, RegexRule, UrlsRule, WordsRule
 from deployments.guardrails.stream_window import PlaceRule, TextWindow
 from deployments.text.pii import find_pii
+from load_tests.benchmarks.speed.planted_pii import cut_at_random, planted_texts
 
 PII = PiiRule(id="pii", type="pii", action="redact")
 WORDS = WordsRule(id="words", type="words", action="redact", words=("darn", "big secret"))
@@ -173,3 +175,14 @@ def test_hostile_texts_are_read_in_pieces(piece: str) -> None:
     text = piece * (4_000 // len(piece))
 
     assert streamed([text]) == streamed(cut(text, range(0, 4_000, 97)))
+
+
+def test_none_of_two_thousand_planted_values_leaves_a_stream() -> None:
+    rng = Random(11)
+    left = []
+    for planted in planted_texts(2_000, seed=11):
+        output = streamed(cut_at_random(planted.text, rng))
+        if planted.is_seen_in(output):
+            left.append((planted.kind, planted.value, output))
+
+    assert left == []
