@@ -76,6 +76,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         moderation_config(args.moderation),
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
         name_settings(args.names, (*args.served, *args.external), args.discovered),
+        args.guardrails.config(),
     )
     return ingress.bind(
         models,

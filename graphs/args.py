@@ -16,6 +16,7 @@ from deployments.ingress.names.spec import NamesSpec, ServedName
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
+from graphs.guardrail_args import GuardrailArgs
 from graphs.name_args import check_names
 from graphs.provider_args import (
     EgressArgs,
@@ -276,6 +277,7 @@ class AppArgs(_Args):
     video: VideoArgs = VideoArgs()
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
+    guardrails: GuardrailArgs = GuardrailArgs()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -297,6 +299,12 @@ class AppArgs(_Args):
                 f"cache.semantic.model: '{model}' is not among embeddings: "
                 f"{', '.join(sorted(ids)) or 'none'}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_guardrails(self) -> Self:
+        judges = {model.id for model in self.moderation.models}
+        self.guardrails.check_models({model.id for model in self.models}, judges)
         return self
 
     @model_validator(mode="after")

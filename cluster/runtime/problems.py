@@ -22,6 +22,8 @@
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
           InsufficientQuota     429 insufficient-quota     what may be spent is spent
       ClientGone                499 client-gone            the client has disconnected
+      GuardrailRefused          400 guardrail              names the policy, the rule, in or output
+      GuardrailUnavailable      503 guardrail-unavailable  a text that cannot be checked
       MethodNotImplemented      501 method-not-implemented no route has this method
       NoTokenizer               501 no-tokenizer           the model's provider gives none
       ModelFailed               502 model-failed
@@ -398,6 +400,33 @@ def is_of_callers_limits(problem: Problem) -> bool:
         return "capacity" in problem.extensions
     is_unknown = isinstance(problem, Overloaded) and "limit" in problem.extensions
     return is_unknown or isinstance(problem, RateLimited)
+
+
+class GuardrailRefused(Problem):
+    """A rule of a guardrail refuses a text. It names the rule, never what it found."""
+
+    status, slug, title = 400, "guardrail", "Refused by a guardrail"
+
+    def __init__(self, policy: str, rule: str, direction: str) -> None:
+        super().__init__(
+            f"The {direction} was refused by rule '{rule}' of guardrail '{policy}'.",
+            policy=policy,
+            rule=rule,
+            direction=direction,
+        )
+
+
+class GuardrailUnavailable(Problem):
+    """A text cannot be checked, so it is not let through."""
+
+    status, slug, title = 503, "guardrail-unavailable", "Guardrail unavailable"
+
+
+def unknown_policy(id: str) -> GuardrailUnavailable:
+    """The problem of a plan that names a guardrail which is not configured."""
+    return GuardrailUnavailable(
+        f"The plan names guardrail '{id}', which is not configured.", policy=id
+    )
 
 
 def to_problem(error: BaseException) -> Problem:

@@ -188,7 +188,8 @@ class Plan(LimitTerms):
     for 1,000 of a unit, `model_prices` those of some models, by pattern (price_list.py). `weight`
     is the share of a saturated model relative to other tenants. With `reserve` "hard" a request's
     whole `max_tokens` is reserved before it runs, with "soft" a typical answer. `end_user` limits
-    each of the tenant's own users by itself.
+    each of the tenant's own users by itself. `guardrails` are ids of the configuration, beside the
+    operator's own defaults.
     """
 
     id: Id
@@ -206,6 +207,7 @@ class Plan(LimitTerms):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     end_user: Rates | None = None
     model_prices: ModelPriceLists = {}
+    guardrails: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
 
     def prices_of(self, model: str, provider: str) -> PriceList | None:
         """The prices of a model that this provider serves; None if the plan names none. The same

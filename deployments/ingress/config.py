@@ -9,6 +9,7 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
 from deployments.contracts.moderation import ModerationConfig
+from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.names.spec import NameSettings
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
@@ -38,7 +39,8 @@ class IngressConfig:
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
     `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
-    outside of the cluster. `names` are those by which models answer beside their ids.
+    outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
+    are the policies over what models read and write.
     """
 
     offer: ModelSettings
@@ -52,3 +54,4 @@ class IngressConfig:
     moderation: ModerationConfig = ModerationConfig()
     providers: ProvidersConfig = ProvidersConfig()
     names: NameSettings = NameSettings()
+    guardrails: GuardrailConfig = GuardrailConfig()

@@ -107,7 +107,9 @@ class AdmittedRequest(RequestContext):
 
     `models` are those that it has called, `fallbacks` those that answered in place of the requested
     one. `outcomes` says for each model call how the cache answered it. `extra_headers` are
-    response headers that an operation adds. `store_response` writes the response under the
+    response headers that an operation adds. `flags` names the rules of guardrails that have found
+    something; without `is_repeatable` an equal request may be answered otherwise by them.
+    `store_response` writes the response under the
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
     `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
     `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
@@ -119,6 +121,8 @@ class AdmittedRequest(RequestContext):
     fallbacks: list[str] = field(default_factory=list)
     outcomes: list[CacheOutcome] = field(default_factory=list)
     extra_headers: HeaderFields = field(default_factory=list)
+    flags: tuple[str, ...] = ()
+    is_repeatable: bool = True
     store_response: StoreResponse | None = None
     is_templated: bool = False
     resolved_models: tuple[str, ...] = ()
@@ -137,6 +141,8 @@ class AdmittedRequest(RequestContext):
             fields.append((b"mobula-fallback", names.encode()))
         if self.resolved_models:
             fields.append(self.model_header())
+        if self.flags:
+            fields.append((b"mobula-guardrails", ", ".join(self.flags).encode()))
         return fields
 
     def model_header(self) -> tuple[bytes, bytes]:

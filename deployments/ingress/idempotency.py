@@ -26,8 +26,9 @@ from cluster.idempotency.store import (
     IdempotentRequest,
     StoredResponse,
 )
-from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.runtime.problems import GuardrailRefused, InvalidRequest, Problem, unknown_policy
 from cluster.storage.database import DatabaseUnavailable
+from deployments.guardrails.engine import Guardrails
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Event, Events
 from deployments.ingress.operations.base import Operation
@@ -61,6 +62,7 @@ def with_idempotency(
     name: str,
     headers: Headers,
     raw: bytes,
+    guardrails: Guardrails | None = None,
 ) -> Operation[Any]:
     """`operation`, run once under the key in `headers`, if there is one. `raw` is the body.
 
@@ -72,14 +74,20 @@ def with_idempotency(
         return operation
     if store is None:
         raise DatabaseUnavailable
-    return IdempotentOperation(operation, store, name, key, raw)
+    return IdempotentOperation(operation, store, name, key, raw, guardrails)
 
 
 class IdempotentOperation:
     """Runs `operation` for one request at most once; each operation has its own keys."""
 
     def __init__(
-        self, operation: Operation[Any], store: IdempotencyStore, name: str, key: str, raw: bytes
+        self,
+        operation: Operation[Any],
+        store: IdempotencyStore,
+        name: str,
+        key: str,
+        raw: bytes,
+        guardrails: Guardrails | None = None,
     ) -> None:
         """`raw` is the request's body."""
         self.schema, self.request_class = operation.schema, operation.request_class
@@ -87,6 +95,7 @@ class IdempotentOperation:
         self._operation = operation
         self._store = store
         self._name, self._key, self._raw = name, key, raw
+        self._guardrails = guardrails
 
     async def answer(self, request: AdmittedRequest, body: Any) -> dict[str, Any]:
         """Raises Conflict (409), IdempotencyKeyReused (422), DatabaseUnavailable, and what the
@@ -127,6 +136,11 @@ class IdempotentOperation:
         self, request: AdmittedRequest, form: bytes
     ) -> IdempotencyLease | StoredResponse:
         identity = form + b"\0" + self._raw
+        if self._guardrails is not None:
+            # A response that left under other policies is not replayed under these.
+            identity = self._guardrails.fingerprint(request.plan.guardrails) + identity
+        elif request.plan.guardrails:
+            raise unknown_policy(request.plan.guardrails[0])
         idempotent = IdempotentRequest(request.caller, self._name, self._key, identity)
         return await self._store.begin(idempotent, request.timeout_s("ingress") + GRACE_S)
 
@@ -138,7 +152,8 @@ class IdempotentOperation:
         try:
             yield
         except Problem as problem:
-            if problem.status in DETERMINISTIC and not request.is_templated:
+            is_certain = problem.status in DETERMINISTIC and not request.is_templated
+            if is_certain and not isinstance(problem, GuardrailRefused):
                 await self._store.save(lease, problem.status, _serialize_problem(problem))
             else:
                 await self._store.release(lease)

@@ -20,6 +20,8 @@ from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.moderation import ModerationConfig
+from deployments.guardrails.engine import Guardrails
+from deployments.guardrails.figures import GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
 from deployments.ingress.http.model_metrics import CallReport
@@ -67,6 +69,8 @@ class AppServices:
     files (None: off). `scaling` says how the cluster scales; `reports` are this replica's own
     reports by name, for its peers. `request_metrics` counts this replica's HTTP requests,
     `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls of each.
+    `guardrails` are the policies that the pipelines apply (None: none are configured), and
+    `guardrail_counts` what they have found, by replica.
     `loop_lag` measures how late this replica's event loop runs, once it is started. `is_draining`
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
@@ -100,6 +104,8 @@ class AppServices:
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
     request_stats: Callable[[], Awaitable[RequestStats]] | None = None
     model_calls: Callable[[], Awaitable[Sequence[CallReport]]] | None = None
+    guardrails: Guardrails | None = None
+    guardrail_counts: Callable[[], Awaitable[Sequence[GuardrailReport]]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing

@@ -21,6 +21,8 @@ from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.contracts.moderation import RULES
 from deployments.contracts.scaling import DeploymentStatusSource
+from deployments.guardrails.engine import Guardrails
+from deployments.guardrails.figures import GuardrailFigures, GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
@@ -32,6 +34,12 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.guarded_pipeline import (
+    GuardedEmbeddingPipeline,
+    GuardedPipeline,
+    RequestGuards,
+)
+from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
@@ -100,7 +108,10 @@ def build_services(
         settings.max_timeout_s,
     )
     recorder = UsageRecorder(tenancy.ledger, TokenEstimator(model_settings.output_caps))
-    pipeline = ModelPipeline(models, recorder, caches.responses)
+    admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
+    findings = GuardrailFigures()
+    guards = _request_guards(config, models, admission, findings)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
     media = media_services(settings, config.video, tenancy, clock)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
@@ -143,10 +154,10 @@ def build_services(
         settings=settings,
         authenticator=directory,
         plan_of=directory.plan_of,
-        admission=AdmissionControl(tenancy.limiter, tenancy.trail, clock),
+        admission=admission,
         models=models,
         model_pipeline=pipeline,
-        embedding_pipeline=EmbeddingPipeline(models, tenancy.ledger),
+        embedding_pipeline=embedding_pipeline,
         moderator=moderator(config.moderation),
         providers=ProviderRegistry(
             models.ids, model_settings.default_provider, model_settings.providers
@@ -164,11 +175,14 @@ def build_services(
         request_metrics=request_metrics,
         request_stats=collect_request_stats,
         model_calls=partial(_collect_model_calls, peers, models),
+        guardrails=None if guards is None else guards.guardrails,
+        guardrail_counts=None if guards is None else partial(_collect_findings, peers, findings),
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
             "http": report_requests,
             "models": models.resilience,
+            "guardrails": findings.report,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -186,6 +200,40 @@ def build_services(
     return services, caches
 
 
+def _request_guards(
+    config: IngressConfig,
+    models: ModelRegistry,
+    admission: AdmissionControl,
+    findings: GuardrailFigures,
+) -> RequestGuards | None:
+    """None where no guardrail is configured: then there is nothing that checks."""
+    if not config.guardrails.policies:
+        return None
+    guardrails = Guardrails(config.guardrails, GuardrailModels(models))
+    return RequestGuards(guardrails, models, admission, findings)
+
+
+def _pipelines(
+    guards: RequestGuards | None,
+    models: ModelRegistry,
+    recorder: UsageRecorder,
+    caches: CacheStack,
+    tenancy: TenantServices,
+) -> tuple[ModelPipeline, EmbeddingPipeline]:
+    if guards is None:
+        pipeline = ModelPipeline(models, recorder, caches.responses)
+        return pipeline, EmbeddingPipeline(models, tenancy.ledger)
+    return (
+        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
+    )
+
+
 async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:
     """Of every ingress replica."""
     return await peers.ask("report", "models") or [models.resilience()]
+
+
+async def _collect_findings(peers: Peers, findings: GuardrailFigures) -> Sequence[GuardrailReport]:
+    """Of every ingress replica."""
+    return await peers.ask("report", "guardrails") or [findings.report()]

@@ -185,6 +185,14 @@ class NotCached(Problem):
     status, slug = 504, "not-cached"
 
 
+class GuardrailRefused(Problem):
+    status, slug = 400, "guardrail"
+
+
+class GuardrailUnavailable(Problem):
+    status, slug = 503, "guardrail-unavailable"
+
+
 def problem_of(status: int, content: bytes | str, retry_after_s: float | None = None) -> Problem:
     """The problem that a response with this status and body reports."""
     try:

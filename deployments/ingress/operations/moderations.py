@@ -46,6 +46,7 @@ class Moderations:
             known = (RULES, *self._models.moderator_ids)
             model = self._models.names.resolve(model, facts, request, known, free=(RULES,))
         if model == RULES:
+            texts = await self._pipeline.checked(texts, request)
             scores = await self._by_rules(texts)
         else:
             scores, model = await self._by_model(request, model, texts)

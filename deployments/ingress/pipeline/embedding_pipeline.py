@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from cluster.runtime.problems import Problem, UnknownModel
+from cluster.runtime.problems import Problem, UnknownModel, unknown_policy
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.classification import Classification, ClassifyRequest
@@ -36,6 +36,8 @@ CountedAnswer = TypeVar("CountedAnswer", bound=_CountedAnswer)
 class EmbeddingPipeline:
     """Takes an admitted request through every stage between it and an embedding model or a
     classifier."""
+
+    is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
 
     def __init__(self, models: ModelRegistry, meter: Meter) -> None:
         self._models = models
@@ -70,6 +72,11 @@ class EmbeddingPipeline:
         known = models.embedder_ids
         default: DefaultOf = "default_embedding_model"
         return models.names.resolve(request.model, facts, admitted, known, default)
+
+    async def checked(self, texts: tuple[str, ...], admitted: AdmittedRequest) -> tuple[str, ...]:
+        """Texts as guardrails let them through, for operations that call no model with them."""
+        self._check_guarded(admitted.plan)
+        return texts
 
     async def _answer(
         self,
@@ -114,12 +121,19 @@ class EmbeddingPipeline:
     def _allowed_models(
         self, model: str, known: tuple[str, ...], admitted: AdmittedRequest
     ) -> tuple[str, ...]:
-        """The models that may answer, the requested one first. Raises UnknownModel."""
+        """The models that may answer, the requested one first. Raises UnknownModel, and
+        GuardrailUnavailable where the plan has guardrails that nothing applies.
+        """
+        self._check_guarded(admitted.plan)
         allowed = tuple(filter(admitted.allows_model, known))
         if model not in allowed:
             raise UnknownModel(model, allowed)
         fallbacks = self._models.fallbacks.get(model, ())
         return (model, *(name for name in fallbacks if name in allowed))
+
+    def _check_guarded(self, plan: Plan) -> None:
+        if plan.guardrails and not self.is_guarded:
+            raise unknown_policy(plan.guardrails[0])
 
 
 def estimate(request: EmbedRequest, plan: Plan) -> UsageAmounts:

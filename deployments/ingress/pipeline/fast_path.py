@@ -104,7 +104,7 @@ class RenderedResponses:
         entry of a fresh response that they have led to before.
         """
         sampled = Feature.CACHE_SAMPLED in plan.features
-        variant = f"{operation} {sampled} {self._fingerprints.version}"
+        variant = f"{operation} {sampled} {plan.guardrails} {self._fingerprints.version}"
         key = request_bytes_key(self._secret_of(tenant), variant, body)
         if key not in self._memory.aliases:
             return key, None
@@ -113,13 +113,13 @@ class RenderedResponses:
         cached = self._memory.get_by_alias(key)
         if cached is None or self._policy.state(cached.entry) != "fresh":
             return key, None
-        rendered = cached.views.get(operation)
+        rendered = cached.views.get(view_name(operation, plan) if plan.guardrails else operation)
         return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
         self,
         key: bytes,
-        operation: str,
+        view: str,
         id: str,
         response: bytes,
         tokens: int,
@@ -128,15 +128,15 @@ class RenderedResponses:
         end_user: str = "",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the header `fields`; the bytes of the request name `end_user`. Nothing
-        is added for a response that does not begin with its id.
+        another id, and with the header `fields`; the bytes of the request name `end_user`. `view`
+        is the `view_name`. Nothing is added for a response that does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
         if cached is None or not response.startswith(start):
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
-        if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
+        if view in cached.views or self._memory.add_rendered(cached, view, rendered):
             note = _NEXT_FIELD.join([_COLON.join(field) for field in fields])
             if end_user:
                 note += _FIELDS_END + end_user.encode()
@@ -275,7 +275,8 @@ class FastPath:
         request_id, is_clients = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
-        rendered = cached.views[route.operation]
+        operation = route.operation
+        rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
         self._admission.record(caller, request_id, route.operation, f"model:{model}")
@@ -318,6 +319,13 @@ def noted_fields(note: bytes) -> list[tuple[bytes, bytes]]:
     """The header fields of a note of `RenderedResponses.add`."""
     lines = [line.partition(_COLON) for line in note.split(_NEXT_FIELD)]
     return [(name, value) for name, _, value in lines]
+
+
+def view_name(operation: str, plan: Plan) -> str:
+    """The name under which a rendered response is held. It is one that the guardrails of the plan
+    found nothing in: another plan's may.
+    """
+    return f"{operation} {plan.guardrails}" if plan.guardrails else operation
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
-from cluster.runtime.problems import UnknownModel
+from cluster.runtime.problems import UnknownModel, unknown_policy
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
 from deployments.cache.response_cache import ResponseCache
@@ -32,6 +32,8 @@ from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
 
 class ModelPipeline:
     """Takes an admitted request through every stage between it and a text model."""
+
+    is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
 
     def __init__(
         self, models: ModelRegistry, recorder: UsageRecorder, cache: ResponseCache | None = None
@@ -111,9 +113,12 @@ class ModelPipeline:
     ) -> tuple[TextGenerator, CacheContext]:
         """The call of the requested model, with its fallbacks behind it, and what the cache needs.
 
-        Raises UnknownModel.
+        Raises UnknownModel, and GuardrailUnavailable where the plan has guardrails that nothing
+        applies.
         """
         models, plan, name = self._models, admitted.plan, request.model
+        if plan.guardrails and not self.is_guarded:
+            raise unknown_policy(plan.guardrails[0])
         model = models.text_models.get(name)
         is_allowed = plan.models is None and admitted.policies is None
         if model is None or not (is_allowed or admitted.allows_model(name)):

@@ -13,6 +13,7 @@ from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.http.cache_metrics import render_metrics
+from deployments.ingress.http.guardrail_metrics import render_guardrails
 from deployments.ingress.http.model_metrics import render_models
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
@@ -98,6 +99,8 @@ async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
     requests = await services.request_stats() if services.request_stats else RequestStats()
     calls = await services.model_calls() if services.model_calls else ()
     rendered = render_metrics(stats) + render_requests(requests) + render_models(calls)
+    if services.guardrail_counts is not None:
+        rendered += render_guardrails(await services.guardrail_counts())
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -21,7 +21,7 @@ from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Eve
 from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
-from deployments.ingress.pipeline.fast_path import RenderedResponses
+from deployments.ingress.pipeline.fast_path import RenderedResponses, view_name
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -93,7 +93,14 @@ def operation_endpoint(
             if has_metadata and body.metadata is not None:
                 context.tags = body_tags(body.metadata, context.tags)
             if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
-                run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
+                run = with_idempotency(
+                    operation,
+                    services.idempotency,
+                    name,
+                    request.headers,
+                    raw,
+                    services.guardrails,
+                )
         except Problem as problem:
             admission.record_refused(context, name, problem)
             raise
@@ -186,15 +193,16 @@ def _add_rendered(
 ) -> None:
     """The fast path learns of a response that came of one model call and is cached, unless the same
     bytes may ask for something else next time: a template may change, a name may stand for another
-    model. It cannot see the tags in a body."""
-    if admitted.is_templated or admitted.varies or admitted.tags:
+    model, a guardrail may judge otherwise. It cannot see the tags in a body."""
+    if admitted.is_templated or admitted.varies or admitted.tags or not admitted.is_repeatable:
         return
+    plan = admitted.plan
     fields = [(IGNORED_FIELDS, state.ignored)] if state.ignored else []
     if admitted.resolved_models:
         fields.append(admitted.model_header())
     rendered.add(
         state.body_key,
-        name,
+        view_name(name, plan) if plan.guardrails else name,
         answer.get("id", ""),
         content,
         answer.get("usage", {}).get("total_tokens", 0),

@@ -48,7 +48,7 @@ class ResponseError(_Answer):
 
 
 class IncompleteDetails(_Answer):
-    reason: Literal["max_output_tokens"]
+    reason: Literal["max_output_tokens", "content_filter"]
 
 
 class InputTokensDetails(_Answer):

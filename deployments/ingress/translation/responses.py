@@ -87,15 +87,19 @@ def response_object(
     status: str,
     usage: TokenUsage | None = None,
     completed: float | None = None,
+    finish_reason: str = "length",
 ) -> dict[str, Any]:
-    """The `response` of the API. `completed` is Unix seconds."""
+    """The `response` of the API. `completed` is Unix seconds; `finish_reason` is that of an
+    incomplete one.
+    """
     body = head.body
     text = body.text.format if body.text else None
     shown = {"type": "text"} if text is None else text.model_dump(by_alias=True, exclude_none=True)
     if shown["type"] != "json_schema":
         shown.pop("name", None)
     prompt = None if body.prompt is None else body.prompt.model_dump()
-    cut = {"reason": "max_output_tokens"} if status == "incomplete" else None
+    reason = "content_filter" if finish_reason == "content_filter" else "max_output_tokens"
+    cut = {"reason": reason} if status == "incomplete" else None
     return {
         "id": head.id,
         "object": "response",
@@ -141,6 +145,7 @@ def completed_response(
         status=end_status(choice.finish_reason),
         usage=completion.usage,
         completed=completed,
+        finish_reason=choice.finish_reason,
     )
 
 
@@ -167,7 +172,7 @@ def text_part(text: str, logprobs: list[dict[str, Any]]) -> Item:
 
 def end_status(finish_reason: str) -> str:
     """What a finish reason of chat makes of the response and of its items."""
-    return "incomplete" if finish_reason == "length" else "completed"
+    return "incomplete" if finish_reason in ("length", "content_filter") else "completed"
 
 
 def failed_response(response: dict[str, Any], problem: Problem) -> dict[str, Any]:

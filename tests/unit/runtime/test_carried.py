@@ -34,7 +34,7 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names",
+    "rerankers moderation providers names guardrails",
     ProvidersConfig: "models embeddings private_hosts",
     NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
