@@ -16,7 +16,6 @@ from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.moderation import moderation_config
-from graphs.name_args import name_settings
 from graphs.options import ingress_options, limiter_options
 from graphs.provider_args import providers_config
 from graphs.text import (
@@ -75,7 +74,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
-        name_settings(args.names, (*args.served, *args.external), args.discovered),
+        args.name_settings,
         args.guardrails.config(),
     )
     return ingress.bind(

@@ -12,12 +12,12 @@ from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.tenants.price_list import PriceList
 from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
-from deployments.ingress.names.spec import NamesSpec, ServedName
+from deployments.ingress.names.spec import NameSettings, NamesSpec, ServedName
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 from graphs.guardrail_args import GuardrailArgs
-from graphs.name_args import check_names
+from graphs.name_args import check_names, name_settings
 from graphs.provider_args import (
     EgressArgs,
     ExternalArgs,
@@ -361,6 +361,11 @@ class AppArgs(_Args):
         }
         check_names(self.names, kinds, self.content.providers, self.discovered)
         return self
+
+    @property
+    def name_settings(self) -> NameSettings:
+        """By which names the models answer."""
+        return name_settings(self.names, (*self.served, *self.external), self.discovered)
 
     @property
     def discovered(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
 from graphs.args import AppArgs, ModelArgs, ServedArgs
-from graphs.name_args import name_settings
 from graphs.options import clipper_options, ingress_options, model_name, model_options
 
 BUILDER = "graphs.app:build"
@@ -110,7 +109,7 @@ def _shared(args: AppArgs) -> dict[str, Any]:
     }
     apart: dict[str, Any] = {**dict.fromkeys(kinds, True), "moderation": {"models"}, "names": True}
     rest = args.model_dump(exclude=apart)
-    external = [model.model_dump() for model in args.external]
+    external = [model.model_dump(exclude={_NAME_FIELD}) for model in args.external]
     return {
         **rest,
         **{kind: public(models) for kind, models in kinds.items()},
@@ -137,8 +136,8 @@ def _override(old: ServedArgs, new: ServedArgs, tuned: bool) -> dict[str, Any]:
 def _named_ingress(old: AppArgs, new: AppArgs) -> dict[str, Any] | None:
     """Other names of models concern the ingress alone. None: there are too many of them."""
     options: dict[str, Any] = {"name": ingress_options(new.ingress, new.video)["name"]}
-    names = name_settings(new.names, new.served)
-    if names != name_settings(old.names, old.served):
+    names = new.name_settings
+    if names != old.name_settings:
         text = dump_settings(names)
         if len(text.encode()) > _MAX_NAMES:
             return None
