@@ -310,11 +310,6 @@ class AppArgs(_Args):
     @model_validator(mode="after")
     def _check_providers(self) -> Self:
         ids = {model.id for model in self.models if not is_discovery(model)}
-        if self.default_provider not in ids | {*self.content.providers}:
-            raise ValueError(
-                f"content.default: name a model; '{self.default_provider}' stands for those that "
-                "its provider lists"
-            )
         named = dict(self.content.providers)
         if self.content.default is not None and self.content.default not in named:
             named["default"] = self.content.default
@@ -324,6 +319,11 @@ class AppArgs(_Args):
                     f"content: '{name}' names model '{model}', which is not among models: "
                     f"{', '.join(sorted(ids))}"
                 )
+        if self.default_provider not in ids | {*self.content.providers}:
+            raise ValueError(
+                f"content.default: name a model; '{self.default_provider}' stands for those that "
+                "its provider lists"
+            )
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.config import ModelSettings
@@ -51,6 +52,7 @@ class NoTenancy(TenantServices):
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
         self.idempotency = self.responses = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
+        self.policies: dict[str, CallerPolicies] = {}
 
     async def start(self) -> None:
         pass

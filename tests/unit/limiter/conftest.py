@@ -10,6 +10,7 @@ from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
+from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.limits import (
     Authority,
     AuthorityUnavailable,
@@ -71,7 +72,12 @@ class Bench:
 
     def limiter(self, replica: str = "r1", authority: Authority | None = None) -> TenantLimiter:
         return TenantLimiter(
-            authority or self.authority, replica, self.clock, self.spent, self.events.append
+            authority or self.authority,
+            replica,
+            self.clock,
+            self.spent,
+            self.events.append,
+            pseudonym_of=Pseudonyms(b"pepper").of,
         )
 
     def kinds(self) -> list[str]:
