@@ -50,7 +50,7 @@ class NoTenancy(TenantServices):
         self.limiter = NullLimiter()  # type: ignore[assignment]
         self.administration = None  # type: ignore[assignment]
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
-        self.idempotency = self.responses = None  # type: ignore[assignment]
+        self.idempotency = self.responses = self.templates = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
         self.policies: dict[str, CallerPolicies] = {}
 

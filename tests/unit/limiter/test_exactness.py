@@ -152,7 +152,9 @@ async def consume_budget(
     seed=st.integers(0, 2**32),
     of=st.sampled_from(["tenant", "key", "money"]),
 )
-@example(replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246, of="tenant")  # use that was never reported
+@example(
+    replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246, of="tenant"
+)  # use that was never reported
 def test_no_credit_of_a_budget_is_lost_however_late_leases_are_renewed(
     replicas: int, capacity: int, lost: float, pace_s: float, seed: int, of: str
 ) -> None:
