@@ -20,11 +20,7 @@ UNKNOWN_RETRY_S = 2.0  # of a budget: its ledger may be late
 def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
     """The limit has no room for `amount` credits now."""
     if limit.unit is Unit.SPEND:
-        retry = retry_after_s if limit.window_s else None
-        detail = f"The limit '{limit.name}' of {limit.quota} millionths of the currency is reached"
-        return InsufficientQuota(
-            f"{detail}, or the rest does not cover what this request may cost.", retry, limit.name
-        )
+        return _spent(limit, retry_after_s if limit.window_s else None)
     if limit.spec.kind is BucketKind.BUDGET:
         return QuotaExceeded(
             f"The budget '{limit.name}' of {limit.quota} {limit.unit} does not cover the "
@@ -48,7 +44,7 @@ def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
 def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     """`amount` could never pass, however long the wait."""
     if limit.unit is Unit.SPEND:
-        return limit_exceeded(limit, amount, UNKNOWN_RETRY_S)
+        return _spent(limit, None)
     return InvalidRequest(
         f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
         f"{limit.spec.capacity} pass at once, so it can never run.",
@@ -63,4 +59,14 @@ def limit_unknown(limit: Limit, retry_after_s: float = UNKNOWN_RETRY_S) -> Probl
     kind = "budget" if limit.spec.kind is BucketKind.BUDGET else "limit"
     return Overloaded(
         f"The {kind} '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
+    )
+
+
+def _spent(limit: Limit, retry_after_s: float | None) -> Problem:
+    """`retry_after_s` None: waiting does not help."""
+    return InsufficientQuota(
+        f"The limit '{limit.name}' of {limit.quota} millionths of the currency is reached, or the "
+        "rest does not cover what this request may cost.",
+        retry_after_s,
+        limit.name,
     )

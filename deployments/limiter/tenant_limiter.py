@@ -97,12 +97,12 @@ class TenantLimiter:
             debits = limits.admission(request_class, now)
             if debits:
                 debits = await self.acquire(limits, debits, (request_class, ""), now)
-            return LimiterPermit(self, limits, request_class, debits)
+            return LimiterPermit(self, limits, plan, request_class, debits)
         subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
         debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
         if debits:
             debits = await self.acquire(limits, debits, (request_class, ""), now)
-        return LimiterPermit(self, limits, request_class, _without_probes(debits), subjects)
+        return LimiterPermit(self, limits, plan, request_class, _without_probes(debits), subjects)
 
     def try_admit(
         self,
@@ -131,7 +131,7 @@ class TenantLimiter:
             self._leases.replenish(limits, debits, now)
         if subjects is not None:
             debits = _without_probes(debits)
-        return LimiterPermit(self, limits, request_class, debits, subjects)
+        return LimiterPermit(self, limits, plan, request_class, debits, subjects)
 
     async def acquire(
         self, limits: TenantLimits, debits: Debits, source: Source, now: float
@@ -305,14 +305,16 @@ class LimiterPermit:
         self,
         limiter: TenantLimiter,
         limits: TenantLimits,
+        plan: Plan,
         request_class: RequestClass,
         debits: Debits,
         subjects: RequestSubjects | None = None,
     ) -> None:
-        """`subjects`: whose limits apply beside the tenant's."""
+        """`plan` is that of the request, by which the ledger counts it; the limits are those of the
+        tenant's plan as it is now. `subjects`: whose limits apply beside the tenant's."""
         self._limiter = limiter
         self._limits = limits
-        self._plan = limits.plan
+        self._plan = plan
         self._subjects = subjects
         self._class = request_class
         self._debits = debits

@@ -166,6 +166,28 @@ async def test_money_of_a_day_is_there_again_on_the_next(bench: Bench) -> None:
     await limiter.admit("acme", PRICED, GENERATE, binding)
 
 
+async def test_a_call_that_costs_more_than_may_ever_be_spent_is_not_told_to_come_back(
+    limiter: TenantLimiter,
+) -> None:
+    permit = await limiter.admit("acme", PRICED, GENERATE, spends(10, "day"))
+    with pytest.raises(InsufficientQuota) as refused:
+        await permit.reserve("nano", UsageAmounts(0, 11))
+
+    assert "Retry-After" not in refused.value.headers
+    await permit.reserve("nano", UsageAmounts(0, 10))
+
+
+async def test_a_call_is_settled_by_the_prices_of_its_own_request(limiter: TenantLimiter) -> None:
+    """By which the ledger charges it, though the plan's prices change while it runs."""
+    binding, dear = spends(1000), plan(prices={"output_tokens": 100_000})
+    permit = await limiter.admit("acme", PRICED, GENERATE, binding)
+    reservation = await permit.reserve("nano", UsageAmounts(0, 10))
+    await limiter.admit("acme", dear, GENERATE)
+    reservation.settle(UsageAmounts(0, 9))
+
+    assert (await remaining(limiter, dear, binding))["key:spend-total"] == 991
+
+
 async def test_hits_of_the_cache_are_spent_where_they_have_a_price(limiter: TenantLimiter) -> None:
     binding = spends(5)
     for _ in range(3):
