@@ -33,6 +33,9 @@ async def test_a_hit_carries_its_count_class_and_model(tmp_path: Path) -> None:
         "request_class": "generate",
         "model": "nano",
         "count": 49,
+        "key": "",
+        "team": "",
+        "end_user": "",
     }
 
 
@@ -48,6 +51,8 @@ async def test_a_budget_s_level_says_what_is_spent_of_it(tmp_path: Path) -> None
         "percent": 80,
         "spent": 83,
         "budget": 100,
+        "key": "",
+        "team": "",
     }
 
 
@@ -71,5 +76,6 @@ async def test_a_key_s_and_a_team_s_limits_name_whose_they_are(tmp_path: Path) -
         "percent": 100,
         "spent": 5_000_000,
         "budget": 5_000_000,
+        "key": "",
         "team": "ml",
     }
