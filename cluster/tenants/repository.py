@@ -194,7 +194,8 @@ class TenantRepository:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    return plan.model_dump(mode="json")
+    """Without `end_user` where it limits nothing: an earlier version does not know it."""
+    return plan.model_dump(mode="json", exclude={"end_user"} if plan.end_user is None else None)
 
 
 def _plan(row: Row[Any]) -> StoredPlan:
