@@ -131,8 +131,10 @@ def _word(value: Any) -> str:
 
 def finish_reason(value: str | None, *, has_calls: bool) -> FinishReason:
     """Unknown reasons are ends as any other."""
-    if value == "length" or value == "content_filter":
-        return value
+    if value == "length":
+        return "length"
+    if value == "content_filter":
+        return "content_filter"
     if value in ("tool_calls", "function_call") or (has_calls and value != "stop"):
         return "tool_calls"
     return "stop"
