@@ -22,7 +22,8 @@ from cluster.resilience.failure_class import (
 )
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
-from deployments.providers.attempts import StreamUpstreamAttempt, UnaryUpstreamAttempt, WireCall
+from deployments.providers.attempts import UnaryUpstreamAttempt, WireCall
+from deployments.providers.stream_attempt import StreamUpstreamAttempt
 from deployments.providers.upstream import Upstream
 
 MAX_WAIT_S = 2.0  # for an upstream that is busy

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.resilience.failure_class import (
+    AllUpstreamsBusy,
+    ReplicaLost,
+    Unavailable,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamRefused,
+)
 from cluster.resilience.retry_budget import FLOOR
 from cluster.runtime.problems import (
     DeadlineExceeded,
@@ -310,3 +317,31 @@ async def test_a_lone_replica_is_never_hedged() -> None:
     world.sent[-1].settle("alone")
     assert await call == "alone"
     assert world.calls.figures().hedges == 0
+
+
+@pytest.mark.parametrize("problem", [UpstreamFailed("m"), UpstreamRefused("m"), UpstreamBusy("no")])
+async def test_another_upstream_is_asked_and_the_last_problem_told_as_it_is(
+    problem: Problem,
+) -> None:
+    world = World("a", "b")
+    world.ends = {"a": problem, "b": problem}
+    with pytest.raises(type(problem)):
+        await world.call()
+    assert {sent.to for sent in world.sent} == {"a", "b"}
+
+
+@pytest.mark.parametrize("problem", [UpstreamRefused("m"), UpstreamBusy("no")])
+async def test_a_refusal_of_the_only_upstream_is_not_asked_for_again(problem: Problem) -> None:
+    world = World("a")
+    world.ends = {"a": problem}
+    with pytest.raises(type(problem)):
+        await world.call()
+    assert len(world.sent) == 1
+
+
+async def test_where_all_upstreams_are_busy_nothing_more_is_tried() -> None:
+    world = World("a", "b")
+    world.ends = {"a": AllUpstreamsBusy("no", 9.0), "b": AllUpstreamsBusy("no", 9.0)}
+    with pytest.raises(AllUpstreamsBusy):
+        await world.call()
+    assert len(world.sent) == 1

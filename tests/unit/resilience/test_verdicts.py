@@ -5,9 +5,13 @@ import pickle
 import pytest
 
 from cluster.resilience.failure_class import (
+    AllUpstreamsBusy,
     FailureClass,
     ReplicaLost,
     Unavailable,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamRefused,
     classify,
     is_unavailable,
 )
@@ -31,7 +35,10 @@ SLOW_S = 30.0
         (ReplicaLost("m"), FailureClass.LOST),
         (Draining("It ends."), FailureClass.LOST),
         (Unavailable("There is none."), FailureClass.LOST),
+        (UpstreamFailed("m"), FailureClass.LOST),
+        (UpstreamRefused("m"), FailureClass.LOST),
         (Overloaded("It is busy."), FailureClass.BUSY),
+        (UpstreamBusy("It grants no more."), FailureClass.BUSY),
         (ModelFailed("m"), FailureClass.FAILED),
         (Problem("A bug."), FailureClass.FAILED),
         (InvalidRequest("It is wrong."), FailureClass.NONE),
@@ -50,6 +57,8 @@ def test_a_short_deadline_says_more_of_the_caller_than_of_the_model() -> None:
 
 def test_only_a_model_that_cannot_be_asked_is_unavailable() -> None:
     assert all(map(is_unavailable, (ReplicaLost("m"), Unavailable("None."), Draining("It ends."))))
+    provider = (UpstreamFailed("m"), UpstreamRefused("m"), UpstreamBusy("No more."))
+    assert all(map(is_unavailable, (*provider, AllUpstreamsBusy("No more."))))
     busy, wrong = Overloaded("It is busy."), InvalidRequest("It is wrong.")
     assert not any(map(is_unavailable, (busy, wrong, DeadlineExceeded("model"))))
 
