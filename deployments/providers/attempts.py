@@ -61,7 +61,7 @@ class Placement(Protocol):
 
 class UpstreamAttempt:
     """Implements `MonitoredAttempt` (cluster/resilience/liveness_monitor.py). Whether an upstream
-    has accepted a request is not known before it answers."""
+    has accepted a request is not known before it answers. `was_sent`: there was a connection."""
 
     __slots__ = (
         "_chosen",
@@ -81,6 +81,7 @@ class UpstreamAttempt:
         "replica",
         "sent_at",
         "silent",
+        "was_sent",
     )
     tells = False
 
@@ -99,7 +100,7 @@ class UpstreamAttempt:
         self.sent_at = sent_at
         self.patience_s = patience_s
         self.placed = chosen is not None
-        self.silent = self.accepted = False
+        self.silent = self.accepted = self.was_sent = False
         self.refused = 0
         self.replica: str | None = None
         self._placement = placement
@@ -153,7 +154,7 @@ class UpstreamAttempt:
         limit = limits.max_stream_bytes if streams else limits.max_body_bytes
         sent = upstream.post(self._wire.encode(upstream.source))
         try:
-            self._open = await pool.send(sent, limit, until, limits.first_byte_s)
+            self._open = await pool.send(sent, limit, until, limits.first_byte_s, self._note_sent)
         except HttpFault as fault:
             raise fault_problem(self._placement.model, fault) from None
         except PoolExhausted:
@@ -167,6 +168,9 @@ class UpstreamAttempt:
         if exchange.status == 200 and _is_of(exchange, kind):
             return exchange
         raise await self._refusal(exchange, kind)
+
+    def _note_sent(self) -> None:
+        self.was_sent = True
 
     async def _choose(self) -> None:
         loop = asyncio.get_running_loop()

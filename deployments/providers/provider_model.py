@@ -153,7 +153,7 @@ class ProviderCall:
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""
-        sent = [attempt for attempt in self._attempts if attempt.placed]
+        sent = [attempt for attempt in self._attempts if attempt.was_sent]
         return self._settle(sent, self._model.now()) if sent else None
 
     def _sender(

@@ -7,6 +7,7 @@ was made. A request that a kept connection lost before any byte of an answer is 
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
 
 from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
@@ -35,16 +36,23 @@ class ConnectionPool:
         self.made = self.reused = 0
 
     async def send(
-        self, request: bytes, limit: int, until: float, first_byte_s: float
+        self,
+        request: bytes,
+        limit: int,
+        until: float,
+        first_byte_s: float,
+        on_sent: Callable[[], object] | None = None,
     ) -> tuple[HttpConnection, Exchange]:
         """Sends a request and waits for the head of its answer, of at most `limit` bytes.
 
-        `until` is a time of the loop's clock. Give the connection back. Raises HttpFault,
-        PoolExhausted, TimeoutError.
+        `until` is a time of the loop's clock. `on_sent` is called once there is a connection. Give
+        the connection back. Raises HttpFault, PoolExhausted, TimeoutError.
         """
         loop = asyncio.get_running_loop()
         connection = self._take_idle() or await self._connect(until)
         is_first = True
+        if on_sent is not None:
+            on_sent()
         while True:
             exchange = connection.send(request, limit)
             try:
