@@ -25,6 +25,7 @@ Kind = Literal[
     "plan", "tenant", "key", "user", "signing_key", "session", "cache", "team", "template"
 ]
 Status = Literal["active", "suspended"]
+_NEWER = ("end_user", "model_prices", "guardrails")  # than the last release
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 
 
@@ -194,8 +195,9 @@ class TenantRepository:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    """Without `end_user` where it limits nothing: an earlier version does not know it."""
-    return plan.model_dump(mode="json", exclude={"end_user"} if plan.end_user is None else None)
+    """Without newer fields that say nothing: an earlier version does not know them."""
+    newer = {name for name in _NEWER if not getattr(plan, name)}
+    return plan.model_dump(mode="json", exclude=newer)
 
 
 def _plan(row: Row[Any]) -> StoredPlan:

@@ -1,4 +1,4 @@
-"""One attempt at an upstream: its answer in one piece, or a stream's first chunk and the rest.
+"""One attempt at an upstream, and its answer in one piece; streams are in stream_attempt.py.
 
 In: a call in a wire format, and an upstream that the replica set has chosen. Out: what the format
 makes of the answer, within the deadline; everything else is a Problem, and the upstream takes note
@@ -6,22 +6,19 @@ of it. Of an answer no more is read than its limit allows, whatever the upstream
 """
 
 import asyncio
-from collections import deque
 from typing import Any, Protocol
 
 from cluster.balancing.replica_state import Dispatch
 from cluster.resilience.failure_class import UpstreamFailed, UpstreamRefused
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, Problem
-from deployments.contracts.generation import Chunk
 from deployments.providers.errors import UpstreamUnreachable, unreadable, without_key
 from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
 from deployments.providers.http.pool import PoolExhausted
-from deployments.providers.sse import EventTooLarge, SseParser
 from deployments.providers.upstream import Upstream
 from deployments.providers.wire import StreamDecoder, WireRequest
 
 _MAX_ERROR_BODY = 256 << 10  # of an error answer so much is read
-_JSON, _EVENTS = "application/json", "text/event-stream"
+JSON, EVENTS = "application/json", "text/event-stream"
 
 
 class WireCall(Protocol):
@@ -62,9 +59,9 @@ class Placement(Protocol):
         ...
 
 
-class _UpstreamAttempt:
+class UpstreamAttempt:
     """Implements `MonitoredAttempt` (cluster/resilience/liveness_monitor.py). Whether an upstream
-    has accepted a request is not known before it answers."""
+    has accepted a request is not known before it answers. `was_sent`: there was a connection."""
 
     __slots__ = (
         "_chosen",
@@ -84,6 +81,7 @@ class _UpstreamAttempt:
         "replica",
         "sent_at",
         "silent",
+        "was_sent",
     )
     tells = False
 
@@ -102,7 +100,7 @@ class _UpstreamAttempt:
         self.sent_at = sent_at
         self.patience_s = patience_s
         self.placed = chosen is not None
-        self.silent = self.accepted = False
+        self.silent = self.accepted = self.was_sent = False
         self.refused = 0
         self.replica: str | None = None
         self._placement = placement
@@ -156,7 +154,7 @@ class _UpstreamAttempt:
         limit = limits.max_stream_bytes if streams else limits.max_body_bytes
         sent = upstream.post(self._wire.encode(upstream.source))
         try:
-            self._open = await pool.send(sent, limit, until, limits.first_byte_s)
+            self._open = await pool.send(sent, limit, until, limits.first_byte_s, self._note_sent)
         except HttpFault as fault:
             raise fault_problem(self._placement.model, fault) from None
         except PoolExhausted:
@@ -170,6 +168,9 @@ class _UpstreamAttempt:
         if exchange.status == 200 and _is_of(exchange, kind):
             return exchange
         raise await self._refusal(exchange, kind)
+
+    def _note_sent(self) -> None:
+        self.was_sent = True
 
     async def _choose(self) -> None:
         loop = asyncio.get_running_loop()
@@ -185,7 +186,7 @@ class _UpstreamAttempt:
         body = await self._body(exchange, _MAX_ERROR_BODY)
         if exchange.status != 200:
             return self._wire.problem(exchange.status, exchange.headers, body)
-        if kind == _EVENTS and _is_of(exchange, _JSON):
+        if kind == EVENTS and _is_of(exchange, JSON):
             try:
                 self._wire.decode(body)
             except Problem as problem:  # the error that it reports
@@ -240,126 +241,22 @@ class _UpstreamAttempt:
         self._placement.ended(outcome)
         if self._open is not None and self._chosen is not None:
             (connection, exchange), self._open = self._open, None
-            self._chosen[0].pool.release(connection, exchange)
+            pool = self._chosen[0].pool
+            give_back = pool.release_soon if outcome == "finished" else pool.release
+            give_back(connection, exchange)
 
 
-class UnaryUpstreamAttempt(_UpstreamAttempt):
+class UnaryUpstreamAttempt(UpstreamAttempt):
     """An answer in one piece."""
 
     __slots__ = ()
     lasts = False
 
     async def _answer(self) -> Any:
-        exchange = await self._begin(_JSON, streams=False)
+        exchange = await self._begin(JSON, streams=False)
         answer = self._wire.decode(await self._body(exchange))
         self._finish()
         return answer
-
-
-class StreamUpstreamAttempt(_UpstreamAttempt):
-    """A stream: its result is itself, and the first chunk (None: it ended without one). `tokens`
-    are those that have arrived, estimated."""
-
-    __slots__ = ("_chunks", "_decoder", "_exchange", "_parser", "ended", "tokens")
-    lasts = True
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.ended = True
-        self.tokens = 0
-        self._chunks: deque[Chunk] = deque()
-        self._parser = SseParser()
-        self._decoder: StreamDecoder | None = None
-        self._exchange: Exchange | None = None
-
-    async def _answer(self) -> "tuple[StreamUpstreamAttempt, Chunk | None]":
-        self._exchange = await self._begin(_EVENTS, streams=True)
-        self._decoder = self._wire.decoder()
-        first = await self._next()
-        self.ended = first is None
-        return self, first
-
-    def rest(self) -> "StreamUpstreamAttempt":
-        return self
-
-    def __aiter__(self) -> "StreamUpstreamAttempt":
-        return self
-
-    async def __anext__(self) -> Chunk:
-        chunks = self._chunks
-        if chunks:
-            chunk = chunks.popleft()
-        else:
-            try:
-                following = await self._next()
-            except Problem as problem:
-                self._fail(problem)
-                raise
-            if following is None:
-                raise StopAsyncIteration
-            chunk = following
-        return chunk
-
-    async def _next(self) -> Chunk | None:
-        """The next chunk; None at the end. Raises Problems."""
-        exchange, decoder, chunks = self._exchange, self._decoder, self._chunks
-        assert exchange is not None
-        assert decoder is not None
-        while not chunks:
-            if self._is_over:
-                return None
-            piece = await self._piece(exchange)
-            try:
-                for event, data in self._parser.feed(piece):
-                    chunks += decoder.feed(event, data)
-            except EventTooLarge:
-                model = self._placement.model
-                raise unreadable(model, "sent an event that is too large") from None
-            if decoder.ended or exchange.ended:
-                chunks += decoder.finish()
-                self._finish()
-            merge_texts(chunks)
-            self.tokens += sum([chunk.tokens for chunk in chunks])
-        return chunks.popleft()
-
-
-def merge_texts(chunks: deque[Chunk]) -> None:
-    """Joins the texts of chunks that have arrived together, where they are of one choice and hold
-    nothing else: each chunk costs its way to the caller."""
-    if len(chunks) < 2:
-        return
-    merged: list[Chunk] = []
-    run: list[Chunk] = []
-    for chunk in (*chunks, None):
-        if run and (chunk is None or chunk.index != run[0].index or not _is_text(chunk)):
-            merged.append(_joined(run))
-            run = []
-        if chunk is not None:
-            (run if _is_text(chunk) else merged).append(chunk)
-    chunks.clear()
-    chunks.extend(merged)
-
-
-def _is_text(chunk: Chunk) -> bool:
-    return not (
-        chunk.logprobs
-        or chunk.tool_calls
-        or chunk.refusal
-        or chunk.reasoning
-        or chunk.finish_reason
-        or chunk.usage
-    )
-
-
-def _joined(run: list[Chunk]) -> Chunk:
-    if len(run) == 1:
-        return run[0]
-    return Chunk(
-        run[0].index,
-        "".join([chunk.text for chunk in run]),
-        tokens=sum([chunk.tokens for chunk in run]),
-        prompt_tokens=sum([chunk.prompt_tokens for chunk in run]),
-    )
 
 
 def fault_problem(model: str, fault: HttpFault) -> UpstreamFailed:
@@ -372,4 +269,4 @@ def fault_problem(model: str, fault: HttpFault) -> UpstreamFailed:
 def _is_of(exchange: Exchange, kind: str) -> bool:
     """Whether the content type is `kind`, or JSON by another name (RFC 6839)."""
     given = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return given == kind or (kind == _JSON and given.endswith("+json"))
+    return given == kind or (kind == JSON and given.endswith("+json"))

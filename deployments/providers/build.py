@@ -33,7 +33,7 @@ from deployments.providers.wire import WireCodec
 
 UNKNOWN_CONTEXT = 131_072  # tokens, of a card where the operator gives no length
 _KEY_HEADERS = {"openai": "authorization", "anthropic": "x-api-key"}
-_NEWER_FIELD = ("openai", "openai.azure.com", "azure")  # providers that want the newer field
+_NEWER_FIELD = ("openai", "azure")  # providers that want the newer field
 
 
 class ModelBuilder:
@@ -141,7 +141,8 @@ def _openai_codec(spec: ProviderSpec) -> OpenAICodec:
     field = spec.max_tokens_field
     if field is None:
         name = provider_name(spec, spec.engine)
-        field = "max_completion_tokens" if name.endswith(_NEWER_FIELD) else "max_tokens"
+        is_newer = name in _NEWER_FIELD or name.endswith(".openai.azure.com")
+        field = "max_completion_tokens" if is_newer else "max_tokens"
     options = OpenAIOptions(
         spec.id,
         field,

@@ -33,8 +33,8 @@ class ListedModel:
 
 
 def parse_models(body: bytes, spec: DiscoverySpec) -> list[ListedModel]:
-    """Those that the patterns select, sorted. Names with other characters than ids have are read
-    with `-` in their place nowhere: they are left out. Raises UnreadableList."""
+    """Those that the patterns select, sorted; names with characters that ids do not have are left
+    out. Raises UnreadableList."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

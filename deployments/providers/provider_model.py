@@ -24,9 +24,10 @@ from deployments.contracts.generation import (
     ModelLoad,
     TokenUsage,
 )
-from deployments.providers.attempts import StreamUpstreamAttempt, UnaryUpstreamAttempt
+from deployments.providers.attempts import UnaryUpstreamAttempt
 from deployments.providers.output_speed import OutputSpeed
 from deployments.providers.status import failure, load_of
+from deployments.providers.stream_attempt import StreamUpstreamAttempt
 from deployments.providers.upstream_caller import UpstreamCaller
 from deployments.providers.usage import estimated_tokens, prompt_bytes
 from deployments.providers.wire import StreamDecoder, WireCodec, WireRequest
@@ -152,7 +153,7 @@ class ProviderCall:
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""
-        sent = [attempt for attempt in self._attempts if attempt.placed]
+        sent = [attempt for attempt in self._attempts if attempt.was_sent]
         return self._settle(sent, self._model.now()) if sent else None
 
     def _sender(

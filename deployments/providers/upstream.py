@@ -7,6 +7,7 @@ time by one request. (A failing upstream answers fast, so it would be the least 
 of cluster/balancing, which compares rates, comes too late for the retry budget.)
 """
 
+from copy import copy
 from urllib.parse import urlencode
 
 from cluster.resilience.failure_class import UpstreamFailed
@@ -93,18 +94,18 @@ class Upstream:
         """It said that it takes nothing more until then."""
         self.busy_until = until
         if self.last_problem is None:
-            self.last_problem = problem
+            self.last_problem = copy(problem)
 
     def refused(self, problem: Problem, now: float) -> None:
         """It refuses the key, the model or the URL."""
         self._leave_out(now, REFUSED_S, MAX_REFUSED_S)
-        self.last_problem, self._failed_at = problem, now
+        self.last_problem, self._failed_at = copy(problem), now
 
     def failed(self, problem: Problem, now: float) -> None:
         self._failures += 1
         if self._failures >= FAILURES or isinstance(problem, UpstreamUnreachable):
             self._leave_out(now, FAILED_S, MAX_FAILED_S)
-        self.last_problem, self._failed_at = problem, now
+        self.last_problem, self._failed_at = copy(problem), now
 
     def _leave_out(self, now: float, first_s: float, longest_s: float) -> None:
         if self.is_out and now < self.out_until and not self._is_probed:
@@ -114,12 +115,14 @@ class Upstream:
         self.out_until = now + self._out_s
 
     def failure(self, now: float, remembered_s: float) -> Problem | None:
-        """What is wrong with it, if it has failed not longer ago."""
+        """What is wrong with it, if it has failed not longer ago. Each is a copy, as tracebacks of
+        what is raised hold requests, and grow.
+        """
         if self.credential.problem is not None:
             return UpstreamFailed(self.source, f"{self.credential.problem}.")
         problem = self.last_problem
         is_failure = isinstance(problem, UpstreamFailed)
-        return problem if is_failure and now - self._failed_at <= remembered_s else None
+        return copy(problem) if is_failure and now - self._failed_at <= remembered_s else None
 
     def readmit(self) -> None:
         """It has another key: what was said of the last one counts no more."""

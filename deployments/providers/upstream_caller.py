@@ -7,6 +7,7 @@ of them if that is soon, else it is told the time.
 """
 
 import asyncio
+import logging
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,8 +23,11 @@ from cluster.resilience.failure_class import (
 )
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
-from deployments.providers.attempts import StreamUpstreamAttempt, UnaryUpstreamAttempt, WireCall
+from deployments.providers.attempts import UnaryUpstreamAttempt, WireCall
+from deployments.providers.stream_attempt import StreamUpstreamAttempt
 from deployments.providers.upstream import Upstream
+
+log = logging.getLogger("mobula.providers")
 
 MAX_WAIT_S = 2.0  # for an upstream that is busy
 
@@ -95,21 +99,29 @@ class UpstreamCaller:
         self.replicas.alive(dispatch)
 
     def note(self, upstream: Upstream, problem: Problem | None) -> None:
+        was_out = upstream.is_out
         if problem is None:
             if upstream.last_problem is not None:
                 upstream.succeeded()
+                if was_out:
+                    log.info("upstream %s of '%s' answers again", upstream.name, self.model)
             return
         now = self._now()
+        self._note_problem(upstream, problem, now)
+        if upstream.is_out or now < upstream.busy_until:
+            self._left_out.add(upstream.name)
+        if upstream.is_out and not was_out:
+            why = problem.detail
+            log.warning("upstream %s of '%s' is left out: %s", upstream.name, self.model, why)
+
+    def _note_problem(self, upstream: Upstream, problem: Problem, now: float) -> None:
+        """Other problems than these are the caller's, or of this process."""
         if isinstance(problem, UpstreamBusy):
             upstream.busy(problem, now + problem.extensions["retry_after_s"])
         elif isinstance(problem, UpstreamRefused):
             upstream.refused(problem, now)
         elif isinstance(problem, UpstreamFailed):
             upstream.failed(problem, now)
-        else:
-            return
-        if upstream.is_out or now < upstream.busy_until:
-            self._left_out.add(upstream.name)
 
     def ended(self, outcome: str) -> None:
         setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)

@@ -13,6 +13,7 @@ from deployments.providers.errors import UpstreamError
 from deployments.providers.usage import nano_cost
 
 _MAX_TEXT = 1_000
+_MAX_CODE = 10**9
 
 
 class UnreadableAnswer(Exception):
@@ -123,18 +124,17 @@ def describe_error(error: Any) -> UpstreamError:
 
 def _word(value: Any) -> str:
     is_text = isinstance(value, str | int) and not isinstance(value, bool)
-    return str(value)[:_MAX_TEXT] if is_text and abs_small(value) else ""
-
-
-def abs_small(value: str | int) -> bool:
-    """Whether it can be made a text: Python refuses that for very long numbers."""
-    return isinstance(value, str) or -(10**9) < value < 10**9
+    if isinstance(value, int) and not -_MAX_CODE < value < _MAX_CODE:
+        return ""  # Python makes no text of very long numbers
+    return str(value)[:_MAX_TEXT] if is_text else ""
 
 
 def finish_reason(value: str | None, *, has_calls: bool) -> FinishReason:
     """Unknown reasons are ends as any other."""
-    if value in ("length", "content_filter"):
-        return value  # type: ignore[return-value]  # narrowing of a tuple's members
+    if value == "length":
+        return "length"
+    if value == "content_filter":
+        return "content_filter"
     if value in ("tool_calls", "function_call") or (has_calls and value != "stop"):
         return "tool_calls"
     return "stop"

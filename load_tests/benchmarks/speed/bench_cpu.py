@@ -8,8 +8,9 @@ which the cases take turns, the least counts.
 
 "bare" is an ASGI application of a few lines behind the same server. Streams "at once" get all
 tokens in one chunk; "spread" ones get 20 a second, each in a chunk of its own, without what the
-process costs idle meanwhile. `--validation` shows instead what the bodies of the hottest operations
-cost pydantic, and would cost msgspec at least.
+process costs idle meanwhile. "by a provider": the model is a mock upstream's, in a process of its
+own, which is asked over HTTP instead of a link. `--validation` shows instead what the bodies of
+the hottest operations cost pydantic, and would cost msgspec at least.
 """
 
 import argparse
@@ -45,6 +46,7 @@ from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
+from deployments.providers.config import ProvidersConfig
 from load_tests.benchmarks.common.http_connection import InMemoryConnection, InMemoryServer
 from load_tests.benchmarks.common.in_process_application import (
     CONTEXT_LENGTH,
@@ -55,6 +57,7 @@ from load_tests.benchmarks.common.linked_model import linked_model
 from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
 from load_tests.benchmarks.common.tenants import EVERY_LIMIT, create_tenant
 from load_tests.benchmarks.speed.body_validation import bodies, measure_validation
+from load_tests.benchmarks.speed.compare.echo_process import run_echo_server
 from load_tests.machine import describe_machine
 
 ROUTE = "/v1/chat/completions"
@@ -100,7 +103,11 @@ SPREAD = tuple(
     )
     for connections in (16, 64)
 )
-CASES = (BARE, HIT, UNCACHED, AT_ONCE, *SPREAD)
+FORWARDED = CpuCase("chat, by a provider", _chat("forwarded"))
+FORWARDED_STREAM = CpuCase(
+    "stream of 50, at once, by a provider", _chat("forwarded", stream=True, max_tokens=TOKENS)
+)
+CASES = (BARE, HIT, UNCACHED, AT_ONCE, FORWARDED, FORWARDED_STREAM, *SPREAD)
 
 
 @dataclass(frozen=True)
@@ -211,7 +218,11 @@ async def measure(
             name: await stack.enter_async_context(linked_model(name, _model(name, engine), clock))
             for name, engine in engines.items()
         }
-        started = start_application(settings, tenancy, models, clock, proxy_token=_PROXY_TOKEN)
+        upstream = stack.enter_context(run_echo_server(home, 0.0))
+        providers = ProvidersConfig((_forwarded(upstream),), private_hosts=("127.0.0.1",))
+        started = start_application(
+            settings, tenancy, models, clock, proxy_token=_PROXY_TOKEN, providers=providers
+        )
         app = (await stack.enter_async_context(started)).app
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as http:
@@ -246,6 +257,12 @@ def _model(name: str, engine: EchoEngine) -> TextModel:
     card = ModelCard(name, "echo", "echo", "echo-1", CONTEXT_LENGTH, 0)
     limits = Limits(CONTEXT_LENGTH, max_running=SEQUENCES, max_waiting=SEQUENCES)
     return TextModel(engine, ByteTokenizer(), card, limits, SystemClock())
+
+
+def _forwarded(upstream: str) -> dict[str, Any]:
+    """The settings of the model of a provider."""
+    model = {"id": "forwarded", "engine": "openai", "source": "echo", "check": False}
+    return {**model, "base_url": f"{upstream}/v1"}
 
 
 def _listener() -> ASGIApp:

@@ -137,6 +137,27 @@ async def test_the_models_connections_are_bounded_together() -> None:
             await asyncio.gather(first, return_exceptions=True)
 
 
+async def test_a_call_that_is_abandoned_costs_an_estimate_once_it_was_sent() -> None:
+    async with UpstreamServer(hangs_before_head) as server:
+        settings = model(server.url, max_connections=1)
+        async with provider_models(settings) as providers:
+            sent, waiting = [providers.models["m"].begin(chat_request()) for _ in range(2)]
+            tasks = [asyncio.ensure_future(sent.generate())]
+            await until(lambda: bool(server.requests))
+            tasks.append(asyncio.ensure_future(waiting.generate()))
+            await until(lambda: providers.models["m"].caller.counts.submitted == 2)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+            assert waiting.settlement() is None
+            settlement = sent.settlement()
+            assert settlement is not None
+            usage = await settlement
+            assert usage.is_estimated
+            assert usage.prompt_tokens > 0
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://127.0.0.1:8080/v1", "https://127.0.0.1/v1", "http://example.com/v1",

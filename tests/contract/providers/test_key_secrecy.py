@@ -173,6 +173,8 @@ async def test_a_key_is_nowhere_after_every_fault(
     assert sent == {secret, f"Bearer {secret}"}, "the upstream is to know it"
     assert [text for text in told if secret in text] == []
     assert [line for line in logged if secret in line] == []
+    lost = ("never retrieved", "destroyed but it is pending", "never awaited")
+    assert [line for line in logged if any(words in line for words in lost)] == []
     assert files_with(secret, tmp_path / "home") == []
     assert processes_with(secret) == []
     services = gateway.running.services

@@ -12,7 +12,7 @@ from cluster.runtime.problems import DeadlineExceeded, Problem
 from deployments.contracts.generation import Chunk, GenerateRequest, TokenUsage
 from tests.contract.providers.polling import until
 from tests.upstream_server.answers import PROMPT_TOKENS, WORDS
-from tests.upstream_server.content_faults import repeats_names, streams_for_ever
+from tests.upstream_server.content_faults import ends_late, repeats_names, streams_for_ever
 from tests.upstream_server.exchange import answer_rightly
 from tests.upstream_server.faults import ANSWER, ESTIMATED, FAULTS, OTHER, Outcome, UpstreamFault
 from tests.upstream_server.provider_models import ServedProvider, served_model
@@ -20,8 +20,8 @@ from tests.upstream_server.requests import chat_request
 from tests.upstream_server.server import UpstreamServer
 from tests.upstream_server.transport_faults import hangs_before_head, redirects_to
 
-DEADLINE_S = 2.0
-LONG_DEADLINE_S = 20.0  # of megabytes, under tracemalloc on a busy machine
+DEADLINE_S = 1.0  # of faults that last until then
+LONG_DEADLINE_S = 20.0  # of the others, on a busy machine
 LATE_S = 10.0  # beyond the deadline, on a busy machine
 MIB = 1 << 20
 MOST_BYTES = 48 * MIB  # a whole answer may have 32 MiB
@@ -103,8 +103,7 @@ async def test_a_fault_is_a_typed_problem_or_the_right_answer(
 ) -> None:
     upstream.next.append(fault.respond)
     expected = fault.stream if streamed else fault.whole
-    is_long = fault.is_big and DeadlineExceeded not in expected
-    deadline_s = LONG_DEADLINE_S if is_long else DEADLINE_S
+    deadline_s = DEADLINE_S if DeadlineExceeded in expected else LONG_DEADLINE_S
     request = chat_request(timeout_s=deadline_s, **(fault.fields or {}))
     tasks = asyncio.all_tasks()
     loop = asyncio.get_running_loop()
@@ -163,6 +162,22 @@ async def test_a_connection_is_used_again_after_a_right_answer(upstream: Upstrea
     async with served_model([upstream], "openai") as served:
         for streamed in (False, True, False):
             assert await collected(served, chat_request(), streamed=streamed) == ANSWER
+
+    assert upstream.opened == 1
+
+
+@pytest.mark.parametrize("engine", ["openai", "anthropic"])
+async def test_a_connection_is_used_again_where_the_end_comes_after_the_last_event(
+    engine: str, upstream: UpstreamServer
+) -> None:
+    """As with many servers: the end of the chunks is a packet of its own."""
+    upstream.default = ends_late
+    async with served_model([upstream], engine) as served:
+        for _ in range(3):
+            assert await collected(served, chat_request(), streamed=True) == ANSWER
+            await until(lambda: upstream.requests[-1].answered)
+            [pool] = served.pools
+            await until(lambda: pool.idle == 1)  # noqa: B023  there is one pool
 
     assert upstream.opened == 1
 

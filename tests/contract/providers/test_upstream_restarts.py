@@ -1,6 +1,8 @@
 """Upstreams that are killed and come back under load: whole responses fail only if none is left."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -108,3 +110,45 @@ async def test_the_breaker_opens_while_both_are_gone_and_closes_when_one_is_back
 
         assert len(traffic.problems) == problems, "some failed after it had closed"
     assert all(isinstance(each, UpstreamFailed | Unavailable) for each in traffic.problems)
+
+
+async def test_the_log_says_once_that_an_upstream_is_left_out_and_that_it_is_back(
+    two: tuple[UpstreamServer, UpstreamServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    one, _ = two
+    with caplog.at_level(logging.INFO, "mobula.providers"):
+        async with served_model(two, "openai", **SETTINGS) as served, Traffic(served) as traffic:
+            await traffic.more(20)
+            await one.kill()
+            await traffic.more(50)
+            await one.start()
+            await traffic.more(5, one)
+
+    [out, back] = [record.getMessage() for record in caplog.records]
+    name = f"upstream 0:127.0.0.1:{one.port} of 'm'"
+    assert out.startswith(f"{name} is left out: The provider of 'm' ")
+    assert back == f"{name} answers again"
+
+
+async def test_a_failure_that_is_remembered_does_not_grow_and_holds_no_request(
+    two: tuple[UpstreamServer, UpstreamServer],
+) -> None:
+    """It is told again at each look at the model, and kept until the upstream is well."""
+    one, other = two
+    await one.kill()
+    await other.kill()
+    async with served_model(two, "openai", **SETTINGS) as served:
+        for _ in range(5):
+            with pytest.raises(Problem):
+                await served.model.generate(chat_request("a secret of the tenant"))
+        for _ in range(10):
+            with pytest.raises(Problem):
+                await served.model.card()
+
+        kept = [upstream.last_problem for upstream in served.model.caller.upstreams.values()]
+
+    for problem in kept:
+        assert problem is not None
+        frames = list(traceback.walk_tb(problem.__traceback__))
+        assert frames == []
+        assert problem.__context__ is None

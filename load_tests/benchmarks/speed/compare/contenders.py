@@ -5,21 +5,15 @@ alone too: what it carries bounds all that ask it. Mobula answers from its echo 
 to that server as well.
 """
 
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from cluster.runtime.settings import ROOT
 from cluster.runtime.version import VERSION
-from load_tests.benchmarks.common.free_port import free_port
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.speed.bench_path import apply_every_limit
+from load_tests.benchmarks.speed.compare.echo_process import run_echo_server
 from load_tests.benchmarks.speed.compare.gateways import GATEWAYS, STREAMED
 from load_tests.benchmarks.speed.compare.targets import (
     CACHEABLE,
@@ -34,7 +28,6 @@ from load_tests.benchmarks.speed.compare.targets import (
 )
 
 ECHO_SERVER = "their echo server alone"
-_UP_S = 30.0
 
 
 @contextmanager
@@ -47,7 +40,7 @@ def start_contenders(
     with ExitStack() as stack:
         url = ""
         if gateways or forward:
-            url = stack.enter_context(_echo_server(scratch))
+            url = stack.enter_context(run_echo_server(scratch, 1 / PACE))
         contenders = [_forwarding(local, url)] if forward else [_mobula(local), _bare(local)]
         contenders += [GATEWAYS[name](stack, url, scratch) for name in gateways]
         if url:
@@ -112,35 +105,3 @@ def _bare(local: LocalServe) -> Contender:
             "stream": Target.of(f"{local.url}/chain/stream", "", pace),
         },
     )
-
-
-@contextmanager
-def _echo_server(scratch: Path) -> Iterator[str]:
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "load_tests.benchmarks.speed.compare.echo_server",
-        "--port",
-        str(port),
-    ]
-    command += ["--pause", str(1 / PACE)]
-    with (scratch / "echo.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        url, until = f"http://127.0.0.1:{port}", time.monotonic() + _UP_S
-        while not _is_up(url):
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError((scratch / "echo.log").read_text()[-2000:])
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def _is_up(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False

@@ -194,3 +194,62 @@ async def test_embeddings(gateway: GatewayApplication, server: OtherServer) -> N
         assert ours["index"] == theirs["index"]
         assert ours["embedding"] == pytest.approx(theirs["embedding"], abs=1e-6)
     assert found["usage"]["prompt_tokens"] == expected["usage"]["prompt_tokens"]
+
+
+@pytest.fixture
+async def by_messages(
+    mobula: OtherServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[GatewayApplication]:
+    """In front of another Mobula, which it asks through Anthropic's API."""
+    monkeypatch.setenv("OTHER_KEY", mobula.key)
+    common = {"engine": "anthropic", "base_url": mobula.url.removesuffix("/v1")}
+    models = [
+        {"id": name, "max_output_tokens": 200, "key_env": "OTHER_KEY", **common}
+        for name in (mobula.chat_model, mobula.tool_model)
+    ]
+    async with gateway_application(tmp_path / "home", models) as application:
+        yield application
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_chat_by_anthropics_api(
+    by_messages: GatewayApplication, mobula: OtherServer, stream: bool
+) -> None:
+    body = greedy(mobula.chat_model)
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    direct, through = await both(by_messages, mobula, "/chat/completions", body)
+
+    read = streamed if stream else whole
+    assert read(through) == read(direct)
+    assert read(through)["text"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_of_a_tool_by_anthropics_api(
+    by_messages: GatewayApplication, mobula: OtherServer, stream: bool
+) -> None:
+    choice = {"type": "function", "function": {"name": "lamp"}}
+    body = greedy(mobula.tool_model, tools=[LAMP], tool_choice=choice, max_tokens=120)
+    body["stream"] = stream
+    direct, through = await both(by_messages, mobula, "/chat/completions", body)
+
+    read = streamed if stream else whole
+    [expected], [found] = read(direct)["calls"], read(through)["calls"]
+    assert found["name"] == expected["name"] == "lamp"
+    assert json.loads(found["arguments"]) == json.loads(expected["arguments"])
+
+
+async def test_a_schema_by_anthropics_api(
+    by_messages: GatewayApplication, mobula: OtherServer
+) -> None:
+    """It is a tool there."""
+    schema = {"name": "lamp", "schema": SCHEMA, "strict": True}
+    output = {"type": "json_schema", "json_schema": schema}
+    body = greedy(mobula.tool_model, response_format=output, max_tokens=120)
+    response = await by_messages.client.post("/v1/chat/completions", json=body)
+
+    assert response.status_code == 200, response.text
+    found = whole(response)
+    assert isinstance(json.loads(found["text"])["on"], bool)
+    assert (found["finish"], found["calls"]) == ("stop", [])
