@@ -211,11 +211,11 @@ async def test_each_example_is_admitted_and_recorded(
     limiter, admitted = world.services.admission.limiter, []
     original = limiter.admit
 
-    async def admit(tenant: str, plan: Any, request_class: Any) -> Any:
+    async def admit(tenant: str, plan: Any, request_class: Any, *more: Any) -> Any:
         admitted.append(str(request_class))
         if admitted.count("generate") > 1:
             raise RateLimited("Enough.", limit="requests", retry_after_s=1.0)
-        return await original(tenant, plan, request_class)
+        return await original(tenant, plan, request_class, *more)
 
     monkeypatch.setattr(limiter, "admit", admit)
     report = (await world.ask("developer", "POST", f"{TEMPLATES}/topic/test", json=body)).json()
