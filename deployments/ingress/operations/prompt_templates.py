@@ -87,8 +87,7 @@ class PromptTemplates:
         update = {
             field: value
             for name, field in _RESPONSE_FIELDS.items()
-            if not _gives(body, field)
-            and (value := getattr(rendered.defaults, name)) is not None
+            if not _gives(body, field) and (value := getattr(rendered.defaults, name)) is not None
         }
         return body.model_copy(update=update), rendered
 

@@ -59,9 +59,7 @@ def test_a_hit_of_the_cache_is_charged_by_itself() -> None:
         pytest.param({"requests": 7}, 7, id="the request"),
     ],
 )
-def test_a_call_costs_at_most_what_its_dearest_parts_do(
-    prices: dict[str, int], most: int
-) -> None:
+def test_a_call_costs_at_most_what_its_dearest_parts_do(prices: dict[str, int], most: int) -> None:
     plan = Plan.model_validate({"id": "p", "prices": prices})
 
     assert BOOK.most_of(plan, "nano", UsageAmounts(10, 5)) == most
