@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Deadline, ManualClock
-from cluster.runtime.problems import InvalidRequest, Problem, RateLimited, UnknownModel
+from cluster.runtime.problems import InvalidRequest, RateLimited, UnknownModel
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.policy import CallerPolicies, LimitPolicy, caller_policies
@@ -305,19 +305,18 @@ class World:
             Sampling(max_tokens=asked.tokens),
             (Message("user", asked.prompt),),
         )
-        before = await levels(self.limiter)
+        before, unknown = await levels(self.limiter), ""
         try:
             model = await self._answering_model(request, admitted)
-        except UnknownModel as unknown:
-            told = ", ".join(self._usable()) or "none"
-            assert unknown.detail.endswith(f"models: {told}."), "what others may use is not told"
+        except (UnknownModel, RateLimited, InvalidRequest) as refused:
             await self._check_nothing_taken(before)
-        except (RateLimited, InvalidRequest):
-            await self._check_nothing_taken(before)
+            unknown = refused.detail if isinstance(refused, UnknownModel) else ""
         except Unavailable:
             assert set(self.called) <= asked.down
         else:
             assert model == self.called[-1], "the response names the model that has answered"
+        told = ", ".join(self._usable()) or "none"
+        assert not unknown or unknown.endswith(f"models: {told}."), "what others may use is told"
 
     async def _answering_model(self, request: GenerateRequest, admitted: AdmittedRequest) -> str:
         """The model that the response names: the requested one where it names none."""
