@@ -117,14 +117,14 @@ class AsyncMobula:
                     yield piece
 
     async def caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> ContentResponse:
         """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
         body = {"topic": topic, "platform": platform, **brief}
         return ContentResponse.of(await self._call("captions", body))
 
     def stream_caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> AsyncGenerator[Event, None]:
         """(event, value) pairs: started, delta, variant, completed."""
         return self._events("captions", {"topic": topic, "platform": platform, **brief})
@@ -264,11 +264,13 @@ class Mobula:
     def stream_chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> Iterator[str]:
         return _iterate(self._client.stream_chat(prompt, model=model, **options))
 
-    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentResponse:
+    def caption(
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
+    ) -> ContentResponse:
         return _run(self._client.caption(topic, platform=platform, **brief))
 
     def stream_caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> Iterator[Event]:
         return _iterate(self._client.stream_caption(topic, platform=platform, **brief))
 

@@ -74,6 +74,8 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         tuple(model.id for model in args.rerank),
         moderation_config(args.moderation),
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
+        args.name_settings,
+        args.guardrails.config(),
     )
     return ingress.bind(
         models,

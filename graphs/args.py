@@ -10,11 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
-from cluster.tenants.units import Unit
+from cluster.tenants.price_list import PriceList
 from deployments.contracts.moderation import DEFAULT_THRESHOLD, RULES
+from deployments.ingress.names.spec import NameSettings, NamesSpec, ServedName
 from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
+from graphs.guardrail_args import GuardrailArgs
+from graphs.name_args import check_names, name_settings
 from graphs.provider_args import (
     EgressArgs,
     ExternalArgs,
@@ -32,21 +35,24 @@ class _Args(BaseModel):
 
 class _Served(BaseModel):
     """Options of every model beside its spec: replicas, resources, routing, resilience, and the
-    operator's `costs` in micro-currency for 1,000 of a unit.
+    operator's `costs` in micro-currency for 1,000 of a unit. `prices`, in the same form, is what
+    tenants pay whose plans name no price for the model.
 
     With `scaling` the number of replicas follows the load, starting with `replicas`; else it is
     fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
     replacement before it stops the old replica, which needs resources for one more. `transport`:
     the ingress calls replicas over a persistent connection to each (`link`), where one can be
-    opened, or by Serve handle (`serve`).
+    opened, or by Serve handle (`serve`). `served_names` are further names by which it answers.
     """
 
+    served_names: Annotated[tuple[ServedName, ...], Field(max_length=100)] = ()
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
     per_node: Annotated[int, Field(ge=1, le=100)] | None = None
     surge: bool = True
     transport: Literal["link", "serve"] = "link"
-    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    costs: PriceList = {}
+    prices: PriceList = {}
     scaling: ScalingSpec | None = None
     routing: RoutingSpec = RoutingSpec()
     resilience: ResilienceSpec = ResilienceSpec()
@@ -270,6 +276,8 @@ class AppArgs(_Args):
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
     egress: EgressArgs = EgressArgs()
+    names: NamesSpec = NamesSpec()
+    guardrails: GuardrailArgs = GuardrailArgs()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -294,13 +302,14 @@ class AppArgs(_Args):
         return self
 
     @model_validator(mode="after")
+    def _check_guardrails(self) -> Self:
+        judges = {model.id for model in self.moderation.models}
+        self.guardrails.check_models({model.id for model in self.models}, judges)
+        return self
+
+    @model_validator(mode="after")
     def _check_providers(self) -> Self:
         ids = {model.id for model in self.models if not is_discovery(model)}
-        if self.default_provider not in ids | {*self.content.providers}:
-            raise ValueError(
-                f"content.default: name a model; '{self.default_provider}' stands for those that "
-                "its provider lists"
-            )
         named = dict(self.content.providers)
         if self.content.default is not None and self.content.default not in named:
             named["default"] = self.content.default
@@ -310,6 +319,11 @@ class AppArgs(_Args):
                     f"content: '{name}' names model '{model}', which is not among models: "
                     f"{', '.join(sorted(ids))}"
                 )
+        if self.default_provider not in ids | {*self.content.providers}:
+            raise ValueError(
+                f"content.default: name a model; '{self.default_provider}' stands for those that "
+                "its provider lists"
+            )
         return self
 
     @model_validator(mode="after")
@@ -336,6 +350,27 @@ class AppArgs(_Args):
     def _check_upstreams(self) -> Self:
         check_urls(self.external, self.egress)
         return self
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        kinds: dict[str, tuple[ServedArgs | ExternalArgs, ...]] = {
+            "models": self.models,
+            "embeddings": self.embeddings,
+            "rerank": self.rerank,
+            "moderation.models": self.moderation.models,
+        }
+        check_names(self.names, kinds, self.content.providers, self.discovered)
+        return self
+
+    @property
+    def name_settings(self) -> NameSettings:
+        """By which names the models answer."""
+        return name_settings(self.names, (*self.served, *self.external), self.discovered)
+
+    @property
+    def discovered(self) -> tuple[str, ...]:
+        """What the ids of models that providers list begin with."""
+        return tuple(f"{model.id}/" for model in self.provider_models if model.discovery)
 
     @property
     def served(self) -> "tuple[ServedArgs, ...]":

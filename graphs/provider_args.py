@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from cluster.net.ssrf import UnsafeUrl
-from cluster.tenants.units import Unit
+from cluster.tenants.price_list import PriceList
+from deployments.ingress.names.spec import ServedName
 from deployments.model.engines.registry import AUTO, ENGINES
 from deployments.providers.build import base_url
 from deployments.providers.config import ProvidersConfig
@@ -35,18 +36,21 @@ class EgressArgs(BaseModel):
     private_hosts: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = ()
 
 
-class _Priced(BaseModel):
-    """The operator's `costs` in micro-currency for 1,000 of a unit, where the provider does not say
-    what a call costs."""
+class _External(BaseModel):
+    """`served_names` are further names by which the model answers. `costs` are the operator's in
+    micro-currency for 1,000 of a unit, where the provider does not say what a call costs; `prices`,
+    in the same form, is what tenants pay whose plans name no price for the model."""
 
-    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    served_names: Annotated[tuple[ServedName, ...], Field(max_length=100)] = ()
+    costs: PriceList = {}
+    prices: PriceList = {}
 
 
-class ProviderModelArgs(ProviderSpec, _Priced):
+class ProviderModelArgs(ProviderSpec, _External):
     """A text model of a provider; it runs in the ingress and reserves nothing."""
 
 
-class ProviderEmbeddingArgs(ProviderEmbeddingSpec, _Priced):
+class ProviderEmbeddingArgs(ProviderEmbeddingSpec, _External):
     """An embedding model of a provider."""
 
 
@@ -102,4 +106,6 @@ def providers_config(
 
 
 def _dumped(model: ExternalArgs) -> dict[str, Any]:
-    return model.model_dump(mode="json", exclude_unset=True, exclude={"costs"})
+    return model.model_dump(
+        mode="json", exclude_unset=True, exclude={"served_names", "costs", "prices"}
+    )

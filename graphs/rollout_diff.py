@@ -12,13 +12,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
 from graphs.args import AppArgs, ModelArgs, ServedArgs
 from graphs.options import clipper_options, ingress_options, model_name, model_options
 
 BUILDER = "graphs.app:build"
 ALL = "all"
-SPEC, RESTARTED = "MOBULA_MODEL_SPEC", "MOBULA_RESTARTED"  # as Settings reads the first
+SPEC, NAMES = "MOBULA_MODEL_SPEC", "MOBULA_INGRESS_NAMES"  # as Settings reads them
+RESTARTED = "MOBULA_RESTARTED"
+_MAX_NAMES = 100_000  # bytes; Linux takes 131,072 of one variable
+_NAME_FIELD = "served_names"
 _INGRESS_FIELDS = {"id", "max_output_tokens", "context_length", "threshold"}
 _PLACEMENT_FIELDS = {"replicas", "num_cpus", "num_gpus"}
 _LIVE_FIELDS = set(LiveConfig.model_fields) & set(ModelSpec.model_fields)
@@ -72,6 +76,10 @@ def _diff_options(live: App, wanted: App) -> dict[str, dict[str, Any]] | None:
     }
     pairs = zip(live_args.served, new_args.served, strict=True)
     overrides = [_override(old, new, model_name(new.id) in with_user_config) for old, new in pairs]
+    named = _named_ingress(live_args, new_args)
+    if named is None:
+        return None
+    overrides.append(named)
     return {override["name"]: override for override in overrides if len(override) > 1}
 
 
@@ -90,7 +98,8 @@ def _private_fields(model: ServedArgs) -> set[str]:
 
 def _shared(args: AppArgs) -> dict[str, Any]:
     def public(models: tuple[ServedArgs, ...]) -> list[dict[str, Any]]:
-        return [model.model_dump(exclude=_private_fields(model)) for model in models]
+        hidden = {_NAME_FIELD}
+        return [model.model_dump(exclude=_private_fields(model) | hidden) for model in models]
 
     kinds: dict[str, tuple[ServedArgs, ...]] = {
         "models": args.local_models,
@@ -98,8 +107,9 @@ def _shared(args: AppArgs) -> dict[str, Any]:
         "rerank": args.rerank,
         "moderators": args.moderation.models,
     }
-    rest = args.model_dump(exclude={**dict.fromkeys(kinds, True), "moderation": {"models"}})
-    external = [model.model_dump() for model in args.external]
+    apart: dict[str, Any] = {**dict.fromkeys(kinds, True), "moderation": {"models"}, "names": True}
+    rest = args.model_dump(exclude=apart)
+    external = [model.model_dump(exclude={_NAME_FIELD}) for model in args.external]
     return {
         **rest,
         **{kind: public(models) for kind, models in kinds.items()},
@@ -120,6 +130,19 @@ def _override(old: ServedArgs, new: ServedArgs, tuned: bool) -> dict[str, Any]:
         _merge(actor, _env(SPEC, json.dumps(new.spec().model_dump(mode="json"))))
     if actor != model_options(old)["ray_actor_options"]:
         options["ray_actor_options"] = actor
+    return options
+
+
+def _named_ingress(old: AppArgs, new: AppArgs) -> dict[str, Any] | None:
+    """Other names of models concern the ingress alone. None: there are too many of them."""
+    options: dict[str, Any] = {"name": ingress_options(new.ingress, new.video)["name"]}
+    names = new.name_settings
+    if names != old.name_settings:
+        text = dump_settings(names)
+        if len(text.encode()) > _MAX_NAMES:
+            return None
+        actor = dict(ingress_options(new.ingress, new.video)["ray_actor_options"])
+        options["ray_actor_options"] = _merge(actor, _env(NAMES, text))
     return options
 
 

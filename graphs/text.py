@@ -9,6 +9,7 @@ from deployments.ingress.config import ModelSettings
 from deployments.model.classification.deployment import ClassifierReplica
 from deployments.model.deployment import ModelReplica
 from deployments.model.embeddings.deployment import EmbedderReplica
+from deployments.providers.build import provider_name
 from graphs.args import AppArgs, ClassifierArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_name, model_options
 
@@ -53,6 +54,8 @@ def model_settings(args: AppArgs) -> ModelSettings:
             for model in args.models
         },
         costs={model.id: model.costs for model in (*args.served, *args.external)},
+        prices={model.id: model.prices for model in (*args.served, *args.external) if model.prices},
+        providers_of={model.id: provider_name(model, model.engine) for model in args.external},
     )
 
 

@@ -14,6 +14,8 @@ from cluster.administration.plans import PlanService
 from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
 from cluster.administration.sign_in import SignInService
+from cluster.administration.teams import TeamService
+from cluster.administration.templates import TemplateService
 from cluster.administration.tenants import TenantService
 from cluster.administration.unit_of_work import AuditWriter, Directory, Notify, UnitOfWork
 from cluster.administration.users import UserService
@@ -28,6 +30,8 @@ from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
+from cluster.templates.model import TemplateLimits
+from cluster.usage.pseudonyms import Pseudonyms
 
 __all__ = ["Actor", "Administration", "administration"]
 
@@ -45,6 +49,8 @@ class Administration:
     sessions: SignInService
     cache: CacheService
     scaling: ScalingService
+    teams: TeamService
+    templates: TemplateService
 
 
 def administration(
@@ -75,7 +81,15 @@ def administration(
         keys=KeyService(unit_of_work, pepper),
         users=UserService(unit_of_work, password_hasher, macs),
         webhooks=WebhookService(unit_of_work, webhooks, guard),
-        records=RecordReader(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
+        records=RecordReader(
+            database,
+            clock,
+            AuditKeys.derive(pepper),
+            macs,
+            checkpoints,
+            trail,
+            Pseudonyms(pepper),
+        ),
         sessions=SignInService(
             unit_of_work,
             _sessions(database, settings, pepper, clock, password_hasher),
@@ -84,6 +98,16 @@ def administration(
         ),
         cache=CacheService(unit_of_work, invalidations),
         scaling=ScalingService(unit_of_work),
+        teams=TeamService(unit_of_work, macs),
+        templates=TemplateService(unit_of_work, _template_limits(settings)),
+    )
+
+
+def _template_limits(settings: Settings) -> TemplateLimits:
+    return TemplateLimits(
+        settings.templates_per_tenant,
+        settings.versions_per_template,
+        settings.templates_mib_per_tenant << 20,
     )
 
 

@@ -1,5 +1,6 @@
 """Reads usage, audit records and events; removes old audit records."""
 
+import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -19,27 +20,54 @@ from cluster.audit.verify import verify
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.row_report import check_rows
 from cluster.events.outbox import Event
+from cluster.runtime.base64url import decode, encode
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import InvalidRequest
 from cluster.secrets.key_files import AUDIT
 from cluster.storage.database import Database
 from cluster.storage.pagination import Page, decode_cursor, encode_cursor
 from cluster.storage.tables import events
-from cluster.usage.report import UsageRow, usage_report
+from cluster.tenants.repository import PlanRepository, TenantRepository
+from cluster.usage.pseudonyms import Pseudonyms, is_pseudonym
+from cluster.usage.report import UsageFilter, UsageRow, usage_report
 
 __all__ = ["AUDIT", "RecordReader", "UsageReports"]
 
 MAX_DAYS = 400
+MAX_ROWS = 10_000  # of a usage report's page
 MIN_AGE_S = 86_400  # minimum age of audit records that may be removed
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReports:
-    """Usage from `since` to `until` (UTC days, inclusive)."""
+    """Usage from `since` to `until` (UTC days, inclusive). `currency` is that of the tenant's plan;
+    None: of several tenants. `next` is the cursor of the next page; None: this is the last.
+    """
 
     since: date
     until: date
     rows: Sequence[UsageRow]
+    currency: str | None
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuestion:
+    """What of a tenant's usage to report. `end_user` is the tenant's own name of a user, or the
+    pseudonym in a report. `since` None: the beginning of the month; `until` None: today.
+    """
+
+    group_by: Collection[str] = ()
+    since: date | None = None
+    until: date | None = None
+    key: str | None = None
+    model: str | None = None
+    team: str | None = None
+    end_user: str | None = None
+    tag: str | None = None
+    provider: str | None = None
+    limit: int = MAX_ROWS
+    cursor: str | None = None
 
 
 class RecordReader:
@@ -53,32 +81,60 @@ class RecordReader:
         macs: RowMacs,
         checkpoints: Path,
         trail: AuditWriter,
+        pseudonyms: Pseudonyms,
     ) -> None:
-        """`checkpoints` is the folder of the audit trail's checkpoint files."""
+        """`checkpoints` is the folder of the audit trail's checkpoint files; `pseudonyms` are those
+        of end users in usage.
+        """
         self._database = database
         self._clock = clock
         self._keys = keys
         self._macs = macs
         self._checkpoints = checkpoints
         self._trail = trail
+        self._pseudonyms = pseudonyms
+        self._tenants, self._plans = TenantRepository(clock), PlanRepository(clock)
 
-    async def usage(
-        self, tenant: str | None, since: date | None, until: date | None, group_by: Collection[str]
-    ) -> UsageReports:
-        """Default: this month until today. Raises InvalidRequest for an invalid span or group."""
+    async def usage(self, tenant: str | None, question: UsageQuestion) -> UsageReports:
+        """Raises InvalidRequest for an invalid span, and for groups and filters that are not known
+        together.
+        """
         today = datetime.fromtimestamp(self._clock.wall(), UTC).date()
-        last = until or today
-        first = since or last.replace(day=1)
+        last = question.until or today
+        first = question.since or last.replace(day=1)
         if not 0 <= (last - first).days < MAX_DAYS:
             raise InvalidRequest(
                 f"from: must be before or on 'to', by less than {MAX_DAYS} days.",
                 param="from",
                 limit=MAX_DAYS,
             )
+        after = None if question.cursor is None else _read_cursor(question.cursor)
+        days, groups = (first.isoformat(), last.isoformat()), question.group_by
+        only, limit, currency = self._filter(tenant, question), question.limit, None
         async with self._database.read() as connection:
-            days = (first.isoformat(), last.isoformat())
-            rows = await usage_report(connection, tenant, *days, group_by)
-        return UsageReports(first, last, rows)
+            rows = await usage_report(connection, tenant, *days, groups, only, limit + 1, after)
+            if tenant is not None:
+                plan = (await self._tenants.get(connection, tenant)).plan
+                currency = (await self._plans.get(connection, plan)).plan.currency
+        following = None
+        if len(rows) > limit:
+            following = encode(json.dumps([*rows[limit - 1].group.values()]).encode())
+        return UsageReports(first, last, rows[:limit], currency, following)
+
+    def _filter(self, tenant: str | None, question: UsageQuestion) -> UsageFilter:
+        user, users = question.end_user, None
+        if user is not None:
+            if tenant is None:
+                raise InvalidRequest("end_user: is a user of one tenant; name it.", param="tenant")
+            users = (self._pseudonyms.of(tenant, user), *((user,) if is_pseudonym(user) else ()))
+        return UsageFilter(
+            key=question.key,
+            model=question.model,
+            team=question.team,
+            end_user=users,
+            tag=question.tag,
+            provider=question.provider,
+        )
 
     async def search(
         self, tenant: str | None, filters: Filters, limit: int, cursor: str | None
@@ -138,3 +194,21 @@ class RecordReader:
             page_events,
             encode_cursor(page_events[-1].at, page_events[-1].id) if len(rows) > limit else None,
         )
+
+
+def _read_cursor(cursor: str) -> list[str]:
+    """The values of a group. Raises InvalidRequest."""
+    try:
+        values = json.loads(decode(cursor))
+        if not isinstance(values, list) or not all(_is_value(each) for each in values):
+            raise ValueError
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("cursor: is not valid.", param="cursor") from error
+    return values
+
+
+def _is_value(value: object) -> bool:
+    """Whether the store can hold it."""
+    return isinstance(value, str) and not any(
+        each == "\0" or "\ud800" <= each <= "\udfff" for each in value
+    )

@@ -1,5 +1,8 @@
 """Administration of tenants: the operator creates and suspends them, they may rename themselves."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from cluster.administration.actor import Actor
 from cluster.administration.unit_of_work import Change, UnitOfWork
 from cluster.events.kinds import EventKind
@@ -9,6 +12,7 @@ from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, Status, Tenant
 from cluster.tenants.repository import TenantRepository as Repository
+from cluster.tenants.settings import SettingsRepository, TenantSettings
 
 
 class TenantService:
@@ -18,6 +22,7 @@ class TenantService:
         self._unit_of_work = unit_of_work
         self._tenants = Repository(unit_of_work.clock)
         self._plans = PlanRepository(unit_of_work.clock)
+        self._settings = SettingsRepository(unit_of_work.clock)
 
     async def list(self, limit: int, after: str | None) -> Page[Tenant]:
         async with self._unit_of_work.database.read() as connection:
@@ -67,6 +72,29 @@ class TenantService:
                 change.connection, tenant, name=name, plan=plan, status=status
             )
             await _publish_changes(change, before, after)
+        return after
+
+    async def settings(self, tenant: str) -> TenantSettings:
+        """What the tenant has set. Raises NotFound."""
+        async with self._unit_of_work.database.read() as connection:
+            await self._tenants.get(connection, tenant)
+            return await self._settings.get(connection, tenant)
+
+    async def update_settings(
+        self, actor: Actor, tenant: str, values: Mapping[str, Any]
+    ) -> TenantSettings:
+        """Changes the settings of these names; None clears one. Raises NotFound."""
+        async with self._unit_of_work.change(
+            actor, tenant, "tenant.settings", f"tenant:{tenant}"
+        ) as change:
+            change.detail["changed"] = ",".join(sorted(values))
+            await change.lock_tenant()
+            before = await self._settings.get(change.connection, tenant)
+            after = TenantSettings.model_validate({**before.model_dump(), **values})
+            await self._settings.put(change.connection, tenant, after)
+            if after != before:
+                data = {"id": tenant, "changed": ("settings",)}
+                await change.publish(EventKind.TENANT_UPDATED, data)
         return after
 
 

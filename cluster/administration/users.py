@@ -6,10 +6,12 @@ The last active owner of a tenant cannot be deleted, demoted or disabled.
 from sqlalchemy import func, select
 
 from cluster.administration.actor import Actor
+from cluster.administration.limited_keys import actor_limits
 from cluster.administration.unit_of_work import Change, UnitOfWork
 from cluster.auth.keys import random_text
 from cluster.auth.models import User, UserStatus
 from cluster.auth.passwords import Passwords, normalised_email
+from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.repository import UserRepository as Repository
 from cluster.auth.roles import scopes_of
 from cluster.auth.row_macs import RowMacs
@@ -29,6 +31,7 @@ class UserService:
         self._unit_of_work = unit_of_work
         self._passwords = passwords
         self._users = Repository(unit_of_work.clock, macs)
+        self._keys = ApiKeyRepository(unit_of_work.clock, macs)
 
     async def list(self, tenant: str, limit: int, after: str | None) -> Page[User]:
         async with self._unit_of_work.database.read() as connection:
@@ -51,6 +54,7 @@ class UserService:
             actor, tenant, "user.create", f"user:{user.id}"
         ) as change:
             await change.lock_tenant()
+            (await actor_limits(change, self._keys, actor)).check_unlimited("make users")
             await self._users.add(change.connection, tenant, user)
             change.detail["role"] = role.value
             await change.publish(EventKind.USER_CREATED, {"id": user.id, "role": role.value})
@@ -73,6 +77,7 @@ class UserService:
         ) as change:
             changed_fields = change.record_changed(role=role, status=status, password=password)
             before = await self._get_grantable(change, user)
+            (await actor_limits(change, self._keys, actor)).check_unlimited("change users")
             if role is not None:
                 actor.check_grant(scopes_of(role), f"The role '{role}'")
                 change.detail["role"] = role.value

@@ -30,6 +30,8 @@ from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.settings import TenantSettings
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
@@ -49,6 +51,8 @@ class CredentialDirectory(PolledCache):
         self._delegation = Delegation(pepper, clock)
         self._macs = RowMacs(pepper)
         self._snapshot = Snapshot(self._macs)
+        # The policies of the keys that have any, by key id; the same mapping for ever.
+        self.policies: dict[str, CallerPolicies] = self._snapshot.policies
         self._name_key = secrets.token_bytes(32)
         self._digests: dict[bytes, bytes] = {}  # of valid keys, by their names
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
@@ -73,6 +77,9 @@ class CredentialDirectory(PolledCache):
             async with self._refreshing, self._database.read() as connection:
                 now = self._clock.wall()
                 self._snapshot = await Snapshot.load(connection, now, self._macs)
+            self.policies.clear()
+            self.policies.update(self._snapshot.policies)
+            self._snapshot.policies = self.policies
             self._loaded = True
         self.known_at = self._clock.monotonic()
 
@@ -99,12 +106,20 @@ class CredentialDirectory(PolledCache):
             raise _no_tenant(tenant)
         return entry.plan
 
+    def settings_of(self, tenant: str) -> TenantSettings:
+        """What a tenant has set for itself. Raises NotFound."""
+        return self.tenant(tenant).settings
+
     def secret_of(self, tenant: str) -> bytes:
         """What keys and encrypts everything that is stored for a tenant. Raises NotFound."""
         entry = self._snapshot.tenants.get(tenant)
         if entry is None:
             raise _no_tenant(tenant)
         return entry.secret
+
+    def template_generation(self, tenant: str) -> int:
+        """Changes with the tenant's templates (cluster/templates/directory.py)."""
+        return self._snapshot.template_generation(tenant)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys that verify access tokens now, as a JSON Web Key Set."""
@@ -208,6 +223,7 @@ class CredentialDirectory(PolledCache):
                 holder.kind,
                 plan.weight,
                 holder.expires,
+                holder.team,
             )
         return holder.caller
 

@@ -10,6 +10,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +20,7 @@ from cluster.auth.row_macs import RowMacs
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
+from cluster.tenants.policy import LimitPolicy
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH, SECRET_LENGTH = 12, 32  # 71 and 190 bits
@@ -70,6 +72,9 @@ class ApiKeyIssuer:
         scopes: Collection[Scope],
         created_by: str,
         expires: float | None = None,
+        policy: LimitPolicy | None = None,
+        team: str = "",
+        account: str = "",
     ) -> tuple[str, ApiKey]:
         """The key and its record; `expires` is in Unix seconds. Raises InvalidRequest."""
         now = self._clock.wall()
@@ -78,13 +83,15 @@ class ApiKeyIssuer:
         record = self.record(
             key, tenant, name=name, scopes=scopes, created_by=created_by, expires=expires
         )
+        record = replace(record, policy=policy, team=team, account=account)
         await self._store.add(connection, tenant, record)
         return key, record
 
     async def rotate(
         self, connection: AsyncConnection, tenant: str, key: str, *, grace_s: float, created_by: str
     ) -> tuple[str, ApiKey]:
-        """A new key with the same name, scopes and expiry; `key` (an id) expires after `grace_s`.
+        """A new key with the same name, scopes, expiry, policy and team; it goes on with what the
+        old one may still use. `key` (an id) expires after `grace_s`.
 
         Raises NotFound, InvalidRequest (`grace_s`), or Conflict if the key is not active or has a
         successor.
@@ -103,6 +110,9 @@ class ApiKeyIssuer:
             scopes=old.scopes,
             created_by=created_by,
             expires=old.expires,
+            policy=old.policy,
+            team=old.team,
+            account=old.limits_account,
         )
         expires = now + grace_s if old.expires is None else min(old.expires, now + grace_s)
         await self._store.update(

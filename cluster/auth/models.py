@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cluster.tenants.caller import Role, Scope
+from cluster.tenants.policy import LimitPolicy
 
 UserStatus = Literal["active", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key `mob_<id>_<secret>`; `replaced_by` is the id of its successor."""
+    """An API key `mob_<id>_<secret>`; `replaced_by` is the id of its successor.
+
+    Keys of one `account` ("": its own id) share the limits of `policy`: successors by rotation, and
+    keys that a limited key has made. `team` is the id of a team, or "".
+    """
 
     id: str
     tenant: str
@@ -27,6 +32,14 @@ class ApiKey:
     revoked: float | None = None
     replaced_by: str | None = None
     last_used: float | None = None
+    policy: LimitPolicy | None = None
+    team: str = ""
+    account: str = ""
+
+    @property
+    def limits_account(self) -> str:
+        """By which the limits of its policy are counted."""
+        return self.account or self.id
 
     def status(self, now: float) -> Literal["active", "expired", "revoked"]:
         if self.revoked is not None:

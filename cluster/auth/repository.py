@@ -38,6 +38,7 @@ from cluster.storage.tables import (
     users,
 )
 from cluster.tenants.caller import Role, Scope
+from cluster.tenants.policy import LimitPolicy, parse_policy, policy_text
 from cluster.tenants.repository import record_change
 
 SCOPES_BY_VALUE = {scope.value: scope for scope in Scope}
@@ -91,9 +92,11 @@ class ApiKeyRepository:
         expires: float | None = None,
         replaced_by: str | None = None,
         revoked: float | None = None,
+        policy: LimitPolicy | None = None,
+        team: str | None = None,
     ) -> ApiKey:
-        """Sets fields that are not None. Raises NotFound, or RowAltered: an altered row is not
-        signed again, unless it is revoked.
+        """Sets fields that are not None; a policy without limits, and the team "", take them away.
+        Raises NotFound, or RowAltered: an altered row is not signed again, unless it is revoked.
         """
         fields_to_set = {
             "name": name,
@@ -101,6 +104,8 @@ class ApiKeyRepository:
             "expires": expires,
             "replaced_by": replaced_by,
             "revoked": revoked,
+            "policy": policy,
+            "team": team,
         }
         row = await _get_row(
             connection, self._macs, api_keys, tenant, key, altered=revoked is not None, lock=True
@@ -111,6 +116,27 @@ class ApiKeyRepository:
         await _update_row(connection, api_keys, tenant, key, values)
         await record_change(connection, self._clock, "key", key)
         return after
+
+    async def of_account(
+        self, connection: AsyncConnection, tenant: str, account: str
+    ) -> tuple[ApiKey, ...]:
+        """The keys of the account that are not revoked, except for altered rows."""
+        is_of_account = or_(api_keys.c.id == account, api_keys.c.account == account)
+        statement = stored_values(api_keys).where(
+            api_keys.c.tenant == tenant, is_of_account, api_keys.c.revoked.is_(None)
+        )
+        rows = (await connection.execute(statement.order_by(api_keys.c.id))).all()
+        return tuple(map(as_key, self._macs.all_genuine(api_keys, rows)))
+
+    async def of_team(
+        self, connection: AsyncConnection, tenant: str, team: str
+    ) -> tuple[ApiKey, ...]:
+        """The keys of the team that are not revoked, except for altered rows."""
+        statement = stored_values(api_keys).where(
+            api_keys.c.tenant == tenant, api_keys.c.team == team, api_keys.c.revoked.is_(None)
+        )
+        rows = (await connection.execute(statement.order_by(api_keys.c.id))).all()
+        return tuple(map(as_key, self._macs.all_genuine(api_keys, rows)))
 
     async def touch(
         self, connection: AsyncConnection, tenant: str, used: Mapping[str, float]
@@ -338,7 +364,12 @@ def as_key(values: Mapping[str, Any]) -> ApiKey:
     scopes = frozenset(
         SCOPES_BY_VALUE[scope] for scope in values["scopes"] if scope in SCOPES_BY_VALUE
     )
-    return ApiKey(**{**_fields_of(ApiKey, values), "scopes": scopes})
+    limits = {
+        "policy": parse_policy(values["policy"]),
+        "team": values["team"] or "",
+        "account": values["account"] or "",
+    }
+    return ApiKey(**{**_fields_of(ApiKey, values), "scopes": scopes, **limits})
 
 
 def as_key_row(row: Row[Any]) -> ApiKey:
@@ -362,7 +393,12 @@ def _fields_of(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key_values(record: ApiKey) -> dict[str, Any]:
-    return {**asdict(record), "scopes": sorted(record.scopes)}
+    limits = {
+        "policy": policy_text(record.policy),
+        "team": record.team or None,
+        "account": record.account or None,
+    }
+    return {**asdict(record), "scopes": sorted(record.scopes), **limits}
 
 
 async def _get_row(

@@ -27,11 +27,13 @@ from cluster.storage.tables import api_keys, refresh_tokens, signing_keys, users
 
 LABEL = "mobula row 1"
 MAC = "mac"
-# In the order of the encoding. A new column needs a new LABEL, or is not covered.
+# In the order of the encoding. A new column needs a new LABEL, or is not covered; or it is appended
+# with NULL as its default, and left out at the end of the encoding while it is NULL: a list of
+# another length is another encoding, so rows that have none of the new values keep their MACs.
 COVERED: Mapping[str, tuple[str, ...]] = {
     "api_keys": (
         "id", "tenant", "name", "digest", "scopes", "bootstrap", "created", "created_by",
-        "expires", "revoked", "replaced_by",
+        "expires", "revoked", "replaced_by", "policy", "team", "account",
     ),
     "users": (
         "id", "tenant", "email", "password", "role", "status", "valid_after", "created", "updated",
@@ -41,6 +43,8 @@ COVERED: Mapping[str, tuple[str, ...]] = {
         "id", "family", "tenant", "user", "digest", "created", "expires", "used", "revoked",
     ),
 }  # fmt: skip
+# The columns of the first encoding; those after them were appended.
+FIRST: Mapping[str, int] = {"api_keys": 11}
 NOT_COVERED = {"last_used", MAC}
 TABLES = (api_keys, users, signing_keys, refresh_tokens)
 
@@ -71,7 +75,7 @@ class RowMacs:
         """`values` with their MAC. Raises ValueError for values of a wrong type."""
         layout = _LAYOUTS[table.name]
         covered = layout.covered_of([values.get(name) for name in layout.columns])
-        return {**values, MAC: self._mac(layout.name, covered)}
+        return {**values, MAC: self._mac(layout, covered)}
 
     def genuine(self, table: Table, row: Row[Any]) -> dict[str, Any] | None:
         """The values of a row of `stored_values(table)`; None unless its MAC is valid."""
@@ -79,7 +83,7 @@ class RowMacs:
         try:
             covered = layout.covered_of(row)
             mac = row[layout.mac]
-            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(layout.name, covered)):
+            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(layout, covered)):
                 return layout.values_of(row, covered)
         except ValueError:
             pass
@@ -105,8 +109,11 @@ class RowMacs:
             )
         return genuine_rows
 
-    def _mac(self, table: str, covered: Sequence[Any]) -> bytes:
-        return hmac.digest(self._key, _encode((LABEL, table, covered)), "sha256")
+    def _mac(self, layout: "_RowLayout", covered: Sequence[Any]) -> bytes:
+        count = len(covered)
+        while count > layout.first and covered[count - 1] is None:
+            count -= 1
+        return hmac.digest(self._key, _encode((LABEL, layout.name, covered[:count])), "sha256")
 
 
 def stored_values(table: Table) -> Select[Any]:
@@ -186,6 +193,7 @@ class _RowLayout:
     covered: tuple[tuple[int, Check, bool], ...]  # position, check, whether it may be None
     names: tuple[str, ...]  # of the covered columns
     mac: int
+    first: int  # columns of the first encoding
 
     @classmethod
     def of(cls, table: Table) -> "_RowLayout":
@@ -194,7 +202,8 @@ class _RowLayout:
         covered = [
             (columns.index(column.key), check, bool(column.nullable)) for column, check in checks
         ]
-        return cls(str(table.name), columns, tuple(covered), names, columns.index(MAC))
+        first = FIRST.get(table.name, len(names))
+        return cls(str(table.name), columns, tuple(covered), names, columns.index(MAC), first)
 
     def covered_of(self, row: Sequence[Any]) -> list[Any]:
         """The covered values, each of its column's type. Raises ValueError."""

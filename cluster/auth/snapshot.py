@@ -7,8 +7,9 @@ reads the rows of every tenant. A key, a user or a signing key whose row is not 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -26,16 +27,21 @@ from cluster.storage.tables import (
     ended_sessions,
     plans,
     signing_keys,
+    teams,
+    tenant_settings,
     tenants,
     users,
 )
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies, LimitPolicy, caller_policies, parse_policy
 from cluster.tenants.repository import Status
+from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 
 _ROLES = {role.value: role for role in Role}
 NEVER = -1  # `seq` of what was never loaded
 MAX_CHANGES = 500  # with more at once, loading everything is simpler
+_GENERATIONS = count(1)  # of templates, in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,13 @@ class TenantEntry:
     status: Status
     plan: Plan
     secret: bytes = field(repr=False)
+    settings: TenantSettings = NO_SETTINGS
 
 
 @dataclass(slots=True, eq=False)
 class CredentialHolder:
-    """Who holds a credential. `caller` is made once for each state of the tenant, `caller_of`."""
+    """Who holds a credential. `caller` is made once for each state of the tenant, `caller_of`.
+    `team`, `account` and `policy` are a key's."""
 
     id: str
     tenant: str
@@ -60,6 +68,9 @@ class CredentialHolder:
     expires: float | None = None
     caller: Caller | None = None
     caller_of: TenantEntry | None = None
+    team: str = ""
+    account: str = ""
+    policy: LimitPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +102,8 @@ class PublicKey:
 
 
 class Snapshot:
-    """`seq` is the last change that is in it; 0 before the first there is."""
+    """`seq` is the last change that is in it; 0 before the first there is. `policies` are those of
+    the keys that have any, by their ids."""
 
     def __init__(self, macs: RowMacs) -> None:
         self._macs = macs
@@ -100,7 +112,11 @@ class Snapshot:
         self.keys: dict[str, KeyEntry] = {}
         self.users: dict[str, UserEntry] = {}
         self.signing: dict[str, PublicKey] = {}
+        self.teams: dict[str, dict[str, LimitPolicy | None]] = {}  # by tenant and id
+        self.policies: dict[str, CallerPolicies] = {}
         self.ended: dict[str, float] = {}  # sign-ins that are over, until then (Unix seconds)
+        self._templates: dict[str, int] = {}  # generations of the tenants' templates
+        self._oldest_generation = next(_GENERATIONS)
 
     @classmethod
     async def load(cls, connection: AsyncConnection, now: float, macs: RowMacs) -> "Snapshot":
@@ -109,6 +125,9 @@ class Snapshot:
         new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
         new._put_tenants((await connection.execute(_TENANTS)).all())
         new._put_keys((await connection.execute(_live_keys(now))).all())
+        # After the keys: a team that a key names is there by now.
+        new._put_teams((await connection.execute(select(teams))).all())
+        new._apply_policies(new.keys)
         new._put_users((await connection.execute(stored_values(users))).all())
         new._put_signing((await connection.execute(_SIGNING)).all())
         new._put_ended((await connection.execute(_ended(now))).all())
@@ -135,6 +154,12 @@ class Snapshot:
         self.seq = rows[-1].seq if rows else 0
         return True
 
+    def template_generation(self, tenant: str) -> int:
+        """Another number after each change of the tenant's templates that was applied, and after
+        each load, which may have missed some.
+        """
+        return self._templates.get(tenant, self._oldest_generation)
+
     def forget_expired(self, now: float) -> None:
         """Expired keys and tokens are refused anyway; this gives their memory back."""
         for family in [family for family, until in self.ended.items() if until <= now]:
@@ -142,6 +167,7 @@ class Snapshot:
         expired = [id for id, key in self.keys.items() if (key.expires or now + 1) <= now]
         for id in expired:
             del self.keys[id]
+            self.policies.pop(id, None)
 
     async def _reload(
         self, connection: AsyncConnection, kind: str, ids: Collection[str], now: float
@@ -151,11 +177,23 @@ class Snapshot:
                 self._put_tenants(await _all(connection, _TENANTS.where(tenants.c.plan.in_(ids))))
             case "tenant":
                 rows = await _all(connection, _TENANTS.where(tenants.c.id.in_(ids)))
-                self._put_tenants(rows)
-                _retain(self.tenants, ids, {row.id for row in rows})
+                _retain(self.tenants, ids, self._put_tenants(rows))
+            case "team":
+                await self._reload_teams(connection, ids)
+            case "template":
+                self._renew_templates(ids)
+            case _:
+                await self._reload_credentials(connection, kind, ids, now)
+
+    async def _reload_credentials(
+        self, connection: AsyncConnection, kind: str, ids: Collection[str], now: float
+    ) -> None:
+        match kind:
             case "key":
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
                 _retain(self.keys, ids, self._put_keys(rows))
+                await self._load_teams(connection, self._tenants_of_unknown_teams(ids))
+                self._apply_policies(ids)
             case "user":
                 rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
                 _retain(self.users, ids, self._put_users(rows))
@@ -166,13 +204,28 @@ class Snapshot:
                 some = _ended(now).where(ended_sessions.c.family.in_(ids))
                 self._put_ended(await _all(connection, some))
 
-    def _put_tenants(self, rows: Iterable[Row[Any]]) -> None:
+    async def _reload_teams(self, connection: AsyncConnection, of: Collection[str]) -> None:
+        """The teams of these tenants, and the policies of their keys."""
+        await self._load_teams(connection, of)
+        self._apply_policies([id for id, key in self.keys.items() if key.holder.tenant in of])
+
+    def _renew_templates(self, of: Collection[str]) -> None:
+        """Templates of these tenants have changed."""
+        self._templates |= {tenant: next(_GENERATIONS) for tenant in of}
+
+    def _put_tenants(self, rows: Sequence[Row[Any]]) -> set[str]:
         known: dict[str, Plan] = {}
         for row in rows:
             plan = known.get(row.plan)
             if plan is None:
                 plan = known[row.plan] = Plan.model_validate(row.document)
-            self.tenants[row.id] = TenantEntry(row.id, row.name, row.status, plan, row.secret)
+            settings = NO_SETTINGS
+            if row.settings is not None:
+                settings = TenantSettings.model_validate(row.settings)
+            self.tenants[row.id] = TenantEntry(
+                row.id, row.name, row.status, plan, row.secret, settings
+            )
+        return {row.id for row in rows}
 
     def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
         genuine = self._macs.all_genuine(api_keys, rows)
@@ -182,8 +235,43 @@ class Snapshot:
                 SCOPES_BY_VALUE[scope] for scope in values["scopes"] if scope in SCOPES_BY_VALUE
             )
             holder = CredentialHolder(id, values["tenant"], "key", scopes, expires)
+            holder.team, holder.account = values["team"] or "", values["account"] or id
+            holder.policy = parse_policy(values["policy"])
             self.keys[id] = KeyEntry(values["digest"], expires, holder)
         return {values["id"] for values in genuine}
+
+    async def _load_teams(self, connection: AsyncConnection, of: Collection[str]) -> None:
+        """All teams of these tenants."""
+        if of:
+            for tenant in of:
+                self.teams.pop(tenant, None)
+            self._put_teams(await _all(connection, select(teams).where(teams.c.tenant.in_(of))))
+
+    def _put_teams(self, rows: Iterable[Row[Any]]) -> None:
+        for row in rows:
+            self.teams.setdefault(row.tenant, {})[row.id] = parse_policy(row.policy)
+
+    def _tenants_of_unknown_teams(self, keys: Iterable[str]) -> set[str]:
+        holders = [self.keys[id].holder for id in keys if id in self.keys]
+        return {
+            each.tenant
+            for each in holders
+            if each.team and each.team not in self.teams.get(each.tenant, {})
+        }
+
+    def _apply_policies(self, keys: Iterable[str]) -> None:
+        """Find the policies of these keys anew."""
+        for id in keys:
+            entry = self.keys.get(id)
+            found = None
+            if entry is not None:
+                holder = entry.holder
+                of_team = self.teams.get(holder.tenant, {}).get(holder.team)
+                found = caller_policies(holder.account, holder.policy, holder.team, of_team)
+            if found is None:
+                self.policies.pop(id, None)
+            else:
+                self.policies[id] = found
 
     def _put_users(self, rows: Iterable[Row[Any]]) -> set[str]:
         genuine = [v for v in self._macs.all_genuine(users, rows) if v["role"] in _ROLES]
@@ -207,7 +295,11 @@ class Snapshot:
             self.ended[row.family] = row.until
 
 
-_TENANTS = select(tenants, plans.c.document).join(plans, plans.c.id == tenants.c.plan)
+_TENANTS = (
+    select(tenants, plans.c.document, tenant_settings.c.document.label("settings"))
+    .join(plans, plans.c.id == tenants.c.plan)
+    .outerjoin(tenant_settings, tenant_settings.c.tenant == tenants.c.id)
+)
 _SIGNING = stored_values(signing_keys).where(signing_keys.c.purpose == PURPOSE)
 
 

@@ -35,6 +35,7 @@ TIMESTAMP_FIELDS = frozenset(
 )
 NO_WRAP_COLUMNS = frozenset({"id", "kind"})  # values that an operator copies
 PAGE_SIZE = 200
+NEXT_CURSOR = "Mobula-Next-Cursor"
 
 
 def connect(key: str | None) -> "httpx.Client":
@@ -67,11 +68,15 @@ class Api:
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PUT", path, {}, body).json()
 
-    def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
-        return self._request("PATCH", path, {}, _without_none(body)).json()
+    def patch(
+        self, *path: str, body: Mapping[str, Any], with_none: bool = False, **query: Any
+    ) -> Any:
+        """Fields that are None are left out, unless they clear something there (`with_none`)."""
+        sent = body if with_none else _without_none(body)
+        return self._request("PATCH", path, query, sent).json()
 
-    def delete(self, *path: str) -> None:
-        self._request("DELETE", path, {})
+    def delete(self, *path: str, **query: Any) -> None:
+        self._request("DELETE", path, query)
 
     def pages(self, *path: str, limit: int | None = None, **query: Any) -> Iterator[Row]:
         """Iterates over a paginated listing; yields `limit` entries at most."""
@@ -84,8 +89,13 @@ class Api:
                 return
 
     def text(self, media_type: str, *path: str, **query: Any) -> str:
-        """The response in another media type than JSON."""
-        return self._request("GET", path, query, headers={"Accept": media_type}).text
+        """The response in another media type than JSON; a listing of several pages ends the
+        command, because those of a table cannot be joined.
+        """
+        response = self._request("GET", path, query, headers={"Accept": media_type})
+        if NEXT_CURSOR in response.headers:
+            raise typer.Exit(fail("These are too many rows for one table; ask for fewer days."))
+        return response.text
 
     def lines(self, *path: str, **query: Any) -> Iterator[str]:
         """The lines of a streamed response."""

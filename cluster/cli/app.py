@@ -14,6 +14,8 @@ from cluster.cli.keys import keys
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
+from cluster.cli.teams import teams
+from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
@@ -43,9 +45,11 @@ app.add_typer(models, name="models")
 app.add_typer(tenants, name="tenants")
 app.add_typer(plans, name="plans")
 app.add_typer(keys, name="keys")
+app.add_typer(teams, name="teams")
 app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(templates, name="templates")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")
@@ -277,7 +281,7 @@ def doctor() -> None:
 
 @models.callback(invoke_without_command=True)
 def models_list(context: typer.Context) -> None:
-    """List the models of the running cluster."""
+    """List the models of the running cluster, and the other names by which they answer."""
     if context.invoked_subcommand is None:
         from cluster.cli.models import listing
 

@@ -33,6 +33,7 @@ GROUPS = {
             "compare": "Mobula, bare Serve, LiteLLM, SMG and Portkey side by side.",
             "capacity": "What a request costs each process, and what N nodes carry.",
             "cpu": "CPU time of our own code for one request, in one process.",
+            "guardrails": "Time to the first token with guardrails; planted data in streams.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
             "upstream-client": "CPU time of a call of a provider over HTTP, beside other clients.",
             "load": "Simulated users on a running or private cluster, with thresholds.",

@@ -1,14 +1,25 @@
 """`mobula keys`: a tenant's API keys, and the bootstrap admin key of this machine's home."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
 from cluster.cli.output import fail, print_plain, print_rich
+from cluster.cli.policy_files import PolicyFile, read_policy
 
 keys = new_app("API keys.")
-COLUMNS = ("id", "name", "scopes", "status", "created", "created_by", "expires", "last_used")
+COLUMNS = (
+    "id",
+    "name",
+    "team",
+    "scopes",
+    "status",
+    "created",
+    "created_by",
+    "expires",
+    "last_used",
+)
 DAY_S = 86_400
 Id = Annotated[str, typer.Argument(help="The key's id, its public part.")]
 
@@ -46,16 +57,36 @@ def create(
     days: Annotated[
         int | None, typer.Option(min=1, help="Days until it expires. [default: ten years]")
     ] = None,
+    policy: PolicyFile = None,
+    team: Annotated[str | None, typer.Option(help="Id of a team.")] = None,
     tenant: Tenant = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it; it is shown only once."""
+    body: dict[str, Any] = {"name": name, "scopes": scope or ["generate", "models:read"]}
+    body |= {} if days is None else {"expires_in_s": days * DAY_S}
+    body |= {} if policy is None else {"policy": read_policy(policy)}
+    body |= {} if team is None else {"team": team}
     with api(key) as cluster:
-        body = {"name": name, "scopes": scope or ["generate", "models:read"]}
-        life = {} if days is None else {"expires_in_s": days * DAY_S}
-        row = cluster.post("tenants", cluster.tenant(tenant), "keys", body=body | life)
-        show_one(row, as_json)
+        show_one(cluster.post("tenants", cluster.tenant(tenant), "keys", body=body), as_json)
+
+
+@keys.command()
+def update(
+    key_id: Id,
+    name: Annotated[str | None, typer.Option(help="New name.")] = None,
+    policy: PolicyFile = None,
+    team: Annotated[str | None, typer.Option(help="Id of a team; '' for none.")] = None,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Change a key's name, limits or team; a policy of {} removes its limits."""
+    body = {"name": name, "policy": None if policy is None else read_policy(policy), "team": team}
+    with api(key) as cluster:
+        path = ("tenants", cluster.tenant(tenant), "keys", key_id)
+        show_one(cluster.patch(*path, body=body), as_json)
 
 
 @keys.command("for-job")

@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.table import Table
@@ -11,7 +13,16 @@ from cluster.cli.output import console, fail, print_rich
 from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
 from cluster.runtime.settings import Settings
 
-COLUMNS = ("id", "engine", "source", "revision", "context_length", "parameters", "ready")
+COLUMNS = (
+    "id",
+    "engine",
+    "source",
+    "revision",
+    "context_length",
+    "parameters",
+    "ready",
+    "stands for",
+)
 
 
 def listing() -> int:
@@ -27,9 +38,16 @@ def listing() -> int:
     cards: list[dict[str, object]] = response["data"]
     table = Table(*COLUMNS)
     for card in cards:
-        table.add_row(*(str(card.get(name, "")) for name in COLUMNS))
+        table.add_row(*_cells(card))
     console.print(table)
     return 0
+
+
+def _cells(card: Mapping[str, Any]) -> list[str]:
+    """One row; a name that stands for several models shows these, and nothing of each."""
+    root, targets = card.get("root"), card.get("targets") or ()
+    shown = {**card, "stands for": root or ", ".join(targets)}
+    return [str(shown.get(name, "")) for name in COLUMNS]
 
 
 def export(source: str, out: Path | None, weights: str) -> int:

@@ -1,11 +1,11 @@
 """`mobula tenants`, `mobula limits` and `mobula usage`: tenants, their limits and usage."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.output import print_plain, print_rich
+from cluster.cli.output import fail, print_plain, print_rich
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")
@@ -66,6 +66,33 @@ def suspend(tenant: Id, key: Key = None) -> None:
         )
 
 
+@tenants.command("settings")
+def tenant_settings(
+    tenant: Tenant = None,
+    default_model: Annotated[
+        str | None, typer.Option(help="Answers requests that name no model.")
+    ] = None,
+    default_embedding_model: Annotated[
+        str | None, typer.Option(help="Answers requests for embeddings that name no model.")
+    ] = None,
+    unset: Annotated[
+        list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
+    ] = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a tenant has set for itself, or change it."""
+    given = {"default_model": default_model, "default_embedding_model": default_embedding_model}
+    body: dict[str, str | None] = {name.replace("-", "_"): None for name in unset or ()}
+    body |= {name: value for name, value in given.items() if value is not None}
+    with api(key) as cluster:
+        path = ("tenants", cluster.tenant(tenant), "settings")
+        if body:
+            show_one(cluster.patch(*path, body=body, with_none=True), as_json)
+        else:
+            show_one(cluster.get(*path), as_json)
+
+
 def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
     """Show a tenant's limits and what remains of them."""
     with api(key) as cluster:
@@ -79,13 +106,25 @@ def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> Non
 
 
 MONEY_COLUMNS = ("cost", "revenue")
+FILTERS = ("key", "model", "team", "end_user", "tag", "provider")
 
 
 def usage(
     since: Annotated[str | None, typer.Option("--from", help="First day (UTC).")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Last day (UTC).")] = None,
     group_by: Annotated[
-        list[str] | None, typer.Option(help="day, key, model or tenant; repeat for more.")
+        list[str] | None,
+        typer.Option(
+            help="day, key, model, unit, tenant, or one of team, end_user, tag and provider; "
+            "repeat for more."
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Usage of one key, model, team, end_user, tag or provider, such as team=web; "
+            "repeat for more."
+        ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,
     tenant: Tenant = None,
@@ -93,15 +132,23 @@ def usage(
     as_json: Json = False,
 ) -> None:
     """Show usage by unit. Cost and revenue are in millionths of the currency."""
-    groups = group_by or []
-    query = {"from": since, "to": until, "group_by": groups or None, "tenant": tenant}
+    groups, filters = group_by or [], dict(map(_filter, only or ()))
+    query: dict[str, Any] = {"from": since, "to": until, "tenant": tenant, **filters}
+    query["group_by"] = groups or None
     with api(key) as cluster:
         if csv:
             print_plain(cluster.text("text/csv", "usage", **query), end="")
             return
-        data = cluster.get("usage", **query)["data"]
+        data = list(cluster.pages("usage", **query))
     units = sorted({unit for row in data for unit in row["amounts"]})
     rows = [
         {**row["group"], **row["amounts"], **{m: row[m] for m in MONEY_COLUMNS}} for row in data
     ]
     show(data if as_json else rows, (*groups, *units, *MONEY_COLUMNS), as_json)
+
+
+def _filter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or name not in FILTERS:
+        raise typer.Exit(fail(f"--only is NAME=VALUE, with one of {', '.join(FILTERS)}"))
+    return name, value

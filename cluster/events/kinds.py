@@ -27,7 +27,11 @@ class EventKind(StrEnum):
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
+    KEY_UPDATED = "key.updated"
     KEY_EXPIRING = "key.expiring"
+    TEAM_CREATED = "team.created"
+    TEAM_UPDATED = "team.updated"
+    TEAM_DELETED = "team.deleted"
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     USER_DISABLED = "user.disabled"
@@ -109,23 +113,30 @@ class RefreshTokenReused(EventPayload):
 
 
 class LimitHit(EventPayload):
-    """`limit` as in RateLimit-Policy; `count` is how many requests met it since the last event."""
+    """`limit` as in RateLimit-Policy; `count` is how many requests met it since the last event.
+    `key`, `team` or `end_user` (a digest of its name) is whose limit it is; none: the tenant's."""
 
     limit: Short
     request_class: Short = ""
     model: Short = ""
     count: Annotated[int, Field(ge=1)] = 1
+    key: Short = ""
+    team: Short = ""
+    end_user: Short = ""
 
 
 class BudgetThreshold(EventPayload):
-    """`window` is the day or month (UTC), such as 2026-11-21 or 2026-11."""
+    """`window` is the day or month (UTC), such as 2026-11-21 or 2026-11. `key` or `team` is whose
+    budget it is; none: the tenant's. Of the unit `spend`, amounts are micro-currency."""
 
     unit: Short
-    period: Literal["day", "month"]
+    period: Literal["day", "month", "total"]
     window: Short
     percent: Annotated[int, Field(ge=1, le=100)]
     spent: Whole
     budget: Whole
+    key: Short = ""
+    team: Short = ""
 
 
 class AuthorityChanged(EventPayload):
@@ -182,6 +193,10 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.KEY_CREATED: KeyCreated,
     EventKind.KEY_ROTATED: KeyRotated,
     EventKind.KEY_REVOKED: ResourceRef,
+    EventKind.KEY_UPDATED: ResourceUpdated,
+    EventKind.TEAM_CREATED: NamedResource,
+    EventKind.TEAM_UPDATED: ResourceUpdated,
+    EventKind.TEAM_DELETED: ResourceRef,
     EventKind.KEY_EXPIRING: KeyExpiring,
     EventKind.USER_CREATED: UserCreated,
     EventKind.USER_UPDATED: ResourceUpdated,

@@ -62,6 +62,9 @@ CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
 # Serve replaces a proxy after three failed checks: a killed HAProxy is missing for 3 s plus its
 # start (27 s with Serve's default period of 10 s).
 PROXY_CHECK_S = 1
+# By default Serve kills a proxy that does not answer within 5 s of its start, as on a busy machine,
+# and what waits for it fails; it waits for a minute.
+PROXY_START_S = 60
 
 # With ONE_MACHINE everything that Ray starts listens on loopback; without it, Ray replaces a
 # loopback address by the machine's and opens its ports on every interface. WORKER_HOOK does the
@@ -127,6 +130,7 @@ def serve_environment(
         **NODE_HEALTH,
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": str(PROXY_CHECK_S),
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PROXY_START_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),

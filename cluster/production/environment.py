@@ -43,6 +43,7 @@ DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_h
     "tls_key_file",
     "max_timeout_s",
     "model_spec",
+    "ingress_names",
     "node_address",
     "node_cpus",
     "video_sandbox",

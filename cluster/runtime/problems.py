@@ -20,7 +20,10 @@
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
       RateLimited               429 rate-limited           Retry-After; names the limit that was hit
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
+          InsufficientQuota     429 insufficient-quota     what may be spent is spent
       ClientGone                499 client-gone            the client has disconnected
+      GuardrailRefused          400 guardrail              names the policy, the rule, in or output
+      GuardrailUnavailable      503 guardrail-unavailable  a text that cannot be checked
       MethodNotImplemented      501 method-not-implemented no route has this method
       NoTokenizer               501 no-tokenizer           the model's provider gives none
       ModelFailed               502 model-failed
@@ -314,6 +317,28 @@ class QuotaExceeded(RateLimited):
     slug, title = "quota-exceeded", "The budget is spent"
 
 
+class InsufficientQuota(QuotaExceeded):
+    """OpenAI's `insufficient_quota`. `retry_after_s` None: waiting does not help, as its clients
+    are told by `x-should-retry`."""
+
+    slug, title = "insufficient-quota", "The money that may be spent is spent"
+
+    def __init__(self, detail: str, retry_after_s: float | None, limit: str) -> None:
+        Problem.__init__(
+            self,
+            detail,
+            retry_after_s=retry_after_s,
+            limit=limit,
+            **{"violated-policies": [limit]},
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.extensions["retry_after_s"] is not None:
+            return super().headers | {"x-should-retry": "false"}
+        return {"RateLimit": f'"{self.extensions["limit"]}";r=0', "x-should-retry": "false"}
+
+
 class ClientGone(Problem):
     status, slug, title = 499, "client-gone", "The client closed the connection"
 
@@ -366,6 +391,42 @@ class NotCached(Problem):
 
     def __init__(self, why: str = "No cached response matches this request.") -> None:
         super().__init__(why)
+
+
+def is_of_callers_limits(problem: Problem) -> bool:
+    """Whether a limit of the caller's has refused, so that others may fare better: a rate, a
+    budget, one that cannot be checked now, or one that lets no such request pass."""
+    if isinstance(problem, InvalidRequest):
+        return "capacity" in problem.extensions
+    is_unknown = isinstance(problem, Overloaded) and "limit" in problem.extensions
+    return is_unknown or isinstance(problem, RateLimited)
+
+
+class GuardrailRefused(Problem):
+    """A rule of a guardrail refuses a text. It names the rule, never what it found."""
+
+    status, slug, title = 400, "guardrail", "Refused by a guardrail"
+
+    def __init__(self, policy: str, rule: str, direction: str) -> None:
+        super().__init__(
+            f"The {direction} was refused by rule '{rule}' of guardrail '{policy}'.",
+            policy=policy,
+            rule=rule,
+            direction=direction,
+        )
+
+
+class GuardrailUnavailable(Problem):
+    """A text cannot be checked, so it is not let through."""
+
+    status, slug, title = 503, "guardrail-unavailable", "Guardrail unavailable"
+
+
+def unknown_policy(id: str) -> GuardrailUnavailable:
+    """The problem of a plan that names a guardrail which is not configured."""
+    return GuardrailUnavailable(
+        f"The plan names guardrail '{id}', which is not configured.", policy=id
+    )
 
 
 def to_problem(error: BaseException) -> Problem:

@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
     model_spec: str | None = None
 
+    # Set by `mobula deploy` for the ingress: the names of models that count instead of the args'.
+    ingress_names: str | None = None
+
     # How users sign in: lives of tokens in seconds.
     access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
     refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400
@@ -133,6 +136,12 @@ class Settings(BaseSettings):
     responses_retention_days: Annotated[float, Field(ge=0, le=3_650)] = 30.0
     responses_per_tenant: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     responses_mib_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 64
+
+    # Of each tenant at most so many prompt templates are stored, with so many versions each, and so
+    # many MiB of all of them.
+    templates_per_tenant: Annotated[int, Field(ge=1, le=100_000)] = 200
+    versions_per_template: Annotated[int, Field(ge=1, le=100_000)] = 200
+    templates_mib_per_tenant: Annotated[int, Field(ge=1, le=1_024)] = 8
 
     # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
     # confine the process that does it (Landlock, seccomp).

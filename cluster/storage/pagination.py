@@ -48,7 +48,7 @@ async def page(
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidRequest(f"'limit' must be 1 to {MAX_LIMIT}.", param="limit")
     if after is not None:
-        if not is_id(after):
+        if CURSOR.fullmatch(after) is None:
             raise InvalidRequest("'after' must be the 'next' of the previous page.", param="after")
         statement = statement.where(column > after)
     rows = (await connection.execute(statement.order_by(column).limit(limit + 1))).all()

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.caller import Priority
-from cluster.tenants.units import CostWeights, Unit
+from cluster.tenants.price_list import ModelPriceLists, PriceList, most_specific
+from cluster.tenants.units import PARTS, CostWeights, Unit
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Whole = Annotated[int, Field(ge=1, le=10**15)]
@@ -44,11 +45,13 @@ class RequestClass(StrEnum):
     ADMIN = "admin"
 
 
-class _PlanModel(BaseModel):
+class PlanModel(BaseModel):
+    """A part of a plan or of a policy: closed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rate(_PlanModel):
+class Rate(PlanModel):
     """`limit` credits each `per`, of which `burst` may come at once (default: a tenth, >= 1).
 
     In shadow mode a limit is counted and reported but refuses nothing.
@@ -79,7 +82,7 @@ class Rate(_PlanModel):
         return self.burst if self.burst is not None else max(1, self.limit // 10)
 
 
-class Rates(_PlanModel):
+class Rates(PlanModel):
     """Limits of one request class or one model; None: no limit."""
 
     requests: Rate | None = None
@@ -87,14 +90,14 @@ class Rates(_PlanModel):
     cost_units: Rate | None = None
 
 
-class ConcurrencyLimit(_PlanModel):
+class ConcurrencyLimit(PlanModel):
     """Requests of a tenant that may be open at the same time."""
 
     limit: Annotated[int, Field(ge=1, le=1_000_000)]
     mode: Literal["enforce", "shadow"] = "enforce"
 
 
-class Budget(_PlanModel):
+class Budget(PlanModel):
     """Hard amounts for each calendar day and month (UTC); None: no budget.
 
     In shadow mode they are counted and reported but refuse nothing.
@@ -111,7 +114,7 @@ class Budget(_PlanModel):
         return self
 
 
-class MediaPlan(_PlanModel):
+class MediaPlan(PlanModel):
     """What a tenant's recordings and clips may take. `storage_bytes` holds all of them together;
     one video may last `max_video_s` seconds; sources and clips are deleted after so many days.
     Minutes of video are a budget (`video_seconds`).
@@ -123,35 +126,18 @@ class MediaPlan(_PlanModel):
     clip_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False), FLOAT32] = 30.0
 
 
-class Plan(_PlanModel):
-    """Everything that a tenant on this plan may use.
+class LimitTerms(PlanModel):
+    """What a plan and a policy limit alike.
 
     `models` are patterns such as `nano` or `Qwen/*`; None allows every model. The keys of
-    `models_rates` are exact ids, without `*`, `?` or `[`. `priority` is the most urgent priority
-    that its requests may claim. `prices` are micro-currency for 1,000 of a
-    unit. `weight` is the share of a saturated model relative to other tenants. With `reserve`
-    "hard" a request's whole `max_tokens` is reserved before it runs, with "soft" a typical
-    answer.
+    `models_rates` are exact ids, without `*`, `?` or `[`.
     """
 
-    id: Id
-    name: Annotated[str, Field(max_length=200)] = ""
     rates: dict[RequestClass, Rates] = {}
     models_rates: dict[str, Rates] = {}
     concurrency: ConcurrencyLimit | None = None
     budgets: dict[Unit, Budget] = {}
     models: tuple[str, ...] | None = None
-    features: frozenset[Feature] = frozenset()
-    media: MediaPlan = MediaPlan()
-    priority: Priority = Priority.INTERACTIVE
-    weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
-    reserve: Literal["soft", "hard"] = "soft"
-    prices: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
-    cost_weights: dict[
-        Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
-        Annotated[int, Field(ge=0, le=10**9)],
-    ] = {}
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:
@@ -159,7 +145,7 @@ class Plan(_PlanModel):
             if _PATTERN & set(model):
                 raise ValueError(f"models_rates.{model}: is a pattern; name one model's exact id")
             if not self.allows_model(model):
-                raise ValueError(f"models_rates.{model}: the plan's models do not include it")
+                raise ValueError(f"models_rates.{model}: 'models' do not include it")
         if self.models is not None and not self.models:
             raise ValueError("models: is empty, so nothing could be used; leave it out for all")
         return self
@@ -168,6 +154,13 @@ class Plan(_PlanModel):
     def _check_budget_units(self) -> Self:
         if Unit.CACHE_HITS in self.budgets:
             raise ValueError("budgets.cache_hits: a cache hit uses no budget up")
+        if Unit.SPEND in self.budgets:
+            raise ValueError("budgets.spend: is no unit of work; keys and teams have `spend`")
+        if Unit.ESTIMATED_TOKENS in self.budgets:
+            raise ValueError("budgets.estimated_tokens: is a mark; budget tokens")
+        for part, whole in PARTS.items():
+            if part in self.budgets:
+                raise ValueError(f"budgets.{part}: is known after the call only; budget {whole}")
         return self
 
     @model_validator(mode="after")
@@ -187,6 +180,46 @@ class Plan(_PlanModel):
     def allows_model(self, model: str) -> bool:
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
+
+class Plan(LimitTerms):
+    """Everything that a tenant on this plan may use.
+
+    `priority` is the most urgent priority that its requests may claim. `prices` are micro-currency
+    for 1,000 of a unit, `model_prices` those of some models, by pattern (price_list.py). `weight`
+    is the share of a saturated model relative to other tenants. With `reserve` "hard" a request's
+    whole `max_tokens` is reserved before it runs, with "soft" a typical answer. `end_user` limits
+    each of the tenant's own users by itself. `guardrails` are ids of the configuration, beside the
+    operator's own defaults.
+    """
+
+    id: Id
+    name: Annotated[str, Field(max_length=200)] = ""
+    features: frozenset[Feature] = frozenset()
+    media: MediaPlan = MediaPlan()
+    priority: Priority = Priority.INTERACTIVE
+    weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
+    reserve: Literal["soft", "hard"] = "soft"
+    prices: PriceList = {}
+    cost_weights: dict[
+        Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
+        Annotated[int, Field(ge=0, le=10**9)],
+    ] = {}
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    end_user: Rates | None = None
+    model_prices: ModelPriceLists = {}
+    guardrails: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+
+    def prices_of(self, model: str, provider: str) -> PriceList | None:
+        """The prices of a model that this provider serves; None if the plan names none. The same
+        object each time.
+        """
+        known = self._known_prices
+        if (model, provider) not in known:
+            pattern = most_specific(self.model_prices, model, provider)
+            listed = self.prices or None if pattern is None else self.model_prices[pattern]
+            known[model, provider] = listed
+        return known[model, provider]
+
     def allows_priority(self, priority: Priority) -> bool:
         return _RANK[priority] >= _RANK[self.priority]
 
@@ -200,6 +233,11 @@ class Plan(_PlanModel):
             else self.priority
             for each in RequestClass
         }
+
+    @cached_property
+    def _known_prices(self) -> dict[tuple[str, str], PriceList | None]:
+        """What `prices_of` has found, by model and provider; models are those of the cluster."""
+        return {}
 
     @cached_property
     def weights(self) -> CostWeights:

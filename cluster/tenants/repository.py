@@ -21,8 +21,11 @@ from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
-Kind = Literal["plan", "tenant", "key", "user", "signing_key", "session", "cache"]
+Kind = Literal[
+    "plan", "tenant", "key", "user", "signing_key", "session", "cache", "team", "template"
+]
 Status = Literal["active", "suspended"]
+_NEWER = ("end_user", "model_prices", "guardrails")  # than the last release
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 
 
@@ -192,7 +195,9 @@ class TenantRepository:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    return plan.model_dump(mode="json")
+    """Without newer fields that say nothing: an earlier version does not know them."""
+    newer = {name for name in _NEWER if not getattr(plan, name)}
+    return plan.model_dump(mode="json", exclude=newer)
 
 
 def _plan(row: Row[Any]) -> StoredPlan:

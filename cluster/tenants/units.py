@@ -1,10 +1,13 @@
 """Units of usage: tokens, images, audio, video, and a cost unit across all of them.
 
-Amounts are integers, so that budgets are exact. Knows no plans and no prices.
+Amounts are integers, so that budgets are exact. Some units count a part of another one (`PARTS`) or
+mark tokens whose count is an estimate. Knows no plans and no prices.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Unit(StrEnum):
@@ -19,17 +22,32 @@ class Unit(StrEnum):
     AUDIO_SECONDS = "audio_seconds"
     VIDEO_SECONDS = "video_seconds"
     COST_UNITS = "cost_units"
+    SPEND = "spend"  # nano-currency that a plan's prices charge; limits of keys and teams only
+    CACHED_TOKENS = "cached_tokens"  # input tokens that the engine or provider had cached
+    REASONING_TOKENS = "reasoning_tokens"  # output tokens that were spent on reasoning
+    ESTIMATED_TOKENS = "estimated_tokens"  # tokens whose count is an estimate: no price, no budget
+
+
+# The unit that a unit counts a part of.
+PARTS: Mapping[Unit, Unit] = MappingProxyType(
+    {Unit.CACHED_TOKENS: Unit.INPUT_TOKENS, Unit.REASONING_TOKENS: Unit.OUTPUT_TOKENS}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageAmounts:
-    """Usage by modality; integers >= 0."""
+    """Usage by modality; integers >= 0. `cached_tokens` are a part of `input_tokens`,
+    `reasoning_tokens` of `output_tokens`, `estimated_tokens` of both together.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     images: int = 0
     audio_seconds: int = 0
     video_seconds: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated_tokens: int = 0
 
     def __add__(self, other: "UsageAmounts") -> "UsageAmounts":
         return UsageAmounts(
@@ -38,6 +56,9 @@ class UsageAmounts:
             self.images + other.images,
             self.audio_seconds + other.audio_seconds,
             self.video_seconds + other.video_seconds,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.estimated_tokens + other.estimated_tokens,
         )
 
     @property

@@ -2,10 +2,12 @@
 
 Flows in: entries of the ledger, each before its request is answered. Flows out, where the process
 was killed: its batches, to whichever process of the same home starts next. One file for each batch,
-which goes once the batch is committed. Lines are JSON: `[cell, where, prices, costs]` says what a
-cell stands for, `[cell, counts]` adds to it; a line that a kill cut off is left out. Files are
-written through shared memory, which outlives its process and takes no system call for each request.
-Nothing is synchronised with the disk: this is for a process that dies, not for a machine.
+which goes once the batch is committed. Lines are JSON: `[cell, where, prices, costs, dimensions]`
+says what a cell stands for, `[cell, counts]` adds to it; a line that a kill cut off is left out.
+Files of the releases before dimensions, with another suffix, are read too: their lists are shorter.
+Files are written through shared memory, which outlives its process and takes no system call for
+each request. Nothing is synchronised with the disk: this is for a process that dies, not for a
+machine.
 """
 
 import errno
@@ -21,24 +23,19 @@ from typing import Any
 
 import orjson
 
-SUFFIX = ".usage"
+from cluster.usage.cells import WIDTH, Cell
+from cluster.usage.dimensions import CallDimensions
+
+SUFFIX = ".cells"
+OLDER_SUFFIX = ".usage"  # whose readers do not know what today's files hold
 _ROOM_BYTES = 64 << 10
 FORGOTTEN_S = 6 * 86_400.0  # then the store may no longer know which batches it has taken
-
-# Tenant, key, model, and the day since the epoch.
-Where = tuple[str, str, str, int]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalCell:
-    """Counts of one row of the ledger; counts, prices and costs follow ledger.UNITS."""
-
-    where: Where
-    prices: tuple[int, ...]
-    costs: tuple[int, ...]
-    counts: list[int]
+# A cell's prices, costs and dimensions.
+Terms = tuple[Sequence[int], Sequence[int], CallDimensions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class OrphanedBatch:
     writer: str
     seq: int
     modified: float
-    cells: tuple[JournalCell, ...]
+    cells: tuple[Cell, ...]
 
 
 class UsageJournal:
@@ -66,11 +63,11 @@ class UsageJournal:
         self,
         batch: int,
         where: tuple[Any, ...],
-        rates: Callable[[], tuple[Sequence[int], Sequence[int]]],
+        terms: Callable[[], Terms],
         counts: Sequence[int],
     ) -> None:
-        """Write what one entry adds to `batch`; `where` begins as Where and names one cell.
-        `rates` gives the cell's prices and costs; it is called for a cell that is new.
+        """Write what one entry adds to `batch`; `where` begins as cells.Where and names one cell.
+        `terms` is called for a cell that is new.
         """
         try:
             if batch != self._newest:
@@ -78,7 +75,8 @@ class UsageJournal:
             cell, lines = self._cells.get(where), b""
             if cell is None:
                 cell = self._cells[where] = len(self._cells)
-                lines = orjson.dumps([cell, where[:4], *rates()]) + b"\n"
+                prices, costs, named = terms()
+                lines = orjson.dumps([cell, where[:4], prices, costs, [*named]]) + b"\n"
             self._files[batch].append(lines + orjson.dumps([cell, counts]) + b"\n")
         except (OSError, KeyError) as error:
             if not self._failed:
@@ -146,14 +144,14 @@ class _BatchFile:
 def orphans(folder: Path) -> Iterator[OrphanedBatch]:
     """Batches whose writer is gone, each writer's in order. One that was dealt with is removed once
     the next is requested; one whose taker raised stays for the next start."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
+    for path in _paths(folder) if folder.is_dir() else ():
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            writer, _, number = path.name.removesuffix(SUFFIX).rpartition(".")
+            writer, _, number = path.stem.rpartition(".")
             cells = _cells(path.read_bytes())
             yield OrphanedBatch(writer, int(number), os.fstat(descriptor).st_mtime, cells)
             path.unlink(missing_ok=True)
@@ -167,20 +165,40 @@ def _path(folder: Path, writer: str, batch: int) -> Path:
     return folder / f"{writer}.{batch:012d}{SUFFIX}"
 
 
-def _cells(text: bytes) -> tuple[JournalCell, ...]:
-    cells: dict[int, JournalCell] = {}
+def _paths(folder: Path) -> list[Path]:
+    return [path for suffix in (OLDER_SUFFIX, SUFFIX) for path in sorted(folder.glob(f"*{suffix}"))]
+
+
+def _cells(text: bytes) -> tuple[Cell, ...]:
+    cells: dict[int, Cell] = {}
+    counts: dict[int, list[int]] = {}
     for line in text.rstrip(b"\0").split(b"\n"):
         with suppress(ValueError, KeyError, TypeError, IndexError):
-            number, *rest = orjson.loads(line)
-            if len(rest) == 3:
-                where, prices, costs = rest
-                zeros = [0] * len(prices)
-                cells[number] = JournalCell(tuple(where), tuple(prices), tuple(costs), zeros)
+            number, first, *terms = orjson.loads(line)
+            if terms:
+                counts[number] = [0] * WIDTH
+                cells[number] = _cell(first, *terms, counts=counts[number])
             else:
-                counts = cells[number].counts
-                for index, amount in enumerate(rest[0]):
-                    counts[index] += amount
+                for index, amount in enumerate(first):
+                    counts[number][index] += amount
     return tuple(cells.values())
+
+
+def _cell(
+    where: list[Any],
+    prices: list[int],
+    costs: list[int],
+    dimensions: tuple[str, str, list[str]] = ("", "", []),
+    *,
+    counts: list[int],
+) -> Cell:
+    """What a line says; units that it does not know have no price, and no counts to price."""
+    team, end_user, tags = dimensions
+    none = [0] * (WIDTH - 1 - len(prices))
+    named = CallDimensions(team, end_user, tuple(tags))
+    return Cell(
+        (where[0], where[1], where[2], where[3]), prices + none, costs + none, counts, named
+    )
 
 
 def is_forgotten(batch: OrphanedBatch, now: float) -> bool:

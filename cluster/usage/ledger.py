@@ -1,7 +1,8 @@
 """The usage ledger of one process: what every tenant, key and model used, to the unit.
 
-Flows in: an entry for each finished piece of work. Flows out: increments of the `usage` table, in
-numbered batches, each applied once even where the answer to its commit was lost. While the store is
+Flows in: an entry for each finished piece of work. Flows out: increments of `usage` and of
+`usage_dimensions`, in numbered batches, each applied once even where the answer to its commit was
+lost. While the store is
 down, usage adds up in memory and is written when it is back. A clean close writes everything; what
 a kill leaves in the journal (journal.py) is written by the next process of the same home to start.
 """
@@ -10,8 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,60 +24,45 @@ from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Unit, UsageAmounts
+from cluster.tenants.units import UsageAmounts
 from cluster.usage import increments
-from cluster.usage.increments import Increment
-from cluster.usage.journal import OrphanedBatch, UsageJournal, Where, is_forgotten, orphans
-from cluster.usage.prices import NO_PRICES, Prices, price_of
+from cluster.usage.cells import DAY_S, WIDTH, Cell, counts_of, to_batch
+from cluster.usage.dimensions import NO_DIMENSIONS, OTHER, CallDimensions
+from cluster.usage.entries import UsageEntry
+from cluster.usage.increments import EMPTY, Batch
+from cluster.usage.journal import OrphanedBatch, Terms, UsageJournal, is_forgotten, orphans
+from cluster.usage.price_book import PriceBook
+from cluster.usage.prices import NO_PRICES, Prices, by_unit
+from cluster.usage.pseudonyms import Pseudonyms
+from cluster.usage.value_limit import ValueLimit
 
 FLUSH_S = 1.0
 STORE_S = 5.0  # a transaction that takes longer counts as failed
 CLOSE_S = 10.0  # how long a close tries to write the rest
-DAY_S = 86_400
 MAX_NAME = 40
-UNITS = (
-    Unit.REQUESTS,
-    Unit.INPUT_TOKENS,
-    Unit.OUTPUT_TOKENS,
-    Unit.IMAGES,
-    Unit.AUDIO_SECONDS,
-    Unit.VIDEO_SECONDS,
-    Unit.COST_UNITS,
-    Unit.CACHE_HITS,
-)
+MAX_DETAILED_CELLS = 2_000  # waiting to be stored; then values of end users and tags are `other`
 
-_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1)  # in the order of UNITS
+_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)  # in the order of a cell's counts
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class UsageEntry:
-    """What one piece of work used. `at` is Unix seconds; `prices` is what the plan charges and
-    `costs` what the model costs the operator, both in micro-currency for 1,000 of a unit.
-    """
-
-    at: float
-    tenant: str
-    key: str
-    model: str
-    amounts: UsageAmounts
-    cost_units: int = 0
-    requests: int = 1
-    prices: Prices = field(default_factory=lambda: NO_PRICES)
-    costs: Prices = field(default_factory=lambda: NO_PRICES)
-
-
-class _Cell(NamedTuple):
-    """`counts` follows UNITS. The mappings are held, so that their ids stay theirs."""
+class _Sums(NamedTuple):
+    """`counts` are those of a Cell. The mappings are held, so that their ids stay theirs."""
 
     prices: Prices
     costs: Prices
     counts: list[int]
+    dimensions: CallDimensions
+
+    def terms(self) -> Terms:
+        return by_unit(self.prices), by_unit(self.costs), self.dimensions
 
 
-# By tenant, key, model, day since the epoch, and the identity of prices and costs.
-_Cells = dict[tuple[str, str, str, int, int, int], _Cell]
+# Tenant, key, model, day since the epoch, the identity of prices and costs, and the dimensions as
+# callers name them, None where there are none.
+_CellKey = tuple[str, str, str, int, int, int, CallDimensions | None]
+_Cells = dict[_CellKey, _Sums]
 
 
 class Ledger:
@@ -90,9 +75,11 @@ class Ledger:
         writer: str,
         clock: Clock,
         folder: Path | None = None,
-        model_costs: Mapping[str, Prices] | None = None,
+        book: PriceBook | None = None,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        """`model_costs` is what models cost the operator, by id.
+        """`book` None: models cost nothing but what plans say, and the cluster serves them.
+        `pseudonyms` None: those of end users mean nothing to other processes.
 
         Raises ValueError if `writer` is longer than 40 characters.
         """
@@ -100,19 +87,31 @@ class Ledger:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
         self.writer = f"{writer}-{secrets.token_hex(8)}"
         self._database, self._clock = database, clock
-        self._model_costs = model_costs or {}
+        self._book = book or PriceBook()
+        self._pseudonyms = pseudonyms or Pseudonyms(secrets.token_bytes(32))
+        self._values = ValueLimit()
         self._cells: _Cells = {}
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
-        self._pending: list[Increment] = []  # batch `_seq`, until its commit is known
+        self._pending: Batch = EMPTY  # batch `_seq`, until its commit is known
         self._collecting = 1  # the batch that `_cells` will be
         self._folder = folder
         self._journal = None if folder is None else UsageJournal(folder, self.writer)
         self._flushing = asyncio.Lock()
         self._flushes = PeriodicTask(self.flush, FLUSH_S, "writing of usage", delayed=True)
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
-        """Count one call of a model. Costs some microseconds and never fails."""
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
+        """Count one call of a model. `cost` is what its provider says that it costs, in
+        nano-currency, instead of the configured cost. Takes some microseconds and never fails.
+        """
         counts = (
             1,
             amounts.input_tokens,
@@ -122,25 +121,46 @@ class Ledger:
             amounts.video_seconds,
             plan.weights.cost(amounts),
             0,
+            amounts.cached_tokens,
+            amounts.reasoning_tokens,
+            amounts.estimated_tokens,
+            cost or 0,
         )
-        self._count(caller.tenant, caller.key_id, model, self._clock.wall(), plan.prices, counts)
+        terms = self._book.known.get(model) or self._book.terms_of(model)
+        prices: Prices = plan.prices
+        if terms.prices or plan.model_prices:
+            prices = self._book.prices_of(plan, model)
+        named = None
+        if caller.team or caller.end_user or tags:
+            named = CallDimensions(caller.team, caller.end_user, tags)
+        costs, now = terms.costs if cost is None else NO_PRICES, self._clock.wall()
+        self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, counts)
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         """Count one request for a model that was answered from the cache."""
-        now, prices = self._clock.wall(), plan.prices
-        self._count(caller.tenant, caller.key_id, model, now, prices, _CACHE_HIT)
+        terms = self._book.known.get(model) or self._book.terms_of(model)
+        prices: Prices = plan.prices
+        if terms.prices or plan.model_prices:
+            prices = self._book.prices_of(plan, model)
+        named = None
+        if caller.team or caller.end_user or tags:
+            named = CallDimensions(caller.team, caller.end_user, tags)
+        now = self._clock.wall()
+        self._count(
+            caller.tenant, caller.key_id, model, now, prices, terms.costs, named, _CACHE_HIT
+        )
 
     def add(self, entry: UsageEntry) -> None:
         """Count what a piece of work used."""
-        self._count(
-            entry.tenant,
-            entry.key,
-            entry.model,
-            entry.at,
-            entry.prices,
-            _counts(entry),
-            entry.costs,
-        )
+        stored, at, prices, costs = entry.dimensions, entry.at, entry.prices, entry.costs
+        named = stored if any(stored) else None
+        where = entry.tenant, entry.key, entry.model
+        cell = (*where, int(at // DAY_S), id(prices), id(costs), named)
+        self._cells.setdefault(cell, _Sums(prices, costs, [0] * WIDTH, stored))
+        counts = counts_of(entry.amounts, entry.requests, entry.cost_units)
+        self._count(*where, at, prices, costs, named, counts)
 
     def _count(
         self,
@@ -149,23 +169,31 @@ class Ledger:
         model: str,
         now: float,
         prices: Prices,
+        costs: Prices,
+        named: CallDimensions | None,
         added: Sequence[int],
-        costs: Prices | None = None,
     ) -> None:
-        """`added` follows UNITS; `costs` None: the model's."""
-        if costs is None:
-            costs = self._model_costs.get(model, NO_PRICES)
-        where = (tenant, key, model, int(now // DAY_S), id(prices), id(costs))
-        cell = self._cells.get(where)
-        if cell is None:
-            cell = self._cells[where] = _Cell(prices, costs, [0] * len(UNITS))
-        counts = cell.counts
+        """`added` are counts of a cell; `named` has the end user's own name."""
+        where = (tenant, key, model, int(now // DAY_S), id(prices), id(costs), named)
+        sums = self._cells.get(where)
+        if sums is None and named is not None and len(self._cells) >= MAX_DETAILED_CELLS:
+            named = named.without_names()
+            where = (*where[:-1], named)
+            sums = self._cells.get(where)
+        if sums is None:
+            stored = NO_DIMENSIONS if named is None else self._stored(tenant, named)
+            sums = self._cells[where] = _Sums(prices, costs, [0] * WIDTH, stored)
+        counts = sums.counts
         for index, amount in enumerate(added):
             counts[index] += amount
         if self._journal is not None:
-            self._journal.append(
-                self._collecting, where, lambda: (_by_unit(prices), _by_unit(costs)), added
-            )
+            self._journal.append(self._collecting, where, sums.terms, added)
+
+    def _stored(self, tenant: str, named: CallDimensions) -> CallDimensions:
+        """With a pseudonym for the end user."""
+        if named.end_user in ("", OTHER):
+            return named
+        return named._replace(end_user=self._pseudonyms.of(tenant, named.end_user))
 
     async def start(self) -> None:
         """Write what killed processes left, then flush every second."""
@@ -175,16 +203,16 @@ class Ledger:
     async def flush(self) -> bool:
         """Write what was added so far. False while the store is down; then nothing is lost."""
         async with self._flushing:
-            if (self._pending or self._taken) and not await self._write():
+            if (self._pending.usage or self._taken) and not await self._write():
                 return False
             return not self._cells or await self._write()
 
     async def _write(self) -> bool:
-        if not self._pending:
+        if not self._pending.usage:
             await self._next_batch()
-        if self._pending and not await self._apply():
+        if self._pending.usage and not await self._apply():
             return False
-        self._pending = []
+        self._pending = EMPTY
         if self._journal is not None:
             self._journal.committed(self._seq)
         return True
@@ -203,11 +231,10 @@ class Ledger:
             log.warning("usage of a process that ended is not written yet: %s", error)
 
     async def _write_orphan(self, batch: OrphanedBatch) -> None:
-        rows = _rows((each.where, each.counts, each.prices, each.costs) for each in batch.cells)
+        rows = to_batch(batch.cells, self._book.provider_of)
         async with asyncio.timeout(STORE_S), self._database.begin() as connection:
             if batch.seq > await increments.last_batch(connection, batch.writer):
-                now = self._clock.wall()
-                await increments.apply(connection, batch.writer, batch.seq, now, rows)
+                await self._store(connection, batch.writer, batch.seq, rows)
                 log.warning("wrote the usage that %s had not stored when it ended", batch.writer)
 
     async def close(self) -> None:
@@ -216,8 +243,9 @@ class Ledger:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._write_the_rest()
-        if self._pending or self._taken or self._cells:
-            left = [*self._pending, *_increments(self._taken), *_increments(self._cells)]
+        if self._pending.usage or self._taken or self._cells:
+            rest = [self._batch(self._taken), self._batch(self._cells)]
+            left = [each for batch in (self._pending, *rest) for each in batch.usage]
             log.error("usage that could not be written: %s", [tuple(each) for each in left])
         if self._journal is not None:
             self._journal.close()
@@ -232,69 +260,31 @@ class Ledger:
         if not self._taken:
             self._taken, self._cells = self._cells, {}
             self._collecting += 1
-        self._pending = await asyncio.to_thread(_increments, self._taken)
+        self._pending = await asyncio.to_thread(self._batch, self._taken)
         self._taken = {}
         self._seq += 1
 
     async def _apply(self) -> bool:
         try:
             async with asyncio.timeout(STORE_S), self._database.begin() as connection:
-                now = self._clock.wall()
-                await increments.apply(connection, self.writer, self._seq, now, self._pending)
+                await self._store(connection, self.writer, self._seq, self._pending)
         except (Problem, SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("the usage ledger's store does not answer: %s", error)
             return False
         return True
 
+    async def _store(
+        self, connection: AsyncConnection, writer: str, seq: int, batch: Batch
+    ) -> None:
+        """Once, however often it is called for one batch."""
+        if await increments.begin_batch(connection, writer, seq, self._clock.wall()):
+            await increments.upsert(connection, await self._values.apply(connection, batch))
 
-async def record(connection: AsyncConnection, entry: UsageEntry) -> None:
-    """Write `entry` in the caller's transaction: for work whose end is a row of the same store."""
-    counts = list(_counts(entry))
-    where = (entry.tenant, entry.key, entry.model, int(entry.at // DAY_S), 0, 0)
-    batch = _increments({where: _Cell(entry.prices, entry.costs, counts)})
-    if batch:
-        await increments.upsert(connection, batch)
-
-
-def _counts(entry: UsageEntry) -> tuple[int, ...]:
-    """Amounts in the order of UNITS."""
-    amounts = entry.amounts
-    return (
-        entry.requests,
-        amounts.input_tokens,
-        amounts.output_tokens,
-        amounts.images,
-        amounts.audio_seconds,
-        amounts.video_seconds,
-        entry.cost_units,
-        0,  # cache hits: counted by `record_cache_hit`
-    )
-
-
-def _by_unit(prices: Prices) -> list[int]:
-    return [price_of(prices, unit) for unit in UNITS]
-
-
-def _increments(cells: _Cells) -> list[Increment]:
-    return _rows(
-        (where[:4], cell.counts, _by_unit(cell.prices), _by_unit(cell.costs))
-        for where, cell in cells.items()
-    )
-
-
-def _rows(
-    cells: Iterable[tuple[Where, Sequence[int], Sequence[int], Sequence[int]]],
-) -> list[Increment]:
-    """One increment a row, in the order of the primary key: two processes cannot deadlock.
-
-    Counts, prices and costs of a cell follow UNITS.
-    """
-    rows: dict[tuple[str, str, str, str, str], tuple[int, int, int]] = {}
-    for (tenant, key, model, day), counts, prices, costs in cells:
-        for unit, amount, price, cost in zip(UNITS, counts, prices, costs, strict=True):
-            if not amount:
-                continue
-            row = (tenant, key, model, increments.day_name(day), unit.value)
-            old = rows.get(row, (0, 0, 0))
-            rows[row] = (old[0] + amount, old[1] + amount * cost, old[2] + amount * price)
-    return [Increment(*row, *rows[row]) for row in sorted(rows)]
+    def _batch(self, cells: _Cells) -> Batch:
+        return to_batch(
+            (
+                Cell(where[:4], *sums.terms()[:2], sums.counts, sums.dimensions)
+                for where, sums in cells.items()
+            ),
+            self._book.provider_of,
+        )

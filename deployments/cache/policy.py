@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.runtime.problems import InvalidRequest, Problem, is_of_callers_limits
 from deployments.cache.codec import encode
 from deployments.cache.lookup import Lookup
 from deployments.cache.tiers.memory import MemoryTier
@@ -77,7 +77,8 @@ def is_cacheable(completion: Completion) -> bool:
 
 def negative_ttl_s(problem: Problem) -> float:
     """Seconds for which this failure may be repeated to an equal request; mostly 0."""
-    return REFUSAL_S if isinstance(problem, InvalidRequest) else 0.0
+    is_of_model = isinstance(problem, InvalidRequest) and not is_of_callers_limits(problem)
+    return REFUSAL_S if is_of_model else 0.0
 
 
 class NegativeCache:

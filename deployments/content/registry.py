@@ -31,6 +31,10 @@ class ProviderRegistry:
             raise UnknownModel(name or self._default, self.known())
         return model
 
+    def find(self, name: str) -> str | None:
+        """The model id of a provider, if there is one of that name."""
+        return self._names.get(name)
+
     def known(self) -> tuple[str, ...]:
         """Every name that `resolve` accepts, sorted."""
         return tuple(sorted(self._names))

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.tenants.caller import Priority
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.entries import UsageEntry
 
 JobState = Literal["queued", "running", "succeeded", "partial", "failed", "canceled"]
 PartState = Literal["planned", "running", "ready", "failed"]

@@ -20,6 +20,7 @@ from typing import Protocol, runtime_checkable
 
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import UsageAmounts
 
 SESSION = 3  # lease times for which a replica's leases outlive its last exchange
@@ -165,6 +166,11 @@ class Permit(Protocol):
         reservation outlives its permit: its caller settles it in every case."""
         ...
 
+    def charge_cache_hit(self, model: str) -> None:
+        """Count the price of a request for `model` that the cache has answered as spent by its
+        subjects."""
+        ...
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """RateLimit-Policy, RateLimit and x-ratelimit-*, as of now."""
         ...
@@ -177,10 +183,25 @@ class Permit(Protocol):
 class Limiter(Protocol):
     """Decides whether a tenant's request may run now, by the plan it is on."""
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
-        """Raises RateLimited naming the limit."""
+    async def admit(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        policies: CallerPolicies | None = None,
+        end_user: str = "",
+    ) -> Permit:
+        """`policies` are those of the caller's key, `end_user` is the tenant's own user ("": not
+        named): the request must fit the limits of all. Raises RateLimited naming the limit."""
         ...
 
-    def try_admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
+    def try_admit(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        policies: CallerPolicies | None = None,
+        end_user: str = "",
+    ) -> Permit | None:
         """The same without waiting; None, and nothing is consumed, where it would wait."""
         ...

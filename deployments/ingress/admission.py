@@ -55,10 +55,16 @@ class AdmissionControl:
         """
         admitted: AdmittedRequest | None = None
         outcome = "ok"
-        if model is not None:
+        if model:
             resource = f"model:{model[:MAX_MODEL]}"
         try:
-            permit = await self.limiter.admit(context.caller.tenant, context.plan, request_class)
+            permit = await self.limiter.admit(
+                context.caller.tenant,
+                context.plan,
+                request_class,
+                context.policies,
+                context.caller.end_user,
+            )
             admitted = context.admitted = AdmittedRequest(
                 context.request_id,
                 context.caller,
@@ -68,6 +74,8 @@ class AdmissionControl:
                 context.priority,
                 context.directives,
                 context.timer,
+                policies=context.policies,
+                tags=context.tags,
                 permit=permit,
             )
             if scope is not None and not context.caller.allows(scope):

@@ -17,6 +17,7 @@ from deployments.ingress.context import (
 )
 from deployments.ingress.http.cache_headers import DIRECTIVE_HEADERS, parse_directives
 from deployments.ingress.http.problems import is_openai_route
+from deployments.ingress.http.usage_tags import TAGS_FIELD, header_tags
 from deployments.ingress.services import AppServices
 
 PRIORITY = b"mobula-priority"
@@ -30,11 +31,14 @@ def authenticate(
     caller = state.caller or verify_credentials(services, request)
     headers = request.scope["headers"]
     requested_priority, directives = None, NO_DIRECTIVES
+    tags: tuple[str, ...] = ()
     for name, value in headers:
         if name == PRIORITY and requested_priority is None:
             requested_priority = value.decode("latin-1")
         elif name in DIRECTIVE_HEADERS and directives is NO_DIRECTIVES:
             directives = parse_directives(headers)
+        elif name == TAGS_FIELD and not tags:
+            tags = header_tags(headers)
     assert state.deadline is not None, "a layer outside sets it"
     assert state.timer is not None, "a layer outside sets it"
     logged_request.set((state.request_id, caller.tenant))
@@ -51,6 +55,8 @@ def authenticate(
         priority,
         directives,
         state.timer,
+        policies=services.policies.get(caller.key_id),
+        tags=tags,
     )
     return state.context
 
@@ -88,6 +94,7 @@ def authenticate_handle_call(
         else _parse_priority(priority, plan),
         NO_DIRECTIVES,
         ModelWaitTimer(clock),
+        policies=services.policies.get(caller.key_id),
     )
 
 

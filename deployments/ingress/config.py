@@ -9,6 +9,8 @@ from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
 from deployments.contracts.moderation import ModerationConfig
+from deployments.guardrails.spec import GuardrailConfig
+from deployments.ingress.names.spec import NameSettings
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
 
@@ -18,13 +20,16 @@ from deployments.video.config import VideoConfig
 class ModelSettings:
     """`providers` maps names that content may be requested from to model ids, `default_provider` is
     used when a caller names none. By model id: `output_caps`, the most tokens of one choice, and
-    `costs`, micro-currency that 1,000 of a unit cost the operator.
+    `costs`, micro-currency that 1,000 of a unit cost the operator; `prices`, what they cost tenants
+    whose plans name no price for the model; `providers_of`, who serves it (default `local`).
     """
 
     default_provider: str
     providers: Mapping[str, str]
     output_caps: Mapping[str, int]
     costs: Mapping[str, Mapping[Unit, int]]
+    prices: Mapping[str, Mapping[Unit, int]] = field(default_factory=dict)
+    providers_of: Mapping[str, str] = field(default_factory=dict)
 
 
 @version_tolerant
@@ -34,7 +39,8 @@ class IngressConfig:
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
     `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
-    outside of the cluster.
+    outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
+    are the policies over what models read and write.
     """
 
     offer: ModelSettings
@@ -47,3 +53,5 @@ class IngressConfig:
     rerankers: tuple[str, ...] = ()
     moderation: ModerationConfig = ModerationConfig()
     providers: ProvidersConfig = ProvidersConfig()
+    names: NameSettings = NameSettings()
+    guardrails: GuardrailConfig = GuardrailConfig()

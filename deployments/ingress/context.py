@@ -18,10 +18,12 @@ from cluster.runtime.clock import Clock, Deadline
 from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 
+MODEL_HEADER = b"mobula-model"
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -59,7 +61,8 @@ class RequestContext:
 
     `plan` is the tenant's plan when the request was authenticated. `created` is Unix seconds;
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
-    set once admission control has let the request in.
+    set once admission control has let the request in. `policies` are those of the caller's key and
+    its team (None: it has none). `tags` split the tenant's usage (http/usage_tags.py).
     """
 
     request_id: str
@@ -71,6 +74,13 @@ class RequestContext:
     directives: Directives
     timer: ModelWaitTimer
     admitted: "AdmittedRequest | None" = None
+    policies: CallerPolicies | None = None
+    tags: tuple[str, ...] = ()
+
+    def allows_model(self, model: str) -> bool:
+        """Whether the plan, the key's team and the key itself include the model."""
+        policies = self.policies
+        return self.plan.allows_model(model) and (policies is None or policies.allows_model(model))
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
@@ -97,8 +107,13 @@ class AdmittedRequest(RequestContext):
 
     `models` are those that it has called, `fallbacks` those that answered in place of the requested
     one. `outcomes` says for each model call how the cache answered it. `extra_headers` are
-    response headers that an operation adds. `store_response` writes the response under the
+    response headers that an operation adds. `flags` names the rules of guardrails that have found
+    something; without `is_repeatable` an equal request may be answered otherwise by them.
+    `store_response` writes the response under the
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
+    `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
+    `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
+    request may be for another model at another time.
     """
 
     permit: Permit
@@ -106,10 +121,16 @@ class AdmittedRequest(RequestContext):
     fallbacks: list[str] = field(default_factory=list)
     outcomes: list[CacheOutcome] = field(default_factory=list)
     extra_headers: HeaderFields = field(default_factory=list)
+    flags: tuple[str, ...] = ()
+    is_repeatable: bool = True
     store_response: StoreResponse | None = None
+    is_templated: bool = False
+    resolved_models: tuple[str, ...] = ()
+    varies: bool = False
 
     def headers(self) -> HeaderFields:
-        """Response headers about limits, the cache and fallback models, as of now."""
+        """Response headers about limits, the cache and other models than the one that was named,
+        as of now."""
         fields = [
             *self.permit.headers(),
             *cache_status_headers(self.outcomes),
@@ -118,7 +139,15 @@ class AdmittedRequest(RequestContext):
         if self.fallbacks:
             names = ", ".join(dict.fromkeys(self.fallbacks))
             fields.append((b"mobula-fallback", names.encode()))
+        if self.resolved_models:
+            fields.append(self.model_header())
+        if self.flags:
+            fields.append((b"mobula-guardrails", ", ".join(self.flags).encode()))
         return fields
+
+    def model_header(self) -> tuple[bytes, bytes]:
+        """Names the models to which the request's name led."""
+        return MODEL_HEADER, ", ".join(self.resolved_models).encode()
 
 
 @dataclass(slots=True)

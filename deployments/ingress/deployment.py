@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -21,6 +22,7 @@ from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
+from deployments.ingress.names.spec import load_settings
 from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -42,6 +44,8 @@ class Ingress:
         """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
+        if settings.ingress_names is not None:
+            config = replace(config, names=load_settings(settings.ingress_names))
         configure_logging(settings.log_level)
         collect_rarely()
         self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
@@ -57,10 +61,7 @@ class Ingress:
             by_handle=config.by_handle,
             classifiers=classifiers or {},
         )
-        authority, patience_s = self._backends.authority, self._backends.patience_s
-        self._tenancy = TenantServices(
-            settings, authority, config.offer.costs, SystemClock(), patience_s
-        )
+        self._tenancy = self._open_tenancy(settings, config.offer)
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -76,7 +77,8 @@ class Ingress:
 
     def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
         authority, patience_s = self._backends.authority, self._backends.patience_s
-        return TenantServices(settings, authority, offer.costs, SystemClock(), patience_s)
+        terms = offer.costs, SystemClock(), patience_s, offer.prices, offer.providers_of
+        return TenantServices(settings, authority, *terms)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._backends.warm_up()

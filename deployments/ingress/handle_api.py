@@ -12,9 +12,12 @@ from typing import Any
 from cluster.runtime.problems import InvalidRequest, Problem, to_problem
 from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import RequestContext
+from deployments.ingress.end_user import FIELDS as END_USER_FIELDS
+from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.http.streaming import Event
+from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.operations import operations
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
@@ -104,9 +107,13 @@ class HandleApi:
         )
         try:
             parsed = parse_json(body, operation.schema)
+            if getattr(parsed, "metadata", None) is not None:
+                context.tags = body_tags(parsed.metadata, ())
         except Problem as problem:
             services.admission.record_refused(context, name, problem)
             raise
+        if not END_USER_FIELDS.isdisjoint(parsed.model_fields_set):
+            name_end_user(context, parsed)
         return operation, context, parsed
 
 

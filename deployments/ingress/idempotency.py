@@ -26,8 +26,9 @@ from cluster.idempotency.store import (
     IdempotentRequest,
     StoredResponse,
 )
-from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.runtime.problems import GuardrailRefused, InvalidRequest, Problem, unknown_policy
 from cluster.storage.database import DatabaseUnavailable
+from deployments.guardrails.engine import Guardrails
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Event, Events
 from deployments.ingress.operations.base import Operation
@@ -61,6 +62,7 @@ def with_idempotency(
     name: str,
     headers: Headers,
     raw: bytes,
+    guardrails: Guardrails | None = None,
 ) -> Operation[Any]:
     """`operation`, run once under the key in `headers`, if there is one. `raw` is the body.
 
@@ -72,14 +74,20 @@ def with_idempotency(
         return operation
     if store is None:
         raise DatabaseUnavailable
-    return IdempotentOperation(operation, store, name, key, raw)
+    return IdempotentOperation(operation, store, name, key, raw, guardrails)
 
 
 class IdempotentOperation:
     """Runs `operation` for one request at most once; each operation has its own keys."""
 
     def __init__(
-        self, operation: Operation[Any], store: IdempotencyStore, name: str, key: str, raw: bytes
+        self,
+        operation: Operation[Any],
+        store: IdempotencyStore,
+        name: str,
+        key: str,
+        raw: bytes,
+        guardrails: Guardrails | None = None,
     ) -> None:
         """`raw` is the request's body."""
         self.schema, self.request_class = operation.schema, operation.request_class
@@ -87,6 +95,7 @@ class IdempotentOperation:
         self._operation = operation
         self._store = store
         self._name, self._key, self._raw = name, key, raw
+        self._guardrails = guardrails
 
     async def answer(self, request: AdmittedRequest, body: Any) -> dict[str, Any]:
         """Raises Conflict (409), IdempotencyKeyReused (422), DatabaseUnavailable, and what the
@@ -101,7 +110,7 @@ class IdempotentOperation:
             await self._store.save_in(connection, lease, 200, orjson.dumps(answer))
 
         request.store_response = store_response
-        async with self._running(lease):
+        async with self._running(lease, request):
             answer = await self._operation.answer(request, body)
         await self._store.save(lease, 200, orjson.dumps(answer))
         return answer
@@ -115,7 +124,7 @@ class IdempotentOperation:
             return
         recording = _StreamRecording()
         async with (
-            self._running(lease),
+            self._running(lease, request),
             aclosing(self._operation.events(request, body)) as events,
         ):
             async for event in events:
@@ -127,16 +136,24 @@ class IdempotentOperation:
         self, request: AdmittedRequest, form: bytes
     ) -> IdempotencyLease | StoredResponse:
         identity = form + b"\0" + self._raw
+        if self._guardrails is not None:
+            # A response that left under other policies is not replayed under these.
+            identity = self._guardrails.fingerprint(request.plan.guardrails) + identity
+        elif request.plan.guardrails:
+            raise unknown_policy(request.plan.guardrails[0])
         idempotent = IdempotentRequest(request.caller, self._name, self._key, identity)
         return await self._store.begin(idempotent, request.timeout_s("ingress") + GRACE_S)
 
     @asynccontextmanager
-    async def _running(self, lease: IdempotencyLease) -> AsyncIterator[None]:
+    async def _running(
+        self, lease: IdempotencyLease, request: AdmittedRequest
+    ) -> AsyncIterator[None]:
         """A run that fails or is given up frees the key, unless it would always fail like that."""
         try:
             yield
         except Problem as problem:
-            if problem.status in DETERMINISTIC:
+            is_certain = problem.status in DETERMINISTIC and not request.is_templated
+            if is_certain and not isinstance(problem, GuardrailRefused):
                 await self._store.save(lease, problem.status, _serialize_problem(problem))
             else:
                 await self._store.release(lease)

@@ -21,6 +21,7 @@ from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
 from deployments.contracts.tokenization import TokenizingModel
+from deployments.ingress.names.model_names import ModelNames
 
 CARD_TTL_S = 2.0
 CARD_TIMEOUT_S = 2.0
@@ -52,7 +53,8 @@ class ModelRegistry:
     """Looks models up and says which of them answer.
 
     `text_models` are by id; `fallbacks` names the models that may answer in place of one, in their
-    order.
+    order. `names` leads what is no model's id to one;
+    `configured` are the ids that mean their models whatever the names are.
     """
 
     def __init__(
@@ -63,14 +65,16 @@ class ModelRegistry:
         resilience: Mapping[str, ResilienceSpec] | None = None,
         classifiers: Mapping[str, ServedClassifier] | None = None,
         rerankers: Collection[str] = (),
+        names: ModelNames | None = None,
     ) -> None:
         """`resilience` names the fallbacks of models; `rerankers` are the classifiers that rank,
-        the others judge."""
+        the others judge. `names` are those that are no models' ids."""
         self.text_models = dict(text_models)
         self.fallbacks: dict[str, Sequence[str]] = {
             id: spec.fallback for id, spec in (resilience or {}).items()
         }
         self.clock = clock
+        self.names = names or ModelNames()
         self._embedders = dict(embedders or {})
         self._classifiers = dict(classifiers or {})
         self._rerankers = frozenset(rerankers)
@@ -79,6 +83,7 @@ class ModelRegistry:
             **self._embedders,
             **self._classifiers,
         }
+        self.configured = frozenset(self._models)
         self._fallback_counts: Counter[str] = Counter()
         self._cards: dict[str, tuple[float, ModelCard]] = {}
 
@@ -128,6 +133,10 @@ class ModelRegistry:
         except KeyError:
             raise UnknownModel(model, tuple(self._classifiers)) from None
 
+    @property
+    def tokenizing_ids(self) -> tuple[str, ...]:
+        return *self.text_models, *self._embedders
+
     def tokenizing(self, model: str, allows: Callable[[str], bool]) -> TokenizingModel:
         """A text or embedding model. Raises UnknownModel, which names those that `allows` has, and
         NoTokenizer for a provider's."""
@@ -136,7 +145,7 @@ class ModelRegistry:
             return found
         if isinstance(found, _ExternalModel):
             raise NoTokenizer(model)
-        raise UnknownModel(model, tuple(filter(allows, (*self.text_models, *self._embedders))))
+        raise UnknownModel(model, tuple(filter(allows, self.tokenizing_ids)))
 
     def record_fallback(self, model: str) -> None:
         """Another model has answered in its place."""

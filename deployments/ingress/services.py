@@ -12,12 +12,16 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
+from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.moderation import ModerationConfig
+from deployments.guardrails.engine import Guardrails
+from deployments.guardrails.figures import GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
 from deployments.ingress.http.model_metrics import CallReport
@@ -44,6 +48,14 @@ class Authenticator(Protocol):
     def verify(self, credential: str) -> Caller: ...
 
 
+class LimitStatusSource(Protocol):
+    """How the limits of a tenant, and of some policies of its keys, stand."""
+
+    async def __call__(
+        self, tenant: str, policies: CallerPolicies | None = None
+    ) -> list[LimitStatus]: ...
+
+
 @dataclass(frozen=True)
 class AppServices:
     """The collaborators of `create_app`.
@@ -57,10 +69,14 @@ class AppServices:
     files (None: off). `scaling` says how the cluster scales; `reports` are this replica's own
     reports by name, for its peers. `request_metrics` counts this replica's HTTP requests,
     `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls of each.
+    `guardrails` are the policies that the pipelines apply (None: none are configured), and
+    `guardrail_counts` what they have found, by replica.
     `loop_lag` measures how late this replica's event loop runs, once it is started. `is_draining`
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
+    `policies` are those of the keys that have any, by key id.
+    `templates` are the prompt templates of the tenants (None: no store).
     """
 
     settings: Settings
@@ -77,7 +93,7 @@ class AppServices:
     load: Callable[[], Mapping[str, Any]] = dict
     moderator: Moderator = field(default_factory=partial(moderator, ModerationConfig()))
     admin: Administration | None = None
-    limit_status: Callable[[str], Awaitable[list[LimitStatus]]] | None = None
+    limit_status: LimitStatusSource | None = None
     idempotency: IdempotencyStore | None = None
     responses: ResponseStore | None = None
     rendered_responses: RenderedResponses | None = None
@@ -88,10 +104,14 @@ class AppServices:
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
     request_stats: Callable[[], Awaitable[RequestStats]] | None = None
     model_calls: Callable[[], Awaitable[Sequence[CallReport]]] | None = None
+    guardrails: Guardrails | None = None
+    guardrail_counts: Callable[[], Awaitable[Sequence[GuardrailReport]]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing
     close: Callable[[], Awaitable[None]] = _do_nothing
+    policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
+    templates: TemplateDirectory | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -28,10 +28,16 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import USAGE, load_pepper, store_url
 from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.templates.directory import TemplateDirectory
+from cluster.templates.repository import TemplateRepository
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import Prices
+from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import budget_used
+from cluster.usage.subject_usage import subject_used
 from deployments.contracts.limits import Authority, AuthorityShards
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
@@ -50,8 +56,12 @@ class TenantServices:
         costs: Mapping[str, Prices],
         clock: Clock,
         authority_timeout_s: float = 0.5,
+        prices: Mapping[str, Prices] | None = None,
+        providers_of: Mapping[str, str] | None = None,
     ) -> None:
-        """`costs` is what 1,000 of a unit cost the operator, in micro-currency, by model id.
+        """By model id: `costs` is what 1,000 of a unit cost the operator, in micro-currency,
+        `prices` what they cost tenants whose plans name no price for the model, `providers_of` who
+        serves it.
         `authority_timeout_s` is the longest that a request waits for the authority before that
         counts as unavailable.
 
@@ -64,21 +74,37 @@ class TenantServices:
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
-        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE, costs)
+        self.pseudonyms = Pseudonyms(pepper)
+        self.book = book = PriceBook(costs, prices, providers_of)
+        self.ledger = Ledger(
+            self.database, name, clock, settings.home / USAGE, book, self.pseudonyms
+        )
         self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)
         self.deliverer = WebhookDeliveryWorker(
             self.database, transport, keyring, clock, SystemRandom()
         )
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
-        publish = LimitEventPublisher(self.bus, self.directory.plan_of, name)
+        publish = LimitEventPublisher(self.bus, name)
         self.limiter = TenantLimiter(
-            authority, name, clock, self._budget_used, publish, patience_s=authority_timeout_s
+            authority,
+            name,
+            clock,
+            self._budget_used,
+            publish,
+            patience_s=authority_timeout_s,
+            pseudonym_of=self.pseudonyms.of,
+            book=book,
         )
         self.invalidations = InvalidationFeed(self.database, clock)
         self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)
         self.responses = ResponseStore(
             self.database, self.directory.secret_of, clock, _response_limits(settings)
+        )
+        self.templates = TemplateDirectory(
+            self.database,
+            TemplateRepository(self.directory.secret_of, clock),
+            self.directory.template_generation,
         )
         self.administration = administration(
             self.database,
@@ -131,9 +157,11 @@ class TenantServices:
         except NotFound:
             return False
 
-    async def limit_status(self, tenant: str) -> list[LimitStatus]:
-        """How the limits of a tenant's plan stand. Raises NotFound."""
-        return await self.limiter.view(tenant, self.directory.plan_of(tenant))
+    async def limit_status(
+        self, tenant: str, policies: CallerPolicies | None = None
+    ) -> list[LimitStatus]:
+        """How the limits of a tenant's plan and of these policies stand. Raises NotFound."""
+        return await self.limiter.view(tenant, self.directory.plan_of(tenant), policies)
 
     def load(self) -> dict[str, int | float | bool]:
         """What this replica has lost, and how old its data is, for `/health`."""
@@ -151,10 +179,14 @@ class TenantServices:
         self.bus.notify(tenant, kind, data)
         self.deliverer.wake()
 
-    async def _budget_used(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+    async def _budget_used(
+        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
+    ) -> int:
         if not await self.ledger.flush():
             raise DatabaseUnavailable
         async with self.database.read() as connection:
+            if subject:
+                return await subject_used(connection, tenant, subject, unit, first_day, last_day)
             return await budget_used(connection, tenant, unit, first_day, last_day)
 
 

@@ -19,7 +19,10 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.moderation import RULES
 from deployments.contracts.scaling import DeploymentStatusSource
+from deployments.guardrails.engine import Guardrails
+from deployments.guardrails.figures import GuardrailFigures, GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
@@ -28,8 +31,15 @@ from deployments.ingress.http.model_metrics import CallReport
 from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.guarded_pipeline import (
+    GuardedEmbeddingPipeline,
+    GuardedPipeline,
+    RequestGuards,
+)
+from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
@@ -72,13 +82,20 @@ def build_services(
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
+    texts = {**backends.models, **providers.models}
+    embedders = {**backends.embedders, **providers.embedders}
+    served = (texts, embedders, backends.classifiers)
+    names = ModelNames(
+        config.names, (RULES, *(id for ids in served for id in ids)), directory.settings_of
+    )
     models = ModelRegistry(
-        {**backends.models, **providers.models},
+        texts,
         clock,
-        {**backends.embedders, **providers.embedders},
+        embedders,
         config.resilience,
         backends.classifiers,
         config.rerankers,
+        names,
     )
     caches = CacheStack(
         config.cache,
@@ -91,7 +108,10 @@ def build_services(
         settings.max_timeout_s,
     )
     recorder = UsageRecorder(tenancy.ledger, TokenEstimator(model_settings.output_caps))
-    pipeline = ModelPipeline(models, recorder, caches.responses)
+    admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
+    findings = GuardrailFigures()
+    guards = _request_guards(config, models, admission, findings)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
     media = media_services(settings, config.video, tenancy, clock)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
@@ -134,10 +154,10 @@ def build_services(
         settings=settings,
         authenticator=directory,
         plan_of=directory.plan_of,
-        admission=AdmissionControl(tenancy.limiter, tenancy.trail, clock),
+        admission=admission,
         models=models,
         model_pipeline=pipeline,
-        embedding_pipeline=EmbeddingPipeline(models, tenancy.ledger),
+        embedding_pipeline=embedding_pipeline,
         moderator=moderator(config.moderation),
         providers=ProviderRegistry(
             models.ids, model_settings.default_provider, model_settings.providers
@@ -155,11 +175,14 @@ def build_services(
         request_metrics=request_metrics,
         request_stats=collect_request_stats,
         model_calls=partial(_collect_model_calls, peers, models),
+        guardrails=None if guards is None else guards.guardrails,
+        guardrail_counts=None if guards is None else partial(_collect_findings, peers, findings),
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
             "http": report_requests,
             "models": models.resilience,
+            "guardrails": findings.report,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -171,10 +194,46 @@ def build_services(
         },
         start=start,
         close=close,
+        policies=directory.policies,
+        templates=tenancy.templates,
     )
     return services, caches
+
+
+def _request_guards(
+    config: IngressConfig,
+    models: ModelRegistry,
+    admission: AdmissionControl,
+    findings: GuardrailFigures,
+) -> RequestGuards | None:
+    """None where no guardrail is configured: then there is nothing that checks."""
+    if not config.guardrails.policies:
+        return None
+    guardrails = Guardrails(config.guardrails, GuardrailModels(models))
+    return RequestGuards(guardrails, models, admission, findings)
+
+
+def _pipelines(
+    guards: RequestGuards | None,
+    models: ModelRegistry,
+    recorder: UsageRecorder,
+    caches: CacheStack,
+    tenancy: TenantServices,
+) -> tuple[ModelPipeline, EmbeddingPipeline]:
+    if guards is None:
+        pipeline = ModelPipeline(models, recorder, caches.responses)
+        return pipeline, EmbeddingPipeline(models, tenancy.ledger)
+    return (
+        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
+    )
 
 
 async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:
     """Of every ingress replica."""
     return await peers.ask("report", "models") or [models.resilience()]
+
+
+async def _collect_findings(peers: Peers, findings: GuardrailFigures) -> Sequence[GuardrailReport]:
+    """Of every ingress replica."""
+    return await peers.ask("report", "guardrails") or [findings.report()]

@@ -16,7 +16,7 @@ from cluster.events.outbox import publish
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.tables import job_checkpoints, jobs
-from cluster.usage.ledger import record
+from cluster.usage.entries import record
 from deployments.contracts.jobs import Job, JobResult, JobState
 from deployments.jobs.job_rows import to_job, transition
 from deployments.jobs.retries import stored_problem

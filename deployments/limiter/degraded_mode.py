@@ -1,7 +1,7 @@
 """Decisions without the authority: what is admitted, and at what loss of exactness.
 
 Credits in hand are consumed until their lease ends, three lease times after the last exchange.
-Beyond them nothing is admitted for one lease time and three failed exchanges, so that a lost
+Beyond them nothing is admitted for one lease time and three failed exchanges (503), so that a lost
 message or two, or a process that was suspended, cost no exactness. After that:
 
     rate     a local bucket of rate r/N that starts empty and holds one request, N being the
@@ -28,10 +28,11 @@ where only this replica is cut off, or state is lost without an outage, the 64th
 """
 
 from deployments.contracts.limits import SESSION, BucketKind
-from deployments.limiter.errors import budget_unknown, limit_exceeded
+from deployments.limiter.errors import UNKNOWN_RETRY_S, limit_exceeded, limit_unknown
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_limits import Debits, Source, TenantLimits
+from deployments.limiter.subject_limits import Debits, Source
+from deployments.limiter.tenant_limits import TenantLimits
 
 _MIN_MISSES = 3
 _EARLY_SLOTS = 64  # the part of a replica's slots that it may give before an outage is certain
@@ -133,14 +134,9 @@ class DegradedMode:
         dropped = set()
         for bucket, amount in uncovered:
             retry_s = self._wait_s(bucket, amount, now)
-            if retry_s <= 0:
-                continue
-            dropped.add(bucket)
-            if bucket.kind is BucketKind.BUDGET:  # in shadow mode: its level is unknown
-                continue
-            self._events.hit(tenant.tenant, bucket, source, now)
-            if not bucket.limit.shadow:
-                raise limit_exceeded(bucket.limit, amount, retry_s)
+            if retry_s > 0:
+                dropped.add(bucket)
+                self._refuse(tenant, bucket, amount, retry_s, source, now)
         unleased = {bucket for bucket, _ in uncovered}
         consumed = tuple(debit for debit in debits if debit[0] not in dropped)
         for bucket, amount in consumed:
@@ -152,12 +148,30 @@ class DegradedMode:
                 self._buckets[bucket.limit.spec.key].level -= amount
         return consumed
 
+    def _refuse(
+        self,
+        tenant: TenantLimits,
+        bucket: LeasedBucket,
+        amount: int,
+        retry_s: float,
+        source: Source,
+        now: float,
+    ) -> None:
+        """Raises unless the limit is in shadow mode. The local rules are a limit (429) that may be
+        hit in a certain outage; before it, and for a budget, nothing is known (503)."""
+        is_known = bucket.kind is not BucketKind.BUDGET and self._is_certain(now)
+        if is_known:
+            self._events.hit(tenant.tenant, bucket, source, now)
+        if not bucket.limit.shadow:
+            if is_known:
+                raise limit_exceeded(bucket.limit, amount, retry_s)
+            raise limit_unknown(bucket.limit, retry_s)
+
     def _wait_s(self, bucket: LeasedBucket, amount: int, now: float) -> float:
+        """Seconds to wait by the local rules; 0 where `amount` may pass."""
         spec = bucket.limit.spec
         if bucket.kind is BucketKind.BUDGET:
-            if not bucket.limit.shadow:
-                raise budget_unknown(bucket.limit)
-            return self._ttl_s
+            return UNKNOWN_RETRY_S
         if bucket.kind is BucketKind.SLOTS:
             allowed = self._allowed_slots(bucket, self._is_certain(now))
             return 0.0 if bucket.open < allowed else self._ttl_s

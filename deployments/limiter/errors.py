@@ -2,15 +2,25 @@
 
 import math
 
-from cluster.runtime.problems import InvalidRequest, Overloaded, Problem, QuotaExceeded, RateLimited
+from cluster.runtime.problems import (
+    InsufficientQuota,
+    InvalidRequest,
+    Overloaded,
+    Problem,
+    QuotaExceeded,
+    RateLimited,
+)
+from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.limits import Limit
 
-_BUDGET_RETRY_S = 2.0
+UNKNOWN_RETRY_S = 2.0  # of a budget: its ledger may be late
 
 
 def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
-    """The limit has no room for `amount` now."""
+    """The limit has no room for `amount` credits now."""
+    if limit.unit is Unit.SPEND:
+        return _spent(limit, retry_after_s if limit.window_s else None)
     if limit.spec.kind is BucketKind.BUDGET:
         return QuotaExceeded(
             f"The budget '{limit.name}' of {limit.quota} {limit.unit} does not cover the "
@@ -33,6 +43,8 @@ def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
 
 def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     """`amount` could never pass, however long the wait."""
+    if limit.unit is Unit.SPEND:
+        return _spent(limit, None)
     return InvalidRequest(
         f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
         f"{limit.spec.capacity} pass at once, so it can never run.",
@@ -42,8 +54,19 @@ def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     )
 
 
-def budget_unknown(limit: Limit, retry_after_s: float = _BUDGET_RETRY_S) -> Problem:
-    """A hard budget cannot be checked now, so nothing is spent on it."""
+def limit_unknown(limit: Limit, retry_after_s: float = UNKNOWN_RETRY_S) -> Problem:
+    """Whether the limit has room is not known now, so nothing passes."""
+    kind = "budget" if limit.spec.kind is BucketKind.BUDGET else "limit"
     return Overloaded(
-        f"The budget '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
+        f"The {kind} '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
+    )
+
+
+def _spent(limit: Limit, retry_after_s: float | None) -> Problem:
+    """`retry_after_s` None: waiting does not help."""
+    return InsufficientQuota(
+        f"The limit '{limit.name}' of {limit.quota} millionths of the currency is reached, or the "
+        "rest does not cover what this request may cost.",
+        retry_after_s,
+        limit.name,
     )

@@ -13,7 +13,7 @@ from typing import Literal
 
 from cluster.runtime.clock import Clock
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_limits import Source
+from deployments.limiter.subject_limits import Source
 
 _HITS_S = 1.0
 _SWEEP_S = 3600.0
@@ -31,6 +31,8 @@ class LimitEvent:
     `remaining` is what is left of a rate or a budget. `count` is how many requests were hit since
     the last event that is otherwise equal; `model` is "" where none was called yet. Several
     replicas may report one budget: `bucket` names its period, which identifies repeats.
+    `subject` is whose limit it is: "" for the tenant's, `key:<account>`, `team:<id>` or
+    `user:<digest>`. `remaining` and `capacity` are in units of the limit.
     """
 
     kind: Kind
@@ -42,6 +44,8 @@ class LimitEvent:
     count: int = 1
     request_class: str = ""
     model: str = ""
+    subject: str = ""
+    capacity: int = 0
 
 
 @dataclass(slots=True)
@@ -115,7 +119,17 @@ class LimitEventEmitter:
             self._reported = {k: entry for k, entry in self._reported.items() if entry[1] > wall}
             self._sweep_at = wall + _SWEEP_S
         self._reported[limit.spec.key] = (percent, limit.spec.until)
-        self._send(LimitEvent(kind, wall, tenant, limit.name, limit.spec.key, max(0, remaining)))
+        event = LimitEvent(
+            kind,
+            wall,
+            tenant,
+            limit.name,
+            limit.spec.key,
+            max(0, remaining) // limit.scale,
+            subject=limit.subject,
+            capacity=limit.spec.capacity // limit.scale,
+        )
+        self._send(event)
 
     def _report(self, hits: _Hits, now: float) -> None:
         limit, (request_class, model) = hits.bucket.limit, hits.source
@@ -125,10 +139,12 @@ class LimitEventEmitter:
             hits.tenant,
             limit.name,
             limit.spec.key,
-            hits.bucket.remaining(self._clock.monotonic()),
+            hits.bucket.remaining(self._clock.monotonic()) // limit.scale,
             hits.count,
             str(request_class),
             model,
+            limit.subject,
+            limit.spec.capacity // limit.scale,
         )
         hits.reported_at, hits.count = now, 0
         self._send(event)

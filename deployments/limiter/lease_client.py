@@ -18,7 +18,8 @@ from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.pending_decisions import MAX_EXCHANGES
 from deployments.limiter.session import LeaseSession
 from deployments.limiter.shard_exchanger import BudgetUsage, ExchangeTerms, ShardExchanger
-from deployments.limiter.tenant_limits import Debits, PendingAcquire, Source, TenantLimits
+from deployments.limiter.subject_limits import Debits, Source
+from deployments.limiter.tenant_limits import PendingAcquire, TenantLimits
 
 
 class LeaseClient:
@@ -92,6 +93,7 @@ class LeaseClient:
             if bucket.kind is BucketKind.BUDGET and bucket.is_nearly_exhausted:
                 self._events.budget(tenant.tenant, bucket, now)
             if bucket.holding <= bucket.low:
+                tenant.note_low(bucket)
                 exchanger = self._exchanger(tenant)
                 if exchanger.degraded.since is None:
                     exchanger.request_soon(tenant)

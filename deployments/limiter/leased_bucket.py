@@ -7,6 +7,8 @@ While the authority has half of the capacity or more ("ample"), the bucket lease
 times ahead and a quarter of its share at least, keeps what is refunded, and says nothing until its
 credits are low or nobody has used them for a minute. Nearer to the limit, credits in the wrong
 place would be missed: it leases for one lease time and reports and returns within half of one.
+Slots come back by themselves, so what a replica has free beyond half of its share (beyond none,
+where the share is below four) is returned within a lease time or two, used meanwhile or not.
 """
 
 import math
@@ -41,6 +43,7 @@ class LeasedBucket:
         self.open = 0  # slots taken; of a budget: reserved and not settled
         self.adjust = 0  # returned (+) or overdrawn (-) since the last grant that arrived
         self.waiting = 0  # pending requests
+        self.claimed = 0  # credits that they wait for
         self.low = -1  # request more at or below this; -1: nothing can be held ahead
         self.number = self.acked = 0
         self.is_idle = True  # the authority holds no lease of this replica
@@ -95,6 +98,14 @@ class LeasedBucket:
             self.open += amount
         if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
+
+    def charge(self, amount: int) -> None:
+        """Consume what was used without a reservation: credits in hand first, the rest is owed."""
+        covered = min(self.holding, amount)
+        self.holding -= covered
+        self.adjust -= amount - covered
+        self._consumed += amount
+        self._uses += 1
 
     def release(self, reserved: int, used: int, resets: int) -> None:
         """End a reservation. One from before a loss of state is not credited twice."""
@@ -153,13 +164,13 @@ class LeasedBucket:
             return True
         if since >= _REMIND_S:
             return not self.is_idle or self.open > 0
-        if self.holding and self.is_ample:
+        if self._may_rest:
             unused_s = min(now - self._used_at, since)
             if self.kind is BucketKind.BUDGET and self.holding < self._leased:
                 return unused_s >= _QUIET * self.ttl_s
             is_paused = unused_s >= _PAUSE * self.ttl_s and self.holding > 2 * self._fewest
             return is_paused or unused_s >= _IDLE * self.ttl_s
-        if self.open and not self.holding:
+        if self.is_full:
             return False
         return not self.is_idle and since >= _REPORT * self.ttl_s
 
@@ -169,11 +180,22 @@ class LeasedBucket:
             return self.ttl_s / 5
         if self.adjust:
             return self.ttl_s / 2
-        if self.holding and self.is_ample:
+        if self._may_rest:
             return (_QUIET if self.kind is BucketKind.BUDGET else _PAUSE) * self.ttl_s
-        if self.open and not self.holding:
+        if self.is_full:
             return _REMIND_S
         return math.inf if self.forgettable else _REPORT * self.ttl_s
+
+    @property
+    def is_full(self) -> bool:
+        """All is taken: nothing to report before some of it comes back."""
+        return self.open > 0 and not self.holding
+
+    @property
+    def _may_rest(self) -> bool:
+        """Whether what is in hand may stay without a report."""
+        is_much = self.kind is BucketKind.SLOTS and self.holding > 2 * self._fewest
+        return self.is_ample and self.holding > 0 and not is_much
 
     @property
     def forgettable(self) -> bool:
@@ -190,7 +212,8 @@ class LeasedBucket:
         held = self.available(now)
         target = self._target(now, is_burst=waiting > need)
         excess = 0 if need or now < self.learning_until else held - target
-        if excess > target and self.number == self.acked:
+        kept = 0 if self.kind is BucketKind.SLOTS else target  # beyond it, for fewer returns
+        if excess > kept and self.number == self.acked:
             self.holding -= excess
             held -= excess
             if self.kind is not BucketKind.SLOTS:
@@ -213,10 +236,10 @@ class LeasedBucket:
             want=self._wanted,
         )
 
-    def apply_grant(self, grant: LeaseGrant, now: float) -> None:
-        """Take a grant; one that a later request has overtaken is ignored."""
+    def apply_grant(self, grant: LeaseGrant, now: float) -> bool:
+        """Take a grant. False for one of another request, or of none: it is ignored."""
         if grant.number != self.number:
-            return
+            return False
         spec = self.limit.spec
         self.acked = grant.number
         self.adjust -= self._reported
@@ -235,6 +258,7 @@ class LeasedBucket:
         ahead = self.holding - self.waiting
         self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
         self._note_scarcity(grant, now)
+        return True
 
     def void_lease(self) -> None:
         """The session ended: what was held of a rate counts as consumed, slots are free. A budget's
@@ -293,6 +317,8 @@ class LeasedBucket:
             self._demand = self._demand * fade + (1 - fade) * self._consumed / elapsed
             self._consumed, self._demand_at = 0, now
         per_lease = self._demand * self.ttl_s
+        if self.kind is BucketKind.SLOTS:
+            per_lease = min(per_lease, 2 * self._fewest)
         if not self.is_ample or is_burst:
             return int(per_lease * _AHEAD + 0.5)
         is_idle = self._uses == self._used and now - self._used_at >= _IDLE * self.ttl_s

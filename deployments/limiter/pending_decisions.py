@@ -8,13 +8,15 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.degraded_mode import DegradedMode
-from deployments.limiter.errors import budget_unknown, limit_exceeded
+from deployments.limiter.errors import limit_exceeded, limit_unknown
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_limits import Debits, PendingAcquire, TenantLimits
+from deployments.limiter.subject_limits import Debits
+from deployments.limiter.tenant_limits import PendingAcquire, TenantLimits
 
-MAX_EXCHANGES = 4  # after which a request that others overtook is refused
+MAX_EXCHANGES = 4  # after which a request that waits is refused
 OPENING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
+_RETRY_S = 1.0  # of a request that no exchange decided
 
 
 class PendingDecisions:
@@ -34,8 +36,9 @@ class PendingDecisions:
         reported: set[LeasedBucket],
         unknown: dict[LeasedBucket, float],
     ) -> None:
-        """Hand the granted credits to pending requests, or refuse them. `unknown`: budgets that
-        are not open yet, with the seconds to wait."""
+        """Hand the granted credits to pending requests, or refuse them. `reported`: buckets whose
+        request was answered; `unknown`: budgets that are not open yet, with the seconds to wait.
+        What no exchange has decided is refused as unknown (503), not as used up (429)."""
         now = self._clock.monotonic()
         for pending in list(tenant.pending):
             try:
@@ -81,20 +84,20 @@ class PendingDecisions:
         for bucket, amount in pending.debits:
             if bucket.available(now) >= amount:
                 continue
-            if unknown.get(bucket, 0.0) > OPENING_S:
-                if not bucket.limit.shadow:
-                    raise budget_unknown(bucket.limit, unknown[bucket])
-                dropped.add(bucket)
-                continue
+            is_open = unknown.get(bucket, 0.0) <= OPENING_S
             is_new = pending.exchanges == 0 or bucket not in reported or bucket in unknown
             has_changed = bucket.requested_spec != bucket.limit.spec
             has_room = amount <= bucket.holding + bucket.level
-            if (is_new or has_changed or has_room) and pending.exchanges < MAX_EXCHANGES:
+            is_undecided = is_new or has_changed or has_room
+            if is_open and is_undecided and pending.exchanges < MAX_EXCHANGES:
                 return None
-            if self._degraded.may_open(bucket, now):
+            if is_open and self._degraded.may_open(bucket, now):
                 continue
-            self._deny(tenant, pending, bucket, amount, now)
             dropped.add(bucket)
+            if not is_undecided:
+                self._deny(tenant, pending, bucket, amount, now)
+            elif not bucket.limit.shadow:
+                raise limit_unknown(bucket.limit, unknown.get(bucket) or _RETRY_S)
         return tuple(debit for debit in pending.debits if debit[0] not in dropped)
 
     def _deny(

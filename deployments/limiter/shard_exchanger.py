@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cluster.runtime.background import create_detached_task
@@ -39,8 +39,10 @@ _HEARTBEAT = 0.6  # lease times after which a session is renewed though nothing 
 _SOON = 0.02  # lease times for which requests for low credits gather
 _PACE_S = 0.001  # between two exchanges, for each other replica; at most _MAX_PACE lease times
 _MAX_PACE = 0.1
+_TURN_S = 0.002
 
-BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
+# By the ledger: tenant, unit, first day, last day, subject ("": the tenant itself).
+BudgetUsage = Callable[[str, Unit, str, str, str], Awaitable[int]]
 Batch = list[tuple[TenantLimits, list[LeasedBucket]]]
 
 
@@ -142,6 +144,7 @@ class ShardExchanger:
             await asyncio.wait({self._task})
 
     def _check(self, tenant: TenantLimits, now: float) -> None:
+        tenant.evict_idle_subjects(now)
         if tenant.pending or tenant in self._next:
             return
         if tenant.due(now):
@@ -164,8 +167,9 @@ class ShardExchanger:
         try:
             while await self._exchange() and self._next:
                 pass
-        except Exception:
-            self._fail_waiting()  # an error of our own
+        except Exception:  # an error of our own
+            self._fail_waiting()
+            self._reschedule(self.tenants.values())
             raise
         finally:
             self._task = None
@@ -194,7 +198,9 @@ class ShardExchanger:
         self._sent_at = sent_at
         self.exchanges += 1
         self._number = number = self.exchanges
-        timer = asyncio.get_running_loop().call_later(terms.patience_s, self._overdue, number)
+        timer = asyncio.get_running_loop().call_later(
+            terms.patience_s, self._overdue, number, sent_at + terms.patience_s
+        )
         try:
             result = await self._authority.exchange(
                 terms.replica, self.session.epoch, terms.ttl_s, requests
@@ -202,7 +208,7 @@ class ShardExchanger:
         except AuthorityUnavailable:
             self.degraded.misses += 1
             self._enter_degraded_mode()
-            self._reschedule(batch)
+            self._reschedule(tenant for tenant, _ in batch)
             return False
         except TenantsMoved:
             terms.relocate()
@@ -265,29 +271,32 @@ class ShardExchanger:
         terms = self._terms
         now, grants = terms.clock.monotonic(), iter(result.grants)
         for tenant, buckets in batch:
-            tenant.spent.clear()
             tenant.epoch = result.epoch
+            answered: set[LeasedBucket] = set()
             unknown: dict[LeasedBucket, float] = {}  # budgets that are not open yet: retry after
             for bucket, grant in zip(buckets, grants, strict=False):
-                bucket.apply_grant(grant, now)
+                if bucket.apply_grant(grant, now):
+                    answered.add(bucket)
                 if not grant.known and bucket.waiting:
                     unknown[bucket] = grant.retry_after_s
-            if any(retry_s <= OPENING_S for retry_s in unknown.values()):
-                create_detached_task(self._open_budgets(tenant, set(buckets), unknown))
-            else:
-                self._conclude(tenant, set(buckets), unknown)
+            opening = {bucket for bucket, retry_s in unknown.items() if retry_s <= OPENING_S}
+            if opening:
+                tenant.opening |= opening
+                create_detached_task(self._open_budgets(tenant, opening))
+            self._conclude(tenant, answered, unknown)
             for bucket in buckets:
                 if bucket.kind is BucketKind.BUDGET:
                     terms.events.budget(tenant.tenant, bucket, now)
 
-    async def _open_budgets(
-        self,
-        tenant: TenantLimits,
-        reported: set[LeasedBucket],
-        unknown: dict[LeasedBucket, float],
-    ) -> None:
-        await self.load_usage(tenant, unknown)
-        self._conclude(tenant, reported, unknown)
+    async def _open_budgets(self, tenant: TenantLimits, opening: set[LeasedBucket]) -> None:
+        """Ask the ledger. Requests for these budgets wait for it, and are in no exchange."""
+        unknown = dict.fromkeys(opening, 0.0)
+        try:
+            await self.load_usage(tenant, unknown)
+        finally:
+            tenant.opening -= opening
+        late = {bucket: retry_s for bucket, retry_s in unknown.items() if retry_s > OPENING_S}
+        self._conclude(tenant, set(), late)
 
     async def load_usage(self, tenant: TenantLimits, unknown: dict[LeasedBucket, float]) -> None:
         """Read the ledger's figures for budgets that the authority has not opened yet."""
@@ -298,7 +307,7 @@ class ShardExchanger:
             try:
                 async with asyncio.timeout(_LEDGER_S):
                     tenant.spent[limit.spec.key] = await self._terms.budget_usage(
-                        tenant.tenant, limit.unit, limit.first_day, limit.last_day
+                        tenant.tenant, limit.unit, limit.first_day, limit.last_day, limit.subject
                     )
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
                 unknown[bucket] = _LEDGER_S
@@ -318,9 +327,9 @@ class ShardExchanger:
             now = self._terms.clock.monotonic()
             self._terms.schedule(tenant, now + tenant.check_after_s())
 
-    def _reschedule(self, batch: Batch) -> None:
+    def _reschedule(self, tenants: Iterable[TenantLimits]) -> None:
         now = self._terms.clock.monotonic()
-        for tenant, _ in batch:
+        for tenant in tenants:
             self._terms.schedule(tenant, now + tenant.check_after_s())
 
     def _void_leases(self) -> None:
@@ -330,9 +339,12 @@ class ShardExchanger:
                 if bucket.is_unreported:
                     self._next[tenant] = None
 
-    def _overdue(self, number: int) -> None:
-        """The patience has run out; wait one more turn of the loop, in case the result is here."""
-        asyncio.get_running_loop().call_later(0.002, self._give_up, number)
+    def _overdue(self, number: int, since: float) -> None:
+        """The patience has run out. Wait one more turn of the loop, in case the result is here; if
+        the loop has stood still, as long again, at most the patience."""
+        late_s = self._terms.clock.monotonic() - since
+        wait_s = min(max(_TURN_S, late_s), self._terms.patience_s)
+        asyncio.get_running_loop().call_later(wait_s, self._give_up, number)
 
     def _give_up(self, number: int) -> None:
         if self._number == number:

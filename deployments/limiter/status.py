@@ -20,7 +20,9 @@ _FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
 class LimitStatus:
     """`remaining` of `capacity`, as far as this replica knows; None: unknown for now.
 
-    `reset_s` is in how many seconds a rate is full again, or a budget's period ends; 0 for slots.
+    `reset_s` is in how many seconds a rate is full again, or a budget's period ends; 0 for slots
+    and for what is never full again. `subject` is whose limit it is: "" for the tenant's,
+    `key:<account>` or `team:<id>`. Money is in micro-currency.
     """
 
     name: str
@@ -29,6 +31,7 @@ class LimitStatus:
     capacity: int
     remaining: int | None
     reset_s: int
+    subject: str = ""
 
 
 def limit_status(bucket: LeasedBucket, now: float, wall: float) -> LimitStatus:
@@ -39,9 +42,10 @@ def limit_status(bucket: LeasedBucket, now: float, wall: float) -> LimitStatus:
         limit.name,
         bucket.kind,
         limit.unit,
-        limit.spec.capacity,
-        remaining if is_known else None,
+        limit.spec.capacity // limit.scale,
+        remaining // limit.scale if is_known else None,
         seconds_until_full(bucket, remaining, wall),
+        limit.subject,
     )
 
 
@@ -57,6 +61,7 @@ def rate_limit_headers(buckets: Sequence[LeasedBucket], now: float, wall: float)
             values.append(b"%b;r=%d" % (limit.quoted, remaining))
             continue
         reset_s = seconds_until_full(bucket, remaining, wall)
+        remaining //= limit.scale
         values.append(b"%b;r=%d;t=%d" % (limit.quoted, remaining, reset_s))
         if limit.unit not in least or remaining < least[limit.unit][0]:
             least[limit.unit] = remaining, reset_s, limit.quota
@@ -79,5 +84,5 @@ def seconds_until_full(bucket: LeasedBucket, remaining: int, wall: float) -> int
     """Seconds until a limit is full again, if nothing more is consumed; 0 for slots."""
     spec = bucket.limit.spec
     if bucket.kind is BucketKind.BUDGET:
-        return max(0, int(spec.until - wall))
+        return max(0, int(spec.until - wall)) if bucket.limit.window_s else 0
     return -int((remaining - spec.capacity) // spec.rate) if spec.rate else 0

@@ -11,24 +11,34 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cluster.runtime.clock import Clock
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import UsageAmounts, amount_of
+from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.units import Unit, UsageAmounts, amount_of
+from cluster.usage.price_book import PriceBook
 from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
 from deployments.limiter.lease_client import LeaseClient
 from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.shard_exchanger import BudgetUsage
 from deployments.limiter.status import Headers, LimitStatus, limit_status, rate_limit_headers
-from deployments.limiter.tenant_limits import Debits, Source, TenantLimits
+from deployments.limiter.subject_limits import Debits, RequestSubjects, Source
+from deployments.limiter.tenant_limits import TenantLimits
+
+
+def _plain_name(_: str, end_user: str) -> str:
+    return end_user
 
 
 class TenantLimiter:
     """Implements `Limiter`, and owns the tenants' limits.
 
     `replica` names this process among all that share the authority, and is never reused.
-    `budget_usage` gives a budget's use by the ledger (tenant, unit, first day, last day); the
-    ledger must be written at least every three lease times. `ttl_s` is the lease time;
-    `patience_s` the longest that a request waits for the authority.
+    `budget_usage` gives a budget's use by the ledger (tenant, unit, first day, last day, and
+    `key:<account>`, `team:<id>` or "" for the tenant's own); the ledger must be written at least
+    every three lease times. `ttl_s` is the lease time; `patience_s` the longest that a request
+    waits for the authority. `pseudonym_of` a tenant's end user is what its limits are known by,
+    the same in all replicas. `book` has the prices that limits of spend count, those of the ledger.
     """
 
     def __init__(
@@ -41,8 +51,12 @@ class TenantLimiter:
         *,
         ttl_s: float = 1.0,
         patience_s: float = 0.04,
+        pseudonym_of: Callable[[str, str], str] = _plain_name,
+        book: PriceBook | None = None,
     ) -> None:
         self.clock = clock
+        self.book = book or PriceBook()
+        self._pseudonym_of = pseudonym_of
         self._ttl_s = ttl_s
         self._tenants: dict[str, TenantLimits] = {}
         self._events = LimitEventEmitter(observe, clock)
@@ -65,32 +79,59 @@ class TenantLimiter:
         await self._leases.return_all()
         self._events.flush(math.inf)
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "LimiterPermit":
-        """Consume one request credit and take a slot, both or neither. Suspends only without
-        credits in hand. Raises RateLimited."""
+    async def admit(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        policies: CallerPolicies | None = None,
+        end_user: str = "",
+    ) -> "LimiterPermit":
+        """Consume one request credit and take a slot of the tenant, its team, the key and the end
+        user, all or none. Suspends only without credits in hand. Raises RateLimited."""
         limits = self._tenants.get(tenant)
         if limits is None or limits.plan is not plan:
             limits = self._update_tenant(tenant, plan)
         now = self.clock.monotonic()
-        debits = limits.admission(request_class, now)
+        if policies is None and (plan.end_user is None or not end_user):
+            debits = limits.admission(request_class, now)
+            if debits:
+                debits = await self.acquire(limits, debits, (request_class, ""), now)
+            return LimiterPermit(self, limits, plan, request_class, debits)
+        subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
+        debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
         if debits:
             debits = await self.acquire(limits, debits, (request_class, ""), now)
-        return LimiterPermit(self, limits, request_class, debits)
+        return LimiterPermit(self, limits, plan, request_class, _without_probes(debits), subjects)
 
     def try_admit(
-        self, tenant: str, plan: Plan, request_class: RequestClass
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        policies: CallerPolicies | None = None,
+        end_user: str = "",
     ) -> "LimiterPermit | None":
         """The same on credits in hand; None, and nothing is consumed, where they do not suffice."""
         limits = self._tenants.get(tenant)
         if limits is None or limits.plan is not plan:
             limits = self._update_tenant(tenant, plan)
-        now = self.clock.monotonic()
-        debits = limits.admission(request_class, now)
+        now, subjects = self.clock.monotonic(), None
+        if policies is None and (plan.end_user is None or not end_user):
+            debits = limits.admission(request_class, now)
+        else:
+            subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
+            try:
+                debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
+            except RateLimited:
+                return None
         if debits:
             if not limits.try_acquire(debits, now):
                 return None
             self._leases.replenish(limits, debits, now)
-        return LimiterPermit(self, limits, request_class, debits)
+        if subjects is not None:
+            debits = _without_probes(debits)
+        return LimiterPermit(self, limits, plan, request_class, debits, subjects)
 
     async def acquire(
         self, limits: TenantLimits, debits: Debits, source: Source, now: float
@@ -108,22 +149,31 @@ class TenantLimiter:
         request_class: RequestClass,
         model: str,
         amounts: UsageAmounts,
+        policies: CallerPolicies | None = None,
     ) -> None:
         """Return to budgets what was settled as used and was not used after all. Rates, which have
         refilled meanwhile, stay as they are."""
         limits = self._update_tenant(tenant, plan)
         now, wall = self.clock.monotonic(), self.clock.wall()
-        for bucket, unit in limits.reservation(request_class, model, now, wall):
-            unused = amount_of(unit, amounts, plan.weights)
+        subjects = RequestSubjects(policies)
+        for bucket, unit in limits.reservation_with(subjects, request_class, model, now, wall):
+            unused = (
+                self.book.charge_of(plan, model, amounts, requests=0)
+                if unit is Unit.SPEND
+                else amount_of(unit, amounts, plan.weights)
+            )
             if bucket.kind is BucketKind.BUDGET and unused:
                 bucket.consume(0)
                 bucket.release(0, -unused, bucket.resets)
         self.report(limits)
 
-    async def view(self, tenant: str, plan: Plan) -> list[LimitStatus]:
-        """The status of every limit of the plan; asks the authority once and consumes nothing."""
+    async def view(
+        self, tenant: str, plan: Plan, policies: CallerPolicies | None = None
+    ) -> list[LimitStatus]:
+        """The status of every limit of the plan, and of the policies; asks the authority once and
+        consumes nothing."""
         limits = self._update_tenant(tenant, plan)
-        buckets = limits.all_buckets(self.clock.monotonic(), self.clock.wall())
+        buckets = limits.all_buckets(policies, self.clock.monotonic(), self.clock.wall())
         await self._leases.refresh(limits, buckets)
         now, wall = self.clock.monotonic(), self.clock.wall()
         return [limit_status(bucket, now, wall) for bucket in buckets]
@@ -164,6 +214,12 @@ class TenantLimiter:
             limits.update_plan(plan)
         return limits
 
+    def _end_user_id(self, tenant: str, plan: Plan, end_user: str) -> str:
+        """By which the end user's limits are known; names may be of people, so it tells none."""
+        if plan.end_user is None or not end_user:
+            return ""
+        return f"user:{self._pseudonym_of(tenant, end_user)}"
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._ttl_s / 5)
@@ -178,30 +234,44 @@ class TenantLimiter:
 class LimiterReservation:
     """Amounts reserved for one model call, until `settle` states what it used."""
 
-    __slots__ = ("_debits", "_limiter", "_limits", "_resets", "_settled")
+    __slots__ = ("_debits", "_limiter", "_limits", "_model", "_plan", "_resets", "_settled")
 
     def __init__(
-        self, limiter: TenantLimiter | None, limits: TenantLimits | None, debits: Debits
+        self,
+        limiter: TenantLimiter | None,
+        limits: TenantLimits | None,
+        plan: Plan | None,
+        debits: Debits,
+        model: str = "",
     ) -> None:
+        """`plan` is that of the request, by which the ledger charges the model as well."""
         self._limiter = limiter
         self._limits = limits
+        self._plan = plan
+        self._model = model
         self._debits = debits
         self._resets = [bucket.resets for bucket, _ in debits]
         self._settled = limits is None
 
     def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         """Refund what was not used, owe what was used beyond; only the first call counts."""
-        if self._settled or self._limits is None or self._limiter is None:
+        limits, limiter, plan = self._limits, self._limiter, self._plan
+        if self._settled or limits is None or limiter is None or plan is None:
             return
         self._settled = True
-        weights, is_unreported = self._limits.plan.weights, False
+        weights, is_unreported = plan.weights, False
         for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
-            used = amount_of(bucket.limit.unit, actual, weights, requests)
+            unit = bucket.limit.unit
+            used = (
+                limiter.book.charge_of(plan, self._model, actual, requests)
+                if unit is Unit.SPEND
+                else amount_of(unit, actual, weights, requests)
+            )
             bucket.release(reserved, used, resets)
             if bucket.adjust:
                 is_unreported = True
         if is_unreported:
-            self._limiter.report(self._limits)
+            limiter.report(limits)
 
     def settle_at_reserved(self) -> None:
         """Settle at the reserved amounts, where the actual ones are unknown."""
@@ -211,23 +281,41 @@ class LimiterReservation:
                 bucket.release(reserved, reserved, resets)
 
 
-_NOTHING_RESERVED = LimiterReservation(None, None, ())  # of plans without limits on model calls
+_NOTHING_RESERVED = LimiterReservation(
+    None, None, None, ()
+)  # of plans without limits on model calls
 
 
 class LimiterPermit:
     """An admitted request. Holds a slot until it is closed."""
 
-    __slots__ = ("_buckets", "_class", "_debits", "_limiter", "_limits", "_open", "_reservations")
+    __slots__ = (
+        "_buckets",
+        "_class",
+        "_debits",
+        "_limiter",
+        "_limits",
+        "_open",
+        "_plan",
+        "_reservations",
+        "_subjects",
+    )
 
     def __init__(
         self,
         limiter: TenantLimiter,
         limits: TenantLimits,
+        plan: Plan,
         request_class: RequestClass,
         debits: Debits,
+        subjects: RequestSubjects | None = None,
     ) -> None:
+        """`plan` is that of the request, by which the ledger counts it; the limits are those of the
+        tenant's plan as it is now. `subjects`: whose limits apply beside the tenant's."""
         self._limiter = limiter
         self._limits = limits
+        self._plan = plan
+        self._subjects = subjects
         self._class = request_class
         self._debits = debits
         self._buckets: list[LeasedBucket] = [bucket for bucket, _ in debits]
@@ -249,22 +337,47 @@ class LimiterPermit:
         if not self._open:  # without an open permit the tenant may have been forgotten
             self._limits = limiter.restore(self._limits)
         limits, clock = self._limits, limiter.clock
-        now = clock.monotonic()
-        buckets = limits.reservation(self._class, model, now, clock.wall())
+        now, plan = clock.monotonic(), self._plan
+        if self._subjects is None:
+            buckets = limits.reservation(self._class, model, now, clock.wall())
+        else:
+            subjects, wall = self._subjects, clock.wall()
+            buckets = limits.reservation_with(subjects, self._class, model, now, wall)
         if not buckets:
             return _NOTHING_RESERVED
-        weights = limits.plan.weights
+        weights = plan.weights
         debits = tuple(
             (bucket, amount)
             for bucket, unit in buckets
-            if (amount := amount_of(unit, amounts, weights, requests=1))
+            if (
+                amount := limiter.book.charge_of(plan, model, amounts)
+                if unit is Unit.SPEND
+                else amount_of(unit, amounts, weights, requests=1)
+            )
         )
         self._buckets.extend(bucket for bucket, _ in buckets if bucket not in self._buckets)
         consumed = await limiter.acquire(limits, debits, (self._class, model), now)
-        reservation = LimiterReservation(limiter, limits, consumed)
+        reservation = LimiterReservation(limiter, limits, plan, consumed, model)
         if not lasting:
             self._reservations.append(reservation)
         return reservation
+
+    def charge_cache_hit(self, model: str) -> None:
+        """Count as spent what the plan charges for a request for `model` that the cache has
+        answered."""
+        limiter, subjects = self._limiter, self._subjects
+        if subjects is None:
+            return
+        charge = limiter.book.charge_of(self._plan, model, UsageAmounts(), requests=0, cache_hits=1)
+        if not charge:
+            return
+        if not self._open:
+            self._limits = limiter.restore(self._limits)
+        now, wall = limiter.clock.monotonic(), limiter.clock.wall()
+        for bucket, unit in self._limits.reservation_with(subjects, self._class, "", now, wall):
+            if unit is Unit.SPEND:
+                bucket.charge(charge)
+        limiter.report(self._limits)
 
     def headers(self) -> Headers:
         """The limits that applied so far, as of now."""
@@ -284,3 +397,13 @@ class LimiterPermit:
         for bucket, amount in self._debits:
             used = 0 if bucket.kind is BucketKind.SLOTS else amount
             bucket.release(amount, used, bucket.resets)
+        if self._limits.is_full:
+            self._limiter.report(self._limits)
+
+
+def _without_probes(debits: Debits) -> Debits:
+    """Give back the credits of spend limits, which only showed that something is left."""
+    for bucket, amount in debits:
+        if bucket.limit.unit is Unit.SPEND:
+            bucket.release(amount, 0, bucket.resets)
+    return tuple(debit for debit in debits if debit[0].limit.unit is not Unit.SPEND)

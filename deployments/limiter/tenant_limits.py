@@ -6,11 +6,11 @@ exchange. Knows nothing of the network; `lease_client.py` sends the requests.
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Unit
+from cluster.tenants.policy import CallerPolicies
 from deployments.contracts.limits import BucketKind, LeaseRequest
 from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.limits import (
@@ -19,13 +19,21 @@ from deployments.limiter.limits import (
     all_limits,
     next_utc_midnight,
     reservation_limits,
+    tenant_subject,
 )
 from deployments.limiter.session import LeaseSession
+from deployments.limiter.subject_limits import (
+    CountedBuckets,
+    Debits,
+    RequestSubjects,
+    Source,
+    TenantSubjects,
+)
 
 _OPEN = 5.0  # lease times between looks at a tenant that has open permits only
-
-Debits = tuple[tuple[LeasedBucket, int], ...]  # credits to consume, by bucket
-Source = tuple[RequestClass, str]  # the class of a request, and the model it calls or ""
+_EVICT = 5.0  # lease times between looks for idle subjects
+_FEW = 64  # buckets that every exchange looks at; of more, those that it concerns
+_SCAN = 0.2  # lease times between looks at all of many buckets
 
 
 @dataclass(eq=False, slots=True)
@@ -43,9 +51,11 @@ class TenantLimits:
     """Buckets by key. Those of one request class, or model, are looked up once a day.
 
     `session` is that with the tenant's shard. `to_refresh` are the buckets that the next exchange
-    must report, `spent` the ledger's figures for it, by bucket key. `permits` counts open permits,
-    which may still reserve. `check_at` is when the limits are looked at next (monotonic seconds).
-    `epoch` is the authority's that answered last ("" for none of this shard).
+    must report, `spent` the ledger's figures for it, by bucket key; `opening` are budgets for which
+    the ledger is asked, and no exchange meanwhile. `permits` counts open permits, which may still
+    reserve. `check_at` is when the limits are looked at next (monotonic seconds); `is_full`: that
+    may be late, because all slots were taken. `epoch` is the authority's that answered last ("" for
+    none of this shard).
     """
 
     tenant: str
@@ -56,12 +66,20 @@ class TenantLimits:
     pending: list[PendingAcquire] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=dict)
     to_refresh: set[LeasedBucket] = field(default_factory=set)
+    opening: set[LeasedBucket] = field(default_factory=set)
     permits: int = 0
     check_at: float = math.inf
+    is_full: bool = False
     epoch: str = ""
+    subjects: TenantSubjects = field(init=False)
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)
-    _reservation: dict[Source, tuple[tuple[LeasedBucket, Unit], ...]] = field(default_factory=dict)
+    _reservation: dict[Source, CountedBuckets] = field(default_factory=dict)
     _day_ends: float = 0.0
+    _scan_at: float = 0.0
+    _evict_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.subjects = TenantSubjects(self.tenant, self.buckets, self._bucket)
 
     def move(self, session: LeaseSession, now: float) -> None:
         """Another shard owns the tenant, and knows its leases as of the last report."""
@@ -81,14 +99,14 @@ class TenantLimits:
         """One credit of each limit that admits a request."""
         debits = self._admission.get(request_class)
         if debits is None:
-            limits = admission_limits(self.tenant, self.plan, request_class)
+            limits = admission_limits(tenant_subject(self.tenant), self.plan, request_class)
             debits = tuple((self._bucket(limit, now), 1) for limit in limits)
             self._admission[request_class] = debits
         return debits
 
     def reservation(
         self, request_class: RequestClass, model: str, now: float, wall: float
-    ) -> tuple[tuple[LeasedBucket, Unit], ...]:
+    ) -> CountedBuckets:
         """The limits of one model call, and the unit that each counts."""
         if wall >= self._day_ends:
             self._reservation.clear()
@@ -96,19 +114,46 @@ class TenantLimits:
         key = (request_class, model)
         buckets = self._reservation.get(key)
         if buckets is None:
-            limits = reservation_limits(self.tenant, self.plan, request_class, model, wall)
+            subject = tenant_subject(self.tenant)
+            limits = reservation_limits(subject, self.plan, request_class, model, wall)
             buckets = tuple((self._bucket(limit, now), limit.unit) for limit in limits)
             self._reservation[key] = buckets
         return buckets
 
-    def all_buckets(self, now: float, wall: float) -> list[LeasedBucket]:
-        """The buckets of all limits of the plan."""
-        return [self._bucket(limit, now) for limit in all_limits(self.tenant, self.plan, wall)]
+    def admission_with(
+        self, subjects: RequestSubjects, request_class: RequestClass, now: float, wall: float
+    ) -> Debits:
+        """The same with those of the request's other subjects. Raises RateLimited."""
+        rates = self.plan.end_user
+        others = self.subjects.admission(request_class, subjects, rates, now, wall)
+        return self.admission(request_class, now) + others
+
+    def reservation_with(
+        self,
+        subjects: RequestSubjects,
+        request_class: RequestClass,
+        model: str,
+        now: float,
+        wall: float,
+    ) -> CountedBuckets:
+        """The same with those of the request's other subjects. Raises RateLimited."""
+        source, rates = (request_class, model), self.plan.end_user
+        others = self.subjects.reservation(source, subjects, rates, now, wall)
+        return self.reservation(request_class, model, now, wall) + others
+
+    def all_buckets(
+        self, policies: CallerPolicies | None, now: float, wall: float
+    ) -> list[LeasedBucket]:
+        """The buckets of all limits of the plan, and of these policies."""
+        limits = all_limits(tenant_subject(self.tenant), self.plan, wall)
+        own = [self._bucket(limit, now) for limit in limits]
+        return own + self.subjects.all_buckets(policies, now, wall)
 
     def try_acquire(self, debits: Debits, now: float) -> bool:
-        """Consume all debits or none. Pending requests for a bucket go first."""
+        """Consume all debits or none. What pending requests for a bucket wait for is set aside: of
+        a tenant with many keys, one that waits for credits of its own holds up no other."""
         for bucket, amount in debits:
-            if bucket.waiting or bucket.holding < amount or now >= bucket.session.expires:
+            if bucket.holding - bucket.claimed < amount or now >= bucket.session.expires:
                 return False
         for bucket, amount in debits:
             bucket.consume(amount)
@@ -131,42 +176,64 @@ class TenantLimits:
 
     def enqueue(self, pending: PendingAcquire) -> None:
         self.pending.append(pending)
-        for bucket, _ in pending.debits:
+        for bucket, amount in pending.debits:
             bucket.waiting += 1
+            bucket.claimed += amount
 
     def dequeue(self, pending: PendingAcquire) -> None:
         self.pending.remove(pending)
-        for bucket, _ in pending.debits:
+        for bucket, amount in pending.debits:
             bucket.waiting -= 1
+            bucket.claimed -= amount
 
     def lease_requests(self, numbers: Iterator[int], now: float) -> list[LeaseRequest]:
         """A report and a request for every bucket that has either."""
         first: dict[LeasedBucket, int] = {}
         total: dict[LeasedBucket, int] = {}
         for pending in self.pending:
+            if self.opening and any(bucket in self.opening for bucket, _ in pending.debits):
+                continue
             pending.exchanges += 1
             for bucket, amount in pending.debits:
                 first.setdefault(bucket, amount)
                 total[bucket] = total.get(bucket, 0) + amount
         buckets = [
             bucket
-            for bucket in self.buckets.values()
-            if bucket in total
-            or bucket in self.to_refresh
-            or bucket.holding <= bucket.low
-            or bucket.due(now)
+            for bucket in self._candidates(total, now)
+            if bucket not in self.opening
+            and (
+                bucket in total
+                or bucket in self.to_refresh
+                or bucket.holding <= bucket.low
+                or bucket.due(now)
+            )
         ]
-        self.to_refresh.clear()
+        self.to_refresh &= self.opening
+        spent, opening = self.spent, {bucket.limit.spec.key for bucket in self.opening}
+        self.spent = {key: used for key, used in spent.items() if key in opening}
         return [
             bucket.build_request(
                 next(numbers),
                 first.get(bucket, 0),
                 total.get(bucket, 0),
                 now,
-                self.spent.get(bucket.limit.spec.key, -1),
+                spent.get(bucket.limit.spec.key, -1),
             )
             for bucket in buckets
         ]
+
+    def _candidates(self, requested: Iterable[LeasedBucket], now: float) -> Iterable[LeasedBucket]:
+        """The buckets that an exchange looks at. A tenant may have thousands of end users."""
+        if len(self.buckets) > _FEW and now < self._scan_at:
+            found = dict.fromkeys((*requested, *self.to_refresh))
+            return [each for each in found if self.buckets.get(each.limit.spec.key) is each]
+        self._scan_at = now + _SCAN * self.ttl_s
+        return self.buckets.values()
+
+    def note_low(self, bucket: LeasedBucket) -> None:
+        """The next exchange is to look at it, whether it looks at all buckets or not."""
+        if len(self.buckets) > _FEW:
+            self.to_refresh.add(bucket)
 
     def due(self, now: float) -> bool:
         """Whether a bucket has something to renew or to report."""
@@ -174,10 +241,21 @@ class TenantLimits:
 
     def check_after_s(self) -> float:
         """Seconds until something may be due, or the tenant can be forgotten."""
+        slots = (b for b in self.buckets.values() if b.kind is BucketKind.SLOTS)
+        self.is_full = any(bucket.is_full for bucket in slots)
+        if len(self.buckets) > _FEW:
+            return _SCAN * self.ttl_s
         after_s = min((b.check_after_s() for b in self.buckets.values()), default=math.inf)
         if math.isfinite(after_s):
             return after_s
         return _OPEN * self.ttl_s if self.permits else 0.0
+
+    def evict_idle_subjects(self, now: float) -> None:
+        """Forget keys, teams and end users without state, also of a tenant that is never idle."""
+        if len(self.subjects) and now >= self._evict_at:
+            self._evict_at = now + _EVICT * self.ttl_s
+            for key in self.subjects.evict_idle():
+                del self.buckets[key]
 
     def evict_idle(self) -> bool:
         """Forget buckets without state; True when the tenant itself may be forgotten."""
@@ -192,6 +270,7 @@ class TenantLimits:
     def _forget_limits(self) -> None:
         self._admission.clear()
         self._reservation.clear()
+        self.subjects.forget_lookups()
 
     def _is_past(self, key: str) -> bool:
         """Whether the bucket is of a period in which nothing is reserved any more."""

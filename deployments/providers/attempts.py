@@ -241,7 +241,9 @@ class UpstreamAttempt:
         self._placement.ended(outcome)
         if self._open is not None and self._chosen is not None:
             (connection, exchange), self._open = self._open, None
-            self._chosen[0].pool.release(connection, exchange)
+            pool = self._chosen[0].pool
+            give_back = pool.release_soon if outcome == "finished" else pool.release
+            give_back(connection, exchange)
 
 
 class UnaryUpstreamAttempt(UpstreamAttempt):

@@ -6,7 +6,8 @@ of the current budget in the limiter of one replica.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from cluster.runtime.background import PeriodicTask
@@ -14,8 +15,11 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import Job
 from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.job_spec import CLIPS
@@ -25,14 +29,25 @@ CHARGE = "charge"  # the member of a job's spec that holds its charge
 POLL_S = 2.0
 DAY_S = 86_400.0
 
+NO_POLICIES: Mapping[str, CallerPolicies] = MappingProxyType({})
+
 log = logging.getLogger("mobula.ingress")
 
 
-def charge(tenant: str, key: str, plan: Plan, seconds: int, at: float) -> UsageEntry:
+def charge(
+    tenant: str,
+    key: str,
+    plan: Plan,
+    seconds: int,
+    at: float,
+    dimensions: CallDimensions = NO_DIMENSIONS,
+) -> UsageEntry:
     """By the plan's current prices and weights; `at` is Unix seconds."""
     amounts = UsageAmounts(video_seconds=seconds)
-    cost = plan.weights.cost(amounts)
-    return UsageEntry(at, tenant, key, LEDGER, amounts, cost, requests=0, prices=plan.prices)
+    cost, prices = plan.weights.cost(amounts), plan.prices_of(LEDGER, LOCAL) or {}
+    return UsageEntry(
+        at, tenant, key, LEDGER, amounts, cost, 0, prices=prices, dimensions=dimensions
+    )
 
 
 def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
@@ -42,6 +57,7 @@ def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
         "seconds": entry.amounts.video_seconds,
         "cost_units": entry.cost_units,
         "prices": {str(unit): price for unit, price in entry.prices.items()},
+        "dimensions": [*entry.dimensions],
     }
 
 
@@ -57,6 +73,7 @@ def refund(job: Job) -> UsageEntry | None:
         return None
     amounts = UsageAmounts(video_seconds=-charged["seconds"])
     prices = {Unit(unit): price for unit, price in charged["prices"].items()}
+    team, end_user, tags = charged.get("dimensions", NO_DIMENSIONS)
     return UsageEntry(
         charged["at"],
         job.tenant,
@@ -66,6 +83,7 @@ def refund(job: Job) -> UsageEntry | None:
         -charged["cost_units"],
         0,
         prices=prices,
+        dimensions=CallDimensions(team, end_user, tuple(tags)),
     )
 
 
@@ -79,6 +97,7 @@ class Budgets(Protocol):
         request_class: RequestClass,
         model: str,
         amounts: UsageAmounts,
+        policies: CallerPolicies | None = None,
     ) -> None: ...
 
 
@@ -90,11 +109,18 @@ class BudgetRefunder:
     """
 
     def __init__(
-        self, database: Database, budgets: Budgets, plan_of: Callable[[str], Plan], clock: Clock
+        self,
+        database: Database,
+        budgets: Budgets,
+        plan_of: Callable[[str], Plan],
+        clock: Clock,
+        policies: Mapping[str, CallerPolicies] = NO_POLICIES,
     ) -> None:
+        """`policies` are those of the keys that have any, by key id."""
         self._database = database
         self._budgets = budgets
         self._plan_of = plan_of
+        self._policies = policies
         self._clock = clock
         self._refunds = PeriodicTask(self._try_refund, POLL_S, "refund of budgets", delayed=True)
 
@@ -123,7 +149,8 @@ class BudgetRefunder:
         except Problem:
             return  # the tenant was deleted
         amounts = UsageAmounts(video_seconds=charged_seconds(job))
-        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
+        policies = self._policies.get(job.key)
+        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts, policies)
 
     async def _try_refund(self) -> None:
         try:

@@ -15,7 +15,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from cluster.usage.ledger import record
+from cluster.usage.entries import record
 from deployments.contracts.jobs import Job
 from deployments.jobs.store import JobStore
 from deployments.video.billing import refund

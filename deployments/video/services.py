@@ -17,6 +17,8 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
+from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
 from deployments.jobs.store import JobStore
@@ -57,6 +59,8 @@ def require_media(media: "MediaServices | None") -> "MediaServices":
 class PlanDirectory(Protocol):
     """cluster/auth/credential_directory.py."""
 
+    @property
+    def policies(self) -> Mapping[str, CallerPolicies]: ...
     def plan_of(self, tenant: str) -> Plan: ...
 
 
@@ -97,14 +101,17 @@ def media_services(
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
-        refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
+        refunder=BudgetRefunder(
+            tenants.database, tenants.limiter, plan_of, clock, tenants.directory.policies
+        ),
+        pseudonym_of=Pseudonyms(tenants.pepper).of,
     )
 
 
 @dataclass(frozen=True)
 class MediaServices:
     """`is_active` is whether a tenant may still be served; `speech` is the speech model in use,
-    `writer` the text model."""
+    `writer` the text model. `pseudonym_of` gives the pseudonym of a tenant's user for usage."""
 
     database: Database
     files: TenantFiles
@@ -119,6 +126,7 @@ class MediaServices:
     speech: str | None = None
     writer: str | None = None
     refunder: BudgetRefunder | None = None
+    pseudonym_of: Callable[[str, str], str] = lambda tenant, user: ""
     _capabilities: dict[str, Capability] = field(default_factory=dict)
 
     async def start(self) -> None:

@@ -45,16 +45,30 @@ class Records:
     def __init__(self) -> None:
         self.lines: list[AuditRecord] = []
         self.usage: list[tuple[str, str, UsageAmounts]] = []
+        self.calls: list[tuple[Caller, tuple[str, ...], int | None]] = []
+        self.kept_tags: list[tuple[str, ...]] = []
         self.kept: list[tuple[str, str]] = []
 
     def enqueue(self, record: AuditRecord) -> None:
         self.lines.append(record)
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
         self.usage.append((caller.tenant, model, amounts))
+        self.calls.append((caller, tags, cost))
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         self.kept.append((caller.tenant, model))
+        self.kept_tags.append(tags)
 
 
 class WordsModel:
@@ -62,7 +76,7 @@ class WordsModel:
 
     `problem` is raised before the first word. `fail_after` words it raises ModelFailed; `hold`
     makes it wait before each word until the event is set. `open` counts the calls that have not
-    ended.
+    ended. `reported` is what it says that a call used, where that is not what it did.
     """
 
     def __init__(self, words: str = "one two three", fail_after: int | None = None) -> None:
@@ -72,6 +86,7 @@ class WordsModel:
         self.hold: asyncio.Event | None = None
         self.up = True
         self.open = 0
+        self.reported: TokenUsage | None = None
         self.requests: list[GenerateRequest] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
@@ -146,7 +161,8 @@ class WordsModel:
                     prompt_tokens=size if first else 0,
                 )
             last = index == request.n - 1
-            usage = TokenUsage(size, len(words) * request.n) if last else None
+            counted = self.reported or TokenUsage(size, len(words) * request.n)
+            usage = counted if last else None
             yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)
 
 

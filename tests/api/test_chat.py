@@ -36,7 +36,7 @@ async def test_an_answer_has_the_documented_shape_and_counts_tokens(
     assert response.status_code == 200
     answer = ChatCompletion.model_validate_json(response.content)
     assert answer.choices[0].message.content == "one two three"
-    assert answer.usage.model_dump(exclude_none=True) == {
+    assert response.json()["usage"] == {
         "prompt_tokens": 2,
         "completion_tokens": 3,
         "total_tokens": 5,

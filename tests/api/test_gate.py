@@ -32,7 +32,9 @@ class Ledger:
         self.refuse_request: Exception | None = None
         self.refuse_tokens: Exception | None = None
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "Ledger":
+    async def admit(
+        self, tenant: str, plan: Plan, request_class: RequestClass, *_: object
+    ) -> "Ledger":
         if self.refuse_request:
             raise self.refuse_request
         self.admitted.append((tenant, request_class))

@@ -96,7 +96,7 @@ async def _admitted() -> AdmittedRequest:
 
 
 async def _settled(path: ModelPipeline) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await path.recorder.settlements.close()
 
 

@@ -38,13 +38,13 @@ class Wire:
 
     async def ended(self) -> "Wire":
         assert self._task is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await asyncio.wait([self._task])
         return self
 
     async def has_body(self) -> "Wire":
         """Wait until some of the answer's body was sent."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not self.text:
                 self._news.clear()
                 await self._news.wait()

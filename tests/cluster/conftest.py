@@ -28,6 +28,12 @@ MODELS: list[dict[str, object]] = [
     {"id": "elastic", "engine": "echo", "num_cpus": 0.1, "scaling": BY_HAND},
 ]
 
+NAMES = {
+    "gpt-4o-mini": "echo",
+    "openai/*": "{}",
+    "canary": {"weights": {"echo": 1, "slow": 1}},
+}
+
 # Sets the environment before any test module imports Ray.
 LOCAL = LocalServe(profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", **SETTINGS)
 
@@ -41,6 +47,7 @@ def graph(served: Sequence[str]) -> dict[str, object]:
         "models": models,
         "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
         "limiter": {"shards": 2},
+        "names": {"aliases": NAMES},
         "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False, "texts": True, "enabled": whole},
         **(more if whole else {}),
     }

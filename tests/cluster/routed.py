@@ -24,6 +24,7 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 
 APP, MODEL, REPLICAS = "routed", "trio", 3
+STOPPED_S = 300.0
 CALLER = Caller("acme", "key", frozenset())
 
 
@@ -48,6 +49,7 @@ class Trio:
         receive_updates_between_tests()
         name = model_name(model)
         self.fleet = replica_set(name)
+        self._app, self._model = app, model
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self._hand_over = self.fleet.hand_over
@@ -77,6 +79,11 @@ class Trio:
         completion = await self.model.generate(request)
         assert completion.choices
         return next(iter(self.sent - before))
+
+    def process(self) -> tuple[str, int]:
+        """A running replica that is known here, and its process."""
+        known = self.fleet.replicas
+        return next(each for each in processes(self._app, self._model).items() if each[0] in known)
 
     def link_stats(self) -> LinkStats:
         stats = self.model.link_stats()
@@ -116,7 +123,8 @@ def receive_updates_between_tests() -> None:
 def deploy(
     cluster: LocalServe, routing: RoutingSpec, app: str = APP, model: str = MODEL, **more: object
 ) -> None:
-    """`more` are further arguments of the model."""
+    """`more` are further arguments of the model. Serve does not replace a replica that is stopped,
+    however long a busy machine takes for the test."""
     from ray import serve
 
     from deployments.model.deployment import ModelReplica
@@ -134,7 +142,8 @@ def deploy(
             **more,
         }
     )
-    trio = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
+    options = {**model_options(args), "health_check_timeout_s": STOPPED_S}
+    trio = serve.deployment(ModelReplica, **options).bind(args.spec())
     front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(trio)
     cluster.run(front, app, f"/{app}")
 

@@ -29,6 +29,12 @@ class Shot:
         return self.done - self.sent
 
 
+def is_decided(shot: Shot) -> bool:
+    """Admitted or refused by the limiter, with 503 where it does not know whether there is room."""
+    unknown = "The limit 'generate-requests' cannot be checked right now."
+    return shot.status in (200, 429) or unknown in shot.problem
+
+
 async def shoot(client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Shot:
     sent = time.monotonic()
     try:

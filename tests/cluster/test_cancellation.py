@@ -40,7 +40,7 @@ async def test_streams_cancelled_at_random_points_leave_no_slot_or_handler(
         now = await load(client)
         return now["running"] == now["waiting"] == now["handlers"] == 0
 
-    await eventually(settled, timeout_s=3)
+    await eventually(settled)
     now = await load(client)
     assert now["submitted"] - before["submitted"] == STREAMS
     assert now["submitted"] == now["finished"] + now["cancelled"] + now["failed"]

@@ -156,8 +156,8 @@ async def test_every_client_that_leaves_frees_the_model_whatever_it_sent_and_how
     """With answers that may be kept, whose computation belongs to nobody, and with others."""
     behind_haproxy = os.environ.get("MOBULA_TEST_PROFILE", "fast") == "fast"
     ways = WAYS if behind_haproxy else tuple(way for way in WAYS if way != PIPELINED)
-    await eventually(lambda: _open(client, 0), timeout_s=20)
-    bodies = [ask("slow", stream=stream, max_tokens=160, ignore_eos=True)]
+    await eventually(lambda: _open(client, 0))
+    bodies = [ask("slow", stream=stream, max_tokens=1_200, ignore_eos=True)]  # a minute
     bodies.append({**bodies[0], "temperature": 0})
     leaving = [LeavingClient(client, way) for way in ways for _ in bodies]
     for number, each in enumerate(leaving):
@@ -168,7 +168,7 @@ async def test_every_client_that_leaves_frees_the_model_whatever_it_sent_and_how
     for each in leaving:
         each.leave()
     try:
-        await eventually(lambda: _open(client, 0), timeout_s=3)
+        await eventually(lambda: _open(client, 0), timeout_s=20)
     finally:
         for each in leaving:
             each.close()

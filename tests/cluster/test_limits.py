@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.limits.simulated_limiters import count_ideal_admissions
 from tests.cluster.polling import eventually
-from tests.cluster.shots import CHAT, CLIENTS, fire, shoot, worst_excess
-from tests.cluster.tenants import make_tenant, put_plan
+from tests.cluster.shots import CHAT, CLIENTS, fire, is_decided, shoot, worst_excess
+from tests.cluster.tenants import Tenant, make_tenant, put_plan
 
 
 @pytest.fixture
@@ -27,10 +29,10 @@ async def test_three_times_the_limit_never_gets_more_than_the_limit_in_any_windo
 
     shots = await fire(cluster.url, tenant, seconds, 3 * rate)
 
-    assert {shot.status for shot in shots} <= {200, 429}
+    assert [shot for shot in shots if not is_decided(shot)] == []
     assert worst_excess(shots, rate, burst) <= 0
     admitted = sum(shot.status == 200 for shot in shots)
-    assert admitted >= 0.8 * rate * seconds
+    assert admitted >= 0.5 * count_ideal_admissions([shot.sent for shot in shots], rate, burst)
 
 
 async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
@@ -39,8 +41,14 @@ async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
     limit = {"limit": 2, "per": "minute", "burst": 1}
     tenant = await make_tenant(client, rates={"generate": {"requests": limit}})
 
-    first = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
-    second = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+    async def decided() -> httpx.Response:
+        """The answer of a limiter that has met its authority in time."""
+        while True:
+            send = anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+            if (answer := await send).status_code != 503:
+                return answer
+
+    first, second = await decided(), await decided()
 
     assert first.status_code == 200
     assert first.headers["RateLimit-Policy"].startswith('"generate-requests";q=2;w=60')
@@ -78,12 +86,68 @@ async def test_a_budget_is_spent_to_the_unit_by_racing_clients(
     assert won == budget
 
 
+async def test_a_keys_budget_is_spent_to_the_unit_by_racing_clients_of_it_and_its_successor(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    budget, clients = 120, 48
+    tenant = await make_tenant(client)
+    keys = f"/api/v1/tenants/{tenant.id}/keys"
+    team = {"id": "racers", "name": "Racers", "policy": {"budgets": {"requests": {"day": 500}}}}
+    made = await client.post("/api/v1/teams", params={"tenant": tenant.id}, json=team)
+    made.raise_for_status()
+    wanted = {
+        "name": "limited",
+        "scopes": ["generate", "models:read"],
+        "policy": {"budgets": {"requests": {"day": budget}}, "models": ["echo"]},
+        "team": "racers",
+    }
+    first = (await client.post(keys, json=wanted)).raise_for_status().json()
+    path = f"{keys}/{first['id']}/rotate"
+    second = (await client.post(path, json={"grace_s": 3600})).raise_for_status().json()
+    racers = [replace(tenant, key=each["key"], key_id=each["id"]) for each in (first, second)]
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as racing:
+
+        async def both_work_everywhere() -> bool:
+            asked = [
+                racing.get("/v1/models", headers=racer.headers)
+                for racer in racers
+                for _ in range(8)
+            ]
+            answers = await asyncio.gather(*asked)
+            return all(
+                answer.status_code == 200 and len(answer.json()["data"]) == 1 for answer in answers
+            )
+
+        await eventually(both_work_everywhere)
+
+        async def race(racer: Tenant) -> int:
+            won = refused = 0
+            while refused < 3:
+                shot = await shoot(racing, racer)
+                won += shot.status == 200
+                refused += shot.status != 200
+            return won
+
+        won = sum(await asyncio.gather(*(race(racers[n % 2]) for n in range(clients))))
+
+        async def last_units() -> bool:
+            nonlocal won
+            won += (await shoot(racing, racers[1])).status == 200
+            return won >= budget
+
+        await eventually(last_units)
+        assert (await shoot(racing, tenant)).status == 200  # the tenant's own key has no limit
+        assert (await shoot(racing, racers[0])).status == 429
+    assert won == budget
+
+
 async def test_streams_that_are_given_up_leave_no_slot_behind(
     client: httpx.AsyncClient, cluster: LocalServe
 ) -> None:
     streams, slots = 400, 8
     tenant = await make_tenant(client, concurrency={"limit": slots})
-    body = {**CHAT, "model": "slow", "stream": True, "max_tokens": 100}
+    body = {**CHAT, "model": "slow", "stream": True, "max_tokens": 1_200}
     limits = httpx.Limits(max_connections=CLIENTS)
     async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as leaving:
 
@@ -99,7 +163,7 @@ async def test_streams_that_are_given_up_leave_no_slot_behind(
             load = (await client.get("/health")).json()["models"]["slow"].get("load", {})
             return load.get("running") == load.get("waiting") == load.get("handlers") == 0
 
-        await eventually(the_model_is_free, timeout_s=3)  # a stream would run for 5 s
+        await eventually(the_model_is_free, timeout_s=20)  # a stream would run for a minute
 
         async def every_slot_is_free() -> bool:
             held = [
@@ -129,4 +193,4 @@ async def test_a_plan_that_changes_binds_at_once_everywhere(
         shots = await asyncio.gather(*(shoot(anonymous, tenant) for _ in range(8)))
         return all(shot.status == 404 for shot in shots)
 
-    await eventually(refused_everywhere, timeout_s=2)
+    await eventually(refused_everywhere)

@@ -78,7 +78,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
         await anext(stream)
     whole = [asyncio.create_task(trio.model.generate(LONG)) for _ in range(12)]
     await eventually(lambda: outstanding(trio) == 12 + REPLICAS)
-    os.kill(next(iter(processes(APP, MODEL).values())), signal.SIGKILL)
+    os.kill(trio.process()[1], signal.SIGKILL)
     ends = await asyncio.gather(*map(drain, streams), return_exceptions=True)
     assert [type(end) for end in ends if isinstance(end, BaseException)] == [ReplicaLost]
     assert all(await asyncio.gather(*whole))
@@ -86,7 +86,7 @@ async def test_a_killed_replica_breaks_its_streams_in_band_and_no_whole_answer(t
 
 
 async def test_a_stopped_replica_holds_no_call_beyond_its_deadline(trio: Trio) -> None:
-    pid = next(iter(processes(APP, MODEL).values()))
+    _, pid = trio.process()
     os.kill(pid, signal.SIGSTOP)
     try:
         found = await asyncio.gather(*(trio.model.generate(SHORT) for _ in range(12)))

@@ -20,8 +20,10 @@ async def api(cluster: LocalServe) -> AsyncIterator[openai.AsyncOpenAI]:
 
 
 async def test_it_lists_and_describes_models(api: openai.AsyncOpenAI) -> None:
-    listed = {model.id async for model in api.models.list()}
-    assert listed == {"echo", "elastic", "minilm", "nano", "slow"}
+    listed = {model.id: model.model_extra or {} async for model in api.models.list()}
+    names = {id for id, extra in listed.items() if {"root", "targets"} & extra.keys()}
+    assert listed.keys() - names == {"echo", "elastic", "minilm", "nano", "slow"}
+    assert {"gpt-4o-mini", "canary", "openai/nano"} <= names
     assert (await api.models.retrieve("nano")).owned_by == "mobula"
 
 

@@ -55,7 +55,7 @@ async def _broken_off(mine: httpx.AsyncClient, upload: str, whole: bytes) -> int
         headers = {**PIECE, "Upload-Offset": "0", "Content-Length": str(len(whole))}
         with pytest.raises(ConnectionAbortedError):
             await mine.patch(upload, headers=headers, content=some())
-        await eventually(free, timeout_s=5)
+        await eventually(free)
         return offset > 0
 
     await eventually(received)

@@ -113,6 +113,18 @@ async def cuts_event(exchange: Exchange) -> None:
     await exchange.end_stream()
 
 
+async def ends_late(exchange: Exchange) -> None:
+    """A right stream whose chunked coding ends a moment after its last event."""
+    await exchange.begin_stream()
+    for event in exchange.events():
+        await exchange.event(event)
+    if exchange.last_event:
+        await exchange.chunk(exchange.last_event)
+    await asyncio.sleep(0.05)
+    await exchange.end_stream()
+    answered(exchange)
+
+
 async def ends_without_end(exchange: Exchange) -> None:
     """A stream that ends in order, but before its last events."""
     events = exchange.events()

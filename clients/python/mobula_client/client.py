@@ -86,14 +86,14 @@ class AsyncMobula:
                     yield text
 
     async def caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> ContentResponse:
         """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
         body = {"topic": topic, "platform": platform, **brief}
         return await self._run(self._calls.content(CAPTIONS, body))
 
     def stream_caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> AsyncGenerator[Event, None]:
         """(event, value) pairs: started, delta, variant, completed."""
         return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
@@ -239,12 +239,14 @@ class Mobula:
             for _, chunk in events:
                 yield from first_choice_texts(chunk)
 
-    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentResponse:
+    def caption(
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
+    ) -> ContentResponse:
         body = {"topic": topic, "platform": platform, **brief}
         return self._run(self._calls.content(CAPTIONS, body))
 
     def stream_caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
+        self, topic: str | None = None, *, platform: str = "instagram", **brief: Any
     ) -> Iterator[Event]:
         return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
 

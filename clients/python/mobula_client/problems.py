@@ -121,6 +121,10 @@ class QuotaExceeded(RateLimited):
     slug = "quota-exceeded"
 
 
+class InsufficientQuota(QuotaExceeded):
+    slug = "insufficient-quota"
+
+
 class ClientGone(Problem):
     status, slug = 499, "client-gone"
 
@@ -179,6 +183,14 @@ class DeadlineExceeded(Problem):
 
 class NotCached(Problem):
     status, slug = 504, "not-cached"
+
+
+class GuardrailRefused(Problem):
+    status, slug = 400, "guardrail"
+
+
+class GuardrailUnavailable(Problem):
+    status, slug = 503, "guardrail-unavailable"
 
 
 def problem_of(status: int, content: bytes | str, retry_after_s: float | None = None) -> Problem:

@@ -12,6 +12,8 @@ from cluster.storage.tables.identity import (
     plans,
     refresh_tokens,
     signing_keys,
+    teams,
+    tenant_settings,
     tenants,
     users,
 )
@@ -27,9 +29,11 @@ from cluster.storage.tables.requests import (
     stored_responses,
     usage,
     usage_batches,
+    usage_dimensions,
     webhooks,
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
+from cluster.storage.tables.templates import template_labels, template_versions, templates
 
 __all__ = [
     "api_keys",
@@ -54,10 +58,16 @@ __all__ = [
     "signing_keys",
     "stored_objects",
     "stored_responses",
+    "teams",
+    "template_labels",
+    "template_versions",
+    "templates",
+    "tenant_settings",
     "tenants",
     "uploads",
     "usage",
     "usage_batches",
+    "usage_dimensions",
     "users",
     "videos",
     "webhooks",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -38,6 +39,15 @@ tenants = Table(
     Column("updated", Float, nullable=False),
 )
 
+# What tenants have set for themselves; one without a row has nothing set.
+tenant_settings = Table(
+    "tenant_settings",
+    metadata,
+    Column(*TENANT, ForeignKey("tenants.id"), primary_key=True),
+    Column("document", JSON, nullable=False),  # cluster/tenants/settings.py: TenantSettings
+    Column("updated", Float, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -54,6 +64,20 @@ api_keys = Table(
     Column("replaced_by", String(32)),  # set by rotation; `expires` is then the grace's end
     Column("last_used", Float),
     Column("mac", LargeBinary),  # cluster/auth/row_macs.py; a row without it is ignored
+    Column("policy", Text),  # JSON of cluster/tenants/policy.py: LimitPolicy; NULL: no limits
+    Column("team", String(63)),  # id of one of the tenant's teams
+    Column("account", String(32)),  # keys of one account share limits; NULL: its own id
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column(*TENANT, ForeignKey("tenants.id"), primary_key=True),
+    Column("id", String(63), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("policy", Text),  # as that of a key
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
 )
 
 users = Table(

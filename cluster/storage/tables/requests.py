@@ -70,6 +70,22 @@ usage = Table(
     Index("ix_usage_tenant_day", "tenant", "day"),
 )
 
+# The same usage by team, end user, tag and provider; cluster/usage/dimensions.py.
+usage_dimensions = Table(
+    "usage_dimensions",
+    metadata,
+    Column(*TENANT, primary_key=True),
+    Column("dimension", String(16), primary_key=True),
+    Column("value", String(200), primary_key=True),  # of end users a keyed hash
+    Column("day", String(10), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("unit", String(20), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),  # as in `usage`
+    Column("revenue", BigInteger, nullable=False),
+    Index("ix_usage_dimensions_tenant_dimension_day_value", "tenant", "dimension", "day", "value"),
+)
+
 # Makes batches idempotent: the row and its amounts commit together.
 usage_batches = Table(
     "usage_batches",

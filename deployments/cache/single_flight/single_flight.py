@@ -18,7 +18,8 @@ from cluster.runtime.problems import (
     Draining,
     Forbidden,
     ModelFailed,
-    RateLimited,
+    Problem,
+    is_of_callers_limits,
 )
 from deployments.cache.lookup import EntryRules, Lookup
 from deployments.cache.single_flight.in_flight import InFlightComputation
@@ -28,12 +29,8 @@ logger = logging.getLogger("mobula.cache")
 
 Work = Callable[[InFlightComputation], Awaitable[None]]
 
-_STARTERS_OWN = (
-    DeadlineExceeded,
-    RateLimited,
-    Forbidden,
-    ClientGone,
-)  # may concern one caller only
+# May concern one caller only; so may what the caller's limits refuse.
+_STARTERS_OWN = (DeadlineExceeded, Forbidden, ClientGone)
 _TRIES = 3
 _CANCELLING_S = 1.0
 
@@ -145,7 +142,10 @@ class SingleFlight:
         too old for this lookup, or the error was the starter's own."""
         if flight.entry is not None:
             return self._rules.servable_state(lookup, flight.entry) is None
-        return isinstance(flight.error, _STARTERS_OWN)
+        error = flight.error
+        if isinstance(error, Problem) and is_of_callers_limits(error):
+            return True
+        return isinstance(error, _STARTERS_OWN)
 
     async def _end_if_abandoned(self, flight: InFlightComputation) -> None:
         """After the last waiter has left, the work ends, unless other replicas follow it."""

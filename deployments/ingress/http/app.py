@@ -129,6 +129,11 @@ _OPERATION_IDS = {
     "posts.batch": "create_post_batch",
 }
 
+# Operations whose requests may name a prompt template.
+_TEMPLATED = frozenset(
+    ("chat", "completions", "responses", "captions", "captions.batch", "posts", "posts.batch")
+)
+
 # Operations that Azure's clients find under the name of a model, by the end of their path.
 _OF_DEPLOYMENTS = ("/chat/completions", "/completions", "/embeddings")
 
@@ -165,6 +170,7 @@ def create_app(
             _HOT,
             verify=services.authenticator.verify,
             plan_of=services.plan_of,
+            policies=services.policies,
             admission=services.admission,
             recorder=services.model_pipeline.recorder,
             access_log=services.access_log,
@@ -297,7 +303,13 @@ def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
             "description": (operation.__doc__ or "").strip(),
             "responses": {
                 200: stream_content(
-                    schema, *streams, headers=headers(cached=cached, lenient=dialect.is_lenient)
+                    schema,
+                    *streams,
+                    headers=headers(
+                        cached=cached,
+                        lenient=dialect.is_lenient,
+                        templated=name in _TEMPLATED,
+                    ),
                 ),
                 **problem_responses(*GENERATION_PROBLEMS, form=error_form(path)),
             },

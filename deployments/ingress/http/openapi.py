@@ -17,7 +17,9 @@ from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
 from cluster.runtime.problems import IdempotencyKeyReused, Problem
 from cluster.tenants.caller import Priority
+from cluster.usage.dimensions import MAX_TAGS as MAX_USAGE_TAGS
 from deployments.ingress.http.problems import ErrorForm, error_body, is_openai_route
+from deployments.ingress.http.usage_tags import USAGE_TAGS
 from deployments.ingress.idempotency import MAX_KEY
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 from deployments.ingress.schemas.response_answers import AnthropicErrorBody
@@ -133,7 +135,7 @@ def _response_header(description: str, kind: str = "string", **more: Any) -> dic
     return {"description": description, "schema": {"type": kind}, **more}
 
 
-CALL_HEADERS: Final = (IDEMPOTENCY_KEY, "Mobula-Priority", "Mobula-Timeout")
+CALL_HEADERS: Final = (IDEMPOTENCY_KEY, "Mobula-Priority", USAGE_TAGS, "Mobula-Timeout")
 CACHE_HEADERS: Final = ("Cache-Control", "Mobula-Cache", TAGS)
 PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     IDEMPOTENCY_KEY: _request_header(
@@ -150,6 +152,12 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "How urgent it is among the tenant's own requests, up to what the plan allows.",
         type="string",
         enum=[str(priority) for priority in Priority],
+    ),
+    USAGE_TAGS: _request_header(
+        USAGE_TAGS,
+        f"At most {MAX_USAGE_TAGS} names, separated by commas: the tenant can report its usage by "
+        "them.",
+        type="string",
     ),
     "Mobula-Timeout": _request_header(
         "Mobula-Timeout",
@@ -178,17 +186,25 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     ),
 }
 
-RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed")
+RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed", "Mobula-Model")
 CACHED_HEADERS: Final = ("Cache-Status", "Age")
 LENIENT_HEADERS: Final = ("Mobula-Ignored",)
+TEMPLATE_HEADERS: Final = ("Mobula-Template",)
 HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "X-Request-ID": _response_header("Finds the request in logs and in the audit trail."),
     "Idempotency-Replayed": _response_header(
         "`true`: this is the response to the key's first request."
     ),
+    "Mobula-Model": _response_header(
+        "The model that the request's `model` stands for, where that is not its id.",
+        example="nano",
+    ),
     "Mobula-Ignored": _response_header(
         "Fields of the body that have no effect: unknown ones, and hints that change nothing here.",
         example="temprature, messages.0.mood",
+    ),
+    "Mobula-Template": _response_header(
+        "The versions of prompt templates that the request was made of.", example="house-style@3"
     ),
     "Cache-Status": _response_header(
         "RFC 9211: a hit with the seconds that it stays fresh, or why a model was called.",
@@ -204,12 +220,15 @@ def parameters(*, cached: bool) -> list[dict[str, str]]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def headers(*, cached: bool, lenient: bool) -> dict[str, dict[str, str]]:
-    """References to the headers of a response, by name. `lenient`: unknown fields are ignored."""
+def headers(*, cached: bool, lenient: bool, templated: bool) -> dict[str, dict[str, str]]:
+    """References to the headers of a response, by name. `lenient`: unknown fields are ignored;
+    `templated`: the request may name a prompt template.
+    """
     names = (
         *RESPONSE_HEADERS,
         *(LENIENT_HEADERS if lenient else ()),
         *(CACHED_HEADERS if cached else ()),
+        *(TEMPLATE_HEADERS if templated else ()),
     )
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 

@@ -37,6 +37,7 @@ _OPENAI_TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_OPENAI_TYPES_BY_SLUG = {"insufficient-quota": "insufficient_quota"}
 _ANTHROPIC_TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -75,7 +76,8 @@ def openai_body(problem: Problem, request_id: str | None = None) -> dict[str, An
     default_type = "invalid_request_error" if problem.status < 500 else "server_error"
     error: dict[str, Any] = {
         "message": problem.detail,
-        "type": _OPENAI_TYPES.get(problem.status, default_type),
+        "type": _OPENAI_TYPES_BY_SLUG.get(problem.slug)
+        or _OPENAI_TYPES.get(problem.status, default_type),
         "param": problem.param and _INDEX.sub(r"[\1]", problem.param),
         "code": _OPENAI_CODES.get(problem.slug, problem.slug.replace("-", "_")),
     }

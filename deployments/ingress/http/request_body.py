@@ -79,6 +79,9 @@ def parse_json(raw: bytes, schema: type[Schema], ignored: list[str] | None = Non
     try:
         body = schema.model_validate_json(raw)
     except ValidationError as error:
+        templated = _templated_schema(schema, raw)
+        if templated is not None:
+            return parse_json(raw, templated, ignored)
         if ignored is None:
             raise _malformed(raw, error, schema) from None
     else:
@@ -91,6 +94,19 @@ def parse_json(raw: bytes, schema: type[Schema], ignored: list[str] | None = Non
         raise _malformed(raw, error, schema, extra="ignore") from None
     ignored.extend(unknown_fields(body))
     return body
+
+
+def _templated_schema(schema: type[Schema], raw: bytes) -> type[Schema] | None:
+    """The schema of bodies that name a template, if `raw` does and `schema` is of those that do
+    not."""
+    templated = getattr(schema, "templated", None)
+    if templated is None or templated[1] is schema or f'"{templated[0]}"'.encode() not in raw:
+        return None
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return templated[1] if isinstance(body, dict) and body.get(templated[0]) else None
 
 
 def _check_value_count(raw: bytes) -> None:

@@ -7,10 +7,12 @@ from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
@@ -21,14 +23,15 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    pipeline, providers = services.model_pipeline, services.providers
-    chat = Chat(pipeline)
+    pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
+    writers = ContentModels(services.providers, services.models)
+    chat = Chat(pipeline, templates)
     return {
         "chat": chat,
-        "responses": Responses(chat, services.responses),
+        "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
         "messages.count_tokens": CountTokens(services.models),
-        "completions": Completions(pipeline),
+        "completions": Completions(pipeline, templates),
         "embeddings": TextEmbeddings(services.embedding_pipeline),
         "rerank": Rerank(services.embedding_pipeline, services.models),
         "moderations": Moderations(
@@ -36,10 +39,10 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, providers),
-        "captions.batch": CaptionBatch(pipeline, providers),
-        "posts": Posts(pipeline, providers),
-        "posts.batch": PostBatch(pipeline, providers),
+        "captions": Captions(pipeline, writers, templates),
+        "captions.batch": CaptionBatch(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates),
+        "posts.batch": PostBatch(pipeline, writers, templates),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

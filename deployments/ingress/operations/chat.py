@@ -19,6 +19,7 @@ from deployments.contracts.generation import (
 )
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.chat_messages import ROLES
 from deployments.ingress.schemas.openai import ChatRequest
@@ -37,10 +38,13 @@ class Chat:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, pipeline: ModelPipeline) -> None:
+    def __init__(self, pipeline: ModelPipeline, templates: PromptTemplates) -> None:
         self._pipeline = pipeline
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
+        if body.template is not None:
+            body = await self._templates.chat(request, body, body.template)
         completion = await self._pipeline.generate(generate_request(request, body), request)
         return {
             "id": f"chatcmpl-{request.request_id}",
@@ -65,6 +69,8 @@ class Chat:
 
     async def events(self, request: AdmittedRequest, body: ChatRequest) -> Events:
         """The first chunk of each choice carries the role; a last one the usage, if asked for."""
+        if body.template is not None:
+            body = await self._templates.chat(request, body, body.template)
         shared = {
             "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion.chunk",
@@ -190,7 +196,7 @@ def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
 
 
 def usage_body(usage: TokenUsage) -> dict[str, Any]:
-    """Token counts under OpenAI's names."""
+    """Token counts under OpenAI's names; `estimated` where the provider did not report them."""
     body: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -199,4 +205,6 @@ def usage_body(usage: TokenUsage) -> dict[str, Any]:
     }
     if usage.reasoning_tokens:
         body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    if usage.is_estimated:
+        body["estimated"] = True
     return body

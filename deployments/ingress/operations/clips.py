@@ -10,7 +10,8 @@ from typing import Any
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import record
+from cluster.usage.dimensions import CallDimensions
+from cluster.usage.entries import record
 from deployments.contracts.jobs import Job, NewJob
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
@@ -62,7 +63,9 @@ class Clips:
         warnings: list[str],
     ) -> Job:
         caller, plan, seconds = request.caller, request.plan, spec.video_seconds
-        entry = charge(caller.tenant, caller.key_id, plan, seconds, float(request.created))
+        end_user = media.pseudonym_of(caller.tenant, caller.end_user)
+        named = CallDimensions(caller.team, end_user, request.tags)
+        entry = charge(caller.tenant, caller.key_id, plan, seconds, float(request.created), named)
         new = NewJob(
             tenant=caller.tenant,
             kind=CLIPS,

@@ -22,6 +22,7 @@ from deployments.contracts.generation import (
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.text_offsets import TextOffsets
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import CompletionRequest
@@ -41,10 +42,13 @@ class Completions:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, pipeline: ModelPipeline) -> None:
+    def __init__(self, pipeline: ModelPipeline, templates: PromptTemplates) -> None:
         self._pipeline = pipeline
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: CompletionRequest) -> dict[str, Any]:
+        if body.template is not None:
+            body = await self._templates.completion(request, body, body.template)
         body.refuse_unsupported()
         completions = await self._complete(request, body, body.prompts())
         n = body.n or 1
@@ -67,6 +71,8 @@ class Completions:
         }
 
     async def events(self, request: AdmittedRequest, body: CompletionRequest) -> Events:
+        if body.template is not None:
+            body = await self._templates.completion(request, body, body.template)
         body.refuse_unsupported()
         shared = _shared(request, body)
         if body.include_usage:

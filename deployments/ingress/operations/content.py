@@ -1,11 +1,12 @@
 """`captions`, `posts` and their batches: the native operations over the content pipelines."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.runtime.problems import Problem
+from cluster.runtime.problems import Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
@@ -35,11 +36,13 @@ from deployments.contracts.generation import TextGenerator, TokenUsage
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.operations.content_models import ContentModels, Item
+from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
-    CaptionItem,
     CaptionRequest,
     PostBatchRequest,
     PostItem,
@@ -47,7 +50,6 @@ from deployments.ingress.schemas.content import (
 )
 from deployments.ingress.schemas.tools import schema_text
 
-Item = CaptionItem | PostItem
 One = TypeVar("One", CaptionRequest, PostRequest)
 Many = TypeVar("Many", CaptionBatchRequest, PostBatchRequest)
 
@@ -78,11 +80,19 @@ class _Single(Generic[One]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+    def __init__(
+        self,
+        model_pipeline: ModelPipeline,
+        writers: ContentModels,
+        templates: PromptTemplates,
+    ) -> None:
         self._model_pipeline = model_pipeline
-        self._providers = providers
+        self._writers = writers
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
+        if body.template is not None:
+            body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         result = await self.pipeline.generate(generator, content_request)
@@ -90,6 +100,8 @@ class _Single(Generic[One]):
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
+        if body.template is not None:
+            body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         async with aclosing(self.pipeline.stream(generator, content_request)) as events:
@@ -100,7 +112,7 @@ class _Single(Generic[One]):
                     yield _event(event, request)
 
     def _content_request(self, request: AdmittedRequest, body: One) -> ContentRequest:
-        return _content_request(request, body, self._providers.resolve(body.model))
+        return _content_request(request, body, self._writers.resolve(request, body))
 
     def _body(self, request: AdmittedRequest, body: One, result: CaptionSet) -> dict[str, Any]:
         return _answer(f"{self.kind}-{request.request_id}", self.kind, request, body, result)
@@ -116,17 +128,18 @@ class _BatchOperation(Generic[Many]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+    def __init__(
+        self,
+        model_pipeline: ModelPipeline,
+        writers: ContentModels,
+        templates: PromptTemplates,
+    ) -> None:
         self._model_pipeline = model_pipeline
-        self._providers = providers
+        self._writers = writers
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
-        content_requests = [
-            _content_request(request, item, item.model or "", f"{request.request_id}-{index}")
-            for index, item in enumerate(body.items)
-        ]
-        generator = self._model_pipeline.bind(request)
-        outcomes = await self.pipeline.batch(generator, self._providers, content_requests)
+        outcomes = await self._outcomes(request, body)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
@@ -140,9 +153,40 @@ class _BatchOperation(Generic[Many]):
             "usage": usage_body(usage),
         }
 
+    async def _outcomes(self, request: AdmittedRequest, body: Many) -> list[BatchOutcome]:
+        """In the order of the items; one whose template cannot be rendered fails alone."""
+        content_requests: dict[int, ContentRequest] = {}
+        outcomes: list[BatchOutcome] = []
+        for index, item in enumerate(body.items):
+            brief: Item = item
+            if item.template is not None:
+                param = f"items.{index}.template"
+                try:
+                    brief = await self._templates.brief(request, item, item.template, param)
+                except Problem as problem:
+                    outcomes.append(BatchOutcome(index, problem=problem))
+                    continue
+                await asyncio.sleep(0)  # other requests run between long renderings
+            content_requests[index] = self._item_request(
+                request, brief, f"{request.request_id}-{index}"
+            )
+        generator, requests = self._model_pipeline.bind(request), list(content_requests.values())
+        indexes = list(content_requests)
+        for outcome in await self.pipeline.batch(generator, self._writers.providers, requests):
+            outcomes.append(replace(outcome, index=indexes[outcome.index]))
+        return sorted(outcomes, key=lambda outcome: outcome.index)
+
     async def events(self, request: AdmittedRequest, body: Many) -> Events:
         """One event, the answer."""
         yield None, await self.answer(request, body)
+
+    def _item_request(self, request: AdmittedRequest, item: Item, id: str) -> ContentRequest:
+        """A name that leads to no model is left to the batch, where it fails by itself."""
+        try:
+            model = self._writers.resolve(request, item, id)
+        except UnknownModel:
+            model = item.model or DEFAULT
+        return _content_request(request, item, model, id)
 
     def _result(
         self, request: AdmittedRequest, body: Many, outcome: BatchOutcome

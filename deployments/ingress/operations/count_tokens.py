@@ -10,6 +10,7 @@ from deployments.contracts.tokenization import TokenizeRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.operations.chat import generate_request
 from deployments.ingress.schemas.messages import MessageCountRequest
 from deployments.ingress.schemas.tokenization import MAX_CHARS
@@ -35,26 +36,28 @@ class CountTokens:
         """Raises InvalidRequest above MAX_CHARS. `estimated` marks the count of a provider's model,
         whose tokenizer is not known."""
         chat = chat_request(body, stream=False)
-        if self._models.is_external(body.model) and request.plan.allows_model(body.model):
-            with renamed_fields(FIELD_NAMES):
-                prompt = generate_request(request, chat)
-            request.models.add(body.model)
-            return {"input_tokens": _estimate(prompt), "estimated": True}
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)
+            id, models = body.model, self._models
+            if id not in models.configured:
+                facts = GenerationFacts(request, prompt.caller, prompt)
+                id = models.names.resolve(id, facts, request, models.tokenizing_ids)
+            if models.is_external(id) and request.allows_model(id):
+                request.models.add(id)
+                return {"input_tokens": _estimate(prompt), "estimated": True}
+            model = models.tokenizing(id, request.allows_model)
             _check_size(sum(len(each.content) for each in prompt.messages) + prompt.tool_bytes)
             found = await model.tokenize(
                 TokenizeRequest(
                     request_id=request.request_id,
                     caller=request.caller,
-                    model=body.model,
+                    model=id,
                     messages=prompt.messages,
                     timeout_s=request.timeout_s("ingress"),
                     tool_settings=prompt.tool_settings,
                 )
             )
-        request.models.add(body.model)
+        request.models.add(id)
         return {"input_tokens": len(found.ids)}
 
     async def events(self, request: AdmittedRequest, body: MessageCountRequest) -> Events:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster.runtime.problems import UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.moderation.moderator import Moderator
@@ -13,6 +12,8 @@ from deployments.contracts.moderation import RULES
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.schemas.moderation import ModerationRequest
 
@@ -39,14 +40,16 @@ class Moderations:
 
     async def answer(self, request: AdmittedRequest, body: ModerationRequest) -> dict[str, Any]:
         texts, moderator = body.texts(), self._moderator
-        model = moderator.resolve(body.model)
+        model = moderator.resolve(None if body.model == DEFAULT else body.model)
+        if model != RULES and model not in self._models.moderator_ids:
+            facts = TextFacts(request, request.caller, texts)
+            known = (RULES, *self._models.moderator_ids)
+            model = self._models.names.resolve(model, facts, request, known, free=(RULES,))
         if model == RULES:
+            texts = await self._pipeline.checked(texts, request)
             scores = await self._by_rules(texts)
-        elif model in self._models.moderator_ids:
-            scores, model = await self._by_model(request, model, texts)
         else:
-            known = tuple(filter(request.plan.allows_model, self._models.moderator_ids))
-            raise UnknownModel(model, (RULES, *known))
+            scores, model = await self._by_model(request, model, texts)
         return {
             "id": f"modr-{request.request_id}",
             "model": model,

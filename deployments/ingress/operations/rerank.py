@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.runtime.problems import InvalidRequest, UnknownModel
+from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.classification import ClassifyRequest
@@ -14,6 +14,8 @@ from deployments.contracts.embedding import EmbedRequest, Vectors
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.model_names import DefaultOf
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.schemas.reranking import RerankRequest
 
@@ -37,14 +39,14 @@ class Rerank:
         self._models = models
 
     async def answer(self, request: AdmittedRequest, body: RerankRequest) -> dict[str, Any]:
-        texts, models, plan = body.texts(), self._models, request.plan
-        if body.model in models.reranker_ids:
-            scores, tokens, model = await self._classify(request, body, texts)
-        elif body.model in models.embedder_ids:
-            scores, tokens, model = await self._compare(request, body, texts)
-        else:
-            known = (*models.reranker_ids, *models.embedder_ids)
-            raise UnknownModel(body.model, tuple(filter(plan.allows_model, known)))
+        texts, models, model = body.texts(), self._models, body.model
+        known = (*models.reranker_ids, *models.embedder_ids)
+        if model not in known:
+            facts = TextFacts(request, request.caller, (body.query, *texts))
+            default: DefaultOf = "default_embedding_model"
+            model = models.names.resolve(model, facts, request, known, default)
+        ranking = self._classify if model in models.reranker_ids else self._compare
+        scores, tokens, model = await ranking(request, body, model, texts)
         # Equal scores in the order of the request.
         order = sorted(range(len(scores)), key=lambda at: -scores[at])[: body.top_n]
         ranked = [{"index": at, "relevance_score": scores[at]} for at in order]
@@ -65,12 +67,12 @@ class Rerank:
         yield None, await self.answer(request, body)
 
     async def _classify(
-        self, request: AdmittedRequest, body: RerankRequest, texts: tuple[str, ...]
+        self, request: AdmittedRequest, body: RerankRequest, model: str, texts: tuple[str, ...]
     ) -> tuple[Sequence[float], int, str]:
         sent = ClassifyRequest(
             request_id=request.request_id,
             caller=request.caller,
-            model=body.model,
+            model=model,
             texts=texts,
             query=body.query,
             timeout_s=request.timeout_s("ingress"),
@@ -82,12 +84,12 @@ class Rerank:
         return found.scores[:, 0].tolist(), found.tokens, found.model
 
     async def _compare(
-        self, request: AdmittedRequest, body: RerankRequest, texts: tuple[str, ...]
+        self, request: AdmittedRequest, body: RerankRequest, model: str, texts: tuple[str, ...]
     ) -> tuple[Sequence[float], int, str]:
         sent = EmbedRequest(
             request_id=request.request_id,
             caller=request.caller,
-            model=body.model,
+            model=model,
             texts=(body.query, *texts),
             timeout_s=request.timeout_s("ingress"),
             priority=request.priority,

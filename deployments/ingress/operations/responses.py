@@ -11,12 +11,15 @@ import orjson
 from cluster.responses.store import ResponseRecord, ResponseStore
 from cluster.runtime.problems import PromptTooLong
 from cluster.storage.database import DatabaseUnavailable
+from cluster.templates.document import RenderedTemplate
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import Chunk
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import Chat
+from deployments.ingress.operations.prompt_templates import PromptTemplates, with_messages
+from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.responses import ResponseCreate
 from deployments.ingress.translation.problems import renamed_fields
 from deployments.ingress.translation.response_items import (
@@ -44,16 +47,20 @@ class Responses:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, chat: Chat, store: ResponseStore | None) -> None:
+    def __init__(self, chat: Chat, store: ResponseStore | None, templates: PromptTemplates) -> None:
         """Without a store, nothing is stored, and nothing can be continued."""
         self._chat = chat
         self._store = store
+        self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: ResponseCreate) -> dict[str, Any]:
         """Raises NotFound for a `previous_response_id` that is not the tenant's."""
+        prompt: RenderedTemplate | None = None
+        if body.prompt is not None:
+            body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
         while True:
-            chat = chat_request(body, conversation, stream=False)
+            chat = _chat(body, prompt, conversation, stream=False)
             try:
                 with renamed_fields(FIELD_NAMES):
                     completion = await self._chat.complete(request, chat)
@@ -67,9 +74,12 @@ class Responses:
 
     async def events(self, request: AdmittedRequest, body: ResponseCreate) -> Events:
         """From `response.created` to `response.completed` or `response.incomplete`."""
+        prompt: RenderedTemplate | None = None
+        if body.prompt is not None:
+            body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
         stream = ResponseStream(head)
-        async with aclosing(self._chunks(request, body, conversation)) as chunks:
+        async with aclosing(self._chunks(request, body, prompt, conversation)) as chunks:
             async for chunk in chunks:
                 for event in stream.add(chunk):
                     yield event
@@ -80,10 +90,14 @@ class Responses:
         yield stream.finish(head, completed)
 
     async def _chunks(
-        self, request: AdmittedRequest, body: ResponseCreate, conversation: list[Item]
+        self,
+        request: AdmittedRequest,
+        body: ResponseCreate,
+        prompt: RenderedTemplate | None,
+        conversation: list[Item],
     ) -> AsyncGenerator[Chunk, None]:
         while True:
-            chat = chat_request(body, conversation, stream=True)
+            chat = _chat(body, prompt, conversation, stream=True)
             try:
                 with renamed_fields(FIELD_NAMES):
                     async with aclosing(self._chat.chunks(request, chat)) as chunks:
@@ -139,6 +153,18 @@ class Responses:
         if self._store is None:
             raise DatabaseUnavailable
         return self._store
+
+
+def _chat(
+    body: ResponseCreate,
+    prompt: RenderedTemplate | None,
+    conversation: list[Item],
+    *,
+    stream: bool,
+) -> ChatRequest:
+    """The chat: instructions, the messages of a prompt template, the conversation."""
+    chat = chat_request(body, conversation, stream=stream)
+    return chat if prompt is None else with_messages(chat, prompt, 1 if body.instructions else 0)
 
 
 def _shorten(body: ResponseCreate, items: list[Item], problem: PromptTooLong) -> list[Item]:

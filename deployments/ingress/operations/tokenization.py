@@ -1,5 +1,6 @@
 """`tokenize` and `detokenize`: the tokenizer of a text or embedding model, in vLLM's shape."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cluster.tenants.caller import Scope
@@ -8,6 +9,8 @@ from deployments.contracts.tokenization import DetokenizeRequest, TokenizeReques
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.model_names import model_grants
 from deployments.ingress.schemas.tokenization import DetokenizeBody, TokenizeBody
 
 
@@ -27,12 +30,13 @@ class Tokenize:
 
     async def answer(self, request: AdmittedRequest, body: TokenizeBody) -> dict[str, Any]:
         body.check()
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        id = tokenizing_id(self._models, request, body.model, body.texts())
+        model = self._models.tokenizing(id, model_grants(request))
         found = await model.tokenize(
             TokenizeRequest(
                 request_id=request.request_id,
                 caller=request.caller,
-                model=body.model,
+                model=id,
                 prompt=body.prompt,
                 messages=body.chat(),
                 special=body.add_special_tokens is not False,
@@ -40,7 +44,7 @@ class Tokenize:
                 timeout_s=request.timeout_s("ingress"),
             )
         )
-        request.models.add(body.model)
+        request.models.add(id)
         return {
             "count": len(found.ids),
             "max_model_len": found.limit,
@@ -65,19 +69,34 @@ class Detokenize:
         self._models = models
 
     async def answer(self, request: AdmittedRequest, body: DetokenizeBody) -> dict[str, Any]:
-        model = self._models.tokenizing(body.model, request.plan.allows_model)
+        id = tokenizing_id(self._models, request, body.model, ids=len(body.tokens))
+        model = self._models.tokenizing(id, model_grants(request))
         found = await model.detokenize(
             DetokenizeRequest(
                 request_id=request.request_id,
                 caller=request.caller,
-                model=body.model,
+                model=id,
                 ids=tuple(body.tokens),
                 timeout_s=request.timeout_s("ingress"),
             )
         )
-        request.models.add(body.model)
+        request.models.add(id)
         return {"prompt": found.text}
 
     async def events(self, request: AdmittedRequest, body: DetokenizeBody) -> Events:
         """One event, the whole answer."""
         yield None, await self.answer(request, body)
+
+
+def tokenizing_id(
+    models: ModelRegistry,
+    request: AdmittedRequest,
+    name: str,
+    texts: Sequence[str] = (),
+    ids: int = 0,
+) -> str:
+    """The text or embedding model that `name` means. Raises UnknownModel."""
+    if name in models.configured:
+        return name
+    facts = TextFacts(request, request.caller, texts, ids)
+    return models.names.resolve(name, facts, request, models.tokenizing_ids)

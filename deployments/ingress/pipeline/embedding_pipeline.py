@@ -5,15 +5,18 @@ answers. The text models' request path is model_pipeline.py.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from cluster.runtime.problems import Problem, UnknownModel
+from cluster.runtime.problems import Problem, UnknownModel, unknown_policy
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.model_names import DefaultOf
 from deployments.ingress.pipeline.fallback import RaisedProblems, attempt_order
 from deployments.ingress.pipeline.metering import Meter
 
@@ -34,6 +37,8 @@ class EmbeddingPipeline:
     """Takes an admitted request through every stage between it and an embedding model or a
     classifier."""
 
+    is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
+
     def __init__(self, models: ModelRegistry, meter: Meter) -> None:
         self._models = models
         self._meter = meter
@@ -41,6 +46,8 @@ class EmbeddingPipeline:
     async def embed(self, request: EmbedRequest, admitted: AdmittedRequest) -> Embeddings:
         """A call that fails costs nothing. Fallbacks answer where the requested model is away."""
         models, amounts = self._models, estimate(request, admitted.plan)
+        if request.model not in models.configured:
+            request = replace(request, model=self._resolved(request, admitted))
 
         def call(sent: EmbedRequest) -> Awaitable[Embeddings]:
             return models.embedder(sent.model).embed(sent)
@@ -58,6 +65,19 @@ class EmbeddingPipeline:
 
         return await self._answer(request, admitted, known, call, amounts)
 
+    def _resolved(self, request: EmbedRequest, admitted: AdmittedRequest) -> str:
+        """The embedding model that the request's name stands for. Raises UnknownModel."""
+        models, ids = self._models, sum(map(len, request.token_ids))
+        facts = TextFacts(admitted, request.caller, request.texts, ids)
+        known = models.embedder_ids
+        default: DefaultOf = "default_embedding_model"
+        return models.names.resolve(request.model, facts, admitted, known, default)
+
+    async def checked(self, texts: tuple[str, ...], admitted: AdmittedRequest) -> tuple[str, ...]:
+        """Texts as guardrails let them through, for operations that call no model with them."""
+        self._check_guarded(admitted.plan)
+        return texts
+
     async def _answer(
         self,
         request: Request,
@@ -67,7 +87,7 @@ class EmbeddingPipeline:
         amounts: UsageAmounts,
     ) -> CountedAnswer:
         failures = RaisedProblems()
-        models = self._allowed_models(request.model, known, admitted.plan)
+        models = self._allowed_models(request.model, known, admitted)
         for attempt in attempt_order(request, models, self._models.clock):
             try:
                 answer = await self._metered(attempt, admitted, call, amounts)
@@ -95,16 +115,25 @@ class EmbeddingPipeline:
             used, requests = UsageAmounts(input_tokens=answer.tokens), 1
         finally:
             reservation.settle(used, requests=requests)
-        self._meter.record_call(request.caller, admitted.plan, request.model, used)
+        self._meter.record_call(request.caller, admitted.plan, request.model, used, admitted.tags)
         return answer
 
-    def _allowed_models(self, model: str, known: tuple[str, ...], plan: Plan) -> tuple[str, ...]:
-        """The models that may answer, the requested one first. Raises UnknownModel."""
-        allowed = tuple(filter(plan.allows_model, known))
+    def _allowed_models(
+        self, model: str, known: tuple[str, ...], admitted: AdmittedRequest
+    ) -> tuple[str, ...]:
+        """The models that may answer, the requested one first. Raises UnknownModel, and
+        GuardrailUnavailable where the plan has guardrails that nothing applies.
+        """
+        self._check_guarded(admitted.plan)
+        allowed = tuple(filter(admitted.allows_model, known))
         if model not in allowed:
             raise UnknownModel(model, allowed)
         fallbacks = self._models.fallbacks.get(model, ())
         return (model, *(name for name in fallbacks if name in allowed))
+
+    def _check_guarded(self, plan: Plan) -> None:
+        if plan.guardrails and not self.is_guarded:
+            raise unknown_policy(plan.guardrails[0])
 
 
 def estimate(request: EmbedRequest, plan: Plan) -> UsageAmounts:

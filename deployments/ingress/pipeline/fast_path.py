@@ -10,8 +10,8 @@ response only after the whole application has led them there (`RenderedResponses
 same tenant, route, models and plan; what may have changed since is checked on every request.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,15 +20,16 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Feature, Plan, RequestClass
+from cluster.tenants.policy import CallerPolicies
 from deployments.cache.keys import request_bytes_key
 from deployments.cache.metrics import CacheMetrics
 from deployments.cache.policy import EntryPolicy
 from deployments.cache.tiers.memory import MemoryEntry, MemoryTier
 from deployments.contracts.cache import CacheOutcome
+from deployments.contracts.limits import Permit
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
-from deployments.ingress.http.ignored_fields import IGNORED_FIELDS
 from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
@@ -49,6 +50,7 @@ _SPECIAL_HEADERS = frozenset(
         b"mobula-cache",
         b"mobula-cache-tags",
         b"mobula-priority",
+        b"mobula-tags",
         b"mobula-timeout",
         b"origin",
     )
@@ -57,8 +59,13 @@ _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
 _TOKEN_BYTES = 8  # of the number of tokens with which a rendered response begins
 _MAX_RENDERED = 16 << 10  # larger responses may be worth compressing
+_COLON, _NEXT_FIELD = b":", b"\n"  # between a header's name, its value and the next header
+_FIELDS_END = b"\0"  # in no header
 _MAX_DIGITS = 20  # of a length that is no attack on int()
 BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
+
+
+HeaderFields = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ class RenderedResponses:
         entry of a fresh response that they have led to before.
         """
         sampled = Feature.CACHE_SAMPLED in plan.features
-        variant = f"{operation} {sampled} {self._fingerprints.version}"
+        variant = f"{operation} {sampled} {plan.guardrails} {self._fingerprints.version}"
         key = request_bytes_key(self._secret_of(tenant), variant, body)
         if key not in self._memory.aliases:
             return key, None
@@ -106,33 +113,38 @@ class RenderedResponses:
         cached = self._memory.get_by_alias(key)
         if cached is None or self._policy.state(cached.entry) != "fresh":
             return key, None
-        rendered = cached.views.get(operation)
+        rendered = cached.views.get(view_name(operation, plan) if plan.guardrails else operation)
         return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
         self,
         key: bytes,
-        operation: str,
+        view: str,
         id: str,
         response: bytes,
         tokens: int,
         cache_key: bytes,
-        ignored: bytes = b"",
+        fields: HeaderFields = (),
+        end_user: str = "",
     ) -> None:
         """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
-        another id, and with the names of `ignored` fields. Nothing is added for a response that
-        does not begin with its id.
+        another id, and with the header `fields`; the bytes of the request name `end_user`. `view`
+        is the `view_name`. Nothing is added for a response that does not begin with its id.
         """
         start = b'{"id":"' + id.encode() + b'"'
         cached = self._memory.get(cache_key)
         if cached is None or not response.startswith(start):
             return
         rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
-        if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
-            self._memory.put_alias(key, cache_key, ignored)
+        if view in cached.views or self._memory.add_rendered(cached, view, rendered):
+            note = _NEXT_FIELD.join([_COLON.join(field) for field in fields])
+            if end_user:
+                note += _FIELDS_END + end_user.encode()
+            self._memory.put_alias(key, cache_key, note)
 
-    def ignored_fields(self, key: bytes) -> bytes:
-        """What a response to the bytes of `key`, which were just found, names as ignored."""
+    def note(self, key: bytes) -> bytes:
+        """The header fields of a response to the bytes of `key`, which were just found, in one
+        (`noted_fields`); and, if the bytes name one, _FIELDS_END and the end user."""
         return self._memory.aliases[key].note
 
     def record_hit(self, tenant: str, tokens: int) -> None:
@@ -153,6 +165,7 @@ class FastPath:
         *,
         verify: Callable[[str], Caller],
         plan_of: Callable[[str], Plan],
+        policies: Mapping[str, CallerPolicies],
         admission: AdmissionControl,
         recorder: UsageRecorder,
         access_log: Callable[[bytes], None],
@@ -162,12 +175,15 @@ class FastPath:
         metrics: RequestMetrics,
         others: ASGIApp,
     ) -> None:
-        """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems."""
+        """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems.
+        `policies` are those of the keys that have any.
+        """
         self._app = app
         self._responses = responses
         self._routes = dict(routes)
         self._verify = verify
         self._plan_of = plan_of
+        self._policies = policies
         self._admission = admission
         self._recorder = recorder
         self._access_log = access_log
@@ -246,9 +262,10 @@ class FastPath:
         if cached is None:
             return None
         entry, model = cached.entry, cached.entry.model
-        if plan.models is not None and not plan.allows_model(model):
-            return None
-        permit = self._admission.limiter.try_admit(caller.tenant, plan, route.request_class)
+        noted, _, end_user = self._responses.note(state.body_key).partition(_FIELDS_END)
+        if end_user:
+            caller = replace(caller, end_user=end_user.decode())
+        permit = self._admit(caller, plan, route.request_class, model)
         if permit is None:
             return None
         age_s = max(0.0, self._clock.wall() - entry.created)
@@ -258,7 +275,8 @@ class FastPath:
         request_id, is_clients = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
-        rendered = cached.views[route.operation]
+        operation = route.operation
+        rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
         self._admission.record(caller, request_id, route.operation, f"model:{model}")
@@ -275,11 +293,39 @@ class FastPath:
             *fields,
             (b"x-request-id", request_id.encode()),
         ]
-        ignored = self._responses.ignored_fields(state.body_key)
-        if ignored:
-            headers.append((IGNORED_FIELDS, ignored))
+        if noted:
+            headers += noted_fields(noted)
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
+
+    def _admit(
+        self, caller: Caller, plan: Plan, request_class: RequestClass, model: str
+    ) -> Permit | None:
+        """The permit, if the caller may have the model, and there is room in all limits now."""
+        policies, limiter = self._policies.get(caller.key_id), self._admission.limiter
+        if plan.models is not None and not plan.allows_model(model):
+            return None
+        if policies is None:
+            return limiter.try_admit(caller.tenant, plan, request_class, end_user=caller.end_user)
+        if not policies.allows_model(model):
+            return None
+        permit = limiter.try_admit(caller.tenant, plan, request_class, policies, caller.end_user)
+        if permit is not None:
+            permit.charge_cache_hit(model)
+        return permit
+
+
+def noted_fields(note: bytes) -> list[tuple[bytes, bytes]]:
+    """The header fields of a note of `RenderedResponses.add`."""
+    lines = [line.partition(_COLON) for line in note.split(_NEXT_FIELD)]
+    return [(name, value) for name, _, value in lines]
+
+
+def view_name(operation: str, plan: Plan) -> str:
+    """The name under which a rendered response is held. It is one that the guardrails of the plan
+    found nothing in: another plan's may.
+    """
+    return f"{operation} {plan.guardrails}" if plan.guardrails else operation
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

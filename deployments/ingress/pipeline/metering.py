@@ -20,6 +20,7 @@ from deployments.contracts.limits import Reservation
 from deployments.ingress.context import ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
 
+MAX_COST = 10**15  # nano-currency that a provider may say that one call costs
 _CLOSING_S = 5.0
 _NO_USAGE = TokenUsage()
 
@@ -29,11 +30,21 @@ logger = logging.getLogger("mobula.ingress")
 class Meter(Protocol):
     """Takes exact usage without waiting (cluster/usage/ledger.py)."""
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
-        """One call of a model."""
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
+        """One call of a model. `cost` is what its provider says, in nano-currency."""
         ...
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         """One request for a model that was answered from the cache."""
         ...
 
@@ -60,19 +71,30 @@ class UsageRecorder:
         self._meter = meter
 
     def record_call(
-        self, request: GenerateRequest, plan: Plan, amounts: UsageAmounts, *, is_complete: bool
+        self,
+        request: GenerateRequest,
+        plan: Plan,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+        *,
+        is_complete: bool,
     ) -> None:
-        """Usage of a call that ended; a complete one improves the estimates."""
+        """Usage of a call that ended; a complete one improves the estimates. `cost` is what its
+        provider says, in nano-currency.
+        """
         self.counters.prompt_tokens += amounts.input_tokens
         self.counters.completion_tokens += amounts.output_tokens
         if is_complete:
             self.estimator.learn(request, amounts.output_tokens)
-        self._meter.record_call(request.caller, plan, request.model, amounts)
+        self._meter.record_call(request.caller, plan, request.model, amounts, tags, cost)
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         """A request that was answered without its model."""
         self.counters.cache_hits += 1
-        self._meter.record_cache_hit(caller, plan, model)
+        self._meter.record_cache_hit(caller, plan, model, tags)
 
 
 @dataclass(slots=True)
@@ -94,6 +116,7 @@ class MeteredCall:
     timer: ModelWaitTimer | None  # until the model answers
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
+    tags: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         counters = self.recorder.counters
@@ -146,11 +169,21 @@ class MeteredCall:
             self.usage = reported
         usage = self.usage
         has_used = bool(usage.prompt_tokens or usage.completion_tokens)
-        amounts = UsageAmounts(usage.prompt_tokens, usage.completion_tokens)
+        prompt, output, cost = usage.prompt_tokens, usage.completion_tokens, usage.cost
+        amounts = UsageAmounts(
+            prompt,
+            output,
+            cached_tokens=max(0, min(usage.cached_tokens, prompt)),  # a provider may say anything
+            reasoning_tokens=max(0, min(usage.reasoning_tokens, output)),
+            estimated_tokens=prompt + output if usage.is_estimated else 0,
+        )
+        if cost is not None and not 0 <= cost <= MAX_COST:
+            logger.warning("a call of %s cannot have cost %s", self.request.model, cost)
+            cost = None
         self.reservation.settle(amounts, requests=int(has_used or self.is_complete))
         if has_used:
             self.recorder.record_call(
-                self.request, self.plan, amounts, is_complete=self.is_complete
+                self.request, self.plan, amounts, self.tags, cost, is_complete=self.is_complete
             )
 
 

@@ -6,11 +6,11 @@ answers.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
-from cluster.runtime.problems import UnknownModel
+from cluster.runtime.problems import UnknownModel, unknown_policy
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
 from deployments.cache.response_cache import ResponseCache
@@ -25,12 +25,15 @@ from deployments.contracts.generation import (
 )
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
 from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
 
 
 class ModelPipeline:
     """Takes an admitted request through every stage between it and a text model."""
+
+    is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
 
     def __init__(
         self, models: ModelRegistry, recorder: UsageRecorder, cache: ResponseCache | None = None
@@ -42,6 +45,9 @@ class ModelPipeline:
 
     async def generate(self, request: GenerateRequest, admitted: AdmittedRequest) -> Completion:
         """Raises UnknownModel, what limits and the cache raise, and what the model raises."""
+        renamed = request.model not in self._models.configured
+        if renamed:
+            request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
         if self._cache is None:
             completion = await generator.generate(request)
@@ -49,15 +55,24 @@ class ModelPipeline:
             completion = await self._cache.generate(request, generator, context)
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-                self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+                self.recorder.record_cache_hit(
+                    request.caller, admitted.plan, request.model, admitted.tags
+                )
+                if admitted.policies is not None:
+                    admitted.permit.charge_cache_hit(request.model)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
+        elif renamed:
+            completion = replace(completion, model=request.model)
         return completion
 
     async def stream(
         self, request: GenerateRequest, admitted: AdmittedRequest
     ) -> AsyncGenerator[Chunk, None]:
         """The same in chunks."""
+        renamed = request.model not in self._models.configured
+        if renamed:
+            request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
         if self._cache is None:
             stream = generator.stream(request)
@@ -67,10 +82,17 @@ class ModelPipeline:
             async for chunk in chunks:
                 if chunk.model and chunk.model != request.model:
                     _note_fallback(admitted, chunk.model)
+                elif renamed:
+                    chunk = replace(chunk, model=request.model)
+                renamed = False
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-            self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+            self.recorder.record_cache_hit(
+                request.caller, admitted.plan, request.model, admitted.tags
+            )
+            if admitted.policies is not None:
+                admitted.permit.charge_cache_hit(request.model)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -80,17 +102,27 @@ class ModelPipeline:
         """The counters, for `/health`."""
         return asdict(self.recorder.counters)
 
+    def _resolved(self, request: GenerateRequest, admitted: AdmittedRequest) -> GenerateRequest:
+        """The request to the model that its name stands for. Raises UnknownModel."""
+        models, facts = self._models, GenerationFacts(admitted, request.caller, request)
+        model = models.names.resolve(request.model, facts, admitted, models.text_models)
+        return replace(request, model=model)
+
     def _start(
         self, request: GenerateRequest, admitted: AdmittedRequest
     ) -> tuple[TextGenerator, CacheContext]:
         """The call of the requested model, with its fallbacks behind it, and what the cache needs.
 
-        Raises UnknownModel.
+        Raises UnknownModel, and GuardrailUnavailable where the plan has guardrails that nothing
+        applies.
         """
         models, plan, name = self._models, admitted.plan, request.model
+        if plan.guardrails and not self.is_guarded:
+            raise unknown_policy(plan.guardrails[0])
         model = models.text_models.get(name)
-        if model is None or not (plan.models is None or plan.allows_model(name)):
-            raise UnknownModel(name, tuple(filter(plan.allows_model, models.text_models)))
+        is_allowed = plan.models is None and admitted.policies is None
+        if model is None or not (is_allowed or admitted.allows_model(name)):
+            raise UnknownModel(name, tuple(filter(admitted.allows_model, models.text_models)))
         admitted.models.add(name)
         context = CacheContext(
             admitted.outcomes,
@@ -100,7 +132,11 @@ class ModelPipeline:
             waiting=admitted.timer,
         )
         call = MeteredGenerator(self.recorder, model, admitted)
-        fallbacks = [*filter(plan.allows_model, models.fallbacks.get(name, ()))]
+        others = models.fallbacks.get(name, ())
+        fallbacks = [*filter(admitted.allows_model, others)]
+        if admitted.policies is not None and len(fallbacks) < len(others):
+            # Another key's call of this model may be answered by one that this key may not use.
+            context.directives = replace(admitted.directives, no_store=True)
         if not fallbacks:
             return call, context
         calls: dict[str, TextGenerator] = {name: call}
@@ -157,7 +193,15 @@ class MeteredGenerator:
             call = cast(SettlingModel, model).begin(request)
         else:
             call = _UnsettledCall(model, request)
-        return MeteredCall(self.recorder, request, admitted.plan, reservation, call, admitted.timer)
+        return MeteredCall(
+            self.recorder,
+            request,
+            admitted.plan,
+            reservation,
+            call,
+            admitted.timer,
+            tags=admitted.tags,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,13 @@ async def create_key(access: WritesKeys, request: Request) -> NewKeyResponse:
     """A caller can give a key only scopes that it has itself."""
     body = await read_json(request, KeyCreate)
     made = await access.admin.keys.create(
-        access.actor, access.tenant, body.name, body.scopes, body.expires_in_s
+        access.actor,
+        access.tenant,
+        body.name,
+        body.scopes,
+        body.expires_in_s,
+        policy=body.policy,
+        team=body.team,
     )
     return _new(access, *made)
 
@@ -56,7 +62,7 @@ async def get_key(access: ReadsKeys, key: KeyId) -> KeyResponse:
     "/{key}",
     response_model=KeyResponse,
     responses=CHANGE,
-    summary="Change a key's name, scopes or expiry",
+    summary="Change a key's name, scopes, expiry, limits or team",
     openapi_extra=request_body(KeyPatch),
 )
 async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyResponse:
@@ -68,6 +74,8 @@ async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyRes
         name=body.name,
         scopes=body.scopes,
         ttl_s=body.expires_in_s,
+        policy=body.policy,
+        team=body.team,
     )
     return _answer(access, changed)
 
@@ -107,6 +115,9 @@ def _answer(access: AdminAccess, record: ApiKey) -> KeyResponse:
         revoked=record.revoked,
         replaced_by=record.replaced_by,
         last_used=record.last_used,
+        policy=record.policy,
+        team=record.team,
+        account=record.limits_account,
     )
 
 

@@ -6,9 +6,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from cluster.tenants.repository import Tenant
+from cluster.tenants.settings import TenantSettings
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
+from deployments.ingress.names.defaults import check_default_models
 from deployments.ingress.permissions import (
+    AdminAccess,
     OperatesTenant,
     Operator,
     ReadsTenant,
@@ -24,6 +27,8 @@ from deployments.ingress.schemas.admin import (
     TenantPage,
     TenantPatch,
     TenantResponse,
+    TenantSettingsPatch,
+    TenantSettingsResponse,
 )
 
 router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
@@ -89,9 +94,43 @@ async def suspend_tenant(access: OperatesTenant) -> Response:
 async def get_tenant_limits(access: ReadsTenant, request: Request) -> LimitsResponse:
     plan = await access.admin.tenants.plan(access.tenant)
     view = services_of(request).limit_status
-    limits = await view(access.tenant) if view else []
+    policies = access.request.policies if access.tenant == access.request.caller.tenant else None
+    limits = await view(access.tenant, policies) if view else []
     state = [LimitState.model_validate(limit) for limit in limits]
-    return LimitsResponse(tenant=access.tenant, plan=plan, state=state)
+    of_caller = () if policies is None else policies.subjects
+    shown = {each.subject.partition(":")[0]: each.policy for each in of_caller}
+    return LimitsResponse(tenant=access.tenant, plan=plan, state=state, **shown)
+
+
+@router.get(
+    "/{tenant}/settings",
+    response_model=TenantSettingsResponse,
+    responses=LOOK,
+    summary="Show what the tenant has set",
+)
+async def get_tenant_settings(access: ReadsTenant) -> TenantSettingsResponse:
+    return _settings(access, await access.admin.tenants.settings(access.tenant))
+
+
+@router.patch(
+    "/{tenant}/settings",
+    response_model=TenantSettingsResponse,
+    responses=CHANGE,
+    summary="Change what the tenant has set",
+    openapi_extra=request_body(TenantSettingsPatch),
+)
+async def update_tenant_settings(access: WritesTenant, request: Request) -> TenantSettingsResponse:
+    """A model must be one that the tenant may use now, by its id or another name."""
+    body = await read_json(request, TenantSettingsPatch)
+    values = body.model_dump(include=body.model_fields_set)
+    plan = await access.admin.tenants.plan(access.tenant)
+    check_default_models(services_of(request).models, plan.allows_model, values)
+    changed = await access.admin.tenants.update_settings(access.actor, access.tenant, values)
+    return _settings(access, changed)
+
+
+def _settings(access: AdminAccess, settings: TenantSettings) -> TenantSettingsResponse:
+    return TenantSettingsResponse(tenant=access.tenant, **settings.model_dump())
 
 
 def _answer(tenant: Tenant) -> TenantResponse:

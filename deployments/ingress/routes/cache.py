@@ -9,13 +9,16 @@ from starlette.responses import Response
 
 from cluster.administration.cache import VISIBLE_WITHIN_S
 from cluster.invalidation.target import EVERYBODY
+from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.http.cache_metrics import render_metrics
+from deployments.ingress.http.guardrail_metrics import render_guardrails
 from deployments.ingress.http.model_metrics import render_models
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.request_metrics import RequestStats, render_requests
+from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.permissions import (
     AdminAccess,
     ReadsCache,
@@ -49,7 +52,7 @@ async def invalidate_cache(
     access: WritesCache, query: Annotated[TenantQuery, Query()], request: Request
 ) -> InvalidationResponse:
     """Answers whose computing began before are served no more, on any replica."""
-    return await _invalidate(access, query, await read_json(request, InvalidationCreate))
+    return await _invalidate(access, query, await read_json(request, InvalidationCreate), request)
 
 
 @router.delete(
@@ -59,9 +62,9 @@ async def invalidate_cache(
     summary="The same by query; without one, everything of the tenant",
 )
 async def clear_cache(
-    access: WritesCache, query: Annotated[InvalidationQuery, Query()]
+    access: WritesCache, query: Annotated[InvalidationQuery, Query()], request: Request
 ) -> InvalidationResponse:
-    return await _invalidate(access, query, query)
+    return await _invalidate(access, query, query, request)
 
 
 @router.get(
@@ -96,12 +99,15 @@ async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
     requests = await services.request_stats() if services.request_stats else RequestStats()
     calls = await services.model_calls() if services.model_calls else ()
     rendered = render_metrics(stats) + render_requests(requests) + render_models(calls)
+    if services.guardrail_counts is not None:
+        rendered += render_guardrails(await services.guardrail_counts())
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _invalidate(
-    access: AdminAccess, whose: TenantQuery, what: InvalidationTarget
+    access: AdminAccess, whose: TenantQuery, what: InvalidationTarget, request: Request
 ) -> InvalidationResponse:
+    what = _by_model_id(services_of(request).models.names, what)
     tenant = None if whose.all_tenants else access.tenant
     target = what.target(EVERYBODY if tenant is None else tenant)
     made = await access.admin.cache.invalidate(access.actor, tenant, target)
@@ -112,3 +118,17 @@ async def _invalidate(
         seq=made.seq,
         visible_within_s=VISIBLE_WITHIN_S,
     )
+
+
+def _by_model_id(names: ModelNames, what: InvalidationTarget) -> InvalidationTarget:
+    """With the id of the model for which a name stands: answers are stored under ids. Raises
+    InvalidRequest where it stands for several."""
+    choice = None if what.model is None else names.find(what.model)
+    if choice is None:
+        return what
+    if len(choice.models) > 1:
+        raise InvalidRequest(
+            f"model: '{what.model}' stands for several models; name one of them by its id.",
+            param="model",
+        )
+    return what.model_copy(update={"model": choice.models[0]})

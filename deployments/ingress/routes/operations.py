@@ -11,13 +11,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
+from deployments.ingress.context import STATE_KEY, AdmittedRequest, RequestContext, RequestState
+from deployments.ingress.end_user import FIELDS as END_USER_FIELDS
+from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import parse_json, receive_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
+from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
+from deployments.ingress.pipeline.fast_path import RenderedResponses, view_name
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -78,6 +82,7 @@ def operation_endpoint(
 ) -> Endpoint:
     """The route function of one operation."""
     admission, rendered = services.admission, services.rendered_responses
+    has_metadata = "metadata" in operation.schema.model_fields
 
     async def serve(request: Request) -> Response:
         context = authenticate(services, request, operation.request_class)
@@ -85,13 +90,24 @@ def operation_endpoint(
         try:
             raw = await receive_json(request)
             body = _parse_body(request, raw, operation.schema, dialect)
+            if has_metadata and body.metadata is not None:
+                context.tags = body_tags(body.metadata, context.tags)
             if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
-                run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
+                run = with_idempotency(
+                    operation,
+                    services.idempotency,
+                    name,
+                    request.headers,
+                    raw,
+                    services.guardrails,
+                )
         except Problem as problem:
             admission.record_refused(context, name, problem)
             raise
+        if not END_USER_FIELDS.isdisjoint(body.model_fields_set):
+            name_end_user(context, body)
         state: RequestState = request.scope[STATE_KEY]
-        state.model = model = getattr(body, "model", None)
+        state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
             events = stream_operation(admission, context, name, run, body)
@@ -102,11 +118,8 @@ def operation_endpoint(
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
         outcomes = admitted.outcomes
-        # The fast path learns of a response that came of one model call and is cached.
         if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
-            tokens = answer.get("usage", {}).get("total_tokens", 0)
-            key, id = outcomes[0].key, answer.get("id", "")
-            rendered.add(state.body_key, name, id, content, tokens, key, state.ignored)
+            _add_rendered(rendered, name, state, admitted, answer, content)
         return AnswerResponse(content)
 
     return serve
@@ -167,4 +180,33 @@ def _event_stream(
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
         error_event=dialect.error_event,
+    )
+
+
+def _add_rendered(
+    rendered: RenderedResponses,
+    name: str,
+    state: RequestState,
+    admitted: AdmittedRequest,
+    answer: Mapping[str, Any],
+    content: bytes,
+) -> None:
+    """The fast path learns of a response that came of one model call and is cached, unless the same
+    bytes may ask for something else next time: a template may change, a name may stand for another
+    model, a guardrail may judge otherwise. It cannot see the tags in a body."""
+    if admitted.is_templated or admitted.varies or admitted.tags or not admitted.is_repeatable:
+        return
+    plan = admitted.plan
+    fields = [(IGNORED_FIELDS, state.ignored)] if state.ignored else []
+    if admitted.resolved_models:
+        fields.append(admitted.model_header())
+    rendered.add(
+        state.body_key,
+        view_name(name, plan) if plan.guardrails else name,
+        answer.get("id", ""),
+        content,
+        answer.get("usage", {}).get("total_tokens", 0),
+        admitted.outcomes[0].key,
+        fields,
+        admitted.caller.end_user,
     )

@@ -7,6 +7,7 @@ from cluster.tenants.plan import Plan
 from deployments.ingress.routes import (
     admin_keys,
     admin_plans,
+    admin_teams,
     admin_tenants,
     admin_users,
     audit,
@@ -20,6 +21,7 @@ from deployments.ingress.routes import (
     scaling,
     stored_responses,
     system,
+    templates,
     uploads,
     usage,
     videos,
@@ -33,6 +35,7 @@ from deployments.ingress.schemas.admin import (
     KeyRotation,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     UserCreate,
     UserPatch,
 )
@@ -46,6 +49,16 @@ from deployments.ingress.schemas.records import (
     WebhookRotation,
 )
 from deployments.ingress.schemas.scaling import ScalingBoundsPut
+from deployments.ingress.schemas.teams import TeamCreate, TeamPatch
+from deployments.ingress.schemas.templates import (
+    TemplateActivation,
+    TemplateCreate,
+    TemplatePatch,
+    TemplateRendering,
+    TemplateRollback,
+    TemplateTest,
+    VersionCreate,
+)
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -56,9 +69,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     Plan,
     TenantCreate,
     TenantPatch,
+    TenantSettingsPatch,
     KeyCreate,
     KeyPatch,
     KeyRotation,
+    TeamCreate,
+    TeamPatch,
     UserCreate,
     UserPatch,
     WebhookCreate,
@@ -69,6 +85,13 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
+    TemplateCreate,
+    TemplatePatch,
+    VersionCreate,
+    TemplateActivation,
+    TemplateRollback,
+    TemplateRendering,
+    TemplateTest,
 )
 
 
@@ -84,7 +107,16 @@ def resource_routes() -> APIRouter:
     router = APIRouter()
     for part in (system.router, models.router):
         router.include_router(part)
-    people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
+    people = (
+        auth,
+        admin_tenants,
+        admin_plans,
+        admin_keys,
+        admin_teams,
+        admin_users,
+        webhooks,
+        templates,
+    )
     media = (videos, uploads, clips, jobs)
     for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Id, Plan
+from cluster.tenants.policy import LimitPolicy
+from cluster.tenants.settings import ModelName
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 
@@ -93,6 +95,29 @@ class TenantPatch(Patch):
     status: Status | None = None
 
 
+class TenantSettingsPatch(Strict):
+    """Body of `PATCH /api/v1/tenants/{tenant}/settings`; null clears a setting."""
+
+    model_config = example(default_model="nano")
+
+    default_model: ModelName | None = None
+    default_embedding_model: ModelName | None = None
+
+    @model_validator(mode="after")
+    def _names_a_setting(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"give at least one of: {', '.join(type(self).model_fields)}")
+        return self
+
+
+class TenantSettingsResponse(BaseModel):
+    """What a tenant has set for itself; null: as the operator has configured it."""
+
+    tenant: str
+    default_model: str | None
+    default_embedding_model: str | None
+
+
 class TenantResponse(BaseModel):
     """One tenant."""
 
@@ -127,35 +152,47 @@ class LimitState(BaseModel):
     capacity: int
     remaining: int | None
     reset_s: int
+    subject: Annotated[
+        str, Field(description="`key:<account>` or `team:<id>`; empty: the tenant's.")
+    ] = ""
 
 
 class LimitsResponse(BaseModel):
-    """What the tenant's plan allows, and what is left of it."""
+    """What the tenant's plan allows, and what is left of it; and the same of the key that asks, and
+    of its team, if they have limits."""
 
     tenant: str
     plan: Plan
     state: list[LimitState]
+    key: LimitPolicy | None = None
+    team: LimitPolicy | None = None
 
 
 class KeyCreate(Strict):
     """Body of `POST /api/v1/tenants/{tenant}/keys`; without a life, the key gets the longest that
-    its maker may give: ten years, or as long as the key that makes it."""
+    its maker may give: ten years, or as long as the key that makes it. A key that a limited key
+    makes shares its limits."""
 
     model_config = example(name="back end", scopes=["generate", "models:read"])
 
     name: Label
     scopes: Scopes
     expires_in_s: LifeS | None = None
+    policy: LimitPolicy | None = None
+    team: Id | None = None
 
 
 class KeyPatch(Patch):
-    """Body of `PATCH /api/v1/tenants/{tenant}/keys/{key}`."""
+    """Body of `PATCH /api/v1/tenants/{tenant}/keys/{key}`. A policy replaces the whole one, `{}`
+    removes it; the team "" is none."""
 
     model_config = example(name="old back end", expires_in_s=86_400)
 
     name: Label | None = None
     scopes: Scopes | None = None
     expires_in_s: LifeS | None = None
+    policy: LimitPolicy | None = None
+    team: Id | Literal[""] | None = None
 
 
 class KeyRotation(Strict):
@@ -167,7 +204,7 @@ class KeyRotation(Strict):
 
 
 class KeyResponse(BaseModel):
-    """One API key, without its secret."""
+    """One API key, without its secret. Keys of one `account` share the limits of `policy`."""
 
     id: str
     tenant: str
@@ -180,6 +217,9 @@ class KeyResponse(BaseModel):
     revoked: float | None
     replaced_by: str | None
     last_used: float | None
+    policy: LimitPolicy | None = None
+    team: str = ""
+    account: str = ""
 
 
 class NewKeyResponse(KeyResponse):

@@ -16,19 +16,22 @@ class PromptTokensDetails(_Response):
 
 
 class CompletionTokensDetails(_Response):
-    """`reasoning_tokens`: of the completion, those that the model of a provider reasoned with."""
+    """`reasoning_tokens`: of the completion, those that were spent on reasoning."""
 
     reasoning_tokens: int = 0
 
 
 class TokenUsage(_Response):
-    """Tokens as the model's own tokenizer counts them."""
+    """Tokens as the model's own tokenizer counts them, unless they are `estimated`: the provider
+    did not report them.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
     completion_tokens_details: CompletionTokensDetails | None = None
+    estimated: Literal[True] | None = None
 
 
 class AnsweredFunction(_Response):
@@ -92,7 +95,10 @@ class TextCompletion(_Response):
 
 
 class Model(_Response):
-    """One served model. Members after `owned_by` are Mobula's own."""
+    """One served model, or another name by which models answer. Members after `owned_by` are
+    Mobula's own. `aliases` are the other names of a model, `root` the model that such a name stands
+    for, `targets` those between which it chooses.
+    """
 
     id: str
     object: Literal["model"] = "model"
@@ -104,6 +110,9 @@ class Model(_Response):
     context_length: int | None = None
     parameters: int | None = None
     description: str | None = None
+    aliases: list[str] | None = None
+    root: str | None = None
+    targets: list[str] | None = None
     ready: bool = True
 
 

@@ -6,9 +6,18 @@ stage, which says what there is; here only shapes and sizes are.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from deployments.ingress.schemas.answers import TokenUsage
+from deployments.ingress.schemas.template_use import TemplateUse
 
 MAX_VARIANTS = 10
 MAX_ITEMS = 100
@@ -16,6 +25,9 @@ MAX_TOPIC_CHARS = 500
 MAX_DRAFT_CHARS = 10_000
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
+EndUser = Annotated[
+    str, Field(max_length=512, description="Your own user for whom this is: for limits and usage.")
+]
 
 
 class _Strict(BaseModel):
@@ -25,6 +37,9 @@ class _Strict(BaseModel):
 class BriefBody(_Strict):
     """What captions and posts share."""
 
+    template: Annotated[
+        TemplateUse | None, Field(description="A template whose text becomes the topic.")
+    ] = None
     style: Annotated[Name, Field(description="A name from the styles registry.")] = "casual"
     tone: Annotated[Name, Field(description="A name from the tones registry.")] = "friendly"
     language: Annotated[Name, Field(description="The language to write in.")] = "English"
@@ -36,12 +51,23 @@ class BriefBody(_Strict):
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     model: Annotated[
-        str | None, Field(max_length=100, description="A provider; the default when left out.")
+        str | None,
+        Field(
+            max_length=100,
+            description="A provider, or a name of a model; left out: the tenant's default model, "
+            "or the default provider.",
+        ),
     ] = None
     output_schema: Annotated[
         dict[str, Any] | None,
         Field(description="A JSON Schema of an object: variants then carry these `fields`."),
     ] = None
+
+
+def _topic(topic: str | None, info: ValidationInfo) -> str | None:
+    if topic is not None and info.data.get("template") is not None:
+        raise ValueError("the template makes the topic")
+    return topic
 
 
 class CaptionItem(BriefBody):
@@ -60,15 +86,26 @@ class CaptionItem(BriefBody):
         }
     )
 
-    topic: Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)]
+    topic: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)] | None,
+        Field(validate_default=True, description="Needed, unless there is a template."),
+    ] = None
     platform: Name = "instagram"
     length: Literal["short", "medium", "long"] = "short"
+
+    @field_validator("topic")
+    @classmethod
+    def _is_topic_or_template(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        if topic is None and info.data.get("template") is None:
+            raise PydanticCustomError("missing", "Field required")
+        return _topic(topic, info)
 
 
 class CaptionRequest(CaptionItem):
     """Body of `POST /api/v1/captions`."""
 
     stream: bool = False
+    user: EndUser | None = None
 
 
 class PostItem(BriefBody):
@@ -91,9 +128,14 @@ class PostItem(BriefBody):
     platform: Name = "linkedin"
     length: Literal["short", "medium", "long"] = "medium"
 
+    @field_validator("topic")
+    @classmethod
+    def _is_topic_or_template(cls, topic: str | None, info: ValidationInfo) -> str | None:
+        return _topic(topic, info)
+
     @model_validator(mode="after")
     def _says_what_to_write(self) -> Self:
-        if not self.topic and not self.draft:
+        if not self.topic and not self.draft and self.template is None:
             raise ValueError("give a topic, or a draft to rewrite")
         return self
 
@@ -102,6 +144,7 @@ class PostRequest(PostItem):
     """Body of `POST /api/v1/posts`."""
 
     stream: bool = False
+    user: EndUser | None = None
 
 
 class CaptionBatchRequest(_Strict):
@@ -109,6 +152,7 @@ class CaptionBatchRequest(_Strict):
 
     items: Annotated[list[CaptionItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    user: EndUser | None = None
 
 
 class PostBatchRequest(_Strict):
@@ -116,6 +160,7 @@ class PostBatchRequest(_Strict):
 
     items: Annotated[list[PostItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    user: EndUser | None = None
 
 
 class Subscore(BaseModel):

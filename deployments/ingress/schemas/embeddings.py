@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.problems import InvalidRequest
+from deployments.ingress.names.spec import DEFAULT
+from deployments.ingress.schemas.lenient import RequestedModel
 
 MAX_INPUTS = 2048
 
@@ -30,7 +32,7 @@ class EmbeddingsRequest(BaseModel):
         json_schema_extra={"example": {"model": "minilm", "input": ["a rooftop coffee bar"]}},
     )
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["minilm"])]
+    model: RequestedModel = DEFAULT
     input: str | Texts | TokenIds | TokenLists
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None

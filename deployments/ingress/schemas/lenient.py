@@ -5,9 +5,19 @@ reach the client in the response header `Mobula-Ignored` (http/ignored_fields.py
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+RequestedModel = Annotated[
+    str,
+    Field(
+        max_length=100,
+        examples=["nano"],
+        description="A model's id, or another of the names that /v1/models lists. Left out, empty "
+        "or `default`: the tenant's default model.",
+    ),
+]
 
 
 class LenientPart(BaseModel):

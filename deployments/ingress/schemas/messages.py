@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import FunctionName
-from deployments.ingress.schemas.lenient import LenientPart
+from deployments.ingress.schemas.lenient import LenientPart, RequestedModel
 from deployments.ingress.schemas.openai import MAX_MESSAGES, MAX_OUTPUT_TOKENS
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
 
@@ -140,7 +141,7 @@ class _Prompt(LenientPart):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
     messages: Annotated[list[MessageTurn], Field(min_length=1, max_length=MAX_MESSAGES)]
     system: str | Annotated[list[TextBlock], Field(max_length=MAX_MESSAGES)] | None = None
     tools: Annotated[list[MessageTool], Field(max_length=MAX_TOOLS)] | None = None
@@ -162,6 +163,7 @@ class MessageCountRequest(_Prompt):
 
 class MessageMetadata(LenientPart):
     user_id: Annotated[str, Field(max_length=512)] | None = None
+    tags: Any = None  # of usage: http/usage_tags.py
 
 
 class MessageRequest(_Prompt):

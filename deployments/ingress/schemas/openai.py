@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.runtime.numbers import FLOAT32, WHOLE
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Sampling
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import ChatMessage
-from deployments.ingress.schemas.lenient import HintedBody
+from deployments.ingress.schemas.lenient import HintedBody, RequestedModel
 from deployments.ingress.schemas.structured_output import StructuredOutputFields
+from deployments.ingress.schemas.template_use import TemplatedBody, TemplateUse
 from deployments.ingress.schemas.tools import ToolChoice, Tools
 
 MAX_CHOICES = 16
@@ -55,14 +57,18 @@ StopString = Annotated[str, Field(max_length=256)]
 Maximum = Annotated[int, Field(ge=NO_LIMIT, le=MAX_OUTPUT_TOKENS), WHOLE]
 
 
-class _Generation(HintedBody, StructuredOutputFields):
+class _Generation(HintedBody, StructuredOutputFields, TemplatedBody):
     """Fields that chat and plain completions share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     refused: ClassVar[_Refusals] = {}
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
+    template: Annotated[
+        TemplateUse | None,
+        Field(description="With it, what it gives may be left out: the model, messages, prompt."),
+    ] = None
     n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = 1
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -82,6 +88,7 @@ class _Generation(HintedBody, StructuredOutputFields):
     logit_bias: Annotated[dict[TokenName, Bias], Field(max_length=MAX_BIASES)] | None = None
     ignore_eos: bool | None = False
     user: Annotated[str, Field(max_length=512)] | None = None
+    metadata: dict[str, Any] | None = None
 
     def sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
         """`max_tokens` None or -1: as many as there is room for. `logprobs` is how many
@@ -176,7 +183,6 @@ class ChatRequest(_Generation):
     verbosity: str | None = None
     web_search_options: Any = None
     store: bool | None = None
-    metadata: dict[str, Any] | None = None
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
@@ -186,6 +192,14 @@ class ChatRequest(_Generation):
     add_generation_prompt: bool | None = None
 
 
+class TemplatedChatRequest(ChatRequest):
+    """A chat whose template gives messages, and maybe the model."""
+
+    model: Annotated[str, Field(max_length=100)] = ""
+    messages: Annotated[list[ChatMessage], Field(max_length=MAX_MESSAGES)] = []
+
+
+ChatRequest.templated = ("template", TemplatedChatRequest)
 TokenIds = Annotated[list[TokenId], Field(min_length=1)]
 Prompts = Annotated[list[str] | list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS)]
 
@@ -240,3 +254,13 @@ class CompletionRequest(_Generation):
         super().refuse_unsupported()
         if self.best_of not in (None, 1, self.n or 1):
             raise UnsupportedParameter("best_of", "ask for n and choose.")
+
+
+class TemplatedCompletionRequest(CompletionRequest):
+    """A completion whose template gives the prompt, and maybe the model."""
+
+    model: Annotated[str, Field(max_length=100)] = ""
+    prompt: str | TokenIds | Prompts = ""
+
+
+CompletionRequest.templated = ("template", TemplatedCompletionRequest)

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from cluster.administration.reports import MAX_ROWS
 from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.plan import Id
+from cluster.usage.report import GROUPS, Group
 from deployments.ingress.schemas.admin import PageQuery, PageResponse, Patch, Strict, example
 
 MAX_GRACE_S = 7 * 86_400
-Group = Literal["day", "key", "model", "unit", "tenant"]
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 Kinds = Annotated[
     list[Annotated[str, Field(max_length=64)]],
@@ -33,10 +34,12 @@ def _day(given: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
+UsageValue = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class UsageQuery(BaseModel):
-    """Which days (both included; by default this month up to today), and how to split them.
+    """Which days (both included; by default this month up to today), which usage of them, and how
+    to split it. One of `team`, `end_user`, `tag` and `provider` at a time, and not with `key`.
 
     Grouped by tenant, and naming none, the operator sees all tenants.
     """
@@ -46,7 +49,18 @@ class UsageQuery(BaseModel):
     tenant: Id | None = None
     since: Annotated[Day | None, Field(alias="from")] = None
     until: Annotated[Day | None, Field(alias="to")] = None
-    group_by: Annotated[list[Group], Field(max_length=5)] = []
+    group_by: Annotated[list[Group], Field(max_length=len(GROUPS))] = []
+    key: UsageValue | None = None
+    model: UsageValue | None = None
+    team: UsageValue | None = None
+    end_user: Annotated[
+        Annotated[str, Field(min_length=1, max_length=512)] | None,
+        Field(description="The tenant's own name of a user, or the pseudonym in a report."),
+    ] = None
+    tag: UsageValue | None = None
+    provider: UsageValue | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_ROWS)] = MAX_ROWS
+    cursor: Annotated[str, Field(max_length=4_000, pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
 
 class UsageRow(BaseModel):
@@ -58,11 +72,14 @@ class UsageRow(BaseModel):
     revenue: int
 
 
-class UsageResponse(BaseModel):
-    """What was used from one day to another."""
+class UsageResponse(PageResponse):
+    """What was used from one day to another. `currency` is the plan's; null with the usage of
+    several tenants.
+    """
 
     since: Annotated[str, Field(serialization_alias="from")]
     until: Annotated[str, Field(serialization_alias="to")]
+    currency: str | None
     data: list[UsageRow]
 
 

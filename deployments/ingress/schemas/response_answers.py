@@ -48,7 +48,7 @@ class ResponseError(_Answer):
 
 
 class IncompleteDetails(_Answer):
-    reason: Literal["max_output_tokens"]
+    reason: Literal["max_output_tokens", "content_filter"]
 
 
 class InputTokensDetails(_Answer):
@@ -61,13 +61,14 @@ class OutputTokensDetails(_Answer):
 
 
 class ResponseUsage(_Answer):
-    """Tokens as the model's own tokenizer counts them."""
+    """Tokens as the model's own tokenizer counts them, unless they are `estimated`."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
     output_tokens: int
     output_tokens_details: OutputTokensDetails
     total_tokens: int
+    estimated: Literal[True] | None = None
 
 
 OutputItem = Annotated[OutputMessage | OutputFunctionCall, Field(discriminator="type")]
@@ -94,6 +95,7 @@ class ResponseObject(_Answer):
     output: list[OutputItem]
     parallel_tool_calls: bool
     previous_response_id: str | None
+    prompt: dict[str, Any] | None = None
     reasoning: dict[str, Any]
     service_tier: str
     store: bool
@@ -125,12 +127,15 @@ class DeletedResponse(_Answer):
 
 
 class MessageUsage(_Answer):
-    """Tokens as the model's own tokenizer counts them; cached ones are no `input_tokens`."""
+    """Tokens as the model's own tokenizer counts them, unless they are `estimated`; cached ones
+    are no `input_tokens`.
+    """
 
     input_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
+    estimated: Literal[True] | None = None
 
 
 class AnsweredText(_Answer):

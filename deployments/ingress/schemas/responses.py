@@ -13,13 +13,15 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
-from deployments.ingress.schemas.lenient import LenientPart
+from deployments.ingress.schemas.lenient import LenientPart, RequestedModel
 from deployments.ingress.schemas.openai import (
     MAX_MESSAGES,
     MAX_OUTPUT_TOKENS,
     MAX_TOP_LOGPROBS,
 )
+from deployments.ingress.schemas.template_use import ResponsePrompt, TemplatedBody
 from deployments.ingress.schemas.tools import MAX_DESCRIPTION, MAX_TOOLS
 
 MAX_ID = 256
@@ -198,7 +200,7 @@ class TextSettings(LenientPart):
     verbosity: str | None = None
 
 
-class ResponseCreate(LenientPart):
+class ResponseCreate(LenientPart, TemplatedBody):
     """Body of `POST /v1/responses`."""
 
     model_config = ConfigDict(
@@ -218,11 +220,10 @@ class ResponseCreate(LenientPart):
     refused: ClassVar[Mapping[str, tuple[tuple[Any, ...], str]]] = {
         "background": ((None, False), "responses are made while the request is open."),
         "conversation": ((None,), "continue a response by previous_response_id."),
-        "prompt": ((None,), "there are no prompt templates; send input."),
         "moderation": ((None,), "responses are not moderated."),
     }
 
-    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    model: RequestedModel = DEFAULT
     input: str | Annotated[list[InputItem], Field(min_length=1, max_length=MAX_MESSAGES)]
     instructions: str | None = None
     previous_response_id: ResponseId | None = None
@@ -245,10 +246,14 @@ class ResponseCreate(LenientPart):
         | None
     ) = None
     user: Annotated[str, Field(max_length=512)] | None = None
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     background: bool | None = None
     conversation: Any = None
-    prompt: Any = None
+    prompt: Annotated[
+        ResponsePrompt | None,
+        Field(description="With it, the input may be left out, and the model where it gives one."),
+    ] = None
     moderation: Any = None
 
     @property
@@ -261,3 +266,13 @@ class ResponseCreate(LenientPart):
             unasked, why = self.refused[name]
             if getattr(self, name) not in unasked:
                 raise UnsupportedParameter(name, why)
+
+
+class TemplatedResponseCreate(ResponseCreate):
+    """A response whose prompt gives messages, and maybe the model."""
+
+    model: Annotated[str, Field(max_length=100)] = ""
+    input: str | Annotated[list[InputItem], Field(max_length=MAX_MESSAGES)] = []
+
+
+ResponseCreate.templated = ("prompt", TemplatedResponseCreate)

@@ -78,6 +78,11 @@ class TokenizeBody(_StrictBody):
     def chat(self) -> tuple[Message, ...]:
         return tuple(each.message() for each in self.messages or ())
 
+    def texts(self) -> tuple[str, ...]:
+        """What is tokenized, without what a template adds."""
+        chat = tuple(message.content for message in self.chat())
+        return chat if self.prompt is None else (self.prompt,)
+
 
 class TokenizeResponse(ApiResponse):
     """Answer of `POST /tokenize`. `max_model_len` is the most tokens that the model takes."""

@@ -132,13 +132,16 @@ def message_end(finish_reason: str, stop: str) -> dict[str, str | None]:
 
 
 def usage_body(usage: TokenUsage) -> dict[str, int]:
-    """Token counts under Anthropic's names, where cached ones are no input tokens."""
-    return {
+    """Token counts under Anthropic's names, where cached ones are no input tokens; `estimated`
+    where the provider did not report them.
+    """
+    body = {
         "input_tokens": usage.prompt_tokens - usage.cached_tokens,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.completion_tokens,
     }
+    return {**body, "estimated": True} if usage.is_estimated else body
 
 
 def _arguments(text: str) -> dict[str, Any]:

@@ -31,10 +31,12 @@ def renamed_fields(names: FieldNames) -> Iterator[None]:
         raise _rename(problem, problem.param, names) from problem
 
 
-def to_chat(fields: Mapping[str, Any], names: FieldNames) -> ChatRequest:
+def to_chat(
+    fields: Mapping[str, Any], names: FieldNames, schema: type[ChatRequest] = ChatRequest
+) -> ChatRequest:
     """The chat request of these fields. Raises InvalidRequest naming a field by `names`."""
     try:
-        return ChatRequest.model_validate(fields)
+        return schema.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = ".".join(str(step) for step in first["loc"])

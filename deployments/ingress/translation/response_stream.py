@@ -81,6 +81,7 @@ class ResponseStream:
             status=end_status(self._finish_reason),
             usage=self._usage,
             completed=completed,
+            finish_reason=self._finish_reason,
         )
 
     def _in_progress(self) -> dict[str, Any]:

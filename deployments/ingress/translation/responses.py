@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedParameter
 from deployments.contracts.generation import Choice, Completion, TokenUsage
-from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.openai import ChatRequest, TemplatedChatRequest
 from deployments.ingress.schemas.responses import (
     AllowedTools,
     BuiltInTool,
@@ -50,7 +50,7 @@ class ResponseHead:
 
 
 def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -> ChatRequest:
-    """The chat that answers `items`, the instructions before them.
+    """The chat that answers `items`, the instructions before them, without a prompt's messages.
 
     Raises UnsupportedParameter, and InvalidRequest naming a field of the body.
     """
@@ -74,9 +74,9 @@ def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -
         "response_format": _response_format(body),
         "user": body.user,
     }
-    return to_chat(
-        {name: value for name, value in fields.items() if value is not None}, FIELD_NAMES
-    )
+    schema = ChatRequest if body.prompt is None else TemplatedChatRequest
+    given = {name: value for name, value in fields.items() if value is not None}
+    return to_chat(given, FIELD_NAMES, schema)
 
 
 def response_object(
@@ -87,14 +87,19 @@ def response_object(
     status: str,
     usage: TokenUsage | None = None,
     completed: float | None = None,
+    finish_reason: str = "length",
 ) -> dict[str, Any]:
-    """The `response` of the API. `completed` is Unix seconds."""
+    """The `response` of the API. `completed` is Unix seconds; `finish_reason` is that of an
+    incomplete one.
+    """
     body = head.body
     text = body.text.format if body.text else None
     shown = {"type": "text"} if text is None else text.model_dump(by_alias=True, exclude_none=True)
     if shown["type"] != "json_schema":
         shown.pop("name", None)
-    cut = {"reason": "max_output_tokens"} if status == "incomplete" else None
+    prompt = None if body.prompt is None else body.prompt.model_dump()
+    reason = "content_filter" if finish_reason == "content_filter" else "max_output_tokens"
+    cut = {"reason": reason} if status == "incomplete" else None
     return {
         "id": head.id,
         "object": "response",
@@ -112,6 +117,7 @@ def response_object(
         "output": list(output),
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": body.previous_response_id,
+        "prompt": prompt,
         "reasoning": {"effort": None, "summary": None},
         "service_tier": "default",
         "store": head.is_stored,
@@ -139,6 +145,7 @@ def completed_response(
         status=end_status(choice.finish_reason),
         usage=completion.usage,
         completed=completed,
+        finish_reason=choice.finish_reason,
     )
 
 
@@ -165,7 +172,7 @@ def text_part(text: str, logprobs: list[dict[str, Any]]) -> Item:
 
 def end_status(finish_reason: str) -> str:
     """What a finish reason of chat makes of the response and of its items."""
-    return "incomplete" if finish_reason == "length" else "completed"
+    return "incomplete" if finish_reason in ("length", "content_filter") else "completed"
 
 
 def failed_response(response: dict[str, Any], problem: Problem) -> dict[str, Any]:
@@ -176,13 +183,14 @@ def failed_response(response: dict[str, Any], problem: Problem) -> dict[str, Any
 
 
 def _usage(usage: TokenUsage) -> dict[str, Any]:
-    return {
+    body = {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
+    return {**body, "estimated": True} if usage.is_estimated else body
 
 
 def _tools(body: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:

@@ -6,6 +6,7 @@ followed. httptools parses; the socket is asyncio's.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from typing import Final, cast
 
@@ -51,6 +52,7 @@ class Exchange:
         "_waiting",
         "ended",
         "headers",
+        "on_change",
         "size",
         "status",
     )
@@ -67,6 +69,7 @@ class Exchange:
         self.headers: dict[str, str] = {}
         self.size = 0
         self.ended = False
+        self.on_change: Callable[[], None] | None = None
 
     async def head(self, until: float) -> None:
         """Waits for the status and the header fields."""
@@ -93,6 +96,13 @@ class Exchange:
         if not self.ended:
             self._connection.abort()
 
+    def drain(self, on_change: Callable[[], None], most: int) -> None:
+        """The rest is of no interest: `on_change` is called when something arrives, which may be
+        `most` bytes more, and when the answer ends or fails."""
+        self._limit = self.size + most
+        self.on_change = on_change
+        self.take()
+
     async def _wait(self, until: float) -> None:
         if self._fault is not None:
             raise self._fault
@@ -110,6 +120,10 @@ class Exchange:
     # Called by the connection.
 
     def wake(self) -> None:
+        if self.on_change is not None:
+            self.take()
+            self.on_change()
+            return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -212,7 +226,7 @@ class HttpConnection(asyncio.Protocol):
             self.abort()  # more than the answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._exchange is not None:
+        if self._exchange is not None and not self._exchange.status:  # else it is a trailer
             key = name.decode("latin-1").lower()
             self._exchange.headers[key] = value.decode("latin-1")
 

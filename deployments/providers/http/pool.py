@@ -9,12 +9,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 
 from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
 from deployments.providers.http.egress import Egress, Endpoint
 from deployments.providers.http.limits import HttpLimits
 
 _NO_CONTEXT = Context()
+# The end of an answer, all of which has been read, may take so long and so many bytes.
+_END_S, _END_BYTES = 1.0, 4096
 
 
 class PoolExhausted(Exception):
@@ -29,11 +32,17 @@ class ConnectionPool:
         self._egress = egress
         self._endpoint = endpoint
         self._idle: list[HttpConnection] = []
+        self._draining: dict[HttpConnection, tuple[Exchange, asyncio.TimerHandle]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
         self.open = 0  # connections, those under way included
         self.made = self.reused = 0
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
 
     async def send(
         self,
@@ -81,14 +90,39 @@ class ConnectionPool:
         if self._sweep is None:
             self._schedule()
 
+    def release_soon(self, connection: HttpConnection, exchange: Exchange) -> None:
+        """All that is of interest has arrived. The end of the answer may still be on its way, as of
+        a stream whose last event has come; the connection is kept if it comes soon."""
+        if exchange.ended or not connection.is_open or self._is_closed:
+            self.release(connection, exchange)
+            return
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_END_S, self._drained, connection, context=_NO_CONTEXT)
+        self._draining[connection] = (exchange, timer)
+        exchange.drain(partial(self._look_at, connection), _END_BYTES)
+
     def close(self) -> None:
         self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
+        for connection in (*self._draining,):
+            self._drained(connection)
         for connection in self._idle:
             connection.abort()
         self.open -= len(self._idle)
         self._idle.clear()
+
+    def _look_at(self, connection: HttpConnection) -> None:
+        exchange, _ = self._draining[connection]
+        if exchange.ended or not connection.is_open:
+            self._drained(connection)
+
+    def _drained(self, connection: HttpConnection) -> None:
+        """The end has come, or has not in time."""
+        exchange, timer = self._draining.pop(connection)
+        timer.cancel()
+        exchange.on_change = None
+        self.release(connection, exchange)
 
     def _take_idle(self) -> HttpConnection | None:
         while self._idle:

@@ -33,6 +33,7 @@ from deployments.contracts.generation import (
     ServedModel,
 )
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
@@ -117,6 +118,7 @@ async def start_application(
     providers: ProvidersConfig | None = None,
     resilience: Mapping[str, ResilienceSpec] | None = None,
     embedders: Mapping[str, ServedEmbedder] | None = None,
+    guardrails: GuardrailConfig | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
@@ -130,6 +132,7 @@ async def start_application(
         video or VideoConfig(),
         resilience or {},
         providers=external,
+        guardrails=guardrails or GuardrailConfig(),
     )
     services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None

@@ -14,6 +14,8 @@ from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
+from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.config import ModelSettings
 from deployments.ingress.deployment import Ingress
@@ -48,8 +50,9 @@ class NoTenancy(TenantServices):
         self.limiter = NullLimiter()  # type: ignore[assignment]
         self.administration = None  # type: ignore[assignment]
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
-        self.idempotency = self.responses = None  # type: ignore[assignment]
+        self.idempotency = self.responses = self.templates = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
+        self.policies: dict[str, CallerPolicies] = {}
 
     async def start(self) -> None:
         pass
@@ -66,10 +69,23 @@ class NoTenancy(TenantServices):
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 
-    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def settings_of(self, tenant: str) -> TenantSettings:
+        return NO_SETTINGS
+
+    def record_call(
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        amounts: UsageAmounts,
+        tags: tuple[str, ...] = (),
+        cost: int | None = None,
+    ) -> None:
         pass
 
-    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(
+        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+    ) -> None:
         pass
 
     def load(self) -> dict[str, int | float | bool]:

@@ -5,7 +5,8 @@ requests at the same time, clients that leave before the answer or in its middle
 application runs in this process over echo engines that are counted one by one (ledger_application).
 What the ledger and the budget say in the end must be what is expected: for an answer the tokens up
 to its stop string, for a request that was given up what its engine had generated, and its prompt
-once the engine has begun.
+once the engine has begun. Each request has its kind as a tag: the ledger's sums by tag must be what
+is expected of each kind, and those by provider its total.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from cluster.tenants.price_list import LOCAL
+from deployments.ingress.http.usage_tags import USAGE_TAGS
 from load_tests.benchmarks.limits.ledger_application import CountedApplication, counted_application
 from load_tests.machine import describe_machine
 
@@ -71,7 +74,10 @@ async def compare_ledger(home: Path, requests: int, seed: int) -> dict[str, Any]
         outcomes = await _sent(application, planned)
         ledger = await application.ledger()
         budget = await application.budget()
-        expected = _expected(application, planned)
+        by_tag = await application.ledger_by("tag")
+        by_provider = await application.ledger_by("provider")
+        expected_by_tag = _expected(application, planned)
+    expected = _sum(expected_by_tag.values())
     generated = sum(count.tokens for count in application.counts.values())
     return {
         "requests": requests,
@@ -81,8 +87,13 @@ async def compare_ledger(home: Path, requests: int, seed: int) -> dict[str, Any]
         "generated_by_engines": generated,
         "expected": {"input": expected[0], "output": expected[1]},
         "ledger": {"input": ledger[0], "output": ledger[1]},
+        "by_tag_is_exact": by_tag == expected_by_tag,
+        "by_provider_is_exact": by_provider == {LOCAL: expected},
         "budget": budget,
-        "passed": ledger == expected and budget == sum(expected),
+        "passed": ledger == expected
+        and budget == sum(expected)
+        and by_tag == expected_by_tag
+        and by_provider == {LOCAL: expected},
     }
 
 
@@ -168,7 +179,7 @@ async def _sent(application: CountedApplication, planned: Sequence[PlannedReques
 
 async def _one(client: httpx.AsyncClient, request: PlannedRequest) -> str:
     """Answered, left by its client, or the status of its refusal."""
-    headers = {"X-Request-ID": request.id}
+    headers = {"X-Request-ID": request.id, USAGE_TAGS: _tag(request)}
     if request.deadline_s is not None:
         headers["Mobula-Timeout"] = f"{request.deadline_s:.3f}"
     try:
@@ -183,17 +194,30 @@ async def _one(client: httpx.AsyncClient, request: PlannedRequest) -> str:
     return "broken off" if b'"error"' in answer.content else "answered"
 
 
+def _tag(request: PlannedRequest) -> str:
+    return request.kind.replace(" ", "-")
+
+
 def _expected(
     application: CountedApplication, planned: Sequence[PlannedRequest]
-) -> tuple[int, int]:
-    """(input, output) tokens, by what the engines have generated for each request."""
-    outputs = {request.id: request.output for request in planned}
-    prompt = output = 0
+) -> dict[str, tuple[int, int]]:
+    """(input, output) tokens by tag, by what the engines have generated for each request."""
+    requests = {request.id: request for request in planned}
+    expected: dict[str, tuple[int, int]] = {}
     for id, count in application.counts.items():
-        prompt += count.prompt_tokens
-        known = outputs.get(id)
-        output += count.tokens if known is None else known
-    return prompt, output
+        request = requests[id]
+        output = count.tokens if request.output is None else request.output
+        if count.prompt_tokens or output:
+            tag = _tag(request)
+            expected[tag] = _sum((expected.get(tag, (0, 0)), (count.prompt_tokens, output)))
+    return expected
+
+
+def _sum(amounts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    prompts, outputs = 0, 0
+    for prompt, output in amounts:
+        prompts, outputs = prompts + prompt, outputs + output
+    return prompts, outputs
 
 
 def _show(row: dict[str, Any], console: Console) -> None:
@@ -204,6 +228,9 @@ def _show(row: dict[str, Any], console: Console) -> None:
     console.print(f"budget: {row['budget']} tokens spent; engines: {row['generated_by_engines']}")
     for outcome, count in sorted(row["outcomes"].items()):
         console.print(f"  {count:6} {outcome}")
+    for dimension in ("tag", "provider"):
+        exact = row[f"by_{dimension}_is_exact"]
+        console.print(f"sums by {dimension}: {'exact' if exact else '[red]wrong[/red]'}")
     console.print("exact" if row["passed"] else "[red]the ledger is not what was generated[/red]")
 
 

@@ -19,7 +19,7 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.tenants.units import Unit
-from cluster.usage.report import budget_used
+from cluster.usage.report import budget_used, usage_report
 from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.tenant_services import TenantServices
@@ -102,8 +102,7 @@ class CountedApplication:
             while self._recorder.settlements.open or self._recorder.counters.open:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await self._tenancy.ledger.flush()
-        today = datetime.now(UTC)
-        days = ((today.replace(day=1)).date().isoformat(), today.date().isoformat())
+        days = _this_month()
         async with self._tenancy.database.read() as connection:
             amounts = [
                 await budget_used(connection, TENANT, unit, *days)
@@ -111,11 +110,30 @@ class CountedApplication:
             ]
         return amounts[0], amounts[1]
 
+    async def ledger_by(self, dimension: str) -> dict[str, tuple[int, int]]:
+        """The same by value of a dimension, once `ledger` has waited."""
+        days = _this_month()
+        async with self._tenancy.database.read() as connection:
+            rows = await usage_report(connection, TENANT, *days, (dimension,))
+        return {
+            row.group[dimension]: (
+                row.amounts.get(Unit.INPUT_TOKENS, 0),
+                row.amounts.get(Unit.OUTPUT_TOKENS, 0),
+            )
+            for row in rows
+        }
+
     async def budget(self) -> int:
         """Tokens that the tenant's budget says are spent."""
         views = await self._tenancy.limit_status(TENANT)
         [view] = [view for view in views if view.unit is Unit.TOKENS]
         return view.capacity - (view.remaining or 0)
+
+
+def _this_month() -> tuple[str, str]:
+    """Its first day, and today."""
+    today = datetime.now(UTC).date()
+    return today.replace(day=1).isoformat(), today.isoformat()
 
 
 @asynccontextmanager

@@ -8,9 +8,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Unit
 from deployments.contracts.limits import (
     Authority,
     AuthorityUnavailable,
@@ -91,7 +90,7 @@ class SimulatedAuthorityClient:
         task.add_done_callback(self._stray.discard)
 
 
-async def nothing_spent(tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+async def nothing_spent(*_: object) -> int:
     return 0
 
 
@@ -157,7 +156,7 @@ class SimulatedLimiters:
         began = loop.time()
         try:
             permit = await limiter.admit(self.tenant, self.plan, RequestClass.GENERATE)
-        except RateLimited:
+        except (RateLimited, Overloaded):
             self.refused += 1
         else:
             self.admitted.append(loop.time())

@@ -85,12 +85,13 @@ def _round(
     turn: int,
     scratch: Path,
 ) -> list[CaseResult]:
-    """Everybody once in each case; who comes first changes from round to round."""
+    """Everybody once in each case of the first one; who comes first changes from round to round."""
     shift = turn % len(contenders)
     order = [*contenders[shift:], *contenders[:shift]]
     return [
         CaseResult(contender.name, case, many, _one(contender, case, many, seconds, scratch))
         for case in CASES
+        if case in contenders[0].targets
         for many in connections
         for contender in order
         if case in contender.targets

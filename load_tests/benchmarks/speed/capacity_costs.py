@@ -23,7 +23,8 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, default_url
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.entries import UsageEntry
+from cluster.usage.ledger import Ledger
 from load_tests.benchmarks.common.http_client import NoRetryClient
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.process_kinds import group_by_kind

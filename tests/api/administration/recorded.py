@@ -35,7 +35,7 @@ def media_in(
         database=database,
         guard=SsrfGuard(resolve=resolve),
         pepper=load_pepper(settings.home, settings),
-        directory=SimpleNamespace(plan_of=plan_of),
+        directory=SimpleNamespace(plan_of=plan_of, policies={}),
         is_active=lambda _: True,
     )
     media = media_services(settings, VideoConfig(), grounds, SystemClock())

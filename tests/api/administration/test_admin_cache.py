@@ -9,6 +9,8 @@ from cluster.invalidation.feed import InvalidationFeed
 from cluster.runtime.clock import SystemClock
 from deployments.contracts.cache import CacheStats, TierStats
 from deployments.ingress.http.app import create_app
+from deployments.ingress.names.model_names import ModelNames
+from deployments.ingress.names.spec import NameSettings, NamesSpec
 from tests.api.administration.world import World
 
 CACHE, MAKE, STATS = "/api/v1/cache", "/api/v1/cache/invalidations", "/api/v1/cache/stats"
@@ -183,3 +185,17 @@ async def test_where_nothing_is_cached_every_tier_is_off(world: World) -> None:
     found = (await world.ask("viewer", "GET", STATS)).json()
 
     assert (found["replicas"], found["l1"], found["l2"], found["l3"]) == (0, None, None, None)
+
+
+async def test_an_alias_means_its_model(world: World) -> None:
+    """Answers are stored under models' ids."""
+    aliases = {"gpt-4o": "words", "canary": {"weights": {"words": 1, "spare": 1}}}
+    spec = NamesSpec.model_validate({"aliases": aliases})
+    world.services.models.names = ModelNames(NameSettings(spec), ("words", "spare"))
+
+    one = await world.ask("owner", "POST", MAKE, json={"model": "gpt-4o"})
+    several = await world.ask("owner", "DELETE", CACHE, params={"model": "canary"})
+
+    assert (one.json()["kind"], one.json()["name"]) == ("model", "words")
+    assert several.status_code == 400
+    assert "name one of them by its id" in several.json()["detail"]

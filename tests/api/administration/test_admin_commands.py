@@ -83,6 +83,21 @@ def test_tenants(run: Run) -> None:
     assert "already" in run("tenants create newco", code=1).stderr
 
 
+def test_settings_of_a_tenant(run: Run) -> None:
+    settings = "tenants settings --tenant acme"
+
+    def default() -> object:
+        return json.loads(run(f"{settings} --json").stdout)["default_model"]
+
+    assert default() is None
+    run(f"{settings} --default-model words --default-embedding-model letters")
+    assert default() == "words"
+    run(f"{settings} --unset default-model")
+    assert default() is None
+    assert "letters" in run(settings).stdout
+    assert "leads to no model" in run(f"{settings} --default-model gpt-9", code=1).stderr
+
+
 def test_plans(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text("id: gold\nweight: 3\nbudgets: {tokens: {day: 100, month: 1000}}\n")
@@ -119,6 +134,29 @@ def test_keys(run: Run) -> None:
     assert "no key" in run("keys revoke aaaaaaaaaaaa -t acme", code=1).stderr
 
 
+def test_teams_and_limits_of_keys(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("models: [nano]\nspend: {amount: 25000000}\n")
+    run("teams create research -t acme --name Research --policy", str(file))
+    run("teams update research -t acme --name", "R and D")
+    made = json.loads(
+        run("keys create ci -t acme --team research --json --policy", str(file)).stdout
+    )
+    shown = json.loads(run("teams show research -t acme --json").stdout)
+    refused = run("teams delete research -t acme", code=1)
+    file.write_text("{}\n")
+    freed = json.loads(run(f"keys update {made['id']} -t acme --json --policy", str(file)).stdout)
+    run("teams delete research -t acme --detach")
+
+    assert (made["team"], made["policy"]["models"]) == ("research", ["nano"])
+    assert (shown["name"], shown["policy"]["spend"]["amount"]) == ("R and D", 25_000_000)
+    assert "has keys" in refused.stderr
+    assert (freed["policy"], freed["team"]) == (None, "research")
+    assert "research" not in run("teams list -t acme").stdout
+    file.write_text("[1]")
+    assert "is not a policy" in run("keys create x -t acme --policy", str(file), code=1).stderr
+
+
 def test_a_key_acts_in_its_own_tenant(run: Run) -> None:
     made = json.loads(run("keys create ops -t acme -s keys:read -s keys:write --json").stdout)
     rows = json.loads(run("keys list --json --key", made["key"]).stdout)
@@ -144,6 +182,11 @@ def test_users(run: Run) -> None:
 def test_usage_and_limits(run: Run) -> None:
     assert json.loads(run("usage --group-by day --group-by key --json").stdout) == []
     assert "cost" in run("usage --csv --tenant acme").stdout
+    assert "revenue" in run("usage --group-by team --group-by model -t acme").stdout
+    assert run("usage --only team=web --only model=nano --json").stdout.strip().startswith("[")
+    assert "not known together" in run("usage --only team=a --only tag=b", code=1).stderr
+    for odd in ("team", "colour=red"):
+        assert "NAME=VALUE" in run(f"usage --only {odd}", code=1).stderr
     assert "team" in run("limits -t acme").stdout
     assert json.loads(run("limits -t acme --json").stdout)["state"] == []
     assert "unknown" not in run("usage --from nonsense", code=1).stderr.lower()
@@ -217,3 +260,50 @@ def test_cache(run: Run) -> None:
     assert "off" in run("cache stats --all").stdout
     assert "give one of" in run("cache clear --tag a --model b", code=1).stderr
     assert "1 to 100" in run("cache clear --tag", "a b", code=1).stderr
+
+
+def test_templates(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text("text: Write about {{ topic }} in {{ words }} words.\n"
+                    "variables: {topic: {}, words: {type: integer}}\n"
+                    "defaults: {model: words}\n")  # fmt: skip
+    run(f"templates create brief {file} --note First")
+    number = run(f"templates add brief {file}").stdout.strip()
+    run("templates activate brief 1")
+    moved = run("templates activate brief 2").stdout
+    back = run("templates rollback brief").stdout
+    rows = json.loads(run("templates list --json").stdout)
+    made = json.loads(run("templates versions brief --json").stdout)
+    shown = json.loads(run("templates show brief --version 1").stdout)
+    rendered = run("templates render brief -v topic=tea -v words:=3").stdout
+    compared = run("templates diff greeting 1 2 --tenant acme").stdout
+    wrong = run("templates render brief -v topic", code=1).output
+
+    assert number == "2"
+    assert (moved, back) == ("production -> brief@2\n", "production -> brief@1\n")
+    assert [(row["id"], row["active"], row["latest"]) for row in rows] == [("brief", 1, 2)]
+    assert [row["version"] for row in made] == [2, 1]
+    assert (shown["note"], shown["text"]) == (
+        "First",
+        "Write about {{ topic }} in {{ words }} words.",
+    )
+    assert rendered == "Write about tea in 3 words.\n"
+    assert compared == "\n"
+    assert "name=text" in wrong
+    assert "is deleted" in run("templates delete brief").output
+
+
+def test_templates_are_tested(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "template.json"
+    example = {"name": "right", "expect": {"contains": ["two"]}}
+    document = {"text": "Tea", "defaults": {"model": "words"}, "examples": [example]}
+    file.write_text(json.dumps(document))
+    run(f"templates create right {file}")
+    file.write_text(json.dumps({**document, "examples": [{"expect": {"equals": "tea"}}]}))
+    run(f"templates create wrong {file}")
+
+    passed = run("templates test right --version 1").output
+    failed = json.loads(run("templates test wrong --version 1 --json", code=3).stdout)
+
+    assert "1 passed, 0 failed" in passed
+    assert failed["results"][0]["failures"][0]["expectation"] == "equals"

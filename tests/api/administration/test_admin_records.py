@@ -8,10 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from cluster.runtime.clock import SystemClock
-from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.secrets.key_files import load_pepper
+from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Unit, UsageAmounts
+from cluster.usage.entries import UsageEntry
+from cluster.usage.ledger import Ledger
+from cluster.usage.price_book import PriceBook
+from cluster.usage.pseudonyms import Pseudonyms
 from tests.api.administration.world import HOOK, World
-from tests.api.web import client_of
+from tests.api.web import client_of, settings_of
 
 DAY = 1_795_000_000.0  # 2026-11-18
 SPAN = {"from": "2026-11-01", "to": "2026-11-30"}
@@ -77,6 +83,108 @@ async def test_usage_comes_as_csv_without_formulas(used: World) -> None:
     assert lines[0].startswith("model,")
     assert lines[1].startswith("'=cmd")
     assert lines[2].startswith("nano,")
+
+
+@pytest.fixture
+async def split(world: World) -> World:
+    pepper = load_pepper(world.home, settings_of(world.home))
+    book = PriceBook(providers={"gpt": "openai"})
+    ledger = Ledger(world.database, "test", SystemClock(), book=book, pseudonyms=Pseudonyms(pepper))
+    plan = Plan(id="p", prices={Unit.TOKENS: 1_000})
+    for team, user, model, tags in (
+        ("web", "ana", "gpt", ("beta",)),
+        ("web", "ben", "nano", ("beta", "checkout")),
+        ("", "", "nano", ()),
+    ):
+        caller = Caller("acme", "k1", frozenset(), team=team, end_user=user)
+        ledger.record_call(caller, plan, model, UsageAmounts(10), tags)
+    await ledger.close()
+    return world
+
+
+async def amounts_by(world: World, name: str, **query: Any) -> dict[str, int]:
+    answer = await world.ask("viewer", "GET", "/api/v1/usage", params={"group_by": name, **query})
+    rows = answer.json()["data"]
+    return {row["group"][name]: row["amounts"]["input_tokens"] for row in rows}
+
+
+async def test_usage_by_team_provider_and_tag(split: World) -> None:
+    assert await amounts_by(split, "team") == {"web": 20}
+    assert await amounts_by(split, "provider") == {"local": 20, "openai": 10}
+    assert await amounts_by(split, "tag") == {"beta": 20, "checkout": 10}
+    assert await amounts_by(split, "model", tag="beta") == {"gpt": 10, "nano": 10}
+    assert await amounts_by(split, "tag", model="gpt") == {"beta": 10}
+    assert await amounts_by(split, "model", team="nobody") == {}
+
+
+async def test_usage_of_an_end_user_is_asked_by_name_and_shown_by_pseudonym(split: World) -> None:
+    [ana] = await amounts_by(split, "end_user", end_user="ana")
+    everybody = await amounts_by(split, "end_user")
+
+    assert ana.startswith("u_")
+    assert len(everybody) == 2
+    assert "ana" not in everybody
+    assert await amounts_by(split, "model", end_user="ana") == {"gpt": 10}
+    assert await amounts_by(split, "model", end_user=ana) == {"gpt": 10}
+    assert await amounts_by(split, "model", end_user="cleo") == {}
+
+
+async def test_a_report_names_the_currency_and_its_pages_follow(split: World) -> None:
+    query: dict[str, Any] = {"group_by": ["tag", "model"], "limit": 2}
+    first = (await split.ask("viewer", "GET", "/api/v1/usage", params=query)).json()
+    query["cursor"] = first["next_cursor"]
+    second = (await split.ask("viewer", "GET", "/api/v1/usage", params=query)).json()
+
+    assert first["currency"] == "EUR"
+    assert [row["group"] for row in first["data"] + second["data"]] == [
+        {"model": "gpt", "tag": "beta"},
+        {"model": "nano", "tag": "beta"},
+        {"model": "nano", "tag": "checkout"},
+    ]
+    assert second["next_cursor"] is None
+    assert first["data"][0]["revenue"] == 10
+
+
+async def test_a_table_says_where_the_next_page_is(split: World) -> None:
+    query: dict[str, Any] = {"group_by": "tag", "limit": 1}
+    answer = await split.ask(
+        "viewer", "GET", "/api/v1/usage", params=query, headers={"Accept": "text/csv"}
+    )
+
+    lines = answer.text.splitlines()
+    assert lines[0].split(",")[-3:] == ["cost", "revenue", "currency"]
+    assert lines[1].split(",")[0] == "beta"
+    assert lines[1].split(",")[-1] == "EUR"
+    query["cursor"] = answer.headers["mobula-next-cursor"]
+    assert await amounts_by(split, "tag", **{**query, "group_by": "tag"}) == {"checkout": 10}
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"group_by": ["team", "tag"]}, "group_by"),
+        ({"group_by": ["key", "provider"]}, "group_by"),
+        ({"group_by": "key", "end_user": "ana"}, "group_by"),
+        ({"team": "web", "tag": "beta"}, "tag"),
+        ({"group_by": "tag", "cursor": "bm9wZQ"}, "cursor"),
+        ({"group_by": "tag", "cursor": "WyJhIiwiYiJd"}, "cursor"),
+        ({"cursor": "WyJhIl0"}, "cursor"),
+    ],
+    ids=str,
+)
+async def test_what_usage_does_not_know_is_refused_by_name(
+    world: World, query: dict[str, Any], param: str
+) -> None:
+    answer = await world.ask("owner", "GET", "/api/v1/usage", params=query)
+
+    assert (answer.status_code, answer.json()["param"]) == (400, param)
+
+
+async def test_an_end_user_of_all_tenants_is_nobody(world: World) -> None:
+    query = {"group_by": "tenant", "end_user": "ana"}
+    answer = await world.ask("operator", "GET", "/api/v1/usage", params=query)
+
+    assert (answer.status_code, answer.json()["param"]) == (400, "tenant")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ async def test_the_status_puts_side_by_side_what_everybody_says(
     words = await deployment(world)
 
     assert (found["away"], found["ingress_replicas"], found["open_calls"]) == ([], 1, 3)
-    assert found["age_s"] < 5
+    assert found["age_s"] < 30
     assert (words["model"], words["status"], words["target"]) == ("words", "UPSCALING", 2)
     assert (words["ready"], words["starting"], words["stopping"]) == (1, 1, 0)
     assert words["queue"] == {"replicas": 2, "running": 4, "waiting": 6}
@@ -116,7 +116,7 @@ async def test_without_the_controller_the_last_known_is_shown_with_its_age(
     found = await status(world)
 
     assert found["away"] == ["controller"]
-    assert 30 <= found["age_s"] < 40
+    assert 30 <= found["age_s"] < 60
     assert [each["name"] for each in found["deployments"]] == [WORDS, LETTERS]
 
 

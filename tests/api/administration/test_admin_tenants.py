@@ -123,6 +123,7 @@ async def test_a_tenant_sees_what_is_left_of_its_limits(world: World) -> None:
         "capacity": 5,
         "remaining": 5,
         "reset_s": 0,
+        "subject": "",
     }
     assert (budget["name"], budget["remaining"]) == ("tokens-day", 1000)
     assert 0 <= budget["reset_s"] <= 86_400

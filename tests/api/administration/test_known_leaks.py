@@ -31,7 +31,7 @@ async def rows(world: World, table: str) -> list[Any]:
 COMMANDS = {
     "command", "cmd", "args", "argv", "env", "exec", "script", "code", "stdio", "path", "file",
     "filename", "folder", "directory", "source", "module", "plugin", "trust_remote_code",
-    "repo", "checkpoint", "engine", "pickle", "template", "chat_template", "callback", "proxy",
+    "repo", "checkpoint", "engine", "pickle", "chat_template", "callback", "proxy",
     "api_base", "base_url",
 }  # fmt: skip
 BROUGHT = (

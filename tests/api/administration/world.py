@@ -24,6 +24,10 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
+from cluster.templates.directory import TemplateDirectory
+from cluster.templates.document import TemplateDocument
+from cluster.templates.examples import TemplateExample
+from cluster.templates.repository import TemplateRepository
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from deployments.ingress.admission import AdmissionControl
@@ -86,6 +90,21 @@ class World:
 Open = Callable[..., Any]
 
 
+async def seed_template(office: Administration) -> None:
+    """`greeting` of acme: versions 1 to 3, of which 1 and 2 were active, and 2 is."""
+    text = {"messages": [{"role": "user", "content": "Greet {{ name }}."}]}
+    document = TemplateDocument.model_validate(
+        {**text, "variables": {"name": {"default": "Ada"}}, "defaults": {"model": "words"}}
+    )
+    example = TemplateExample.model_validate({"expect": {"not_contains": ["Bob"]}})
+    templates = office.templates
+    await templates.create(OPERATOR, "acme", "greeting", document, examples=[example])
+    await templates.create_version(OPERATOR, "acme", "greeting", document)
+    await templates.create_version(OPERATOR, "acme", "greeting", document)
+    for number in (1, 2):
+        await templates.activate(OPERATOR, "acme", "greeting", number)
+
+
 def cheap() -> Passwords:
     return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
@@ -141,10 +160,13 @@ async def seeded(settings: Settings) -> Seed:
         life = 86_400.0
         key, _ = await office.keys.create(OPERATOR, "acme", "plain", [Scope.GENERATE], life)
         _, target = await office.keys.create(OPERATOR, "acme", "target", [Scope.GENERATE], life)
+        await office.teams.create(OPERATOR, "acme", "crew", "Crew", None)
         webhook, _ = await office.webhooks.create(OPERATOR, "acme", HOOK, ["key.*"])
         credentials["generate"] = key
         ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
-        ids["part"] = "haproxy"
+        ids |= {"part": "haproxy", "team": "crew"}
+        await seed_template(office)
+        ids |= {"template": "greeting", "version": "1"}
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -193,8 +215,16 @@ async def serving(
             admin=office,
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media_in(settings, database, plan_of),
+            templates=TemplateDirectory(
+                database,
+                TemplateRepository(directory.secret_of, bare.clock),
+                directory.template_generation,
+            ),
             scaling=scaling_of(Elsewhere(bare.clock)),
-            limit_status=lambda tenant: limiter.view(tenant, plan_of(tenant)),
+            limit_status=lambda tenant, policies=None: limiter.view(
+                tenant, plan_of(tenant), policies
+            ),
+            policies=directory.policies,
         )
         try:
             yield World(

@@ -10,8 +10,10 @@ from starlette.types import ASGIApp
 
 from cluster.invalidation.generations import Generations
 from cluster.runtime.clock import SystemClock
+from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from deployments.cache.config import CacheConfig
 from deployments.content.registry import ProviderRegistry
 from deployments.ingress.cache_stack import CacheStack
@@ -38,6 +40,12 @@ def plans() -> dict[str, Plan]:
 
 
 @pytest.fixture
+def policies() -> dict[str, CallerPolicies]:
+    """Of keys that have any, by key id; a test may change them."""
+    return {}
+
+
+@pytest.fixture
 async def caches(
     make_services: MakeServices, news: News, tmp_path: FilePath
 ) -> AsyncIterator[CacheStack]:
@@ -55,6 +63,7 @@ def make_cached_app(
     make_services: MakeServices,
     caches: CacheStack,
     plans: dict[str, Plan],
+    policies: dict[str, CallerPolicies],
     records: Records,
     monkeypatch: pytest.MonkeyPatch,
 ) -> MakeApp:
@@ -62,7 +71,7 @@ def make_cached_app(
     caller = Caller("other", "theirs", frozenset({Scope.ADMIN}))
     monkeypatch.setitem(CALLERS, OTHER_KEY, caller)
 
-    def make(**settings: object) -> ASGIApp:
+    def make(templates: TemplateDirectory | None = None, **settings: object) -> ASGIApp:
         services = make_services(**settings)
         recorder = UsageRecorder(records, TokenEstimator({}))
         services = replace(
@@ -70,7 +79,9 @@ def make_cached_app(
             model_pipeline=ModelPipeline(services.models, recorder, caches.responses),
             providers=ProviderRegistry({"words"}, "words", {}),
             plan_of=plans.__getitem__,
+            policies=policies,
             rendered_responses=caches.rendered,
+            templates=templates,
         )
         return create_app(services)
 

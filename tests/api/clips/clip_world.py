@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 
 from cluster.idempotency.store import IdempotencyStore
 from cluster.runtime.clock import SystemClock
-from cluster.storage.tables import usage
+from cluster.storage.tables import usage, usage_dimensions
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit
 from deployments.contracts.jobs import Job
 from deployments.contracts.media import MediaInfo
@@ -63,6 +64,14 @@ class ClipWorld:
             found = await connection.execute(select(func.sum(usage.c.amount)).where(video))
             return int(found.scalar_one() or 0)
 
+    async def charged_by(self, *dimensions: str) -> dict[str, int]:
+        """The same by value of these dimensions."""
+        columns = usage_dimensions.c
+        video = columns.unit == Unit.VIDEO_SECONDS, columns.dimension.in_(dimensions)
+        async with self.media.database.read() as connection:
+            found = await connection.execute(select(columns.value, columns.amount).where(*video))
+            return {value: int(amount) for value, amount in found}
+
 
 @asynccontextmanager
 async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIterator[ClipWorld]:
@@ -74,14 +83,14 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
     async def unspent(*_: object) -> int:
         return 0
 
-    database = store_in(folder)
+    database, policies = store_in(folder), dict[str, CallerPolicies]()
     limiter = TenantLimiter(MemoryAuthority(clock), "test", clock, unspent, lambda _: None)
     grounds = SimpleNamespace(
         limiter=limiter,
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        directory=SimpleNamespace(plan_of=plan_of),
+        directory=SimpleNamespace(plan_of=plan_of, policies=policies),
         is_active=lambda _: True,
     )
     media = media_services(bare.settings, VideoConfig(), grounds, clock)
@@ -94,6 +103,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         admission=AdmissionControl(limiter, records, clock),
         admin=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
         media=media,
+        policies=policies,
         idempotency=once,
     )
     world.append(ClipWorld(services, media, records, Plan(id="p"), application(services)))

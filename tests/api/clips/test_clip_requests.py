@@ -9,6 +9,7 @@ import pytest
 
 from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.plan import Plan
+from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import AudioTrack, MediaInfo
 from deployments.video.job_spec import CLIPS, from_spec
@@ -286,6 +287,20 @@ async def test_an_order_that_fails_gives_its_minutes_back(
     assert await world.charged() == 120
 
 
+async def test_a_charge_and_its_refund_count_for_the_tags_of_the_order(
+    world: ClipWorld, client: httpx.AsyncClient
+) -> None:
+    video = await world.video()
+    tagged = {"Mobula-Tags": "beta"}
+    assert (await client.post(path_of(video.id), json={}, headers=tagged)).status_code == 202
+    assert await world.charged_by("tag", "provider") == {"beta": 120, "local": 120}
+
+    lease = await world.media.jobs.claim("w1", (CLIPS,), 60.0)
+    assert lease is not None
+    await world.media.jobs.fail(lease, InvalidRequest("None of the clips could be made."))
+    assert await world.charged_by("tag", "provider") == {"beta": 0, "local": 0}
+
+
 async def test_a_replay_costs_nothing(world: ClipWorld, client: httpx.AsyncClient) -> None:
     world.plan = Plan.model_validate({"id": "p", "budgets": {"video_seconds": {"day": 120}}})
     video = await world.video()
@@ -352,3 +367,26 @@ async def test_an_order_warns_of_scripts_that_captions_cannot_show(
     assert "no installed font draws Tibetan" in warning
     assert quiet["warnings"] == []
     assert (await client.get(f"/api/v1/jobs/{warned['id']}")).json()["warnings"] == [warning]
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit"),
+    [
+        ({"budgets": {"video_seconds": {"day": 40}}}, "key:video_seconds-day"),
+        ({"spend": {"amount": 4000}}, "key:spend-total"),
+    ],
+)
+async def test_a_keys_budget_and_its_money_cover_clip_jobs(
+    world: ClipWorld, client: httpx.AsyncClient, policy: dict[str, Any], limit: str
+) -> None:
+    world.plan = Plan.model_validate({"id": "p", "prices": {"video_seconds": 100_000}})
+    own = SubjectPolicy("key:writer", LimitPolicy.model_validate(policy))
+    world.services.policies["writer"] = CallerPolicies((own,))  # type: ignore[index]
+    video = await world.video()
+
+    first = await client.post(path_of(video.id), json={"start": 0, "end": 30})
+    second = await client.post(path_of(video.id), json={"start": 0, "end": 30})
+
+    assert first.status_code == 202, first.text
+    assert (second.status_code, second.json()["limit"]) == (429, limit)
+    assert len(await world.jobs()) == 1

@@ -11,6 +11,7 @@ from cluster.invalidation.generations import Generations
 from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import ManualClock
+from cluster.tenants.policy import CallerPolicies
 from deployments.cache.config import CacheConfig
 from deployments.content.registry import ProviderRegistry
 from deployments.ingress.cache_stack import CacheStack
@@ -71,11 +72,18 @@ async def caches(
 
 
 @pytest.fixture
+def policies() -> dict[str, CallerPolicies]:
+    """Of keys that have any, by key id; a test may change them."""
+    return {}
+
+
+@pytest.fixture
 def web(
     make_services: MakeServices,
     models: ModelRegistry,
     caches: CacheStack,
     records: Records,
+    policies: dict[str, CallerPolicies],
 ) -> httpx.AsyncClient:
     recorder = UsageRecorder(records, TokenEstimator({}))
     services = replace(
@@ -85,5 +93,6 @@ def web(
         embedding_pipeline=EmbeddingPipeline(models, records),
         providers=ProviderRegistry(models.ids, "words", {}),
         rendered_responses=caches.rendered,
+        policies=policies,
     )
     return client_of(create_app(services))

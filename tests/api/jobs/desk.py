@@ -32,7 +32,7 @@ def app_with(world: World, admission: AdmissionControl, plan: Plan, store: JobSt
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        directory=SimpleNamespace(plan_of=services.plan_of),
+        directory=SimpleNamespace(plan_of=services.plan_of, policies={}),
         is_active=lambda _: True,
     )
     media = media_services(services.settings, VideoConfig(), grounds, services.clock)
@@ -89,6 +89,6 @@ def told(text: str) -> list[Told]:
 
 async def heard(wire: Wire, words: str) -> None:
     """Wait until the stream has said `words`."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while words not in wire.text:  # noqa: ASYNC110 - the wire's own news is for one waiter
             await asyncio.sleep(0.005)

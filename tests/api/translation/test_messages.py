@@ -53,9 +53,9 @@ async def test_an_answer_has_the_documented_shape(client: httpx.AsyncClient) -> 
 
 
 async def test_cached_tokens_are_no_input_tokens(client: httpx.AsyncClient) -> None:
-    answer = MessageObject.model_validate_json((await create(client)).content)
+    response = await create(client)
 
-    assert answer.usage.model_dump() == {
+    assert response.json()["usage"] == {
         "input_tokens": 5,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 2,

@@ -240,7 +240,6 @@ async def test_an_input_that_cannot_be_shortened_is_refused(
     [
         pytest.param({"background": True}, "background", id="background"),
         pytest.param({"conversation": "conv_1"}, "conversation", id="conversation"),
-        pytest.param({"prompt": {"id": "p"}}, "prompt", id="prompt"),
         pytest.param({"tools": [{"type": "web_search"}]}, "tools[0]", id="built-in-tool"),
         pytest.param({"tool_choice": {"type": "mcp"}}, "tool_choice", id="built-in-choice"),
         pytest.param({"tool_choice": "required"}, "tool_choice", id="choice-without-tools"),

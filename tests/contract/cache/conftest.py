@@ -42,7 +42,7 @@ class Subject:
     stored: Callable[[], Awaitable[int]]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Poll until the condition holds."""
     async with asyncio.timeout(seconds):
         while True:

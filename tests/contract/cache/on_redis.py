@@ -30,7 +30,7 @@ def admin(server: RedisServer) -> Iterator[Any]:
         yield client
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Poll until the condition holds; a tier that is down does not hold it."""
     async with asyncio.timeout(seconds):
         while True:

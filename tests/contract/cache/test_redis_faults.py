@@ -43,18 +43,22 @@ async def test_a_frozen_redis_costs_a_few_timeouts_and_then_one_a_second(
 
 
 async def test_100_at_once_on_a_frozen_redis_wait_once_together(
-    hasty: RedisTier, redis_server: RedisServer
+    redis_server: RedisServer,
 ) -> None:
+    timeout_s = 0.5
+    tier = RedisTier(redis_server.url, SystemClock(), timeout_s=timeout_s)
+    await until(lambda: works(tier))
     redis_server.freeze()
-    began = time.monotonic()
-    outcomes = await asyncio.gather(
-        *(hasty.get_or_lease(key(number), LEASE_S) for number in range(100)), return_exceptions=True
-    )
+    async with asyncio.timeout(60 * timeout_s):  # one after the other: 100
+        outcomes = await asyncio.gather(
+            *(tier.get_or_lease(key(number), LEASE_S) for number in range(100)),
+            return_exceptions=True,
+        )
 
     assert all(isinstance(outcome, TierUnavailable) for outcome in outcomes)
-    assert time.monotonic() - began <= 60 * TIMEOUT_S  # one after the other: 100
     redis_server.thaw()
-    await until(lambda: works(hasty))
+    await until(lambda: works(tier))
+    await tier.close()
 
 
 async def test_a_killed_redis_is_noticed_at_once_and_comes_back_by_itself(
@@ -98,7 +102,7 @@ async def test_a_follower_is_told_when_the_connection_is_lost(
     await asyncio.sleep(0.05)
     redis_server.kill()
 
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(25.0):
         with pytest.raises(TierUnavailable):
             await waiting
     redis_server.restart()
@@ -135,7 +139,7 @@ async def test_a_flush_ends_claims_and_followers_look_anew(
     await asyncio.sleep(0.05)
     redis_server.flush()
 
-    assert (await asyncio.wait_for(waiting, 15.0)).state == "gone"
+    assert (await asyncio.wait_for(waiting, 25.0)).state == "gone"
     assert await leader.publish(KEY, token, [b"frame"], LEASE_S) == -1
     assert await claim(follower) > token
     assert not await leader.store(KEY, token, b"late", 60.0)

@@ -285,4 +285,4 @@ async def test_many_abandoned_claims_leave_nothing(subject: Subject, claims: int
         await asyncio.gather(*(abandon(first + number) for number in range(100)))
     assert await subject.stored() > 0
 
-    await until(is_empty, seconds=20.0)
+    await until(is_empty)

@@ -151,7 +151,7 @@ class Bench:
         return [json.loads(got.body) for got in self.receiver.received]
 
 
-async def until(condition: Any, limit_s: float = 10.0) -> None:
+async def until(condition: Any, limit_s: float = 60.0) -> None:
     """Let other tasks run until `condition()` holds."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110 - what is polled has no event to wait for

@@ -278,7 +278,7 @@ async def test_expired_rows_go_by_themselves(
     await leased(store)
     clock.advance(RETENTION_S)
     await store.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await rows(database):  # noqa: ASYNC110 - what is awaited has no event
             await asyncio.sleep(0.01)
     await store.close()

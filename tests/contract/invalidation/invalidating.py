@@ -35,7 +35,7 @@ def good(feed: InvalidationFeed, tag: str, as_of: int, tenant: str = "acme") -> 
     return feed.generations.is_valid(tenant, "nano", (tag,), as_of)
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     """Poll; raises TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is awaited has no event

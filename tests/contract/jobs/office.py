@@ -70,7 +70,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def answer(ask: Callable[[], Awaitable[T]], good: Callable[[T], object]) -> T:
     """Ask until the answer is a good one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not good(found := await ask()):  # noqa: ASYNC110 - what is awaited has no event
             await asyncio.sleep(0.005)
         return found

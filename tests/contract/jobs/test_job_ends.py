@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.problems import InvalidRequest, NotFound, Overloaded, Problem, RateLimited
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import Job, JobResult, LeaseLost
 from deployments.jobs.completion import JobCompletion
 from tests.contract.jobs.office import LEASE_S, Office

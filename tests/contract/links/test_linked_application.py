@@ -93,7 +93,8 @@ async def test_no_slot_stays_taken_and_nothing_hangs_whatever_the_network_does(
                     changes[ends.total() // pace - 1]()
 
         await asyncio.gather(*(use(number) for number in range(CLIENTS)))
-        assert set(ends) <= {NO_ANSWER, 200, 503, 504}
+        # 429: requests that were given up hold their slots until that is noticed.
+        assert set(ends) <= {NO_ANSWER, 200, 429, 503, 504}
         assert ends[200] > 0
 
         replicas = [each for each in model.replicas.values() if isinstance(each, QueuedReplica)]

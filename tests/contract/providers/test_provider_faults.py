@@ -12,7 +12,7 @@ from cluster.runtime.problems import DeadlineExceeded, Problem
 from deployments.contracts.generation import Chunk, GenerateRequest, TokenUsage
 from tests.contract.providers.polling import until
 from tests.upstream_server.answers import PROMPT_TOKENS, WORDS
-from tests.upstream_server.content_faults import repeats_names, streams_for_ever
+from tests.upstream_server.content_faults import ends_late, repeats_names, streams_for_ever
 from tests.upstream_server.exchange import answer_rightly
 from tests.upstream_server.faults import ANSWER, ESTIMATED, FAULTS, OTHER, Outcome, UpstreamFault
 from tests.upstream_server.provider_models import ServedProvider, served_model
@@ -162,6 +162,22 @@ async def test_a_connection_is_used_again_after_a_right_answer(upstream: Upstrea
     async with served_model([upstream], "openai") as served:
         for streamed in (False, True, False):
             assert await collected(served, chat_request(), streamed=streamed) == ANSWER
+
+    assert upstream.opened == 1
+
+
+@pytest.mark.parametrize("engine", ["openai", "anthropic"])
+async def test_a_connection_is_used_again_where_the_end_comes_after_the_last_event(
+    engine: str, upstream: UpstreamServer
+) -> None:
+    """As with many servers: the end of the chunks is a packet of its own."""
+    upstream.default = ends_late
+    async with served_model([upstream], engine) as served:
+        for _ in range(3):
+            assert await collected(served, chat_request(), streamed=True) == ANSWER
+            await until(lambda: upstream.requests[-1].answered)
+            [pool] = served.pools
+            await until(lambda: pool.idle == 1)  # noqa: B023  there is one pool
 
     assert upstream.opened == 1
 

@@ -5,7 +5,8 @@ import pytest
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Problem
 from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.entries import UsageEntry
+from cluster.usage.ledger import Ledger
 from cluster.usage.report import budget_used
 from records import Audit, record
 from tests.servers.postgres import PostgresServer

@@ -78,7 +78,7 @@ async def test_a_started_trail_keeps_to_its_retention_by_itself(
     clock.advance(31 * DAY_S)
     trail = audit.trail(retention_days=30)
     await trail.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await count(audit.database):
             await trail.flush()
     await trail.close()

@@ -18,8 +18,9 @@ from cluster.storage.tables import usage_batches
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import journal as journal_module
 from cluster.usage import ledger as ledger_module
+from cluster.usage.entries import UsageEntry
 from cluster.usage.increments import PRUNE_EVERY
-from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.ledger import Ledger
 from cluster.usage.report import UsageRow, budget_used, usage_report
 
 DAY = "2023-11-14"  # of ManualClock's beginning, 22:13:20 UTC

@@ -193,7 +193,7 @@ async def test_expired_rows_go_by_themselves(
     clock.advance(100)
     await store.start()
     counted = select(func.count()).select_from(stored_responses)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with database.read() as connection:
                 if (await connection.execute(counted)).scalar_one() == 0:

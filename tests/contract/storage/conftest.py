@@ -147,7 +147,7 @@ async def add_key(
     return key, record.id
 
 
-async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     """Poll; raises TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is awaited has no event

@@ -40,6 +40,6 @@ async def test_cancelled_transactions_hold_no_lock(url: str) -> None:
             await asyncio.sleep(0)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-        async with asyncio.timeout(4), database.begin() as connection:
+        async with asyncio.timeout(60), database.begin() as connection:
             await connection.execute(ADDED, {"seq": first + 50_000})
         await database.close()

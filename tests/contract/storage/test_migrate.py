@@ -82,6 +82,23 @@ async def test_cache_hits_take_the_place_of_kept_requests_in_usage_and_prices(
     await database.close()
 
 
+async def test_earlier_usage_counts_for_the_local_provider(empty_url: str) -> None:
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: _at("0008", sync))
+        for key, amount in (("k", 7), ("l", 5)):
+            values = f"'a', '{key}', 'm', '2026-11-30', 'tokens', {amount}, 2, 3"
+            await connection.execute(text(f"INSERT INTO usage VALUES ({values})"))
+    migrate(empty_url)
+
+    async with database.read() as connection:
+        rows = await connection.execute(text("SELECT * FROM usage_dimensions"))
+        [row] = rows.mappings()
+        assert (row["dimension"], row["value"], row["model"]) == ("provider", "local", "m")
+        assert (row["amount"], row["cost"], row["revenue"]) == (12, 4, 6)
+    await database.close()
+
+
 async def test_making_emails_unique_per_tenant_keeps_users_and_their_refresh_tokens(
     empty_url: str,
 ) -> None:

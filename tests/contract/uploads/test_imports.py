@@ -22,7 +22,7 @@ PACE = WorkerTimings(poll_s=0.01, slowest_s=0.02, beat_s=0.02)
 
 
 async def until(condition: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (found := await condition()):  # noqa: ASYNC110 - rows have no event
             await asyncio.sleep(0.01)
     return found

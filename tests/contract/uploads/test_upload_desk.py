@@ -86,7 +86,7 @@ async def test_of_many_who_want_to_write_one_does(bench: Bench, replica: Bench) 
         except UploadLocked:
             note("locked")
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(write(on) for on in [bench, replica] * 4))
     assert sorted(outcomes) == ["held"] + ["locked"] * 7
     assert (await bench.desk.get("acme", upload)).received == 20

@@ -84,7 +84,7 @@ async def settled(engine: Engine) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Return once `condition` holds; fails after ten seconds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - another thread or process makes it true
             await asyncio.sleep(0.001)
 

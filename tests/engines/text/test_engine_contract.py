@@ -210,7 +210,7 @@ async def test_who_leaves_hears_of_all_that_was_generated(
             if not first.cancelled():
                 read += len(first.result().ids)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         left = await rest.get()
     await settled(engine)
 

@@ -33,7 +33,7 @@ def _seconds(text: str) -> float:
 def test_hostile_output_of_a_model_is_cleaned_in_linear_time(unit: str) -> None:
     text = unit * (16_384 // len(unit))
 
-    assert min(_seconds(text) for _ in range(3)) < LONGEST_S
+    assert any(_seconds(text) < LONGEST_S for _ in range(3))
 
 
 @given(st.lists(st.sampled_from(["**", "__", "*", "_", "a", " ", "\n", "é"]), max_size=30))

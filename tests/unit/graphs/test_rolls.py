@@ -100,6 +100,7 @@ def test_more_replicas_restart_none() -> None:
         pytest.param({"max_output_tokens": 9}, id="what the ingress reserves"),
         pytest.param({"context_length": 512}, id="what bounds it"),
         pytest.param({"costs": {"output_tokens": 5}}, id="what the ledger needs"),
+        pytest.param({"prices": {"output_tokens": 5}}, id="what tenants pay"),
         pytest.param({"resilience": {"retries": 1}}, id="how calls are kept from failing"),
         pytest.param({"routing": {"policy": "round-robin"}}, id="how callers choose"),
         pytest.param({"id": "renamed"}, id="its name"),

@@ -64,7 +64,7 @@ class Connection:
 
 
 async def ended(request: "asyncio.Task[None]") -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait([request])
 
 

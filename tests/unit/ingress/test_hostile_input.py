@@ -299,8 +299,8 @@ def test_a_hostile_body_is_refused_in_little_time_and_few_words(
             except Problem as problem:
                 said.append(problem)
 
-        assert min(cpu_s(read, "") for _ in range(3)) < 0.02, schema
-        assert min(cpu_s(read_leniently, "") for _ in range(3)) < 0.04, schema
+        assert any(cpu_s(read, "") < 0.02 for _ in range(3)), schema
+        assert any(cpu_s(read_leniently, "") < 0.04 for _ in range(3)), schema
     for problem in said:
         assert len(orjson.dumps(dict(problem.extensions))) < 16_000
         assert len(problem.detail) < 1_500

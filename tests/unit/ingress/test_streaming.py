@@ -54,7 +54,7 @@ async def test_a_head_of_a_stream_ends_after_its_headers_and_closes_the_stream()
         sent.append(message)
 
     scope = {"type": "http", "method": "HEAD", "path": "/api/v1/jobs/j/events", "headers": []}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await Representation(feed)({**scope, STATE_KEY: RequestState()}, receive, send)
 
     start, body = sent

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from cluster.runtime.clock import ManualClock
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
+from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.limits import (
     Authority,
     AuthorityUnavailable,
@@ -63,12 +64,20 @@ class Bench:
     def __post_init__(self) -> None:
         self.authority = MemoryAuthority(self.clock)
 
-    async def spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
-        return self.ledger.get(f"{tenant}|{unit}|{first_day}|{last_day}", 0)
+    async def spent(
+        self, tenant: str, unit: Unit, first_day: str, last_day: str, subject: str = ""
+    ) -> int:
+        whose = f"{tenant}|{subject}" if subject else tenant
+        return self.ledger.get(f"{whose}|{unit}|{first_day}|{last_day}", 0)
 
     def limiter(self, replica: str = "r1", authority: Authority | None = None) -> TenantLimiter:
         return TenantLimiter(
-            authority or self.authority, replica, self.clock, self.spent, self.events.append
+            authority or self.authority,
+            replica,
+            self.clock,
+            self.spent,
+            self.events.append,
+            pseudonym_of=Pseudonyms(b"pepper").of,
         )
 
     def kinds(self) -> list[str]:
@@ -99,6 +108,6 @@ async def admitted(limiter: TenantLimiter, of: Plan, count: int) -> list[Limiter
     for _ in range(count):
         try:
             permits.append(await limiter.admit("acme", of, GENERATE))
-        except RateLimited:
+        except (RateLimited, Overloaded):
             continue
     return permits

@@ -24,6 +24,7 @@ from load_tests.benchmarks.limits.simulated_limiters import (
     compute_overshoot,
 )
 from tests.unit.limiter.conftest import per_second, plan
+from tests.unit.limiter.subjects import policies, policy
 
 EXACT = 1e-4  # of a credit; floating point over seconds
 SHAPES = st.sampled_from(["smooth", "bursty", "shifting"])
@@ -92,12 +93,18 @@ def test_no_interval_ever_admits_more_than_its_limit(
 
 
 async def consume_budget(
-    replicas: int, capacity: int, lost: float, pace_s: float, seed: int
+    replicas: int, capacity: int, lost: float, pace_s: float, seed: int, of: str
 ) -> None:
     """Reserve and settle through a network that loses messages, and is down for a while."""
     rng = random.Random(seed)
     network = SimulatedNetwork(seed, latency_s=0.004, lost=lost, late=0.2)
-    limited = plan(budgets={"tokens": {"day": capacity}})
+    budgets = {"tokens": {"day": capacity}}
+    limited, bound = plan(budgets=budgets), None
+    if of == "key":
+        limited, bound = plan(), policies(key=policy(budgets=budgets))
+    elif of == "money":
+        limited = plan(prices={"tokens": 1000})
+        bound = policies(key=policy(spend={"amount": capacity}))
     fleet = SimulatedLimiters(
         MemoryAuthority(LoopClock(asyncio.get_running_loop())), network, limited
     )
@@ -107,7 +114,10 @@ async def consume_budget(
     async def call() -> None:
         nonlocal spent
         limiter = rng.choice(fleet.members).limiter
-        permit = await limiter.admit("acme", limited, RequestClass.GENERATE)
+        try:
+            permit = await limiter.admit("acme", limited, RequestClass.GENERATE, bound)
+        except (RateLimited, Overloaded):
+            return
         try:
             amounts = UsageAmounts(rng.randint(1, 40), 0)
             reservation = await permit.reserve("nano", amounts, lasting=True)
@@ -129,7 +139,7 @@ async def consume_budget(
     network.down, network.lost, network.late = False, 0.0, 0.0
     await asyncio.sleep(5)
     for member in fleet.members:
-        (status,) = await member.limiter.view("acme", limited)
+        (status,) = await member.limiter.view("acme", limited, bound)
         assert status.remaining == max(0, capacity - spent)
     await fleet.close()
 
@@ -140,12 +150,15 @@ async def consume_budget(
     lost=st.sampled_from([0.0, 0.05, 0.3]),
     pace_s=st.sampled_from([0.01, 0.1, 1.0]),
     seed=st.integers(0, 2**32),
+    of=st.sampled_from(["tenant", "key", "money"]),
 )
-@example(replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246)  # use that was never reported
+@example(
+    replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246, of="tenant"
+)  # use that was never reported
 def test_no_credit_of_a_budget_is_lost_however_late_leases_are_renewed(
-    replicas: int, capacity: int, lost: float, pace_s: float, seed: int
+    replicas: int, capacity: int, lost: float, pace_s: float, seed: int, of: str
 ) -> None:
-    run_in_virtual_time(consume_budget(replicas, capacity, lost, pace_s, seed))
+    run_in_virtual_time(consume_budget(replicas, capacity, lost, pace_s, seed, of))
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,24 @@ async def test_what_a_paused_tenant_returned_others_may_have(
         await tick(bench, limiter, other)
 
     assert len(await admitted(other, WIDE, 600)) >= 590
+
+
+async def test_a_tenant_that_needs_its_exchange_no_more_is_looked_at_again(
+    bench: Bench, limiter: TenantLimiter
+) -> None:
+    """Its credits were low, and it was to be looked at; they came back before the exchange."""
+    slots, permits = plan(concurrency={"limit": 600}), []
+    (await limiter.admit("acme", slots, GENERATE)).close()
+    await tick(bench, limiter, seconds=6)
+    for _ in range(24):
+        await tick(bench, limiter)
+    while (permit := limiter.try_admit("acme", slots, GENERATE)) is not None:
+        permits.append(permit)
+    for permit in permits:
+        permit.close()
+    await tick(bench, limiter, seconds=0.3)
+    other = bench.limiter("r2", bench.authority)
+    for _ in range(420):
+        await tick(bench, limiter, other)
+
+    assert len(await admitted(other, slots, 600)) >= 590

@@ -11,25 +11,32 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.runtime.problems import RateLimited
+from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import RequestClass
 from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.simulated_limiters import compute_overshoot, nothing_spent
 from load_tests.benchmarks.limits.simulated_shards import SimulatedLimiterClient, SimulatedShards
 from tests.unit.limiter.conftest import per_second, plan
+from tests.unit.limiter.subjects import policies, policy
 
 GENERATE = RequestClass.GENERATE
 EXACT = 1e-4
 TENANTS = [f"tenant-{number}" for number in range(6)]
 RATE, CAPACITY = 10, 20
-LIMITED = plan(rates={"generate": {"requests": per_second(RATE, CAPACITY)}})
+RATES = {"generate": {"requests": per_second(RATE, CAPACITY)}}
+LIMITED, UNLIMITED = plan(rates=RATES), plan()
+OF_KEY = policies(key=policy(rates=RATES))
 
 
 class World:
     """Ingress replicas, the shards behind them, and when each tenant's requests were admitted."""
 
-    def __init__(self, replicas: int, shards: int, seed: int, lost: float = 0.0) -> None:
+    def __init__(
+        self, replicas: int, shards: int, seed: int, lost: float = 0.0, *, of_key: bool = False
+    ) -> None:
+        """`of_key`: the limit is that of a key of each tenant."""
+        self.of_key = of_key
         self.loop = asyncio.get_running_loop()
         self.clock = LoopClock(self.loop)
         self.shards = SimulatedShards(self.clock, seed, lost=lost)
@@ -68,8 +75,11 @@ class World:
     async def _request(self, tenant: str) -> None:
         limiter = self.random.choice(self.limiters)
         try:
-            (await limiter.admit(tenant, LIMITED, GENERATE)).close()
-        except RateLimited:
+            if self.of_key:
+                (await limiter.admit(tenant, UNLIMITED, GENERATE, OF_KEY)).close()
+            else:
+                (await limiter.admit(tenant, LIMITED, GENERATE)).close()
+        except (RateLimited, Overloaded):
             self.refused += 1
         else:
             self.admitted[tenant].append(self.loop.time())
@@ -79,9 +89,11 @@ class World:
         return max(compute_overshoot(times, RATE, CAPACITY) for times in self.admitted.values())
 
 
-def simulate(replicas: int, shards: int, script: list[tuple[str, int]], seed: int) -> float:
+def simulate(
+    replicas: int, shards: int, script: list[tuple[str, int]], seed: int, *, of_key: bool = False
+) -> float:
     async def run() -> float:
-        world = World(replicas, shards, seed)
+        world = World(replicas, shards, seed, of_key=of_key)
         await world.start()
         await world.drive(1.0)
         for event, number in script:
@@ -106,12 +118,16 @@ EVENTS = st.lists(
 
 
 @given(
-    replicas=st.integers(1, 6), shards=st.integers(1, 4), script=EVENTS, seed=st.integers(0, 2**32)
+    replicas=st.integers(1, 6),
+    shards=st.integers(1, 4),
+    script=EVENTS,
+    seed=st.integers(0, 2**32),
+    of_key=st.booleans(),
 )
 def test_no_interval_admits_more_than_its_limit_whatever_moves_or_dies(
-    replicas: int, shards: int, script: list[tuple[str, int]], seed: int
+    replicas: int, shards: int, script: list[tuple[str, int]], seed: int, of_key: bool
 ) -> None:
-    assert simulate(replicas, shards, script, seed) <= EXACT
+    assert simulate(replicas, shards, script, seed, of_key=of_key) <= EXACT
 
 
 async def _count_refusals(script: list[tuple[str, int]], offered: float) -> tuple[int, int]:

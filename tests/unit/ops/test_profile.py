@@ -92,6 +92,11 @@ def test_serve_looks_at_its_proxy_every_second() -> None:
     assert _environment()["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] == "1"
 
 
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_a_proxy_may_take_as_long_to_start_as_serve_waits_for_it(profile: str) -> None:
+    assert _environment(profile)["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] == "60"
+
+
 def test_the_plain_profile_has_no_haproxy() -> None:
     assert not [name for name in _environment("plain") if "HAPROXY" in name or "HA_PROXY" in name]
 

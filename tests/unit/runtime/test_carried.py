@@ -21,6 +21,7 @@ from deployments.contracts import (
     tokenization,
 )
 from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.ingress.names.spec import NameSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
 from deployments.providers.config import ProvidersConfig
@@ -33,8 +34,9 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers",
+    "rerankers moderation providers names guardrails",
     ProvidersConfig: "models embeddings private_hosts",
+    NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
     classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
     classification.Classification: "scores labels tokens model",
@@ -43,7 +45,7 @@ PINNED: dict[type, str] = {
     tokenization.Tokenization: "ids limit model names",
     tokenization.DetokenizeRequest: "request_id caller model ids timeout_s",
     tokenization.Detokenization: "text model",
-    ModelSettings: "default_provider providers output_caps costs",
+    ModelSettings: "default_provider providers output_caps costs prices providers_of",
     ReplicaCacheStats: "counts tiers semantic",
     cache.LeaseHeldElsewhere: "token",
     cache.LeaseAcquired: "token",

@@ -30,7 +30,7 @@ class Action:
             raise self._failures.pop(0)
 
     async def ran(self, times: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.runs < times:
                 self._ran.clear()
                 await self._ran.wait()

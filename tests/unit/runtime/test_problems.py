@@ -30,6 +30,8 @@ EXAMPLES = {
     "UnsupportedEncoding": ("br", ["gzip"]),
     "RateLimited": ("slow down", 2.5, "requests"),
     "QuotaExceeded": ("spent", 60.0, "tokens-day"),
+    "GuardrailRefused": ("house", "pii", "input"),
+    "InsufficientQuota": ("spent", None, "key:spend-total"),
     "Malformed": ([{"pointer": "/a", "detail": "wrong", "type": "t"}],),
 }
 

@@ -1,10 +1,12 @@
 """What a job of clips costs, and that a refund takes back just that."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
+from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
 from deployments.contracts.jobs import Job
 from deployments.video.billing import charge, charge_to_json, charged_seconds, refund
 
@@ -30,6 +32,28 @@ def test_a_refund_takes_back_the_charge_on_its_own_day_at_its_own_price() -> Non
     assert back.cost_units == -made.cost_units
     assert dict(back.prices) == {Unit.VIDEO_SECONDS: 250}
     assert charged_seconds(ended) == 90
+
+
+def test_a_refund_is_for_whom_the_charge_was_and_at_the_models_price() -> None:
+    plan = Plan(id="p", model_prices={"clipper": {Unit.VIDEO_SECONDS: 7}})
+    named = CallDimensions("web", "u_1", ("beta",))
+    made = charge("acme", "key1", plan, 90, 1_000_000.0, named)
+    stored = json.loads(json.dumps(charge_to_json(made)))
+
+    back = refund(cast(Job, Ended(spec={"charge": stored})))
+
+    assert back is not None
+    assert (back.dimensions, dict(back.prices)) == (named, {Unit.VIDEO_SECONDS: 7})
+
+
+def test_a_charge_of_the_release_before_is_refunded_without_dimensions() -> None:
+    stored = charge_to_json(charge("acme", "key1", PLAN, 90, at=1_000_000.0))
+    del stored["dimensions"]
+
+    back = refund(cast(Job, Ended(spec={"charge": stored})))
+
+    assert back is not None
+    assert back.dimensions == NO_DIMENSIONS
 
 
 def test_a_job_that_was_never_charged_gives_nothing_back() -> None:

@@ -13,7 +13,7 @@ from random import Random
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.units import UsageAmounts
-from cluster.usage.ledger import UsageEntry
+from cluster.usage.entries import UsageEntry
 from deployments.contracts.jobs import JobResult
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import JobWorker, WorkerTimings
@@ -48,7 +48,7 @@ async def main():
     timings = WorkerTimings(poll_s=0.01, slowest_s=0.02)
     worker = JobWorker(store, [Clips()], death, clock, pace=timings)
     await worker.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await store.page("acme", state="succeeded")).items:
             await asyncio.sleep(0.01)
     await worker.close()

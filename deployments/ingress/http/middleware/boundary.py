@@ -210,6 +210,9 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
     state: RequestState = scope[STATE_KEY]
     path, client = scope["path"], scope.get("client")
     caller, model = state.caller, state.model
+    if state.context is not None and state.context.admitted is not None:
+        resolved = state.context.admitted.resolved_models
+        model = ", ".join(resolved) if resolved else model
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",

@@ -29,6 +29,7 @@ SMOKE_RUNS = {
     "cpu": HERE,
     "doors": HERE,
     "upstream-client": HERE,
+    "guardrails": HERE,
     "engine": "engines/text/test_engine_contract.py",
     "tools": "engines/text/test_forced_calls.py",
     "structured": "engines/text/test_structured_output.py",
@@ -65,6 +66,7 @@ TINY = {
     "cpu": "--rounds 1 --requests 16 --connections 4 --only chat",
     "doors": "--rounds 1",
     "upstream-client": "--requests 4 --rounds 1",
+    "guardrails": "--requests 4 --planted 40",
     "routing": "--seeds 1 --seconds 5 --policies round-robin",
     "autoscaling": "--seeds 1 --hours 0.02 --traces step",
 }

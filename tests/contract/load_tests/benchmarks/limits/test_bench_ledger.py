@@ -10,6 +10,7 @@ async def test_the_ledger_is_exact_over_mixed_requests(tmp_path: Path) -> None:
 
     assert row["ledger"] == row["expected"]
     assert row["budget"] == sum(row["expected"].values())
+    assert (row["by_tag_is_exact"], row["by_provider_is_exact"]) == (True, True)
     assert row["ledger"]["output"] > 0
     left = sum(count for outcome, count in row["outcomes"].items() if outcome.endswith("left"))
     assert left > 10, "clients were to leave"

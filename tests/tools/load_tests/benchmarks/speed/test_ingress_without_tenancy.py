@@ -3,17 +3,29 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from cluster.audit.trail import AuditTrail
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.usage.ledger import Ledger
+from deployments.cache.config import CacheConfig
+from deployments.ingress import deployment
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
-from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.ingress_without_tenancy import NoTenancy, open_args
+from load_tests.benchmarks.common.in_process_application import (
+    InProcessStages,
+    create_echo_model,
+    start_application,
+)
+from load_tests.benchmarks.common.ingress_without_tenancy import (
+    IngressWithoutTenancy,
+    NoTenancy,
+    open_args,
+)
 
 CHAT = {
     "model": "echo",
@@ -50,3 +62,19 @@ def test_it_replaces_only_what_tenant_services_have() -> None:
 
     parts = (TenantServices, CredentialDirectory, Ledger, AuditTrail)
     assert replaced <= {name for part in parts for name in vars(part)}
+
+
+def test_the_deployment_has_it_in_place_of_tenant_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = InProcessStages({"echo": create_echo_model("echo", EchoEngine(4))})
+    monkeypatch.setenv("MOBULA_HOME", str(tmp_path))
+    monkeypatch.setattr(deployment, "ServeBackends", lambda *_, **__: stages)
+    for name in ("check_store_to_start", "configure_logging", "collect_rarely"):
+        monkeypatch.setattr(deployment, name, lambda *_: None)
+    settings = ModelSettings("echo", {}, {}, {})
+    config = IngressConfig(settings, CacheConfig(), video_config(open_args()))
+
+    ingress = IngressWithoutTenancy({}, {}, [], [], config)
+
+    assert isinstance(ingress._tenancy, NoTenancy)

@@ -1,0 +1,1 @@
+"""Prompt templates of tenants: versions, variables, rendering, and tests against examples."""

@@ -1,0 +1,62 @@
+"""What a tenant has set for itself.
+
+In: JSON from the API or the database. Out: frozen TenantSettings.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.runtime.clock import Clock
+from cluster.storage.tables import tenant_settings
+from cluster.tenants.repository import record_change
+
+ModelName = Annotated[
+    str, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]*$", examples=["nano"])
+]
+
+
+class TenantSettings(BaseModel):
+    """None: as the operator has configured it.
+
+    `default_model` answers requests that name no model, `default_embedding_model` those for
+    embeddings; both may be any name by which the tenant may ask for a model.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    default_model: ModelName | None = None
+    default_embedding_model: ModelName | None = None
+
+
+NO_SETTINGS = TenantSettings()
+
+
+class SettingsRepository:
+    """The settings of tenants; one without a row has none."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def get(self, connection: AsyncConnection, tenant: str) -> TenantSettings:
+        """Of a tenant that exists."""
+        row = (await connection.execute(_rows(tenant))).first()
+        return NO_SETTINGS if row is None else TenantSettings.model_validate(row.document)
+
+    async def put(self, connection: AsyncConnection, tenant: str, settings: TenantSettings) -> None:
+        """Replace them. Hold the tenant's row locked, so that no other change is lost."""
+        document: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+        values = {"document": document, "updated": self._clock.wall()}
+        if (await connection.execute(_rows(tenant))).first() is None:
+            new = insert(tenant_settings).values(tenant=tenant, **values)
+            await connection.execute(new)
+        else:
+            table = tenant_settings
+            await connection.execute(update(table).where(table.c.tenant == tenant).values(**values))
+        await record_change(connection, self._clock, "tenant", tenant)
+
+
+def _rows(tenant: str) -> Any:
+    return select(tenant_settings).where(tenant_settings.c.tenant == tenant)

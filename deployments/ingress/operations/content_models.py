@@ -1,0 +1,38 @@
+"""Which model writes captions and posts.
+
+In: the name in a brief: a content provider's, or any by which models answer. Out: a text model's
+id. Where a brief names none, the tenant's default model writes, else the default provider.
+"""
+
+from deployments.content.registry import ProviderRegistry
+from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.names.facts import TextFacts
+from deployments.ingress.names.spec import DEFAULT
+from deployments.ingress.schemas.content import CaptionItem, PostItem
+
+Item = CaptionItem | PostItem
+
+
+class ContentModels:
+    """Names of `providers` go before those of models' aliases."""
+
+    def __init__(self, providers: ProviderRegistry, models: ModelRegistry) -> None:
+        self.providers = providers
+        self._models = models
+
+    def resolve(
+        self, request: AdmittedRequest, item: CaptionItem | PostItem, part: str = ""
+    ) -> str:
+        """`part` names the item among others of a request. Raises UnknownModel."""
+        names, name = self._models.names, item.model
+        found = self.providers.find(name) if name else None
+        if found is not None:
+            return found
+        if not name or name == DEFAULT:
+            name = DEFAULT
+            if names.tenants_default(request.caller.tenant) is None:
+                return self.providers.resolve(None)
+        draft = item.draft if isinstance(item, PostItem) else None
+        facts = TextFacts(request, request.caller, (item.topic or "", draft or ""), part=part)
+        return names.resolve(name, facts, request, self._models.text_models)

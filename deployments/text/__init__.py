@@ -1,0 +1,1 @@
+"""What texts hold: personal data and the language. Flows in: text. Flows out: spans, languages."""
