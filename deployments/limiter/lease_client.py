@@ -127,6 +127,7 @@ class LeaseClient:
         for tenant in list(self._tenants.values()):
             for bucket in tenant.buckets.values():
                 bucket.release_all()
+            tenant.look_at_all()
             if tenant.buckets:
                 self._request(tenant)
         await self._finish()

@@ -254,6 +254,7 @@ class ShardExchanger:
                 if tenant.epoch not in ("", result.epoch):
                     for bucket in tenant.buckets.values():
                         bucket.reset_lease(now)
+                    tenant.look_at_all()
                     self._next[tenant] = None
             self.degraded.keep_replicas(now)
         session.epoch = result.epoch
@@ -338,6 +339,7 @@ class ShardExchanger:
                 bucket.void_lease()
                 if bucket.is_unreported:
                     self._next[tenant] = None
+                    tenant.look_at_all()
 
     def _overdue(self, number: int, since: float) -> None:
         """The patience has run out. Wait one more turn of the loop, in case the result is here; if

@@ -85,6 +85,7 @@ class TenantLimits:
         """Another shard owns the tenant, and knows its leases as of the last report."""
         has_ended = now >= self.session.expires or now >= session.expires
         self.session, self.epoch = session, ""
+        self.look_at_all()
         for bucket in self.buckets.values():
             if has_ended:
                 bucket.void_lease()
@@ -229,6 +230,10 @@ class TenantLimits:
             return [each for each in found if self.buckets.get(each.limit.spec.key) is each]
         self._scan_at = now + _SCAN * self.ttl_s
         return self.buckets.values()
+
+    def look_at_all(self) -> None:
+        """All buckets have something to report: the next exchange looks at every one."""
+        self._scan_at = 0.0
 
     def note_low(self, bucket: LeasedBucket) -> None:
         """The next exchange is to look at it, whether it looks at all buckets or not."""

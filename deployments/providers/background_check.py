@@ -7,26 +7,33 @@ at the upstreams. A server without that route is reachable all the same.
 import asyncio
 from collections.abc import Callable, Iterable
 
-from cluster.resilience.failure_class import UpstreamRefused
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.providers.anthropic.codec import VERSION_HEADER
-from deployments.providers.errors import UpstreamError, error_problem, unreadable
+from deployments.providers.attempts import fault_problem
+from deployments.providers.errors import (
+    UpstreamError,
+    UpstreamUnreachable,
+    error_problem,
+    unreadable,
+)
 from deployments.providers.http.connection import HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.upstream import Upstream
+from deployments.providers.upstream_caller import UpstreamCaller
 
 CHECK_S = 30.0
 KEYS_S = 2.0
 TIMEOUT_S = 10.0
-_NO_ROUTE = (404, 405, 501)  # servers without a list of models
+# Of servers without a list of models, for keys that may not read it, and of busy ones.
+_REACHABLE = (403, 404, 405, 429, 501, 503, 529)
 _LISTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "openai": ("/models", ()),
     "anthropic": ("/v1/models", (VERSION_HEADER,)),
 }
 
-CheckedUpstream = tuple[Upstream, str]  # with its engine
+CheckedUpstream = tuple[UpstreamCaller, Upstream, str]  # whose it is, and its engine
 
 
 class BackgroundCheck:
@@ -64,26 +71,29 @@ class BackgroundCheck:
 
     async def ask(self) -> None:
         """Asks each upstream once; equal ones (of several models) together."""
-        groups: dict[tuple[int, bytes], list[Upstream]] = {}
-        requests: dict[tuple[int, bytes], bytes] = {}
-        for upstream, engine in self._checked():
+        groups: dict[tuple[int, bytes], list[tuple[UpstreamCaller, Upstream]]] = {}
+        for caller, upstream, engine in self._checked():
             if upstream.credential.problem is None:
-                request = list_request(upstream, engine)
-                key = (id(upstream.pool), request)
-                groups.setdefault(key, []).append(upstream)
-                requests[key] = request
-        checks = [self._ask(requests[key], group) for key, group in groups.items()]
+                key = (id(upstream.pool), list_request(upstream, engine))
+                groups.setdefault(key, []).append((caller, upstream))
+        checks = [self._ask(request, group) for (_, request), group in groups.items()]
         await asyncio.gather(*checks)
 
-    async def _ask(self, request: bytes, upstreams: list[Upstream]) -> None:
-        problem = await probe(upstreams[0], request)
-        now = self._now()
-        for upstream in upstreams:
+    async def _ask(self, request: bytes, asked: list[tuple[UpstreamCaller, Upstream]]) -> None:
+        problem = await probe(asked[0][1], request)
+        for caller, upstream in asked:
             if problem is None:
-                if not isinstance(upstream.last_problem, UpstreamRefused):
-                    upstream.succeeded()
+                _note_answer(caller, upstream)
+            elif isinstance(problem, UpstreamUnreachable):
+                caller.note(upstream, problem)
             else:
-                upstream.failed(problem, now)
+                upstream.last_problem, upstream.failed_at = problem, self._now()
+
+
+def _note_answer(caller: UpstreamCaller, upstream: Upstream) -> None:
+    """It can be reached. That shows nothing of other failures for which it is left out."""
+    if not upstream.is_out or isinstance(upstream.last_problem, UpstreamUnreachable):
+        caller.note(upstream, None)
 
 
 def list_request(upstream: Upstream, engine: str) -> bytes:
@@ -98,14 +108,14 @@ async def probe(upstream: Upstream, request: bytes) -> Problem | None:
     try:
         connection, exchange = await upstream.pool.send(request, 1 << 20, until, TIMEOUT_S)
     except HttpFault as fault:
-        return unreadable(upstream.source, fault.reason)
+        return fault_problem(upstream.source, fault)
     except TimeoutError:
         return unreadable(upstream.source, "gave no answer in time")
     except PoolExhausted:
         return None  # it is in use
     status = exchange.status
     upstream.pool.release(connection, exchange)
-    if status < 300 or status in _NO_ROUTE or status in (429, 503, 529):
+    if status < 300 or status in _REACHABLE:
         return None
     return error_problem(upstream.source, status, {}, UpstreamError())
 

@@ -6,7 +6,7 @@ than one may hold. Another upstream is tried where one fails.
 
 import itertools
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +26,6 @@ from deployments.providers.openai.embeddings import (
     encode_embeddings,
 )
 from deployments.providers.status import failure, load_of
-from deployments.providers.upstream import Upstream
 from deployments.providers.upstream_caller import UpstreamCaller
 from deployments.providers.usage import estimated_tokens
 from deployments.providers.wire import StreamDecoder, WireRequest
@@ -77,15 +76,11 @@ class ProviderEmbedder:
     ) -> None:
         """`batch` is the most texts of one call."""
         self._card = card
-        self._caller = caller
+        self.caller = caller
         self._calls = ResilientCaller(card.id, spec, caller.replicas, clock)
         self._now = clock.monotonic
         self._batch = batch
         self._has_dimensions = has_dimensions
-
-    @property
-    def upstreams(self) -> Collection[Upstream]:
-        return self._caller.upstreams.values()
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         if request.dimensions is not None and not self._has_dimensions:
@@ -109,13 +104,13 @@ class ProviderEmbedder:
 
     async def card(self) -> ModelCard:
         """Asks nobody. Raises the problem of its upstreams, where none of them works."""
-        problem = failure(self._caller.upstreams.values(), self._now())
+        problem = failure(self.caller.upstreams.values(), self._now())
         if problem is not None:
             raise problem
         return self._card
 
     async def load(self) -> ModelLoad:
-        return load_of(self._caller)
+        return load_of(self.caller)
 
     def figures(self) -> CallStats:
         return self._calls.figures()
@@ -132,7 +127,7 @@ class ProviderEmbedder:
         wire = EmbeddingCall(self._card.id, request, inputs, input_type)
 
         def send(call: str, timeout_s: float) -> UnaryUpstreamAttempt:
-            return self._caller.unary(wire, call, timeout_s, timeout_s)
+            return self.caller.unary(wire, call, timeout_s, timeout_s)
 
         call = f"{_PROCESS_ID}-e{next(_call_numbers):x}"
         decoded: DecodedVectors = await self._calls.run(call, timeout_s, send)

@@ -7,7 +7,7 @@ those that a provider lists come and go in the background.
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from cluster.runtime.background import PeriodicTask
@@ -29,6 +29,7 @@ from deployments.providers.provider_embedder import ProviderEmbedder
 from deployments.providers.provider_model import ProviderModel
 from deployments.providers.spec import ProviderEmbeddingSpec, ProviderSpec
 from deployments.providers.upstream import Upstream
+from deployments.providers.upstream_caller import UpstreamCaller
 
 _MAX_LIST = 8 << 20
 
@@ -69,13 +70,13 @@ class Providers:
         self._checked: list[CheckedUpstream] = []
         for spec in fixed:
             if spec.check:
-                self._watch(spec.engine, self.models[spec.id].caller.upstreams.values())
+                self._watch(spec.engine, self.models[spec.id].caller)
         for each in config.embeddings:
             embedding = ProviderEmbeddingSpec.model_validate(each)
             embedder = self._builder.embedder(embedding)
             self.embedders[embedding.id] = embedder
             if embedding.check:
-                self._watch(embedding.engine, embedder.upstreams)
+                self._watch(embedding.engine, embedder.caller)
         self._discoveries = [
             ProviderDiscovery(spec, self._builder, self.models)
             for spec in specs
@@ -109,14 +110,14 @@ class Providers:
         self._builder.close()
         self._egress.close()
 
-    def _watch(self, engine: str, upstreams: Iterable[Upstream]) -> None:
-        self._checked += [(upstream, engine) for upstream in upstreams]
+    def _watch(self, engine: str, caller: UpstreamCaller) -> None:
+        self._checked += [(caller, upstream, engine) for upstream in caller.upstreams.values()]
 
     def _upstreams(self) -> Iterator[Upstream]:
         for model in self.models.values():
             yield from model.caller.upstreams.values()
         for embedder in self.embedders.values():
-            yield from embedder.upstreams
+            yield from embedder.caller.upstreams.values()
         for discovery in self._discoveries:
             yield from discovery.upstreams
 

@@ -48,7 +48,8 @@ class Upstream:
         self.credential = credential
         self.busy_until = self.out_until = 0.0
         self.last_problem: Problem | None = None
-        self._out_s = self._failed_at = 0.0
+        self.failed_at = 0.0  # of `last_problem`
+        self._out_s = 0.0
         self._failures = 0  # in a row
         self._is_probed = False
         self._path = endpoint.path
@@ -99,13 +100,13 @@ class Upstream:
     def refused(self, problem: Problem, now: float) -> None:
         """It refuses the key, the model or the URL."""
         self._leave_out(now, REFUSED_S, MAX_REFUSED_S)
-        self.last_problem, self._failed_at = copy(problem), now
+        self.last_problem, self.failed_at = copy(problem), now
 
     def failed(self, problem: Problem, now: float) -> None:
         self._failures += 1
         if self._failures >= FAILURES or isinstance(problem, UpstreamUnreachable):
             self._leave_out(now, FAILED_S, MAX_FAILED_S)
-        self.last_problem, self._failed_at = copy(problem), now
+        self.last_problem, self.failed_at = copy(problem), now
 
     def _leave_out(self, now: float, first_s: float, longest_s: float) -> None:
         if self.is_out and now < self.out_until and not self._is_probed:
@@ -122,7 +123,7 @@ class Upstream:
             return UpstreamFailed(self.source, f"{self.credential.problem}.")
         problem = self.last_problem
         is_failure = isinstance(problem, UpstreamFailed)
-        return copy(problem) if is_failure and now - self._failed_at <= remembered_s else None
+        return copy(problem) if is_failure and now - self.failed_at <= remembered_s else None
 
     def readmit(self) -> None:
         """It has another key: what was said of the last one counts no more."""

@@ -120,7 +120,7 @@ async def test_an_end_users_rate_counts_fast_answers_and_usage_names_the_user(
     plans["acme"] = Plan.model_validate({"id": "p", "end_user": hourly(12)})
     named: list[str] = []
 
-    def note(caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()) -> None:
+    def note(caller: Caller, plan: Plan, model: str, *_: object) -> None:
         named.append(caller.end_user)
 
     monkeypatch.setattr(records, "record_cache_hit", note)

@@ -1,5 +1,6 @@
 """Models that a provider lists come and go; checks in the background."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -127,3 +128,33 @@ async def test_a_model_with_one_upstream_that_works_is_well(upstream: UpstreamSe
         await providers.check()
 
         assert await providers.models["m"].card()
+
+
+async def test_an_upstream_that_the_check_cannot_reach_is_left_out(
+    upstream: UpstreamServer,
+) -> None:
+    async with (
+        UpstreamServer() as other,
+        provider_models(model(upstream.url, other.url)) as providers,
+    ):
+        await other.kill()
+        await providers.check()
+        for _ in range(4):
+            await providers.models["m"].generate(chat_request())
+
+        assert providers.models["m"].figures().retries == 0
+
+
+@pytest.mark.parametrize("code", [403, 404])
+async def test_a_list_that_may_not_be_read_is_no_failure(code: int) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {code} No\r\ncontent-length: 0\r\n\r\n".encode())
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with provider_models(model(url)) as providers:
+        await providers.check()
+
+        assert await providers.models["m"].card()
+    server.close()

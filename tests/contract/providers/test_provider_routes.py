@@ -11,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from deployments.ingress.schemas.answers import ChatCompletion
+from tests.contract.providers.polling import until
 from tests.upstream_server.answers import UpstreamAnswer
 from tests.upstream_server.application import GatewayApplication, gateway_application
 from tests.upstream_server.content_faults import answers
@@ -142,3 +143,24 @@ async def test_what_a_provider_does_not_have_is_refused_by_name(
 
     assert (found["status"], found["error"]["param"]) == (400, "top_k")
     assert [request for request in upstream.requests if request.method == "POST"] == []
+
+
+async def test_a_listed_model_is_called_by_its_name(
+    upstream: UpstreamServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UP_KEY", KEYS["UP_KEY"])
+    listed = {"id": "open", "engine": "openai", "base_url": upstream.url, "discover": True}
+    models = [model_settings([upstream]), {**listed, "key_env": "UP_KEY", "check": False}]
+    async with gateway_application(tmp_path / "home", models) as gateway:
+        registry = gateway.running.services.models
+        await until(lambda: "open/up" in registry.ids)
+
+        completion = await post(
+            gateway.client, "/v1/chat/completions", **CHAT | {"model": "open/up"}
+        )
+
+        assert completion["status"] == 200
+        assert completion["model"] == "open/up"
+        assert upstream.requests[-1].json["model"] == "up"
+        unknown = await post(gateway.client, "/v1/chat/completions", **CHAT | {"model": "open/no"})
+        assert unknown["status"] == 404

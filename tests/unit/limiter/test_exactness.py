@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cluster.runtime.problems import Overloaded, RateLimited
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
+from deployments.limiter import tenant_limits
 from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.bench_limit_simulation import LimitScenario, simulate
@@ -151,14 +152,18 @@ async def consume_budget(
     pace_s=st.sampled_from([0.01, 0.1, 1.0]),
     seed=st.integers(0, 2**32),
     of=st.sampled_from(["tenant", "key", "money"]),
+    few=st.sampled_from([0, 64]),
 )
 @example(
-    replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246, of="tenant"
+    replicas=3, capacity=5000, lost=0.3, pace_s=1.0, seed=246, of="tenant", few=64
 )  # use that was never reported
 def test_no_credit_of_a_budget_is_lost_however_late_leases_are_renewed(
-    replicas: int, capacity: int, lost: float, pace_s: float, seed: int, of: str
+    replicas: int, capacity: int, lost: float, pace_s: float, seed: int, of: str, few: int
 ) -> None:
-    run_in_virtual_time(consume_budget(replicas, capacity, lost, pace_s, seed, of))
+    """`few`: of a tenant with more buckets, an exchange looks at those that it concerns only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tenant_limits, "_FEW", few)
+        run_in_virtual_time(consume_budget(replicas, capacity, lost, pace_s, seed, of))
 
 
 @pytest.mark.parametrize(

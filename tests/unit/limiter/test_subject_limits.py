@@ -15,6 +15,7 @@ from tests.unit.limiter.subjects import KEY, TEAM, policies, policy
 
 WIDE = plan(rates={"generate": {"requests": per_second(100)}})
 PRICED = plan(prices={"output_tokens": 1000, "cache_hits": 2000})  # a token is 1 micro-currency
+HOURLY = {"limit": 100, "per": "hour", "burst": 100}
 TWO = policy(rates={"generate": {"requests": per_second(2)}})
 
 
@@ -299,3 +300,24 @@ async def test_one_key_that_waits_for_its_own_credits_holds_up_no_other(bench: B
 
     gated.open.set()
     await waits
+
+
+async def test_what_hundreds_of_end_users_have_left_is_known_to_the_other_replicas(
+    bench: Bench,
+) -> None:
+    users, each = [f"u{n}" for n in range(300)], plan(end_user={"requests": HOURLY})
+    first, second = bench.limiter("r1"), bench.limiter("r2")
+    for user in users:
+        for _ in range(30):
+            (await first.admit("acme", each, GENERATE, end_user=user)).close()
+    await first.close()
+
+    passed = 0
+    for user in users[::10]:
+        for _ in range(110):
+            try:
+                (await second.admit("acme", each, GENERATE, end_user=user)).close()
+            except RateLimited:
+                break
+            passed += 1
+    assert passed == 70 * len(users[::10])
