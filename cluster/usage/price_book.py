@@ -11,7 +11,7 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.price_list import LOCAL
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.cells import counts_of
-from cluster.usage.prices import NO_PRICES, Prices, by_unit, charged
+from cluster.usage.prices import NO_PRICES, Prices, by_unit, charged, dearest
 
 MAX_KNOWN = 10_000  # models
 
@@ -73,3 +73,13 @@ class PriceBook:
             return 0
         counts = charged(counts_of(amounts, requests, plan.weights.cost(amounts), cache_hits))
         return sum(count * price for count, price in zip(counts, by_unit(prices), strict=False))
+
+    def most_of(self, plan: Plan, model: str, amounts: UsageAmounts) -> int:
+        """Nano-currency that one call of these amounts costs at most, if all that may have a dearer
+        part (cached, reasoning) turns out to be of it."""
+        prices = self.prices_of(plan, model)
+        if not prices:
+            return 0
+        of_units = by_unit(prices)
+        counts = charged(dearest(counts_of(amounts, 1, plan.weights.cost(amounts), 0), of_units))
+        return sum(count * price for count, price in zip(counts, of_units, strict=False))

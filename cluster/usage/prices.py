@@ -69,6 +69,16 @@ def charged(counts: Sequence[int]) -> list[int]:
     return amounts
 
 
+def dearest(counts: Sequence[int], unit_prices: Sequence[int]) -> list[int]:
+    """`counts` with the parts that make them cost most: what a part will be is not known before the
+    work is done. `unit_prices` are in the order of UNITS.
+    """
+    amounts = list(counts)
+    for part, whole in _PARTS:
+        amounts[part] = amounts[whole] if unit_prices[part] > unit_prices[whole] else 0
+    return amounts
+
+
 def to_micro(nano: int) -> int:
     """Micro-currency, rounded half up."""
     return (nano + NANO // 2) // NANO

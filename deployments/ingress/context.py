@@ -82,6 +82,21 @@ class RequestContext:
         policies = self.policies
         return self.plan.allows_model(model) and (policies is None or policies.allows_model(model))
 
+    def part(self, request_id: str, priority: Priority) -> "RequestContext":
+        """A request of its own that this one makes: for the same caller, under the same limits."""
+        return RequestContext(
+            request_id,
+            self.caller,
+            self.plan,
+            self.deadline,
+            self.created,
+            priority,
+            self.directives,
+            self.timer,
+            policies=self.policies,
+            tags=self.tags,
+        )
+
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):

@@ -75,16 +75,8 @@ class TemplateTester:
         rendered = version.compiled.render(
             version.template, version.number, example.variables, f"examples.{index}.variables"
         )
-        context = RequestContext(
-            f"{asking.request_id}-{index}",
-            asking.caller,
-            asking.plan,
-            asking.deadline,
-            asking.created,
-            asking.plan.default_priorities[RequestClass.GENERATE],
-            asking.directives,
-            asking.timer,
-        )
+        priority = asking.plan.default_priorities[RequestClass.GENERATE]
+        context = asking.part(f"{asking.request_id}-{index}", priority)
         resource = f"template:{rendered.reference}"
         async with self._admission.admitted(
             context, RequestClass.GENERATE, ACTION, resource, Scope.GENERATE

@@ -350,7 +350,7 @@ class LimiterPermit:
             (bucket, amount)
             for bucket, unit in buckets
             if (
-                amount := limiter.book.charge_of(plan, model, amounts)
+                amount := limiter.book.most_of(plan, model, amounts)
                 if unit is Unit.SPEND
                 else amount_of(unit, amounts, weights, requests=1)
             )

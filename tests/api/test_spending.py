@@ -1,4 +1,4 @@
-"""What the limits of keys, teams and end users ask a replica's tenant services."""
+"""What the limits of keys and teams ask a replica's tenant services."""
 
 from pathlib import Path
 
@@ -25,16 +25,19 @@ async def test_spending_is_exact_up_to_the_last_call(tmp_path: Path) -> None:
         prices={"nano": {Unit.TOKENS: 2}},
         providers_of={"nano": "ours"},
     )
-    caller = Caller("default", "k1", frozenset(), team="web", end_user="ana")
+    await tenancy.directory.refresh()
+    [key] = (await tenancy.administration.keys.list("default", 10, None)).items
+    caller = Caller("default", key.id, frozenset(), team="web")
 
-    for _ in range(3):
+    async def used(unit: Unit, subject: str) -> int:
+        return await tenancy._budget_used("default", unit, *DAYS, subject)
+
+    for calls in range(1, 4):
         tenancy.ledger.record_call(caller, Plan(id="p"), "nano", UsageAmounts(10, 5))
 
-        subjects = (("key", "k1"), ("team", "web"), ("end_user", "ana"))
-        found = {await tenancy.spent("default", *each, Unit.TOKENS, *DAYS) for each in subjects}
-        [tokens] = found
-        revenues = {await tenancy.spent("default", *each, None, *DAYS) for each in subjects}
-        assert revenues == {2 * tokens}
-    assert tokens == 45
-    assert await tenancy.spent("default", "end_user", "ben", Unit.TOKENS, *DAYS) == 0
+        for subject in ("", f"key:{key.id}", "team:web"):
+            assert await used(Unit.TOKENS, subject) == 15 * calls
+        for subject in (f"key:{key.id}", "team:web"):
+            assert await used(Unit.SPEND, subject) == 2 * 15 * calls
+    assert await used(Unit.TOKENS, "team:other") == 0
     await tenancy.close()

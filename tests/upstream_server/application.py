@@ -19,14 +19,19 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.tenants.units import Unit
+from cluster.usage.prices import Prices
 from cluster.usage.report import budget_used
+from deployments.guardrails.spec import GuardrailConfig
+from deployments.ingress.names.spec import NameSettings, NamesSpec
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.model.engines.echo import EchoEngine
 from deployments.providers.config import ProvidersConfig
 from deployments.providers.provider_model import ProviderModel
 from load_tests.benchmarks.common.in_process_application import (
     InProcessApplication,
+    create_echo_model,
     serve_over_http,
     start_application,
 )
@@ -34,6 +39,7 @@ from load_tests.benchmarks.common.tenants import create_tenant
 from tests.upstream_server.provider_models import PRIVATE_HOSTS
 
 TENANT = "gateway"
+PROVIDER = "upstream"  # who serves models that name no provider
 BUDGET = 10**12
 PLAN: dict[str, Any] = {"budgets": {"tokens": {"month": BUDGET}}}
 _LEASE_S = 120.0
@@ -86,19 +92,26 @@ async def gateway_application(
     models: Sequence[Mapping[str, Any]],
     embeddings: Sequence[Mapping[str, Any]] = (),
     plan: Mapping[str, Any] | None = None,
+    *,
+    local: Sequence[str] = (),
+    aliases: Mapping[str, Any] | None = None,
+    guardrails: Mapping[str, Any] | None = None,
+    prices: Mapping[str, Prices] | None = None,
     **settings: Any,
 ) -> AsyncIterator[GatewayApplication]:
-    """`models` and `embeddings` are as in serve_config.yaml."""
+    """`models`, `embeddings`, `aliases` and `guardrails` are as in serve_config.yaml; each `local`
+    model repeats its prompt. `prices` are by model id."""
     served = Settings(**{"home": home, "log_level": "ERROR", **settings})
     clock = SystemClock()
     admin_key = bootstrap(home, served)
     assert admin_key is not None
     authority = MemoryAuthority(clock)
-    tenancy = TenantServices(served, authority, {}, clock)
+    providers_of = {str(model["id"]): str(model.get("provider", PROVIDER)) for model in models}
+    tenancy = TenantServices(served, authority, {}, clock, prices=prices, providers_of=providers_of)
     # Credits of a lease that expires count as spent: it must not, however busy this machine is.
     tenancy.limiter = TenantLimiter(
         authority, "gateway", clock, tenancy._budget_used, lambda _: None,
-        ttl_s=_LEASE_S, patience_s=5.0,
+        ttl_s=_LEASE_S, patience_s=5.0, pseudonym_of=tenancy.pseudonyms.of, book=tenancy.book,
     )  # fmt: skip
     providers = ProvidersConfig(tuple(models), tuple(embeddings), PRIVATE_HOSTS)
     resilience = {
@@ -107,7 +120,14 @@ async def gateway_application(
     }
     async with (
         start_application(
-            served, tenancy, {}, clock, providers=providers, resilience=resilience
+            served,
+            tenancy,
+            {id: create_echo_model(id, EchoEngine()) for id in local},
+            clock,
+            providers=providers,
+            resilience=resilience,
+            guardrails=GuardrailConfig.model_validate(guardrails or {}),
+            names=NameSettings(NamesSpec.model_validate({"aliases": aliases or {}})),
         ) as running,
         serve_over_http(running.app) as url,
         httpx.AsyncClient(

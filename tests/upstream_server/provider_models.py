@@ -19,7 +19,7 @@ from tests.upstream_server.server import UpstreamServer
 KEY = "sk-of-the-operator-0123456789"
 KEYS = {"UP_KEY": KEY}
 PRIVATE_HOSTS = ("127.0.0.1",)
-TIMEOUTS = {"connect_s": 0.5, "first_byte_s": 0.5, "idle_s": 0.5}
+TIMEOUTS = {"connect_s": 5.0, "first_byte_s": 0.5, "idle_s": 0.5}
 
 
 @dataclass(frozen=True)

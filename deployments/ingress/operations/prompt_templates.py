@@ -4,7 +4,8 @@
 
 In: an admitted request and its body. Out: the body that the client could have sent without a
 template, so that the cache, limits, guardrails and the ledger see the rendered text. What the body
-gives itself goes before the defaults of the template. The response names the version.
+gives itself goes before the defaults of the template; its model, before the tenant's default model.
+The response names the version.
 """
 
 from collections.abc import Mapping
@@ -15,19 +16,19 @@ from cluster.storage.database import DatabaseUnavailable
 from cluster.templates.directory import TemplateDirectory
 from cluster.templates.document import RenderedTemplate
 from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import ChatMessage
 from deployments.ingress.schemas.content import MAX_TOPIC_CHARS, BriefBody
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
 from deployments.ingress.schemas.responses import ResponseCreate
 from deployments.ingress.schemas.structured_output import FORMAT_FIELDS
-from deployments.ingress.schemas.template_use import ResponsePrompt, TemplateUse, missing_field
+from deployments.ingress.schemas.template_use import ResponsePrompt, TemplateUse
 from deployments.ingress.schemas.tools import ResponseFormat
 
 HEADER = b"mobula-template"
 MAX_NAMED = 16  # versions that one response names, of a batch
 FIELD = "template"
 
-AnyBody = TypeVar("AnyBody", ChatRequest, CompletionRequest, ResponseCreate)
 Brief = TypeVar("Brief", bound=BriefBody)
 _RESPONSE_FIELDS = {
     "model": "model",
@@ -71,7 +72,7 @@ class PromptTemplates:
                 limit=MAX_TOPIC_CHARS,
             )
         update: dict[str, Any] = {"topic": topic, "template": None}
-        if item.model is None:
+        if not _names_model(item.model):
             update["model"] = rendered.defaults.model
         seed = rendered.defaults.seed
         if item.seed is None and seed is not None:
@@ -86,10 +87,9 @@ class PromptTemplates:
         update = {
             field: value
             for name, field in _RESPONSE_FIELDS.items()
-            if getattr(body, field) in (None, "")
-            and (value := getattr(rendered.defaults, name)) is not None
+            if not _gives(body, field) and (value := getattr(rendered.defaults, name)) is not None
         }
-        return _with_model(body.model_copy(update=update)), rendered
+        return body.model_copy(update=update), rendered
 
     async def _render(
         self, request: AdmittedRequest, use: TemplateUse | ResponsePrompt, param: str
@@ -118,21 +118,23 @@ def with_messages(body: ChatRequest, rendered: RenderedTemplate, after: int = 0)
     ]
     messages = [*body.messages[:after], *own, *body.messages[after:]]
     update = {"messages": messages, "template": None, **_defaults(body, rendered)}
-    return _with_model(body.model_copy(update=update))
+    return body.model_copy(update=update)
 
 
 def with_prompt(body: CompletionRequest, rendered: RenderedTemplate) -> CompletionRequest:
     """`body` with the rendered text as its prompt, and the template's defaults."""
     text = rendered.as_text(FIELD)
     update = {"prompt": text, "template": None, **_defaults(body, rendered)}
-    return _with_model(body.model_copy(update=update))
+    return body.model_copy(update=update)
 
 
-def _with_model(body: AnyBody) -> AnyBody:
-    """Raises Malformed for a body without a model."""
-    if not body.model:
-        raise missing_field("model")
-    return body
+def _gives(body: ChatRequest | CompletionRequest | ResponseCreate, field: str) -> bool:
+    value = getattr(body, field)
+    return _names_model(value) if field == "model" else value not in (None, "")
+
+
+def _names_model(model: str | None) -> bool:
+    return model not in (None, "", DEFAULT)
 
 
 def _parts(use: TemplateUse | ResponsePrompt) -> tuple[int | None, Mapping[str, Any]]:
@@ -147,8 +149,7 @@ def _defaults(body: ChatRequest | CompletionRequest, rendered: RenderedTemplate)
     if isinstance(body, ChatRequest) and body.max_completion_tokens is not None:
         values.pop("max_tokens", None)
     format = values.pop("response_format", None)
-    given = {name for name in values if getattr(body, name) not in (None, "")}
-    update = {name: value for name, value in values.items() if name not in given}
+    update = {name: value for name, value in values.items() if not _gives(body, name)}
     if format is not None and FORMAT_FIELDS.isdisjoint(body.model_fields_set):
         update["response_format"] = ResponseFormat.model_validate(format)
     return update

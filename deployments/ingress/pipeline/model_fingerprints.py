@@ -16,8 +16,8 @@ FIRST_POLL_S = 0.25  # until every model has answered once
 class ModelFingerprints:
     """Make it, then `start` it on the loop that uses it.
 
-    `by_model` has a model once it has answered; a model that is away keeps its fingerprint.
-    `version` changes with any of them.
+    `by_model` has a model once it has answered; a model that is away keeps its fingerprint, and one
+    that its provider lists no more has none. `version` changes with any of them.
     """
 
     def __init__(self, models: ModelRegistry) -> None:
@@ -30,7 +30,10 @@ class ModelFingerprints:
 
     async def refresh(self) -> None:
         """Ask every model. Those that do not answer stay as they were."""
-        for id, card in (await self._models.cards()).items():
+        cards = await self._models.cards()
+        for id in self.by_model.keys() - cards.keys():
+            del self.by_model[id]
+        for id, card in cards.items():
             if not isinstance(card, Problem):
                 self.by_model[id] = fingerprint(card)
         self.version = ";".join(f"{id}={word}" for id, word in sorted(self.by_model.items()))

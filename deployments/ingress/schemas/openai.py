@@ -193,9 +193,8 @@ class ChatRequest(_Generation):
 
 
 class TemplatedChatRequest(ChatRequest):
-    """A chat whose template gives messages, and maybe the model."""
+    """A chat whose template gives messages."""
 
-    model: Annotated[str, Field(max_length=100)] = ""
     messages: Annotated[list[ChatMessage], Field(max_length=MAX_MESSAGES)] = []
 
 
@@ -257,9 +256,8 @@ class CompletionRequest(_Generation):
 
 
 class TemplatedCompletionRequest(CompletionRequest):
-    """A completion whose template gives the prompt, and maybe the model."""
+    """A completion whose template gives the prompt."""
 
-    model: Annotated[str, Field(max_length=100)] = ""
     prompt: str | TokenIds | Prompts = ""
 
 

@@ -269,9 +269,8 @@ class ResponseCreate(LenientPart, TemplatedBody):
 
 
 class TemplatedResponseCreate(ResponseCreate):
-    """A response whose prompt gives messages, and maybe the model."""
+    """A response whose prompt gives messages."""
 
-    model: Annotated[str, Field(max_length=100)] = ""
     input: str | Annotated[list[InputItem], Field(max_length=MAX_MESSAGES)] = []
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.runtime.problems import Malformed
 from cluster.templates.document import TemplateId, TemplateLabel
 from cluster.templates.variables import MAX_VARIABLES
 from deployments.ingress.schemas.lenient import LenientPart
@@ -73,8 +72,3 @@ class TemplatedBody(BaseModel):
     """
 
     templated: ClassVar[tuple[str, type[BaseModel]] | None] = None
-
-
-def missing_field(name: str) -> Malformed:
-    """The problem of a body that does not give a field, and whose template does not either."""
-    return Malformed.at(f"/{name}", "Field required: the template gives none", "missing")

@@ -37,6 +37,7 @@ from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
+from deployments.ingress.names.spec import NameSettings
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -119,6 +120,7 @@ async def start_application(
     resilience: Mapping[str, ResilienceSpec] | None = None,
     embedders: Mapping[str, ServedEmbedder] | None = None,
     guardrails: GuardrailConfig | None = None,
+    names: NameSettings | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
@@ -133,6 +135,7 @@ async def start_application(
         resilience or {},
         providers=external,
         guardrails=guardrails or GuardrailConfig(),
+        names=names or NameSettings(),
     )
     services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None

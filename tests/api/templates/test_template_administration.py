@@ -211,11 +211,11 @@ async def test_each_example_is_admitted_and_recorded(
     limiter, admitted = world.services.admission.limiter, []
     original = limiter.admit
 
-    async def admit(tenant: str, plan: Any, request_class: Any) -> Any:
+    async def admit(tenant: str, plan: Any, request_class: Any, *more: Any) -> Any:
         admitted.append(str(request_class))
         if admitted.count("generate") > 1:
             raise RateLimited("Enough.", limit="requests", retry_after_s=1.0)
-        return await original(tenant, plan, request_class)
+        return await original(tenant, plan, request_class, *more)
 
     monkeypatch.setattr(limiter, "admit", admit)
     report = (await world.ask("developer", "POST", f"{TEMPLATES}/topic/test", json=body)).json()
@@ -230,6 +230,22 @@ async def test_each_example_is_admitted_and_recorded(
         )
         rows = sorted(tuple(row) for row in await connection.execute(query))
     assert rows == [("model:words", "ok"), ("template:topic@1", "rate-limited")]
+
+
+async def test_examples_keep_to_the_limits_of_the_key_that_tries_them(world: World) -> None:
+    await make(world, **TOPIC)
+    key = {
+        "name": "tester",
+        "scopes": ["generate", "tenant:read", "tenant:write"],
+        "policy": {"models": ["another"]},
+    }
+    made = await world.ask("owner", "POST", "/api/v1/tenants/acme/keys", json=key)
+    world.credentials["tester"] = made.json()["key"]
+    body = {"examples": [{**WORDS, "variables": {"product": "tea"}}]}
+
+    report = (await world.ask("tester", "POST", f"{TEMPLATES}/topic/test", json=body)).json()
+
+    assert report["results"][0]["error"]["status"] == 404, report
 
 
 async def test_a_quota_is_a_typed_conflict(world: World) -> None:

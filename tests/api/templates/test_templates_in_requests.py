@@ -137,18 +137,26 @@ async def test_a_template_that_cannot_be_used_is_refused_by_name(
 
 
 async def test_without_a_template_nothing_may_be_left_out(filled: World) -> None:
-    for body in ({"model": "words"}, {"messages": [{"role": "user", "content": "hi"}]}):
-        answer = await chat(filled, **body)
-        assert answer.status_code == 400
-        assert answer.json()["error"]["message"].endswith("Field required")
+    answer = await chat(filled, model="words")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith("Field required")
 
 
-async def test_a_template_without_a_model_needs_one(filled: World) -> None:
+@pytest.mark.parametrize("named", [{}, {"model": ""}, {"model": "default"}])
+async def test_without_a_model_the_templates_answers_else_the_tenants_default(
+    filled: World, model: WordsModel, named: dict[str, str]
+) -> None:
     await make(filled, id="plain", text="Say tea")
+    turn = {"messages": [{"role": "user", "content": "hi"}]}
+    reply, plain = used("reply", variables=ADA), used("plain")
 
-    answer = await chat(filled, template=used("plain"))
-
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+    for more in ({}, turn):
+        answer = await chat(filled, template=reply, **named, **more)
+        assert (answer.status_code, answer.json()["model"]) == (200, "words"), answer.text
+        nobody = await chat(filled, template=plain, **named, **more)
+        assert (nobody.status_code, nobody.json()["error"]["param"]) == (400, "model")
+        assert "default_model" in nobody.json()["error"]["message"]
 
 
 async def test_a_text_is_a_message_of_the_user_in_a_chat(filled: World, model: WordsModel) -> None:

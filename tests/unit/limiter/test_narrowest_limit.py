@@ -8,7 +8,7 @@ independent count of what was granted to each subject is the judge.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,30 +22,20 @@ from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
+from tests.unit.limiter.grants import (
+    KEYS,
+    MODELS,
+    POLICIES,
+    RATES,
+    TERMS,
+    Granted,
+    check_rates,
+    check_terms,
+    levels,
+)
 
 GENERATE = RequestClass.GENERATE
-MODELS = ("nano", "large", "org/tiny")
-KEYS = {"k1": "a", "k2": "a", "k3": "b", "k4": ""}  # and the team that each is in
 PRICE = 1000  # micro-currency for 1,000 tokens
-SMALL = st.integers(1, 40)
-
-
-def rate(limits: st.SearchStrategy[int]) -> st.SearchStrategy[dict[str, Any]]:
-    return limits.map(lambda limit: {"limit": limit, "per": "second", "burst": limit})
-
-
-RATES = st.fixed_dictionaries(
-    {}, optional={"requests": rate(st.integers(1, 6)), "tokens": rate(SMALL)}
-)
-TERMS = {
-    "rates": RATES.map(lambda rates: {"generate": rates}),
-    "concurrency": st.integers(1, 4).map(lambda limit: {"limit": limit}),
-    "budgets": st.integers(40, 90).map(lambda tokens: {"tokens": {"day": tokens}}),
-    "models": st.sampled_from([["nano"], ["org/*"], ["nano", "org/*"], ["*"]]),
-}
-POLICIES = st.fixed_dictionaries(
-    {}, optional=TERMS | {"spend": st.integers(1, 90).map(lambda amount: {"amount": amount})}
-)
 PLANS = st.fixed_dictionaries(
     {"id": st.just("p"), "prices": st.just({"tokens": PRICE}), "reserve": st.just("hard")},
     optional=TERMS | {"end_user": RATES},
@@ -79,43 +69,6 @@ REQUESTS = st.builds(
     st.booleans(),
     st.sampled_from([0.0, 0.0, 0.05, 0.4]),
 )
-
-
-@dataclass
-class Granted:
-    """What one subject was granted so far: (seconds, amount) of each, and requests open now."""
-
-    requests: list[tuple[float, int]] = field(default_factory=list)
-    reserved: list[tuple[float, int]] = field(default_factory=list)
-    used: int = 0
-    open: int = 0
-
-
-def check_rate(spec: dict[str, Any], granted: list[tuple[float, int]]) -> None:
-    """GCRA's bound: in every interval at most the burst, and what has refilled in it."""
-    for index, (since, _) in enumerate(granted):
-        total = 0
-        for at, amount in granted[index:]:
-            total += amount
-            assert total <= spec["burst"] + spec["limit"] * (at - since) + 1e-6, spec
-
-
-def check_terms(terms: dict[str, Any], granted: Granted) -> None:
-    rates = terms.get("rates", {}).get("generate", {})
-    check_rates(rates, granted)
-    if "concurrency" in terms:
-        assert granted.open <= terms["concurrency"]["limit"]
-    if "budgets" in terms:
-        assert granted.used <= terms["budgets"]["tokens"]["day"]
-    if "spend" in terms:
-        assert granted.used * PRICE <= terms["spend"]["amount"] * 1000
-
-
-def check_rates(rates: dict[str, Any], granted: Granted) -> None:
-    if "requests" in rates:
-        check_rate(rates["requests"], granted.requests)
-    if "tokens" in rates:
-        check_rate(rates["tokens"], granted.reserved)
 
 
 class World:
@@ -211,13 +164,11 @@ class World:
             return
         now = self.clock.monotonic()
         for subject in self._counted(request):
-            self.granted[subject].reserved.append((now, request.tokens))
+            self.granted[subject].reserve(request.model, now, request.tokens)
         self.check()
         reservation.settle(UsageAmounts(request.used, 0))
         for subject in self._counted(request):
-            granted = self.granted[subject]
-            granted.reserved[-1] = (now, request.used)
-            granted.used += request.used
+            self.granted[subject].settle(request.model, request.used, request.used * PRICE)
 
     async def _check_nothing_taken(self, limiter: TenantLimiter, before: dict[str, int]) -> None:
         self.refused += 1
@@ -241,17 +192,6 @@ class World:
                 check_rates(self.terms["tenant"].get("end_user", {}), granted)
             else:
                 check_terms(self.terms.get(subject, {}), granted)
-
-
-async def levels(limiter: TenantLimiter) -> dict[str, int]:
-    """What is left in each bucket that this replica knows, once it has reported all that it did."""
-    limits = limiter._tenants.get("acme")
-    if limits is None:
-        return {}
-    buckets = [each for each in limits.buckets.values() if each.acked]
-    await limiter._leases.refresh(limits, buckets)
-    now = limiter.clock.monotonic()
-    return {each.limit.spec.key: each.remaining_global(now) for each in buckets}
 
 
 async def unused(*_: object) -> int:

@@ -47,3 +47,22 @@ def test_a_hit_of_the_cache_is_charged_by_itself() -> None:
     charge = BOOK.charge_of(Plan(id="p"), "nano", UsageAmounts(), requests=0, cache_hits=2)
 
     assert charge == 14
+
+
+@pytest.mark.parametrize(
+    ("prices", "most"),
+    [
+        pytest.param({"tokens": 2}, 30, id="no parts"),
+        pytest.param({"tokens": 2, "cached_tokens": 1}, 30, id="a cheaper part"),
+        pytest.param({"tokens": 2, "reasoning_tokens": 9}, 20 + 45, id="a dearer part"),
+        pytest.param({"cost_units": 1, "reasoning_tokens": 9}, 10 + 4 * 5, id="cost units"),
+        pytest.param({"requests": 7}, 7, id="the request"),
+    ],
+)
+def test_a_call_costs_at_most_what_its_dearest_parts_do(prices: dict[str, int], most: int) -> None:
+    plan = Plan.model_validate({"id": "p", "prices": prices})
+
+    assert BOOK.most_of(plan, "nano", UsageAmounts(10, 5)) == most
+    for cached, reasoning in ((0, 0), (10, 0), (3, 5)):
+        amounts = UsageAmounts(10, 5, cached_tokens=cached, reasoning_tokens=reasoning)
+        assert BOOK.charge_of(plan, "nano", amounts) <= most
