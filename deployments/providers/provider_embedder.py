@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import DeadlineExceeded, Problem, UnsupportedParameter
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
-from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.contracts.generation import ModelCard
 from deployments.providers.attempts import UnaryUpstreamAttempt
 from deployments.providers.errors import error_problem, unreadable
 from deployments.providers.openai.answers import parse_error
@@ -25,7 +24,7 @@ from deployments.providers.openai.embeddings import (
     decode_embeddings,
     encode_embeddings,
 )
-from deployments.providers.status import failure, load_of
+from deployments.providers.provided_model import ProvidedModel
 from deployments.providers.upstream_caller import UpstreamCaller
 from deployments.providers.usage import estimated_tokens
 from deployments.providers.wire import StreamDecoder, WireRequest
@@ -59,10 +58,8 @@ class EmbeddingCall:
         return error_problem(self._model, status, headers, parse_error(body))
 
 
-class ProviderEmbedder:
-    """Use it on one event loop."""
-
-    is_external = True
+class ProviderEmbedder(ProvidedModel):
+    """An embedding model."""
 
     def __init__(
         self,
@@ -75,10 +72,7 @@ class ProviderEmbedder:
         has_dimensions: bool,
     ) -> None:
         """`batch` is the most texts of one call."""
-        self._card = card
-        self.caller = caller
-        self._calls = ResilientCaller(card.id, spec, caller.replicas, clock)
-        self._now = clock.monotonic
+        super().__init__(card, caller, spec, clock)
         self._batch = batch
         self._has_dimensions = has_dimensions
 
@@ -91,29 +85,16 @@ class ProviderEmbedder:
         types = set(request.input_types)
         if len(types) > 1:
             raise UnsupportedParameter("input_type", "a provider takes one for all texts.")
-        until = self._now() + request.timeout_s
+        until = self.now() + request.timeout_s
         parts: list[DecodedVectors] = []
         for start in range(0, len(inputs), self._batch):
-            left_s = until - self._now()
+            left_s = until - self.now()
             if left_s <= 0:
                 raise DeadlineExceeded(self._card.id, round(request.timeout_s, 3))
             some = inputs[start : start + self._batch]
             parts.append(await self._call(request, some, "".join(types), left_s))
         vectors = parts[0].vectors if len(parts) == 1 else np.concatenate(self._equal(parts))
         return Embeddings(vectors, _tokens(request, parts), self._card.id)
-
-    async def card(self) -> ModelCard:
-        """Asks nobody. Raises the problem of its upstreams, where none of them works."""
-        problem = failure(self.caller.upstreams.values(), self._now())
-        if problem is not None:
-            raise problem
-        return self._card
-
-    async def load(self) -> ModelLoad:
-        return load_of(self.caller)
-
-    def figures(self) -> CallStats:
-        return self._calls.figures()
 
     def _equal(self, parts: list[DecodedVectors]) -> list[Vectors]:
         """The vectors of several calls, which must be of one length."""
@@ -130,7 +111,7 @@ class ProviderEmbedder:
             return self.caller.unary(wire, call, timeout_s, timeout_s)
 
         call = f"{_PROCESS_ID}-e{next(_call_numbers):x}"
-        decoded: DecodedVectors = await self._calls.run(call, timeout_s, send)
+        decoded: DecodedVectors = await self.calls.run(call, timeout_s, send)
         return decoded
 
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from cluster.resilience.attempts import Attempt
-from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
@@ -21,12 +20,11 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
-    ModelLoad,
     TokenUsage,
 )
 from deployments.providers.attempts import UnaryUpstreamAttempt
 from deployments.providers.output_speed import OutputSpeed
-from deployments.providers.status import failure, load_of
+from deployments.providers.provided_model import ProvidedModel
 from deployments.providers.stream_attempt import StreamUpstreamAttempt
 from deployments.providers.upstream_caller import UpstreamCaller
 from deployments.providers.usage import estimated_tokens, prompt_bytes
@@ -59,10 +57,8 @@ class CompletionCall:
         return self._codec.problem(status, headers, body)
 
 
-class ProviderModel:
-    """Use it on one event loop."""
-
-    is_external = True
+class ProviderModel(ProvidedModel):
+    """A text model."""
 
     def __init__(
         self,
@@ -73,14 +69,11 @@ class ProviderModel:
         clock: Clock,
         max_output_tokens: int,
     ) -> None:
-        """`card` describes it; its `id` is the model's. `max_output_tokens` of one choice."""
+        """`max_output_tokens` of one choice."""
+        super().__init__(card, caller, spec, clock)
         self.max_output_tokens = max_output_tokens
-        self.caller = caller
         self.codec = codec
         self.speed = OutputSpeed()
-        self.calls = ResilientCaller(card.id, spec, caller.replicas, clock)
-        self.now = clock.monotonic
-        self._card = card
 
     def begin(self, request: GenerateRequest) -> "ProviderCall":
         return ProviderCall(self, request)
@@ -90,20 +83,6 @@ class ProviderModel:
 
     def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         return ProviderCall(self, request).stream()
-
-    async def card(self) -> ModelCard:
-        """Asks nobody. Raises the problem of its upstreams, where none of them works."""
-        problem = failure(self.caller.upstreams.values(), self.now())
-        if problem is not None:
-            raise problem
-        return self._card
-
-    async def load(self) -> ModelLoad:
-        return load_of(self.caller)
-
-    def figures(self) -> CallStats:
-        """The outcomes of this process's calls."""
-        return self.calls.figures()
 
 
 class ProviderCall:
