@@ -40,7 +40,7 @@ def render(
     another version."""
     lines: list[str] = []
     for metric in catalogue:
-        samples = [line for line in _samples(metric, reports, openmetrics)]
+        samples = list(_samples(metric, reports, openmetrics))
         if samples:
             lines += _head(metric, openmetrics)
             lines += samples
@@ -102,7 +102,7 @@ def _distribution(
 
 
 def _labels(metric: Metric, values: LabelValues, replica: str) -> str:
-    pairs = [f'{name}="{_escaped(value)}"' for name, value in zip(metric.labels, values)]
+    pairs = [f'{name}="{_escaped(value)}"' for name, value in zip(metric.labels, values, strict=True)]
     return ",".join([*pairs, f'{REPLICA}="{_escaped(replica)}"'])
 
 
@@ -118,10 +118,10 @@ def _number(value: float) -> str:
 
 def _weight(parameters: Sequence[str]) -> float:
     """The `q` of a media range: 1 where none is given, 0 where it is no number."""
-    given: Mapping[str, str] = dict(
-        (name.strip(), value.strip())
+    given: Mapping[str, str] = {
+        name.strip(): value.strip()
         for name, _, value in (parameter.partition("=") for parameter in parameters)
-    )
+    }
     try:
         return float(given.get("q", "1"))
     except ValueError:
