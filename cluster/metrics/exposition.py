@@ -14,11 +14,12 @@ from cluster.metrics.series import Distribution, LabelValues, MetricReport
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _EXEMPLAR_LABEL = "trace_id"
+_EXACT = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """What the replica called `replica` told of itself."""
+    """What the replica called `replica` told of itself; "": it is about no replica."""
 
     replica: str
     report: MetricReport
@@ -50,9 +51,9 @@ def render(
 
 
 def count_samples(reports: Iterable[ReplicaReport]) -> int:
-    """About how many lines `render` will write."""
+    """How many samples `render` will write, those left out included."""
     return sum(
-        len(value[0]) + 3 if isinstance(value, tuple) else 1
+        len(value[0]) + 2 if isinstance(value, tuple) else 1
         for report in reports
         for samples in report.report.values()
         for _, value in samples
@@ -77,7 +78,7 @@ def _samples(metric: Metric, reports: Sequence[ReplicaReport], openmetrics: bool
                 continue
             labels = _labels(metric, values, each.replica)
             if not isinstance(value, tuple):
-                yield f"{metric.name}{{{labels}}} {_number(value)}"
+                yield f"{_named(metric.name, labels)} {_number(value)}"
             elif len(value[0]) == buckets:
                 yield from _distribution(metric, labels, value, openmetrics)
 
@@ -92,18 +93,26 @@ def _distribution(
         bound = _number(metric.buckets[index]) if index < len(metric.buckets) else "+Inf"
         if openmetrics and "." not in bound and bound != "+Inf":
             bound += ".0"
-        line = f'{metric.name}_bucket{{{labels},le="{bound}"}} {running}'
+        limits = f'{labels},le="{bound}"' if labels else f'le="{bound}"'
+        line = f"{metric.name}_bucket{{{limits}}} {running}"
         if openmetrics and index in exemplars:
             trace, observed, at = exemplars[index]
             line += f' # {{{_EXEMPLAR_LABEL}="{_escaped(trace)}"}} {_number(observed)} {at:.3f}'
         yield line
-    yield f"{metric.name}_sum{{{labels}}} {_number(total)}"
-    yield f"{metric.name}_count{{{labels}}} {running}"
+    yield f"{_named(metric.name + '_sum', labels)} {_number(total)}"
+    yield f"{_named(metric.name + '_count', labels)} {running}"
+
+
+def _named(name: str, labels: str) -> str:
+    return f"{name}{{{labels}}}" if labels else name
 
 
 def _labels(metric: Metric, values: LabelValues, replica: str) -> str:
-    pairs = [f'{name}="{_escaped(value)}"' for name, value in zip(metric.labels, values, strict=True)]
-    return ",".join([*pairs, f'{REPLICA}="{_escaped(replica)}"'])
+    named = zip(metric.labels, values, strict=True)
+    pairs = [f'{name}="{_escaped(value)}"' for name, value in named]
+    if replica:
+        pairs.append(f'{REPLICA}="{_escaped(replica)}"')
+    return ",".join(pairs)
 
 
 def _escaped(value: str) -> str:
@@ -113,7 +122,9 @@ def _escaped(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.10g}"
+    if isinstance(value, int) or (value.is_integer() and abs(value) < _EXACT):
+        return str(int(value))
+    return repr(value)
 
 
 def _weight(parameters: Sequence[str]) -> float:

@@ -6,14 +6,18 @@ replica: two would lease one key twice. Followers wait inside their calls, so
 `max_ongoing_requests` must be large.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from cluster.metrics.catalogue import cache
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
+from deployments.clients.serve.replica_report import ReplicaMetrics
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
+from deployments.contracts.metrics import NamedReport
 
 
 class CacheShard:
@@ -25,6 +29,17 @@ class CacheShard:
         configure_logging(Settings().log_level)
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
+        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+
+    def _readings(self) -> Iterator[Reading]:
+        figures = self._tier.figures()
+        yield cache.SHARD_BYTES, [((), figures["bytes"])]
+        yield cache.SHARD_ENTRIES, [((), figures["entries"])]
+        yield cache.SHARD_EVICTIONS, [((), figures["evictions"])]
+
+    async def report(self, name: str) -> NamedReport:
+        self._lag.start()
+        return self._metrics.report(name)
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._tier.get(key)

@@ -24,7 +24,7 @@ QUEUE_WAIT = histogram(
     "Seconds that requests waited for a slot.",
     source="model",
     labels=("model", "priority"),
-    labels_from=f"{_MODELS}; high, normal, low",
+    labels_from=f"{_MODELS}; interactive, standard, batch",
 )
 TIME_TO_FIRST_TOKEN = histogram(
     "mobula_time_to_first_token_seconds",
@@ -50,7 +50,7 @@ SEQUENCES = counter(
 )
 TOKENS = counter(
     "mobula_tokens_total",
-    "Tokens that models took and generated, by the calls of an ingress replica.",
+    "Tokens that models took and generated for a replica's callers, once they are in the ledger.",
     source="ingress",
     labels=("model", "direction"),
     labels_from=f"{_MODELS}; input, output",

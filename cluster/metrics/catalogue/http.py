@@ -16,6 +16,7 @@ DURATION = histogram(
     "Seconds until an HTTP request was answered completely.",
     source="ingress",
     labels=("route",),
+    cap=40,
     labels_from=_ROUTES,
 )
 OPEN = gauge("mobula_http_open_requests", "HTTP requests that are open.", source="ingress")

@@ -2,6 +2,13 @@
 
 from cluster.metrics.metric import counter, gauge
 
+REFUSALS = counter(
+    "mobula_limit_refusals_total",
+    "Requests and calls that a limit refused, or would have (shadow).",
+    source="ingress",
+    labels=("limit", "shadow"),
+    labels_from="names of limits; yes, no",
+)
 AUTHORITY_UP = gauge(
     "mobula_limit_authority_up",
     "Whether the limits' authority answers (1) or limits are estimated (0).",

@@ -75,3 +75,31 @@ LINKS_BY_HANDLE = counter(
     labels=_MODEL,
     labels_from=_MODELS,
 )
+BREAKER = gauge(
+    "mobula_breaker_state",
+    "The circuit breaker of the model's calls: 0 closed, 1 half open, 2 open.",
+    source="ingress",
+    labels=_MODEL,
+    labels_from=_MODELS,
+)
+EJECTED = gauge(
+    "mobula_ejected_replicas",
+    "Replicas that get no calls because they answer worse than the others.",
+    source="ingress",
+    labels=("deployment",),
+    labels_from="names of deployments",
+)
+PROVIDER_ATTEMPTS = counter(
+    "mobula_provider_attempts_total",
+    "Attempts at calls of a provider's upstreams that have ended.",
+    source="ingress",
+    labels=("model", "outcome"),
+    labels_from=f"{_MODELS}; finished, failed, cancelled",
+)
+UPSTREAM_UP = gauge(
+    "mobula_provider_upstream_up",
+    "Whether an upstream works (1), as far as its answers and the background check tell.",
+    source="ingress",
+    labels=("model", "upstream"),
+    labels_from=f"{_MODELS}; configured names of upstreams",
+)

@@ -9,6 +9,11 @@ def replica_name() -> str:
     return str(serve.get_replica_context().replica_id.unique_id)
 
 
+def deployment_name() -> str:
+    """The deployment that this replica is of."""
+    return str(serve.get_replica_context().deployment)
+
+
 def node_address() -> str:
     """The address under which Ray's other nodes reach this one; loopback on one machine alone."""
     return str(get_node_ip_address())
