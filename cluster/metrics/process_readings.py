@@ -8,12 +8,13 @@ from cluster.metrics.catalogue import process
 from cluster.metrics.series import Reading, Source
 
 
-def process_source(deployment: str, loop_lag: Callable[[], float]) -> Source:
-    """`loop_lag` tells by how many seconds the event loop was late lately."""
+def process_source(deployment: Callable[[], str], loop_lag: Callable[[], float]) -> Source:
+    """`deployment` names what the process is a replica of, `loop_lag` tells by how many seconds its
+    event loop was late lately."""
     own = psutil.Process()
 
     def read() -> Iterator[Reading]:
-        labels = (deployment,)
+        labels = (deployment(),)
         with own.oneshot():
             times, memory = own.cpu_times(), own.memory_info().rss
             open_files, threads = own.num_fds(), own.num_threads()

@@ -117,10 +117,11 @@ class MetricSet:
     def add(self, *sources: Source) -> None:
         self._sources += sources
 
-    def report(self) -> MetricReport:
-        """All samples by metric, capped. A source that fails is logged and left out."""
+    def report(self, *more: Source) -> MetricReport:
+        """All samples by metric, capped, with those of `more`. A source that fails is logged and
+        left out."""
         report: dict[str, Sequence[Sample]] = {}
-        for source in self._sources:
+        for source in (*self._sources, *more):
             try:
                 for metric, samples in source():
                     known = report.get(metric.name, ())

@@ -8,16 +8,17 @@ replica: two would lease one key twice. Followers wait inside their calls, so
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ray import serve
+
 from cluster.metrics.catalogue import cache
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
-from deployments.clients.serve.replica_report import ReplicaMetrics
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
-from deployments.contracts.metrics import NamedReport
 
 
 class CacheShard:
@@ -39,7 +40,7 @@ class CacheShard:
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name)
+        return self._metrics.report(name, serve.get_replica_context())
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._tier.get(key)

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cluster.metrics.series import MetricReport
-
-NamedReport = tuple[str, MetricReport]  # the replica's name, and what it tells of itself
+from cluster.metrics.replica_metrics import NamedReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from deployments.ingress.metrics.model_readings import (
     model_readings,
     provider_readings,
 )
-from deployments.ingress.metrics.scrape import MetricsScrape
+from deployments.ingress.metrics.scrape import LoneReplica, MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -56,8 +56,6 @@ from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
-
-INGRESS = "Ingress"  # where no Serve names the deployment
 
 
 class Backends(Protocol):
@@ -142,9 +140,7 @@ def build_services(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
-    replica, deployment = "", INGRESS
-    if metrics_source is not None:
-        replica, deployment = metrics_source.replica, metrics_source.deployment
+    source = metrics_source or LoneReplica()
     missing = Counter(MISSING)
     metrics = MetricSet(
         lambda: request_metrics.read(opened.count),
@@ -155,7 +151,7 @@ def build_services(
         findings.read_metrics,
         tenancy.read_metrics,
         missing.read,
-        process_source(deployment, loop_lag.worst),
+        process_source(lambda: source.deployment, loop_lag.worst),
     )
 
     async def start() -> None:
@@ -195,12 +191,12 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        scrape=MetricsScrape(metrics.report, metrics_source, clock, missing),
+        scrape=MetricsScrape(metrics.report, source, clock, missing),
         guardrails=None if guards is None else guards.guardrails,
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": lambda: (replica, metrics.report()),
+            "metrics": lambda: (source.replica, metrics.report()),
         },
         is_draining=DrainStatus().is_draining,
         media=media,

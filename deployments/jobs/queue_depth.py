@@ -16,6 +16,9 @@ class QueueDepth:
     running: int
     oldest_s: float
 
+    def summary(self) -> dict[str, int | float]:
+        return {"queued": self.queued, "running": self.running, "oldest_s": self.oldest_s}
+
 
 def depth_readings(depth: QueueDepth | None) -> Iterator[Reading]:
     """None: nobody has looked, or the store was away; then there is nothing to tell."""

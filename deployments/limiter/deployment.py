@@ -12,15 +12,14 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from cluster.metrics.catalogue import limits
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
-from deployments.clients.serve.replica_report import ReplicaMetrics
 from deployments.contracts.limits import AuthorityUnavailable
-from deployments.contracts.metrics import NamedReport
 from deployments.limiter.authority.hand_over import HandOver, ShardAnswer, ShardExchange
 from deployments.limiter.authority.shard import AuthorityShard
 from deployments.limiter.layout import ShardLayout, shard_name
@@ -76,7 +75,7 @@ class LimiterReplica:
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name)
+        return self._metrics.report(name, serve.get_replica_context())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
@@ -17,10 +18,8 @@ from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.methods import LinkMethod
 from deployments.clients.link.options import link_options
-from deployments.clients.serve.link_address import node_address, replica_name
-from deployments.clients.serve.replica_report import ReplicaMetrics
+from deployments.clients.serve.link_address import node_address, replica_identity, replica_name
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
-from deployments.contracts.metrics import NamedReport
 from deployments.model.process_health import ProcessHealth
 
 _UNHEALTHY_LAG_S = 5.0
@@ -57,7 +56,7 @@ class LinkedReplica:
         return ()
 
     async def report(self, name: str) -> NamedReport:
-        return self._metrics.report(name)
+        return self._metrics.report(name, replica_identity())
 
     async def open_link(
         self, request: OpenLinkRequest

@@ -6,17 +6,15 @@ replicas may run, and one that dies is replaced without a notice to any caller.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
-from cluster.metrics.series import Reading
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
-from deployments.clients.serve.replica_report import ReplicaMetrics
-from deployments.contracts.metrics import NamedReport
 from deployments.jobs.queue_depth import QueueDepth, depth_readings
 from deployments.video.config import VideoConfig
 
@@ -38,8 +36,7 @@ class ClipperReplica:
         self._starting = asyncio.create_task(self._start_worker(), name="clip-worker")
         self._lag = LoopLag()
         self._lag.start()
-        self._depth: QueueDepth | None = None
-        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+        self._metrics = ReplicaMetrics(self._lag.worst)
         self._open = True
 
     async def loop_lag(self) -> float:
@@ -52,25 +49,20 @@ class ClipperReplica:
         await self._worker.start()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        await self._look()
-        depth = self._depth
-        if depth is None:
-            return {}
-        return {"queued": depth.queued, "running": depth.running, "oldest_s": depth.oldest_s}
+        depth = await self._depth()
+        return {} if depth is None else depth.summary()
 
     async def report(self, name: str) -> NamedReport:
-        await self._look()
-        return self._metrics.report(name)
+        depth = await self._depth()
+        identity = serve.get_replica_context()
+        return self._metrics.report(name, identity, lambda: depth_readings(depth))
 
-    async def _look(self) -> None:
-        """At the queue; None before the worker runs and while the store is away."""
+    async def _depth(self) -> QueueDepth | None:
+        """None before the worker runs, and while the store is away."""
         try:
-            self._depth = None if self._worker is None else await self._worker.depth()
+            return None if self._worker is None else await self._worker.depth()
         except Problem:
-            self._depth = None
-
-    def _readings(self) -> Iterator[Reading]:
-        return depth_readings(self._depth)
+            return None
 
     async def check_health(self) -> None:
         """Raises the error that kept the worker from starting. Otherwise the answer itself shows

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from cluster.metrics.replica_metrics import METRICS
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import Clock
-from deployments.clients.serve.link_address import deployment_name, replica_name
-from deployments.clients.serve.replica_report import METRICS
+from deployments.clients.serve.link_address import replica_identity, replica_name
 from deployments.clients.serve.serve_status import ServeStatusClient, collect_answers
 from deployments.contracts.metrics import DeploymentReports
 
@@ -33,7 +33,7 @@ class ServeMetricsClient:
 
     @property
     def deployment(self) -> str:
-        return deployment_name()
+        return replica_identity().deployment
 
     async def collect(self) -> Mapping[str, DeploymentReports]:
         """Empty where Serve's controller has never answered."""

@@ -18,8 +18,17 @@ from deployments.contracts.metrics import DeploymentReports, ReplicaMetricsSourc
 MAX_LINES_ON_LOOP = 5_000  # more are written in a thread
 
 
+class LoneReplica:
+    """The source of an ingress without Serve: it is the only replica, and has no name."""
+
+    replica, deployment = "", "Ingress"
+
+    async def collect(self) -> Mapping[str, DeploymentReports]:
+        return {}
+
+
 class MetricsScrape:
-    """`own` gives this replica's figures; without a `source` it is the only one that is asked.
+    """`own` gives this replica's figures, `source` those of the others (None: there are none).
     `missing` counts replicas that did not answer, and belongs to `own`."""
 
     def __init__(
@@ -30,7 +39,7 @@ class MetricsScrape:
         missing: Counter | None = None,
     ) -> None:
         self._own = own
-        self._source = source
+        self._source = source or LoneReplica()
         self._clock = clock or SystemClock()
         self._missing = missing or Counter(scrape.MISSING)
 
@@ -46,11 +55,8 @@ class MetricsScrape:
     async def reports(self) -> Sequence[ReplicaReport]:
         """One a replica, this one's always; and one about the scrape, of no replica."""
         began = self._clock.monotonic()
-        answers: Mapping[str, DeploymentReports] = {}
-        name = deployment = ""
-        if self._source is not None:
-            answers = await self._source.collect()
-            name, deployment = self._source.replica, self._source.deployment
+        answers = await self._source.collect()
+        name, deployment = self._source.replica, self._source.deployment
         for other, answer in answers.items():
             if answer.missing:
                 self._missing.add((other,), answer.missing)
@@ -62,8 +68,7 @@ class MetricsScrape:
         ]
         reports.append(ReplicaReport(name, self._own()))  # with what is missing now
         counts = {other: len(answer.reports) for other, answer in answers.items()}
-        if deployment:
-            counts[deployment] = max(1, counts.get(deployment, 0))
+        counts[deployment] = max(1, counts.get(deployment, 0))
         elapsed_s = self._clock.monotonic() - began
         return [*reports, ReplicaReport("", _about(reports, counts, elapsed_s))]
 

@@ -125,7 +125,7 @@ def _served_replica(tenant_count: int, model_count: int) -> MetricSet:
             each.add(_labels(each.metric, model))
     sources = [each.read for each in by_model]
     return MetricSet(
-        lambda: requests.read(3), totals.read, process_source("Ingress", float), *sources
+        lambda: requests.read(3), totals.read, process_source(lambda: "Ingress", float), *sources
     )
 
 

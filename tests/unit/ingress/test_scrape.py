@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from cluster.metrics.catalogue import http, scrape
+from cluster.metrics.replica_metrics import NamedReport
 from cluster.metrics.series import Counter, MetricReport, MetricSet, Sample
-from deployments.contracts.metrics import DeploymentReports, NamedReport
+from deployments.contracts.metrics import DeploymentReports
 from deployments.ingress.metrics.scrape import MAX_LINES_ON_LOOP, MetricsScrape
 
 
