@@ -27,7 +27,7 @@ def test_every_tier_that_is_on_has_its_series() -> None:
 
 
 def report_of(state: str, number: int, **links: int) -> CallReport:
-    breaker = BreakerFigures("closed", 0, 0.0, 0.0, 0, None, 0.0, 0.0)
+    breaker = BreakerFigures("closed", 0, 0.0, 0.0, 0, None, 0.0, 0.0, 0)
     counts = asdict(CallStats(breaker, number, number, 1, 0, 0)) | {"fallbacks": 2}
     counts["breaker"]["state"] = state
     return {"nano": counts | ({"links": links} if links else {})}
