@@ -35,6 +35,7 @@ GROUPS = {
             "cpu": "CPU time of our own code for one request, in one process.",
             "guardrails": "Time to the first token with guardrails; planted data in streams.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
+            "observe": "CPU of counting a request, and of a scrape of the metrics.",
             "upstream-client": "CPU time of a call of a provider over HTTP, beside other clients.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
             "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",

@@ -1,9 +1,7 @@
 """One small Grafana dashboard over what is measured today; flows out as Grafana's JSON.
 
 Names beginning with `ray_serve_` are Ray's, which count calls by handle: HTTP requests go around
-Serve's wrapper. Calls of models go over links. The rest are of
-request_metrics.py, model_metrics.py and cache_metrics.py in deployments/ingress/http.
-Counters fall when a replica ends, so every one is read through `rate`.
+Serve's wrapper. Calls of models go over links. The rest are of the catalogue (cluster/metrics).
 """
 
 from typing import Any
@@ -12,14 +10,14 @@ SOURCE = {"type": "prometheus", "uid": "prometheus"}
 WIDTH, HEIGHT = 12, 8  # of a panel, in Grafana's grid of 24 columns
 
 _LATENCY = "sum(rate(ray_serve_deployment_processing_latency_ms_bucket[5m])) by (le, deployment)"
-_HTTP_LATENCY = "sum(rate(mobula_http_duration_seconds_bucket[5m])) by (le)"
+_HTTP_LATENCY = "sum(rate(mobula_http_request_duration_seconds_bucket[5m])) by (le)"
 
 # Title, unit, and each series: the PromQL, and what it is called.
 PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     (
         "HTTP requests per second, by status",
         "reqps",
-        (("sum(rate(mobula_http_requests_total[5m])) by (status)", "{{status}}"),),
+        (("sum(rate(mobula_http_requests_total[5m])) by (code)", "{{code}}"),),
     ),
     (
         "Time of an HTTP request",
@@ -70,7 +68,7 @@ PANELS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
         "short",
         (
             ("sum(ray_serve_replica_processing_queries) by (deployment)", "{{deployment}}"),
-            ("sum(mobula_http_open)", "open HTTP requests"),
+            ("sum(mobula_http_open_requests)", "open HTTP requests"),
         ),
     ),
     (

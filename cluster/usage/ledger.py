@@ -34,6 +34,7 @@ from cluster.usage.journal import OrphanedBatch, Terms, UsageJournal, is_forgott
 from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import NO_PRICES, Prices, by_unit
 from cluster.usage.pseudonyms import Pseudonyms
+from cluster.usage.totals import UsageTotals
 from cluster.usage.value_limit import ValueLimit
 
 FLUSH_S = 1.0
@@ -90,6 +91,7 @@ class Ledger:
         self._book = book or PriceBook()
         self._pseudonyms = pseudonyms or Pseudonyms(secrets.token_bytes(32))
         self._values = ValueLimit()
+        self.totals = UsageTotals()
         self._cells: _Cells = {}
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
@@ -262,6 +264,7 @@ class Ledger:
             self._collecting += 1
         self._pending = await asyncio.to_thread(self._batch, self._taken)
         self._taken = {}
+        self.totals.add(self._pending.usage)
         self._seq += 1
 
     async def _apply(self) -> bool:

@@ -16,6 +16,7 @@ from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
+from deployments.clients.serve.metrics_client import ServeMetricsClient
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
 from deployments.ingress.config import IngressConfig, ModelSettings
@@ -72,6 +73,7 @@ class Ingress:
             ServeStatusClient(clock),
             self._access_log.write,
             LOCAL.open_requests,
+            ServeMetricsClient(clock),
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
 

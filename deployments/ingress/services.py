@@ -1,6 +1,6 @@
 """What the web application is built on; Serve's replica or a test makes it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,11 +21,10 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
-from deployments.guardrails.figures import GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
-from deployments.ingress.http.model_metrics import CallReport
-from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats
+from deployments.ingress.http.request_metrics import RequestMetrics
+from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
@@ -67,10 +66,9 @@ class AppServices:
     together). `responses` stores those that may be continued (None: none). `rendered_responses` is
     where the fast path finds responses (None: no memory tier). `media` is behind videos, jobs and
     files (None: off). `scaling` says how the cluster scales; `reports` are this replica's own
-    reports by name, for its peers. `request_metrics` counts this replica's HTTP requests,
-    `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls of each.
-    `guardrails` are the policies that the pipelines apply (None: none are configured), and
-    `guardrail_counts` what they have found, by replica.
+    reports by name, for its peers. `request_metrics` counts this replica's HTTP requests, `scrape`
+    asks all replicas for their figures. `guardrails` are the policies that the pipelines apply
+    (None: none are configured).
     `loop_lag` measures how late this replica's event loop runs, once it is started. `is_draining`
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
@@ -102,10 +100,8 @@ class AppServices:
     scaling: ScalingOverview | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
-    request_stats: Callable[[], Awaitable[RequestStats]] | None = None
-    model_calls: Callable[[], Awaitable[Sequence[CallReport]]] | None = None
+    scrape: MetricsScrape = field(default_factory=MetricsScrape)
     guardrails: Guardrails | None = None
-    guardrail_counts: Callable[[], Awaitable[Sequence[GuardrailReport]]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing

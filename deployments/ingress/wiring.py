@@ -3,11 +3,13 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.metrics.catalogue.scrape import MISSING
+from cluster.metrics.process_readings import process_source
+from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
@@ -19,17 +21,24 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.metrics import ReplicaMetricsSource
 from deployments.contracts.moderation import RULES
 from deployments.contracts.scaling import DeploymentStatusSource
 from deployments.guardrails.engine import Guardrails
-from deployments.guardrails.figures import GuardrailFigures, GuardrailReport
+from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
-from deployments.ingress.http.model_metrics import CallReport
-from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
+from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
+from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.model_readings import (
+    ejection_readings,
+    model_readings,
+    provider_readings,
+)
+from deployments.ingress.metrics.scrape import LoneReplica, MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -75,10 +84,12 @@ def build_services(
     serve_status: DeploymentStatusSource,
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
+    metrics_source: ReplicaMetricsSource | None = None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
-    `open_requests` are those that the replica counts (None: nobody counts them).
+    `open_requests` are those that the replica counts (None: nobody counts them). `metrics_source`
+    asks all replicas for their figures (None: there are no others).
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
@@ -129,12 +140,19 @@ def build_services(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
-
-    def report_requests() -> RequestStats:
-        return request_metrics.stats(opened.count)
-
-    async def collect_request_stats() -> RequestStats:
-        return sum_stats(await peers.ask("report", "http") or [report_requests()])
+    source = metrics_source or LoneReplica()
+    missing = Counter(MISSING)
+    metrics = MetricSet(
+        lambda: request_metrics.read(opened.count),
+        lambda: cache_readings(caches.report(None)),
+        lambda: model_readings(models.resilience()),
+        lambda: ejection_readings(config.deployments, lambda name: replica_set(name).statuses()),
+        lambda: provider_readings(providers.models, clock.monotonic()),
+        findings.read_metrics,
+        tenancy.read_metrics,
+        missing.read,
+        process_source(lambda: source.deployment, loop_lag.worst),
+    )
 
     async def start() -> None:
         loop_lag.start()
@@ -173,16 +191,12 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        request_stats=collect_request_stats,
-        model_calls=partial(_collect_model_calls, peers, models),
+        scrape=MetricsScrape(metrics.report, source, clock, missing),
         guardrails=None if guards is None else guards.guardrails,
-        guardrail_counts=None if guards is None else partial(_collect_findings, peers, findings),
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "http": report_requests,
-            "models": models.resilience,
-            "guardrails": findings.report,
+            "metrics": lambda: (source.replica, metrics.report()),
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -227,13 +241,3 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
-
-
-async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:
-    """Of every ingress replica."""
-    return await peers.ask("report", "models") or [models.resilience()]
-
-
-async def _collect_findings(peers: Peers, findings: GuardrailFigures) -> Sequence[GuardrailReport]:
-    """Of every ingress replica."""
-    return await peers.ask("report", "guardrails") or [findings.report()]

@@ -5,12 +5,15 @@ In: exchanges over a handle, hand-overs from other shards, the layout from the d
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from cluster.metrics.catalogue import limits
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Reading
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.logging import configure_logging
@@ -65,6 +68,14 @@ class LimiterReplica:
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
         )
         self._lag = LoopLag()
+        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+
+    def _readings(self) -> Iterator[Reading]:
+        yield limits.BUCKETS, [((), self._shard.buckets)]
+
+    async def report(self, name: str) -> NamedReport:
+        self._lag.start()
+        return self._metrics.report(name, serve.get_replica_context())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""

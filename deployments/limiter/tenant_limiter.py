@@ -7,9 +7,11 @@ contracts/limits.py describes; degraded_mode.py states the rules without the aut
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from cluster.metrics.catalogue import limits as limit_metrics
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
@@ -205,6 +207,10 @@ class TenantLimiter:
     @property
     def authority_is_up(self) -> bool:
         return self._leases.is_up
+
+    def read_metrics(self) -> Iterator[Reading]:
+        yield limit_metrics.REFUSALS, list(self._events.refusals.items())
+        yield limit_metrics.AUTHORITY_UP, [((), int(self.authority_is_up))]
 
     def _update_tenant(self, tenant: str, plan: Plan) -> TenantLimits:
         limits = self._tenants.get(tenant)

@@ -4,10 +4,12 @@ In: calls of Serve's and of callers of links. Out: stats. What Serve calls is as
 the replica's event loop.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.logging import configure_logging
@@ -16,7 +18,7 @@ from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.methods import LinkMethod
 from deployments.clients.link.options import link_options
-from deployments.clients.serve.link_address import node_address, replica_name
+from deployments.clients.serve.link_address import node_address, replica_identity, replica_name
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
 from deployments.model.process_health import ProcessHealth
 
@@ -35,6 +37,7 @@ class LinkedReplica:
     def _begin(self) -> Settings:
         """Prepares the process, before the model is loaded."""
         self._health = ProcessHealth(SystemClock())
+        self._metrics = ReplicaMetrics(self._health.lag)
         self._settings = Settings()
         configure_logging(self._settings.log_level)
         collect_rarely()
@@ -42,9 +45,18 @@ class LinkedReplica:
 
     def _serve(self, id: str, methods: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]]) -> None:
         """The model `id` is loaded; `methods` are what links may call."""
+        self._id = id
         self._links = LinkEndpoint(id, methods, link_options(self._settings))
+        self._metrics.add(self._readings)
         self._health.mark_ready()
         self._serving = True
+
+    def _readings(self) -> Iterable[Reading]:
+        """Figures of the model."""
+        return ()
+
+    async def report(self, name: str) -> NamedReport:
+        return self._metrics.report(name, replica_identity())
 
     async def open_link(
         self, request: OpenLinkRequest

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
+from deployments.jobs.queue_depth import QueueDepth, depth_readings
 from deployments.video.config import VideoConfig
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class ClipperReplica:
         self._starting = asyncio.create_task(self._start_worker(), name="clip-worker")
         self._lag = LoopLag()
         self._lag.start()
+        self._metrics = ReplicaMetrics(self._lag.worst)
         self._open = True
 
     async def loop_lag(self) -> float:
@@ -46,13 +49,20 @@ class ClipperReplica:
         await self._worker.start()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        if self._worker is None:
-            return {}
+        depth = await self._depth()
+        return {} if depth is None else depth.summary()
+
+    async def report(self, name: str) -> NamedReport:
+        depth = await self._depth()
+        identity = serve.get_replica_context()
+        return self._metrics.report(name, identity, lambda: depth_readings(depth))
+
+    async def _depth(self) -> QueueDepth | None:
+        """None before the worker runs, and while the store is away."""
         try:
-            depth = await self._worker.depth()
+            return None if self._worker is None else await self._worker.depth()
         except Problem:
-            return {}
-        return {"queued": depth.queued, "running": depth.running, "oldest_s": depth.oldest_s}
+            return None
 
     async def check_health(self) -> None:
         """Raises the error that kept the worker from starting. Otherwise the answer itself shows

@@ -38,6 +38,7 @@ from deployments.ingress.http.openapi import (
     stream_content,
 )
 from deployments.ingress.http.problems import error_form, from_http_exception, render
+from deployments.ingress.http.route_templates import RouteTemplates
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
@@ -155,6 +156,7 @@ def create_app(
     id of each request that the fast path does not answer, in the context of its task.
     """
     api = create_api(services, operations(services))
+    services.request_metrics.template_of = RouteTemplates(api.routes).find
     app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
     app = wrap(app, services, on_request)
     others: ASGIApp = AzurePaths(app)

@@ -283,11 +283,12 @@ class FastPath:
         self._recorder.record_cache_hit(caller, plan, model)
         self._responses.record_hit(caller.tenant, tokens)
         elapsed_ms = (self._clock.monotonic() - started) * 1000
-        self._metrics.record(200, elapsed_ms)
-        self._access_log(access_line(self._clock, scope, 200, elapsed_ms, len(content)))
+        path, size = scope["path"], len(content)
+        self._metrics.record(path, "POST", 200, elapsed_ms, size, caller.tenant)
+        self._access_log(access_line(self._clock, scope, 200, elapsed_ms, size))
         headers = [
             (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(content)),
+            (b"content-length", b"%d" % size),
             (b"x-mobula-overhead-ms", b"%.2f" % elapsed_ms),
             *API_HEADERS,
             *fields,

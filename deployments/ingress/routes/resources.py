@@ -120,7 +120,7 @@ def resource_routes() -> APIRouter:
     media = (videos, uploads, clips, jobs)
     for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
-    for part in (webhooks.events, cache.metrics, metrics.router):
+    for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router

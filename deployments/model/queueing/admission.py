@@ -5,11 +5,17 @@ awaits, or a Problem with the time after which to retry.
 """
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from cluster.metrics.catalogue import generation
+from cluster.metrics.metric import DURATION_S
+from cluster.metrics.series import Reading, Sample
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Draining, InvalidRequest, Overloaded, Problem, RateLimited
+from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights
 from deployments.contracts.generation import GenerateRequest
 from deployments.model.queueing.backlog import QueuedRequest, TenantQueue
@@ -51,6 +57,8 @@ class Admission:
         self.clock = clock
         self._cache_tokens = cache_tokens
         self._mean_s: float | None = None
+        # By priority: counts of waits by DURATION_S and one beyond, and their sum.
+        self._waits = {each: [0.0] * (len(DURATION_S) + 2) for each in Priority}
 
     @property
     def running(self) -> int:
@@ -85,6 +93,9 @@ class Admission:
         if ticket.finished == ticket.slots:
             self.latency.record_response(ticket.since, now)
         if ticket.granted:
+            wait_s, waits = ticket.started - ticket.since, self._waits[ticket.priority]
+            waits[bisect_left(DURATION_S, wait_s)] += 1
+            waits[-1] += wait_s
             held_s = now - ticket.started
             mean_s = held_s if self._mean_s is None else self._mean_s
             self._mean_s = mean_s + _SMOOTHING * (held_s - mean_s)
@@ -111,6 +122,16 @@ class Admission:
         included, and latencies, over the last half minute."""
         tokens = {"tokens": self.latency.tokens, "tokens_capacity": self._cache_tokens}
         return tokens | self.latency.summary()
+
+    def read_metrics(self, model: str) -> Iterator[Reading]:
+        """Waits of requests that have ended, and their times."""
+        waits: list[Sample] = [
+            ((model, str(priority)), ([int(n) for n in cell[:-1]], cell[-1], {}))
+            for priority, cell in self._waits.items()
+            if any(cell)
+        ]
+        yield generation.QUEUE_WAIT, waits
+        yield from self.latency.read_metrics(model)
 
     def _on_granted(self, entry: QueuedRequest) -> None:
         over_share = self._over_share(entry.tenant, 1)

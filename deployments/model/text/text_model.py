@@ -6,13 +6,15 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
+from cluster.metrics.catalogue import generation
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 from cluster.runtime.merge import merge
 from cluster.runtime.problems import (
@@ -106,6 +108,19 @@ class TextModel:
         """Sequences running and queued now, and tokens a second over the last second or more."""
         rate = self._throughput.rate(self.engine.stats().tokens_out)
         return {**self.admission.load(), "tokens_per_s": rate}
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of this model since it started."""
+        id, stats = self._card.id, self.engine.stats()
+        yield generation.RUNNING, [((id,), self.admission.running)]
+        yield generation.QUEUE_LENGTH, [((id,), self.admission.waiting + stats.waiting)]
+        outcomes = {
+            "finished": stats.finished,
+            "cancelled": stats.cancelled,
+            "failed": stats.failed,
+        }
+        yield generation.SEQUENCES, [((id, name), count) for name, count in outcomes.items()]
+        yield from self.admission.read_metrics(id)
 
     def routing(self) -> dict[str, int | float]:
         """Figures by which callers select a replica."""

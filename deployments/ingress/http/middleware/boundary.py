@@ -111,8 +111,11 @@ class RequestBoundary:
             await self._app(scope, receive, send_with_headers)
         finally:
             elapsed_ms = (clock.monotonic() - started_at) * 1000
-            self._metrics.record(progress.status, elapsed_ms)
-            self._write(access_line(clock, scope, progress.status, elapsed_ms, progress.body_bytes))
+            caller, status, size = state.caller, progress.status, progress.body_bytes
+            tenant, problem = None if caller is None else caller.tenant, state.problem
+            path, method = scope["path"], scope["method"]
+            self._metrics.record(path, method, status, elapsed_ms, size, tenant, problem)
+            self._write(access_line(clock, scope, status, elapsed_ms, size))
 
 
 class ErrorBoundary:

@@ -1,0 +1,36 @@
+"""HTTP requests of the ingress, those that go around Serve's wrapper included."""
+
+from cluster.metrics.metric import counter, gauge, histogram
+
+_ROUTES = "the template of the route; `other` for paths that no route has"
+
+REQUESTS = counter(
+    "mobula_http_requests_total",
+    "HTTP requests by route, method and status; 499: the client left.",
+    source="ingress",
+    labels=("route", "method", "code"),
+    labels_from=_ROUTES,
+)
+DURATION = histogram(
+    "mobula_http_request_duration_seconds",
+    "Seconds until an HTTP request was answered completely.",
+    source="ingress",
+    labels=("route",),
+    cap=40,
+    labels_from=_ROUTES,
+)
+OPEN = gauge("mobula_http_open_requests", "HTTP requests that are open.", source="ingress")
+RESPONSE_BYTES = counter(
+    "mobula_http_response_bytes_total",
+    "Bytes of response bodies.",
+    source="ingress",
+    labels=("route",),
+    labels_from=_ROUTES,
+)
+PROBLEMS = counter(
+    "mobula_problems_total",
+    "Requests that were answered with a problem.",
+    source="ingress",
+    labels=("problem",),
+    labels_from="the slugs of problems",
+)

@@ -1,0 +1,76 @@
+"""One scrape: every replica once, this one always, and what did not answer."""
+
+from collections.abc import Mapping
+
+from cluster.metrics.catalogue import http, scrape
+from cluster.metrics.replica_metrics import NamedReport
+from cluster.metrics.series import Counter, MetricReport, MetricSet, Sample
+from deployments.contracts.metrics import DeploymentReports
+from deployments.ingress.metrics.scrape import MAX_LINES_ON_LOOP, MetricsScrape
+
+
+def opened(count: float) -> MetricReport:
+    return {http.OPEN.name: [((), count)]}
+
+
+class Replicas:
+    """A cluster whose replicas answer with these reports; this one is `own` of `Ingress`."""
+
+    replica, deployment = "own", "Ingress"
+
+    def __init__(self, answers: Mapping[str, DeploymentReports]) -> None:
+        self.answers = answers
+
+    async def collect(self) -> Mapping[str, DeploymentReports]:
+        return self.answers
+
+
+def of(*reports: NamedReport, missing: int = 0) -> DeploymentReports:
+    return DeploymentReports(reports, missing)
+
+
+async def test_alone_a_replica_tells_of_itself() -> None:
+    text = (await MetricsScrape(lambda: opened(4)).text(openmetrics=False)).decode()
+
+    assert "\nmobula_http_open_requests 4\n" in text
+    assert "\nmobula_build_info{version=" in text
+    assert 'mobula_series{family="mobula_http_open_requests"} 1' in text
+
+
+async def test_every_replica_is_there_once_and_this_one_by_its_own_word() -> None:
+    peers = Replicas({"Ingress": of(("own", opened(1)), ("other", opened(2)))})
+    text = (await MetricsScrape(lambda: opened(9), peers).text(openmetrics=True)).decode()
+
+    found = [line for line in text.splitlines() if line.startswith("mobula_http_open_requests{")]
+
+    assert found == [
+        'mobula_http_open_requests{replica="other"} 2',
+        'mobula_http_open_requests{replica="own"} 9',
+    ]
+    assert 'mobula_scrape_replicas{deployment="Ingress"} 2' in text
+
+
+async def test_replicas_that_do_not_answer_are_counted_by_deployment() -> None:
+    missing = Counter(scrape.MISSING)
+    peers = Replicas({"Ingress": of(("own", opened(1))), "Model-nano": of(missing=2)})
+    own = MetricSet(missing.read).report
+
+    once = MetricsScrape(own, peers, missing=missing)
+    await once.text(openmetrics=False)
+    text = (await once.text(openmetrics=False)).decode()
+
+    assert 'mobula_scrape_missing_total{deployment="Model-nano",replica="own"} 4' in text
+    assert 'mobula_scrape_replicas{deployment="Model-nano"} 0' in text
+
+
+async def test_without_serves_controller_this_replica_still_answers() -> None:
+    text = (await MetricsScrape(lambda: opened(3), Replicas({})).text(openmetrics=False)).decode()
+    assert 'mobula_http_open_requests{replica="own"} 3' in text
+    assert 'mobula_scrape_replicas{deployment="Ingress"} 1' in text
+
+
+async def test_a_large_scrape_is_complete() -> None:
+    samples: list[Sample] = [((f"/{n}", "GET", "200"), 1) for n in range(MAX_LINES_ON_LOOP + 1)]
+    whole = MetricsScrape(lambda: {http.REQUESTS.name: samples})
+    text = (await whole.text(openmetrics=False)).decode()
+    assert text.count("\nmobula_http_requests_total{") == len(samples)
