@@ -17,7 +17,7 @@ from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
+from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient, gcs_address
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
@@ -72,6 +72,7 @@ class Ingress:
             ServeStatusClient(clock),
             self._access_log.write,
             LOCAL.open_requests,
+            gcs_address,
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
 

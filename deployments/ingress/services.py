@@ -24,6 +24,7 @@ from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.model_metrics import CallReport
 from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats
 from deployments.ingress.model_registry import ModelRegistry
@@ -76,7 +77,8 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store).
+    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    dependencies are (None: nobody checks them).
     """
 
     settings: Settings
@@ -112,6 +114,7 @@ class AppServices:
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
+    health: HealthOverview | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""
