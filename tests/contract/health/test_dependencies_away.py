@@ -47,11 +47,12 @@ class Watcher:
 
     async def until(self, state: DependencyState) -> None:
         async with asyncio.timeout(20):
-            while self._runner.report().dependencies == () or self._state() != state:
+            while self._state() != state:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     def _state(self) -> str:
-        return self._runner.report().dependencies[0].state
+        dependencies = self._runner.report().dependencies
+        return dependencies[0].state if dependencies else ""
 
 
 UP, DOWN = DependencyState.UP, DependencyState.DOWN

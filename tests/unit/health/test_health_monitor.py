@@ -68,7 +68,7 @@ async def test_a_check_that_ignores_its_timeout_is_not_started_again_until_it_ha
 
     check.hangs = False
     check.ended.set()
-    while check.running:
+    while check.running:  # noqa: ASYNC110 - a condition of a fake
         await asyncio.sleep(0)
     await monitor.run_check()
     await monitor.run_check()
