@@ -1,5 +1,6 @@
 """Every dependency at its own interval, on a clock that a test moves."""
 
+import asyncio
 from random import Random
 
 import pytest
@@ -96,15 +97,15 @@ async def test_one_that_hangs_delays_no_other() -> None:
     watched = Watched(
         clock, hanging.dependency("hanging", timeout_s=30.0), other.dependency("other")
     )
-    await watched.runner.check_due()
-    for _ in range(3):
-        clock.advance(6.0)
-        await watched.runner.check_due()
+    async with asyncio.timeout(5):
+        while other.calls < 3:
+            clock.advance(6.0)
+            await watched.runner.check_due()
+            await asyncio.sleep(0)
 
     assert hanging.calls == 1
     hanging.ended.set()
     await watched.runner.wait_for_checks()
-    assert other.calls >= 1
     await watched.runner.close()
 
 
