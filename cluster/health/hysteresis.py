@@ -3,8 +3,9 @@
 In: outcomes, one after the other, with the time of each. Out: the state, and since when. Pure.
 
 A state changes after `CONFIRMATIONS` outcomes in a row that are all worse, or all better, than the
-current one, to the nearest of them; it then counts from the first of them. The first outcome counts
-at once, and so does one that finds a dependency switched on or off. A dependency that is up, and of
+current one, to the nearest of them; it then counts from the first of them. An outcome that finds a
+dependency off, or up for the first time, counts at once; a first fault does not, because much of
+what is checked starts together with who checks it. A dependency that is up, and of
 whose last `WINDOW` checks `FLAPS` or more found a fault, is degraded: it comes and goes.
 """
 
@@ -32,6 +33,11 @@ class StateTracker:
         """Whether the state is degraded only because faults come and go."""
         return self.state is not self._confirmed
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether another outcome like the last one would change the state."""
+        return bool(self._streak)
+
     def observe(self, outcome: DependencyState, at: float) -> bool:
         """Takes an outcome of time `at` (Unix seconds); whether the state has changed."""
         began = self._confirm(outcome, at)
@@ -48,7 +54,8 @@ class StateTracker:
 
     def _confirm(self, outcome: DependencyState, at: float) -> float:
         """Updates the confirmed state; when the latest one began, or `at` if it did not change."""
-        if outcome in _UNRATED or self._confirmed in _UNRATED:
+        is_first = self._confirmed in _UNRATED and outcome is DependencyState.UP
+        if outcome in _UNRATED or is_first:
             self._adopt(outcome)
             return at
         change = outcome.severity - self._confirmed.severity

@@ -48,6 +48,11 @@ class DependencyMonitor:
         self._detail = ""
         self._checks = self._faults = self._timeouts = self._skipped = self._changes = 0
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether another outcome like the last one would change the state."""
+        return self._tracker.is_undecided
+
     async def run_check(self) -> StateChange | None:
         """One check, to its end or its timeout; the change of state that it leads to."""
         outcome = await self._run()

@@ -18,6 +18,7 @@ from cluster.runtime.clock import Clock
 LONGEST_PAUSE_S = 1.0  # so that new dependencies are found
 SHORTEST_PAUSE_S = 0.02
 FIRST_S = 1.0  # the first checks are spread over this time
+REPEAT_S = 5.0  # the longest time to a check that confirms the last one
 JITTER = 0.1  # of an interval, either way: replicas do not check together
 
 
@@ -81,6 +82,8 @@ class HealthRunner:
             change = await monitor.run_check()
         finally:
             del self._running[name]
+        if monitor.is_undecided:
+            monitor.due = min(monitor.due, self._clock.monotonic() + REPEAT_S)
         if change is not None:
             self._on_change(change)
 

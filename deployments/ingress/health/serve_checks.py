@@ -75,8 +75,8 @@ class ModelCheck:
             state = find_deployment(self._serve, self._deployment)
             if state is not None:
                 found = rate_deployment(state)
-        if found.state in (DependencyState.OFF, DependencyState.DOWN):
-            return found
+                if state.count("ready") == 0:
+                    return found
         await self._models.card(self._model)
         calls = self._models.resilience().get(self._model)
         if calls is not None and calls["breaker"]["state"] == "open":
@@ -126,4 +126,6 @@ def rate_deployment(state: DeploymentState) -> CheckOutcome:
         return degraded(f"its deployment is {state.status}") if is_unhealthy else UP
     if state.target == 0:
         return off("scaled to zero: a request starts a replica")
+    if state.status == "UPDATING":
+        return degraded("no replica is ready yet: it is being deployed")
     return down(f"no replica is ready; {state.target} are wanted")

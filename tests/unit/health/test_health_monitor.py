@@ -33,6 +33,7 @@ async def test_a_slow_answer_is_degraded() -> None:
     monitor = monitor_of(check)
 
     await monitor.run_check()
+    await monitor.run_check()
 
     assert (monitor.status().state, monitor.status().detail) == ("degraded", "answers after 0.70 s")
 
@@ -51,6 +52,7 @@ async def test_what_a_check_finds_or_raises_is_told_without_the_text_of_unknown_
 ) -> None:
     monitor = monitor_of(ScriptedCheck(outcome=outcome))
 
+    await monitor.run_check()
     await monitor.run_check()
 
     assert (monitor.status().state, monitor.status().detail) == (state, detail)

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.health.dependency import Dependency, stretch_interval
 from cluster.health.monitor import StateChange
-from cluster.health.runner import JITTER, HealthRunner
+from cluster.health.runner import JITTER, REPEAT_S, HealthRunner
 from cluster.health.state import DependencyState, down
 from cluster.runtime.clock import ManualClock
 from tests.unit.health.scripted import ScriptedCheck
@@ -75,6 +75,19 @@ async def test_a_change_is_told_once_with_the_time_of_the_first_failure() -> Non
     [up, away] = watched.changes
     assert (up.after, away.after) == (DependencyState.UP, DependencyState.DOWN)
     assert (away.since, away.detail) == (failed_at, "away")
+
+
+async def test_a_fault_of_what_is_seldom_checked_is_confirmed_soon() -> None:
+    clock = ManualClock()
+    check = ScriptedCheck(clock)
+    watched = Watched(clock, check.dependency(interval_s=300.0))
+    await watched.advance(0.0)
+    check.outcome = down("away")
+    await watched.advance(300.0 * (1 + JITTER))
+
+    await watched.advance(REPEAT_S)
+
+    assert [change.after for change in watched.changes][1:] == [DependencyState.DOWN]
 
 
 async def test_a_dependency_that_is_no_more_is_forgotten_and_a_new_one_is_found() -> None:

@@ -17,11 +17,19 @@ def tracked(*outcomes: DependencyState) -> StateTracker:
     return tracker
 
 
-@pytest.mark.parametrize("first", [UP, DEGRADED, DOWN, OFF])
-def test_the_first_outcome_counts_at_once(first: DependencyState) -> None:
+@pytest.mark.parametrize("first", [UP, OFF])
+def test_a_first_outcome_without_a_fault_counts_at_once(first: DependencyState) -> None:
     tracker = tracked(first)
 
     assert (tracker.state, tracker.since) == (first, 0.0)
+
+
+@pytest.mark.parametrize("first", [DEGRADED, DOWN])
+def test_a_first_fault_is_to_be_confirmed(first: DependencyState) -> None:
+    once, twice = tracked(first), tracked(first, first)
+
+    assert (once.state, once.is_undecided) == (UNKNOWN, True)
+    assert (twice.state, twice.since, twice.is_undecided) == (first, 0.0, False)
 
 
 def test_before_the_first_outcome_nothing_is_known() -> None:
@@ -35,12 +43,17 @@ def test_before_the_first_outcome_nothing_is_known() -> None:
         pytest.param([UP, UP, DOWN, DOWN], DOWN, 2, id="two failures"),
         pytest.param([UP, DOWN, UP, DOWN], UP, 0, id="failures that are not in a row"),
         pytest.param([UP, DOWN, DEGRADED], DEGRADED, 1, id="the nearest of two that are worse"),
-        pytest.param([DOWN, UP], DOWN, 0, id="one success"),
-        pytest.param([DOWN, UP, UP], UP, 1, id="two successes"),
-        pytest.param([DOWN, DEGRADED, UP], DEGRADED, 1, id="the nearest of two that are better"),
-        pytest.param([DEGRADED, DOWN, UP, DOWN], DEGRADED, 0, id="worse and better in turn"),
+        pytest.param([DOWN, DOWN, UP], DOWN, 0, id="one success"),
+        pytest.param([DOWN, DOWN, UP, UP], UP, 2, id="two successes"),
+        pytest.param(
+            [DOWN, DOWN, DEGRADED, UP], DEGRADED, 2, id="the nearest of two that are better"
+        ),
+        pytest.param(
+            [DEGRADED, DEGRADED, DOWN, UP, DOWN], DEGRADED, 0, id="worse and better in turn"
+        ),
         pytest.param([UP, OFF], OFF, 1, id="switched off"),
-        pytest.param([OFF, DOWN], DOWN, 1, id="switched on"),
+        pytest.param([OFF, UP], UP, 1, id="switched on"),
+        pytest.param([OFF, DOWN, DOWN], DOWN, 1, id="switched on, and away"),
     ],
 )
 def test_a_state_counts_from_the_first_of_two_outcomes_that_confirm_it(

@@ -64,6 +64,7 @@ def deployment(target: int, *states: State, status: str = "HEALTHY") -> Deployme
         (deployment(2, "ready", "starting", status="UPSCALING"), "up"),
         (deployment(2, "ready", status="UNHEALTHY"), "degraded"),
         (deployment(1, "starting"), "down"),
+        (deployment(1, "starting", status="UPDATING"), "degraded"),
         (deployment(0), "off"),
     ],
 )
@@ -74,6 +75,15 @@ async def test_a_deployment_is_up_with_one_replica_that_is_ready(
 
     assert (await DeploymentCheck(serve, NAME)()).state == found
     assert (await ModelCheck(FakeModels(), "words", serve, NAME)()).state == found
+
+
+async def test_a_model_that_is_being_deployed_is_not_called() -> None:
+    models = FakeModels()
+    serve = FakeServe(deployment(1, "starting", status="UPDATING"))
+
+    await ModelCheck(models, "words", serve, NAME)()
+
+    assert models.asked == []
 
 
 @pytest.mark.parametrize("state", [deployment(0), deployment(1, "starting")])
