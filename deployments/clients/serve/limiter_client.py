@@ -93,8 +93,13 @@ class LimiterShardClient:
     async def answers(self, timeout_s: float) -> bool:
         """Whether the replica answers within `timeout_s`."""
         with contextlib.suppress(TimeoutError, *REMOTE_ERRORS):
-            async with asyncio.timeout(timeout_s):
-                await self._check_health.remote()
+            response = self._check_health.remote()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await response
+            except (TimeoutError, asyncio.CancelledError):
+                response.cancel()  # else it waits for a replica without end
+                raise
             return True
         return False
 
