@@ -9,6 +9,7 @@ from cluster.cli.api import Key
 from cluster.cli.audit import audit
 from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
+from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
 from cluster.cli.plans import plans
@@ -57,6 +58,7 @@ app.add_typer(scaling, name="scaling")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
+app.command()(health)
 
 
 @app.command()

@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     BUDGET_THRESHOLD = "budget.threshold"
     AUTHORITY_DOWN = "authority.down"
     AUTHORITY_UP = "authority.up"
+    DEPENDENCY_DOWN = "dependency.down"
+    DEPENDENCY_UP = "dependency.up"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"
@@ -146,6 +148,17 @@ class AuthorityChanged(EventPayload):
     replica: Short = ""
 
 
+class DependencyChanged(ResourceRef):
+    """Dependency `id` (GET /api/v1/health/dependencies) is away, or has come back, as `replica`
+    sees it; `since` is Unix seconds, `state` what it is now, `detail` what is wrong."""
+
+    dependency_kind: Short = ""
+    state: Literal["up", "degraded", "down"]
+    since: float
+    detail: Short = ""
+    replica: Short = ""
+
+
 class WebhookDisabled(ResourceRef):
     reason: Short
 
@@ -208,6 +221,8 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.BUDGET_THRESHOLD: BudgetThreshold,
     EventKind.AUTHORITY_DOWN: AuthorityChanged,
     EventKind.AUTHORITY_UP: AuthorityChanged,
+    EventKind.DEPENDENCY_DOWN: DependencyChanged,
+    EventKind.DEPENDENCY_UP: DependencyChanged,
     EventKind.WEBHOOK_CREATED: ResourceRef,
     EventKind.WEBHOOK_UPDATED: ResourceUpdated,
     EventKind.WEBHOOK_DELETED: ResourceRef,

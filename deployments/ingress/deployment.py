@@ -18,7 +18,7 @@ from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.metrics_client import ServeMetricsClient
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
+from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient, gcs_address
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
@@ -74,6 +74,7 @@ class Ingress:
             self._access_log.write,
             LOCAL.open_requests,
             ServeMetricsClient(clock),
+            gcs_address,
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
 

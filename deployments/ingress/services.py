@@ -23,6 +23,7 @@ from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
@@ -74,7 +75,8 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store).
+    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    dependencies are (None: nobody checks them).
     """
 
     settings: Settings
@@ -108,6 +110,7 @@ class AppServices:
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
+    health: HealthOverview | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

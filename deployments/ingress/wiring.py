@@ -30,6 +30,8 @@ from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
+from deployments.ingress.health.dependencies import CheckedParts, DependencyCatalogue
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
@@ -85,11 +87,13 @@ def build_services(
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
     metrics_source: ReplicaMetricsSource | None = None,
+    gcs_address: Callable[[], str | None] = lambda: None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
     `open_requests` are those that the replica counts (None: nobody counts them). `metrics_source`
-    asks all replicas for their figures (None: there are no others).
+    asks all replicas for their figures (None: there are no others). `gcs_address` gives that of
+    Ray's GCS.
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
@@ -135,6 +139,11 @@ def build_services(
         open_calls=lambda: recorder.counters.open,
     )
 
+    parts = CheckedParts(
+        settings, config, clock, tenancy, backends.shared, models, serve_status, gcs_address
+    )
+    health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
+
     async def collect_cache_stats(tenant: str | None) -> CacheStats:
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
@@ -157,11 +166,13 @@ def build_services(
     async def start() -> None:
         loop_lag.start()
         providers.start(models)
+        health.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await health.close()
         if media is not None:
             await media.close()
         await caches.close()
@@ -197,6 +208,7 @@ def build_services(
             "cache": caches.report,
             "scaling": scaling.report,
             "metrics": lambda: (source.replica, metrics.report()),
+            "health": health.report,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -210,6 +222,7 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        health=health,
     )
     return services, caches
 

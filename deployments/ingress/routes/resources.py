@@ -15,6 +15,7 @@ from deployments.ingress.routes import (
     cache,
     clips,
     files,
+    health,
     jobs,
     metrics,
     models,
@@ -118,7 +119,7 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
+    for module in (*people, usage, audit, cache, scaling, health, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

@@ -126,6 +126,7 @@ POST   /api/v1/audit/prune                              401  403 403 403 403 403
 GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
 POST   /api/v1/cache/invalidations?tenant=acme          401  200 200 200 403 403 403 200 404
 DELETE /api/v1/cache?tenant=acme                        401  200 200 200 403 403 403 200 404
+GET    /api/v1/health/dependencies                      401  403 403 403 403 403 403 200 403
 GET    /api/v1/scaling/status                           401  403 403 403 403 403 403 200 403
 GET    /api/v1/scaling/history                          401  403 403 403 403 403 403 200 403
 PUT    /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 200 403

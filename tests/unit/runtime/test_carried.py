@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 
 import pytest
 
+from cluster.health import report
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
@@ -21,6 +22,7 @@ from deployments.contracts import (
     tokenization,
 )
 from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.ingress.health.config import HealthConfig, OwnCheckSpec
 from deployments.ingress.names.spec import NameSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
@@ -34,7 +36,11 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails",
+    "rerankers moderation providers names guardrails health",
+    HealthConfig: "own replicas",
+    OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
+    report.HealthReport: "replica node dependencies",
+    report.DependencyStatus: "name kind state consequence since checked_at latency_s detail",
     ProvidersConfig: "models embeddings private_hosts",
     NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
