@@ -8,21 +8,22 @@ replica: two would lease one key twice. Followers wait inside their calls, so
 
 from collections.abc import Mapping, Sequence
 
+from cluster.logs.control import LoggedReplica
+from cluster.logs.process_log import configure_logging
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 
-class CacheShard:
+class CacheShard(LoggedReplica):
     """If it dies, its entries and leases are lost: leaders get -1 and False, followers `gone`.
     `max_bytes` bounds the entries.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        configure_logging(Settings().log_level)
+        configure_logging(Settings(), "cache")
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
 

@@ -1,5 +1,6 @@
 """The `Ingress` deployment: builds the services, and passes requests by HTTP and handle to them."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -9,16 +10,19 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from cluster.logs.control import LoggedReplica
+from cluster.logs.process_log import FOLDER, configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.line_log import BufferedLineWriter
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
+from deployments.clients.serve.application_replicas import ApplicationReplicas
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
 from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.ingress.generation_events import GenerationEventSource
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
@@ -28,7 +32,7 @@ from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
 
 
-class Ingress:
+class Ingress(LoggedReplica):
     """A plain class; `graphs/app.py` makes it a deployment."""
 
     def __init__(
@@ -46,9 +50,8 @@ class Ingress:
         check_store_to_start(settings)
         if settings.ingress_names is not None:
             config = replace(config, names=load_settings(settings.ingress_names))
-        configure_logging(settings.log_level)
+        configure_logging(settings, "ingress")
         collect_rarely()
-        self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
         self._backends = ServeBackends(
             models,
             embedders,
@@ -61,7 +64,19 @@ class Ingress:
             by_handle=config.by_handle,
             classifiers=classifiers or {},
         )
-        self._tenancy = self._open_tenancy(settings, config.offer)
+        self._tenancy = tenancy = self._open_tenancy(settings, config.offer)
+        self._generation_events = GenerationEventSource(
+            tenancy.directory.tenants_with_events,
+            tenancy.directory.settings_of,
+            self._backends.models,
+            tenancy.bus.publish,
+        )
+        self._access_log = BufferedLineWriter(
+            settings.home / FOLDER,
+            f"access-{os.getpid()}",
+            on_lines=self._generation_events.take,
+        )
+        serve_status = ServeStatusClient(clock)
         self._services, self._caches = build_services(
             settings,
             clock,
@@ -69,9 +84,10 @@ class Ingress:
             self._backends,
             config,
             IngressPeers(),
-            ServeStatusClient(clock),
+            serve_status,
             self._access_log.write,
             LOCAL.open_requests,
+            ApplicationReplicas(serve_status),
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
 
@@ -85,6 +101,7 @@ class Ingress:
         await self._tenancy.start()
         await self._caches.start()
         await self._services.start()
+        self._generation_events.start()
         return serve_application(self.create_application())
 
     def create_application(self) -> ASGIApp:
@@ -113,6 +130,8 @@ class Ingress:
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._services.close()
+        await asyncio.to_thread(self._access_log.flush)
+        self._generation_events.stop()
         await self._tenancy.close()
         await self._backends.close()
         self._access_log.close()

@@ -42,6 +42,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
@@ -75,10 +76,12 @@ def build_services(
     serve_status: DeploymentStatusSource,
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
+    replicas: Peers | None = None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
     `open_requests` are those that the replica counts (None: nobody counts them).
+    `replicas` reaches every replica of every deployment (None: only `peers`).
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
@@ -136,14 +139,18 @@ def build_services(
     async def collect_request_stats() -> RequestStats:
         return sum_stats(await peers.ask("report", "http") or [report_requests()])
 
+    logs = ProcessLogs(replicas or peers)
+
     async def start() -> None:
         loop_lag.start()
+        logs.start()
         providers.start(models)
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await logs.close()
         if media is not None:
             await media.close()
         await caches.close()
@@ -196,6 +203,7 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        logs=logs,
     )
     return services, caches
 

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from cluster.logs.control import LoggedReplica
+from cluster.logs.process_log import configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
@@ -27,7 +28,7 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class LinkedReplica:
+class LinkedReplica(LoggedReplica):
     """A base of replicas. Their constructors call `_begin`, set `_model`, and call `_serve`."""
 
     _model: _Closable
@@ -36,7 +37,7 @@ class LinkedReplica:
         """Prepares the process, before the model is loaded."""
         self._health = ProcessHealth(SystemClock())
         self._settings = Settings()
-        configure_logging(self._settings.log_level)
+        configure_logging(self._settings, "model")
         collect_rarely()
         return self._settings
 

@@ -16,6 +16,7 @@ from deployments.ingress.routes import (
     clips,
     files,
     jobs,
+    logs,
     metrics,
     models,
     scaling,
@@ -42,6 +43,7 @@ from deployments.ingress.schemas.admin import (
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -85,6 +87,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
+    LogLevelPut,
     TemplateCreate,
     TemplatePatch,
     VersionCreate,
@@ -118,7 +121,7 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
+    for module in (*people, usage, audit, cache, scaling, logs, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, cache.metrics, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from cluster.logs.json_lines import JsonLines
+from cluster.logs.process_log import configure_logging
 from cluster.resilience.failure_class import FailureClass, classify
-from cluster.runtime.logging import JsonLines, configure_logging, logged_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed
 from deployments.ingress.http.problems import native_body
 from deployments.model.errors import (
