@@ -20,8 +20,8 @@ _Kind = tuple[str, int, str]
 
 
 @dataclass(slots=True)
-class _Window:
-    since: float
+class _Repeats:
+    since: float  # when the window began
     seen: int = 0
     suppressed: int = 0
 
@@ -32,30 +32,30 @@ class RepeatSampler:
     def __init__(self, clock: Clock) -> None:
         self.suppressed = 0
         self._clock = clock
-        self._windows: OrderedDict[_Kind, _Window] = OrderedDict()
+        self._repeats_of: OrderedDict[_Kind, _Repeats] = OrderedDict()
 
     def sample(self, record: logging.LogRecord) -> int | None:
         """None: leave it out; else how many equal lines were left out since the last one."""
         if record.levelno <= logging.DEBUG:
             return 0
-        window = self._window(record)
-        window.seen += 1
-        if window.seen > FIRST and (window.seen - FIRST) % EVERY:
-            window.suppressed += 1
+        repeats = self._repeats(record)
+        repeats.seen += 1
+        if repeats.seen > FIRST and (repeats.seen - FIRST) % EVERY:
+            repeats.suppressed += 1
             self.suppressed += 1
             return None
-        suppressed, window.suppressed = window.suppressed, 0
+        suppressed, repeats.suppressed = repeats.suppressed, 0
         return suppressed
 
-    def _window(self, record: logging.LogRecord) -> _Window:
+    def _repeats(self, record: logging.LogRecord) -> _Repeats:
         now, kind = self._clock.monotonic(), (record.name, record.levelno, str(record.msg))
-        window = self._windows.get(kind)
-        if window is None:
-            window = self._windows[kind] = _Window(now)
-            if len(self._windows) > MAX_KINDS:
-                self._windows.popitem(last=False)
-            return window
-        self._windows.move_to_end(kind)
-        if now - window.since >= WINDOW_S:
-            window.since, window.seen = now, 0
-        return window
+        repeats = self._repeats_of.get(kind)
+        if repeats is None:
+            repeats = self._repeats_of[kind] = _Repeats(now)
+            if len(self._repeats_of) > MAX_KINDS:
+                self._repeats_of.popitem(last=False)
+            return repeats
+        self._repeats_of.move_to_end(kind)
+        if now - repeats.since >= WINDOW_S:
+            repeats.since, repeats.seen = now, 0
+        return repeats

@@ -1,7 +1,5 @@
 """The `Ingress` deployment: builds the services, and passes requests by HTTP and handle to them."""
 
-import asyncio
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,18 +9,17 @@ from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
 from cluster.logs.control import LoggedReplica
-from cluster.logs.process_log import FOLDER, configure_logging
+from cluster.logs.process_log import configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
-from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.application_replicas import ApplicationReplicas
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
+from deployments.ingress.access_log import AccessLog
 from deployments.ingress.config import IngressConfig, ModelSettings
-from deployments.ingress.generation_events import GenerationEventSource
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
@@ -64,18 +61,8 @@ class Ingress(LoggedReplica):
             by_handle=config.by_handle,
             classifiers=classifiers or {},
         )
-        self._tenancy = tenancy = self._open_tenancy(settings, config.offer)
-        self._generation_events = GenerationEventSource(
-            tenancy.directory.tenants_with_events,
-            tenancy.directory.settings_of,
-            self._backends.models,
-            tenancy.bus.publish,
-        )
-        self._access_log = BufferedLineWriter(
-            settings.home / FOLDER,
-            f"access-{os.getpid()}",
-            on_lines=self._generation_events.take,
-        )
+        self._tenancy = self._open_tenancy(settings, config.offer)
+        self._access_log = AccessLog(settings, self._tenancy, self._backends.models)
         serve_status = ServeStatusClient(clock)
         self._services, self._caches = build_services(
             settings,
@@ -101,7 +88,7 @@ class Ingress(LoggedReplica):
         await self._tenancy.start()
         await self._caches.start()
         await self._services.start()
-        self._generation_events.start()
+        self._access_log.start()
         return serve_application(self.create_application())
 
     def create_application(self) -> ASGIApp:
@@ -130,8 +117,7 @@ class Ingress(LoggedReplica):
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._services.close()
-        await asyncio.to_thread(self._access_log.flush)
-        self._generation_events.stop()
+        await self._access_log.stop()
         await self._tenancy.close()
         await self._backends.close()
         self._access_log.close()
