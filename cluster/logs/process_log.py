@@ -6,6 +6,7 @@ stores; errors are grouped, and reported to Sentry where it is configured; lines
 sampled. The file appears with its first line, and is written by a thread.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -156,3 +157,17 @@ def apply_levels(overrides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     """Take over levels; returns all that this process knows. Raises ValueError."""
     log = current_log()
     return [] if log is None else log.levels.apply(overrides)
+
+
+class LoggedReplica:
+    """A base of replicas, by which the ingress reaches their logs. Both methods take and return
+    plain values, for other versions."""
+
+    async def log_errors(self) -> list[dict[str, Any]]:
+        """cluster/logs/error_groups.py: ErrorGroup, of this process."""
+        return report_errors()
+
+    async def log_levels(self, overrides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Takes over levels, and returns all that this process knows. In a thread: they are written
+        to a file as well."""
+        return await asyncio.to_thread(apply_levels, overrides)

@@ -8,8 +8,7 @@ replica: two would lease one key twice. Followers wait inside their calls, so
 
 from collections.abc import Mapping, Sequence
 
-from cluster.logs.control import LoggedReplica
-from cluster.logs.process_log import configure_logging
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings

@@ -36,11 +36,8 @@ class AccessLog:
         """Publish events from now on, on the running loop."""
         self._events.start()
 
-    async def stop(self) -> None:
-        """Publish the last events, while the bus is open."""
-        await asyncio.to_thread(self._writer.flush)
+    async def close(self) -> None:
+        """Write the last lines and publish their events; before the tenants' bus is closed."""
+        await asyncio.to_thread(self._writer.close)
         await asyncio.sleep(0)  # what the thread has handed over to the loop
         self._events.stop()
-
-    def close(self) -> None:
-        self._writer.close()

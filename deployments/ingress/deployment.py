@@ -8,8 +8,7 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.logs.control import LoggedReplica
-from cluster.logs.process_log import configure_logging
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.problems import Problem
@@ -64,12 +63,9 @@ class Ingress(LoggedReplica):
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)
         serve_status = ServeStatusClient(clock)
+        parts = settings, clock, self._tenancy, self._backends, config
         self._services, self._caches = build_services(
-            settings,
-            clock,
-            self._tenancy,
-            self._backends,
-            config,
+            *parts,
             IngressPeers(),
             serve_status,
             self._access_log.write,
@@ -117,7 +113,6 @@ class Ingress(LoggedReplica):
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._services.close()
-        await self._access_log.stop()
+        await self._access_log.close()
         await self._tenancy.close()
         await self._backends.close()
-        self._access_log.close()

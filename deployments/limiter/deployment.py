@@ -11,8 +11,7 @@ from typing import Any, cast
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from cluster.logs.control import LoggedReplica
-from cluster.logs.process_log import configure_logging
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.loop_lag import LoopLag

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from cluster.logs.control import LoggedReplica
-from cluster.logs.process_log import configure_logging
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.problems import Problem

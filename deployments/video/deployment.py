@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
-from cluster.logs.control import LoggedReplica
+from cluster.logs.process_log import LoggedReplica
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
 from deployments.video.config import VideoConfig
