@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
         if self._process:
             line["pid"] = os.getpid()
         for name, value in vars(record).items():
-            if name not in _FIELDS and value is not None:
+            if name not in _FIELDS and value is not None and name[0] != "_":  # Ray adds such
                 line.setdefault(name, value)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

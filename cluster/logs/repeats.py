@@ -20,7 +20,7 @@ _Kind = tuple[str, int, str]
 
 
 @dataclass(slots=True)
-class _Repeats:
+class _RepeatWindow:
     since: float  # when the window began
     seen: int = 0
     suppressed: int = 0
@@ -32,7 +32,7 @@ class RepeatSampler:
     def __init__(self, clock: Clock) -> None:
         self.suppressed = 0
         self._clock = clock
-        self._repeats_of: OrderedDict[_Kind, _Repeats] = OrderedDict()
+        self._repeats_of: OrderedDict[_Kind, _RepeatWindow] = OrderedDict()
 
     def sample(self, record: logging.LogRecord) -> int | None:
         """None: leave it out; else how many equal lines were left out since the last one."""
@@ -47,11 +47,11 @@ class RepeatSampler:
         suppressed, repeats.suppressed = repeats.suppressed, 0
         return suppressed
 
-    def _repeats(self, record: logging.LogRecord) -> _Repeats:
+    def _repeats(self, record: logging.LogRecord) -> _RepeatWindow:
         now, kind = self._clock.monotonic(), (record.name, record.levelno, str(record.msg))
         repeats = self._repeats_of.get(kind)
         if repeats is None:
-            repeats = self._repeats_of[kind] = _Repeats(now)
+            repeats = self._repeats_of[kind] = _RepeatWindow(now)
             if len(self._repeats_of) > MAX_KINDS:
                 self._repeats_of.popitem(last=False)
             return repeats
