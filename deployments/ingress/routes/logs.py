@@ -70,7 +70,7 @@ async def set_log_level(access: Operator, request: Request) -> LogLevelResponse:
     responses=CHANGE,
     summary="Go back to the configured level; also where it was not changed",
 )
-async def reset_log_level(
+async def clear_log_level(
     access: Operator, query: Annotated[LogLevelQuery, Query()], request: Request
 ) -> Response:
     logs = _logs(request)

@@ -32,6 +32,7 @@ from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.http.app import create_app
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -47,6 +48,13 @@ CALLERS = (
     "anonymous", "owner", "admin", "developer", "viewer", "billing", "generate", "operator",
     "stranger",
 )  # fmt: skip
+
+
+class NoPeers:
+    """This process is the only one."""
+
+    async def ask(self, method: str, *arguments: Any) -> list[Any]:
+        return []
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,7 @@ async def serving(
                 TemplateRepository(directory.secret_of, bare.clock),
                 directory.template_generation,
             ),
+            logs=ProcessLogs(NoPeers()),
             scaling=scaling_of(Elsewhere(bare.clock)),
             limit_status=lambda tenant, policies=None: limiter.view(
                 tenant, plan_of(tenant), policies
