@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cluster.logs.error_groups import ErrorGroup, ErrorGroups
 from cluster.logs.json_lines import JsonLines
@@ -24,6 +24,9 @@ from cluster.logs.schema import ROOT_LOGGER
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from cluster.logs.sentry import SentryReporter
 
 FOLDER = "logs"  # in the home
 
@@ -41,8 +44,10 @@ class ProcessLog(logging.Handler):
         level: str,
         clock: Clock,
         report: Report | None = None,
+        close_report: Callable[[], None] | None = None,
     ) -> None:
-        """`report` is told of every error, with its group."""
+        """`report` is told of every error, with its group; `close_report` waits a moment for what
+        it has not sent."""
         super().__init__()
         self.process = process
         self.stream = stream
@@ -51,6 +56,7 @@ class ProcessLog(logging.Handler):
         self.setFormatter(JsonLines(process))
         self._folder = folder
         self._report = report
+        self._close_report = close_report
         self._sampler = RepeatSampler(clock)
         self._writer: BufferedLineWriter | None = None
 
@@ -73,6 +79,8 @@ class ProcessLog(logging.Handler):
         self.levels.close()
         if self._writer is not None:
             self._writer.close()
+        if self._close_report is not None:
+            self._close_report()
         super().close()
 
     def flush(self) -> None:
@@ -112,8 +120,9 @@ def configure_logging(settings: Settings, process: str, *, to_stderr: bool = Tru
     # Serve replaces a replica's sys.stderr by a stream that passes every line to Serve's log as
     # INFO, where the level drops it.
     stream = (sys.__stderr__ or sys.stderr) if to_stderr else None
-    report = _sentry(settings, process)
-    log = ProcessLog(process, folder, stream, settings.log_level, SystemClock(), report)
+    sentry = _sentry(settings, process)
+    close = None if sentry is None else sentry.close
+    log = ProcessLog(process, folder, stream, settings.log_level, SystemClock(), sentry, close)
     logger.setLevel(settings.log_level)
     logger.addHandler(log)
     log.levels.reload()
@@ -132,7 +141,7 @@ def logged_process(settings: Settings, process: str) -> Iterator[ProcessLog]:
         log.close()
 
 
-def _sentry(settings: Settings, process: str) -> Report | None:
+def _sentry(settings: Settings, process: str) -> "SentryReporter | None":
     """Its modules, with an HTTP client, are loaded only where it is configured."""
     if settings.sentry_dsn is None:
         return None

@@ -14,6 +14,7 @@ import logging
 import queue
 import secrets
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from traceback import walk_tb
@@ -90,10 +91,12 @@ class SentryReporter:
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what waits, for so long."""
-        if self._thread is not None:
-            self._pending.put(None)
-            self._thread.join(timeout_s)
-            self._thread = None
+        if self._thread is None:
+            return
+        with suppress(queue.Full):
+            self._pending.put(None, timeout=timeout_s)
+        self._thread.join(timeout_s)
+        self._thread = None
 
     def _run(self) -> None:
         asyncio.run(self._send_all())

@@ -7,6 +7,7 @@ Requests by Python handles have no line, and no events.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random, SystemRandom
 from typing import Any
@@ -30,6 +31,7 @@ OPERATIONS = frozenset(
     )
 )
 DEFAULT_RATIO = 0.01
+MAX_SAMPLES = 10  # of a tenant in one batch, a quarter of a second: the bus is for all tenants
 _FORWARDED = frozenset(("bypass", "request", "miss", "stale"))  # the model was asked
 _CLIENT_LEFT = 499
 
@@ -70,6 +72,7 @@ class GenerationEventSource:
         if loop is None or not wanted:
             return
         events = [event for line in lines if (event := self._event(line, wanted)) is not None]
+        events = _bounded(events)
         if events:
             loop.call_soon_threadsafe(self._publish_all, events)
 
@@ -103,6 +106,18 @@ class GenerationEventSource:
             "status": line["status"],
             "problem": line.get("problem", ""),
         }
+
+
+def _bounded(events: Sequence[GenerationEvent]) -> list[GenerationEvent]:
+    """Without the samples of a tenant beyond MAX_SAMPLES."""
+    samples: Counter[str] = Counter()
+    kept = []
+    for event in events:
+        tenant, _, data = event
+        samples[tenant] += "request_id" in data
+        if "request_id" not in data or samples[tenant] <= MAX_SAMPLES:
+            kept.append(event)
+    return kept
 
 
 def kind_of(line: Mapping[str, Any]) -> EventKind:

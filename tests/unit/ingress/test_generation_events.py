@@ -10,7 +10,7 @@ import pytest
 
 from cluster.events.kinds import EventKind, validate_payload
 from cluster.tenants.settings import NO_SETTINGS, GenerationEvents, TenantSettings
-from deployments.ingress.generation_events import GenerationEventSource, kind_of
+from deployments.ingress.generation_events import MAX_SAMPLES, GenerationEventSource, kind_of
 
 COUNTED = TenantSettings(generation_events=GenerationEvents.COUNTED)
 SAMPLED = TenantSettings(generation_events=GenerationEvents.SAMPLED, generation_event_ratio=0.5)
@@ -74,12 +74,19 @@ async def test_a_counted_event_names_no_request() -> None:
 
 
 async def test_a_sampled_event_names_its_request() -> None:
-    events = await _events(SAMPLED, *(_line(request_id=f"req_{n}") for n in range(200)))
+    events = await _events(SAMPLED, *(_line(request_id=f"req_{n}") for n in range(16)))
 
-    assert 60 < len(events) < 140
+    assert 2 < len(events) <= MAX_SAMPLES
     data = validate_payload(*events[0][1:])
     assert data["request_id"].startswith("req_")
     assert data["ms"] == 12.5
+
+
+async def test_a_tenant_that_samples_everything_leaves_room_for_others() -> None:
+    every = SAMPLED.model_copy(update={"generation_event_ratio": 1.0})
+    events = await _events(every, *(_line(request_id=f"req_{n}") for n in range(500)))
+
+    assert len(events) == MAX_SAMPLES
 
 
 async def test_others_have_none() -> None:
