@@ -12,6 +12,7 @@ from cluster.cli.cache import cache
 from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
+from cluster.cli.logs import logs
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
@@ -55,6 +56,7 @@ app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")
 app.add_typer(scaling, name="scaling")
+app.add_typer(logs, name="logs")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)

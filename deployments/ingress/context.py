@@ -184,6 +184,7 @@ class RequestState:
     a response without an end. `is_head`: the client asked for the headers of the response only.
     `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
     body's bytes, `ignored` names the fields of the body that have no effect.
+    `operation` is the name of the requested one. `cache` says how the fast path answered.
     """
 
     request_id: str = ""
@@ -199,6 +200,8 @@ class RequestState:
     problem: str | None = None
     body_key: bytes = b""
     ignored: bytes = b""
+    operation: str | None = None
+    cache: str | None = None
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

@@ -30,6 +30,7 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
 from deployments.limiter.status import LimitStatus
 from deployments.video.services import MediaServices
@@ -76,7 +77,8 @@ class AppServices:
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
     `templates` are the prompt templates of the tenants (None: no store). `health` says how the
-    dependencies are (None: nobody checks them).
+    dependencies are (None: nobody checks them). `logs` are those of every process (None: the
+    others cannot be reached).
     """
 
     settings: Settings
@@ -111,6 +113,7 @@ class AppServices:
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
     health: HealthOverview | None = None
+    logs: ProcessLogs | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -53,6 +53,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
@@ -88,12 +89,13 @@ def build_services(
     open_requests: OpenRequests | None = None,
     metrics_source: ReplicaMetricsSource | None = None,
     gcs_address: Callable[[], str | None] = lambda: None,
+    replicas: Peers | None = None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
     `open_requests` are those that the replica counts (None: nobody counts them). `metrics_source`
     asks all replicas for their figures (None: there are no others). `gcs_address` gives that of
-    Ray's GCS.
+    Ray's GCS. `replicas` reaches every replica of every deployment (None: only `peers`).
     """
     directory, model_settings = tenancy.directory, config.offer
     providers = Providers(config.providers, process_environment(), clock)
@@ -163,8 +165,11 @@ def build_services(
         process_source(lambda: source.deployment, loop_lag.worst),
     )
 
+    logs = ProcessLogs(replicas or peers)
+
     async def start() -> None:
         loop_lag.start()
+        logs.start()
         providers.start(models)
         health.start()
         if media is not None:
@@ -173,6 +178,7 @@ def build_services(
     async def close() -> None:
         loop_lag.stop()
         await health.close()
+        await logs.close()
         if media is not None:
             await media.close()
         await caches.close()
@@ -223,6 +229,7 @@ def build_services(
         policies=directory.policies,
         templates=tenancy.templates,
         health=health,
+        logs=logs,
     )
     return services, caches
 

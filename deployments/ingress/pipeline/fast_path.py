@@ -275,7 +275,8 @@ class FastPath:
         request_id, is_clients = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
-        operation = route.operation
+        state.operation = operation = route.operation
+        state.cache = hit.detail
         rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))

@@ -17,6 +17,7 @@ from deployments.ingress.routes import (
     files,
     health,
     jobs,
+    logs,
     metrics,
     models,
     scaling,
@@ -43,6 +44,7 @@ from deployments.ingress.schemas.admin import (
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -86,6 +88,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
+    LogLevelPut,
     TemplateCreate,
     TemplatePatch,
     VersionCreate,
@@ -119,7 +122,7 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, health, stored_responses, *media):
+    for module in (*people, usage, audit, cache, scaling, health, logs, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

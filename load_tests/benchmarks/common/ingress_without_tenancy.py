@@ -51,6 +51,7 @@ class NoTenancy(TenantServices):
         self.administration = None  # type: ignore[assignment]
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
         self.idempotency = self.responses = self.templates = None  # type: ignore[assignment]
+        self.bus = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
         self.policies: dict[str, CallerPolicies] = {}
 
@@ -68,6 +69,9 @@ class NoTenancy(TenantServices):
 
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
+
+    def tenants_with_events(self) -> frozenset[str]:
+        return frozenset()
 
     def settings_of(self, tenant: str) -> TenantSettings:
         return NO_SETTINGS

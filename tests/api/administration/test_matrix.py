@@ -131,6 +131,10 @@ GET    /api/v1/scaling/status                           401  403 403 403 403 403
 GET    /api/v1/scaling/history                          401  403 403 403 403 403 403 200 403
 PUT    /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 200 403
 DELETE /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 204 403
+GET    /api/v1/logs/errors                              401  403 403 403 403 403 403 200 403
+GET    /api/v1/logs/levels                              401  403 403 403 403 403 403 200 403
+PUT    /api/v1/logs/levels                              401  403 403 403 403 403 403 200 403
+DELETE /api/v1/logs/levels                              401  403 403 403 403 403 403 204 403
 GET    /api/v1/capabilities                             401  200 200 200 200 403 403 200 200
 GET    /api/v1/videos                                   401  200 200 200 200 403 403 200 200
 POST   /api/v1/videos                                   401  202 202 202 403 403 403 202 202
@@ -196,6 +200,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/audit/prune": {"before": "2026-01-31"},
     "POST /api/v1/cache/invalidations?tenant=acme": {"tag": "post:17"},
     "PUT /api/v1/scaling/{deployment:path}/bounds": {"floor": 2},
+    "PUT /api/v1/logs/levels": {"level": "DEBUG"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
     "PATCH /api/v1/tenants/{tenant}/settings": {"default_model": "words"},

@@ -33,6 +33,7 @@ from cluster.tenants.plan import Plan
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -222,6 +223,7 @@ async def serving(
                 TemplateRepository(directory.secret_of, bare.clock),
                 directory.template_generation,
             ),
+            logs=ProcessLogs(NoPeers()),
             scaling=scaling_of(Elsewhere(bare.clock)),
             health=HealthOverview(
                 NothingChecked(bare.clock), NoPeers(), EventBus(database, bare.clock), "test"

@@ -14,9 +14,10 @@ from typing import Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.logs.schema import ACCESS_LOGGER
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, logged_request, redact
+from cluster.runtime.logging import escape_active, logged_request, logged_trace, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.problems import send_problem
@@ -206,18 +207,26 @@ _random = _RandomHex()
 
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
-    """The access log line of a response of `size` bytes that took `ms`.
+    """The access log line (cluster/logs/schema.py) of a response of `size` bytes that took `ms`.
 
     Path, model and request id are the client's text: credentials in them are replaced.
     """
     state: RequestState = scope[STATE_KEY]
     path, client = scope["path"], scope.get("client")
-    caller, model = state.caller, state.model
+    caller, model, cache = state.caller, state.model, state.cache
     if state.context is not None and state.context.admitted is not None:
-        resolved = state.context.admitted.resolved_models
+        admitted = state.context.admitted
+        resolved = admitted.resolved_models
         model = ", ".join(resolved) if resolved else model
+        for outcome in admitted.outcomes:
+            cache = outcome.forwarded or outcome.detail
+            if outcome.forwarded:
+                break
     line = {
         "ts": round(clock.wall(), 3),
+        "level": "info" if status < 500 else "error",
+        "logger": ACCESS_LOGGER,
+        "message": "request",
         "event": "request",
         "request_id": redact(state.request_id) if state.is_clients_id else state.request_id,
         "method": scope["method"],
@@ -230,6 +239,13 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         "model": model and redact(model),
         "client": None if client is None else str(client[0]) or None,
     }
+    if state.operation is not None:
+        line["operation"] = state.operation
+    if cache:
+        line["cache"] = cache
+    trace_id, span_id = logged_trace.get()
+    if trace_id:
+        line["trace_id"], line["span_id"] = trace_id, span_id
     if state.problem is not None:
         line["problem"] = state.problem
     encoded = orjson.dumps(line)
