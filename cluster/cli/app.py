@@ -17,6 +17,7 @@ from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
 from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
+from cluster.cli.trace import trace
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
@@ -57,6 +58,7 @@ app.add_typer(scaling, name="scaling")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
+app.command()(trace)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 In: records of the loggers under `mobula`, and the request that is being served. Out: one JSON
 object per line on standard error, with `ts`, `level`, `logger`, `message`, `request_id` and
-`tenant` while a request is being served, and the record's `extra`. Ray stores the standard error of
+`tenant` while a request is being served, `trace_id` and `span_id` where it is traced, and the
+record's `extra`. Ray stores the standard error of
 each process in its log folder. The access log is a journal (cluster/runtime/line_log.py).
 
 Every credential that Mobula issues has its pattern here (tests/unit/runtime/test_redaction.py
@@ -106,6 +107,8 @@ def escape_active(line: bytes) -> bytes:
 _FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 logged_request: ContextVar[tuple[str, str]] = ContextVar("logged_request", default=("", ""))
 """Request id and tenant in the log lines of this task and of the tasks that it starts."""
+logged_trace: ContextVar[tuple[str, str]] = ContextVar("logged_trace", default=("", ""))
+"""Trace id and span id in the same lines, of a request whose trace has been named or sampled."""
 
 
 class JsonLines(logging.Formatter):
@@ -123,6 +126,9 @@ class JsonLines(logging.Formatter):
             line["request_id"] = request_id
         if tenant:
             line["tenant"] = tenant
+        trace_id, span_id = logged_trace.get()
+        if trace_id:
+            line["trace_id"], line["span_id"] = trace_id, span_id
         for name, value in vars(record).items():
             if name not in _FIELDS and value is not None:
                 line.setdefault(name, value)

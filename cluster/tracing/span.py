@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from cluster.runtime.pickle_compat import version_tolerant
+
 AttributeValue = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, AttributeValue]
 
@@ -18,6 +20,7 @@ class SpanKind(IntEnum):
     CONSUMER = 5
 
 
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
     """Something at one time within a span; `at` in Unix seconds."""
@@ -27,6 +30,7 @@ class SpanEvent:
     attributes: Attributes = field(default_factory=dict)
 
 
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class SpanLink:
     """A span in another trace that caused this one."""
@@ -35,6 +39,7 @@ class SpanLink:
     span_id: str
 
 
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class TraceSpan:
     """`start` and `end` in Unix seconds. `error` says why it failed, in one word (empty: it did
@@ -55,6 +60,7 @@ class TraceSpan:
     process: str = ""
 
 
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class RecordedTrace:
     """The spans of one request or job in this process, the outermost first. `tenant` is empty where

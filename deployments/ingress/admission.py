@@ -78,6 +78,7 @@ class AdmissionControl:
                 tags=context.tags,
                 permit=permit,
             )
+            context.timer.admitted_at = self._clock.monotonic()
             if scope is not None and not context.caller.allows(scope):
                 raise missing_scope(scope)
             yield admitted

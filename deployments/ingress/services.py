@@ -16,6 +16,7 @@ from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.span import RecordedTrace
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -31,6 +32,7 @@ from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
 from deployments.video.services import MediaServices
 
@@ -77,6 +79,8 @@ class AppServices:
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
     `templates` are the prompt templates of the tenants (None: no store).
+    `tracing` records traces of requests; `find_traces` finds those of a request id or trace id, of
+    a tenant or of all (None), on all replicas.
     """
 
     settings: Settings
@@ -112,6 +116,8 @@ class AppServices:
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
+    tracing: RequestTracing = field(default_factory=RequestTracing)
+    find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

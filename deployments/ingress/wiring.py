@@ -3,8 +3,12 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
+import asyncio
+import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
@@ -12,6 +16,10 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from cluster.tracing.otlp_exporter import OtlpExporter
+from cluster.tracing.otlp_settings import OtlpSettings
+from cluster.tracing.span import RecordedTrace
+from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -45,6 +53,7 @@ from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -136,6 +145,8 @@ def build_services(
     async def collect_request_stats() -> RequestStats:
         return sum_stats(await peers.ask("report", "http") or [report_requests()])
 
+    tracing = RequestTracing(_tracer(settings), clock, settings.trusted_proxies)
+
     async def start() -> None:
         loop_lag.start()
         providers.start(models)
@@ -148,6 +159,7 @@ def build_services(
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        await asyncio.to_thread(tracing.tracer.close)
         await providers.close()
 
     services = AppServices(
@@ -183,6 +195,7 @@ def build_services(
             "http": report_requests,
             "models": models.resilience,
             "guardrails": findings.report,
+            "traces": tracing.tracer.ring.find,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -196,6 +209,8 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        tracing=tracing,
+        find_traces=partial(_find_traces, peers, tracing),
     )
     return services, caches
 
@@ -227,6 +242,22 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
+
+
+def _tracer(settings: Settings) -> Tracer:
+    """Exports to a collector where the environment names one."""
+    otlp = OtlpSettings()
+    process = f"ingress-{socket.gethostname()}-{os.getpid()}"
+    exporter = None if otlp.traces_url is None else OtlpExporter(otlp, process)
+    return Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
+
+
+async def _find_traces(
+    peers: Peers, tracing: RequestTracing, id: str, tenant: str | None
+) -> Sequence[RecordedTrace]:
+    """On every ingress replica."""
+    found = await peers.ask("report", "traces", id, tenant)
+    return [*chain.from_iterable(found or [tracing.tracer.ring.find(id, tenant)])]
 
 
 async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:

@@ -184,7 +184,8 @@ class EventFeedResponse(FrameStream):
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lift_deadline = request_state(scope).lift_deadline
+        state = request_state(scope)
+        state.is_feed, lift_deadline = True, state.lift_deadline
         if lift_deadline is not None:
             lift_deadline()
         async with aclosing(self._frames):

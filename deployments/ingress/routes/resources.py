@@ -22,6 +22,7 @@ from deployments.ingress.routes import (
     stored_responses,
     system,
     templates,
+    traces,
     uploads,
     usage,
     videos,
@@ -118,7 +119,7 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
+    for module in (*people, usage, audit, traces, cache, scaling, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, cache.metrics, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

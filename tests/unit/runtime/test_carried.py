@@ -8,6 +8,7 @@ import pytest
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
+from cluster.tracing import span
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import (
     cache,
@@ -65,7 +66,7 @@ PINNED: dict[type, str] = {
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
     "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority start_within_s call tool_settings output_format prompt_ids echo",
+    "priority start_within_s call tool_settings output_format prompt_ids echo trace",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",
@@ -73,9 +74,9 @@ PINNED: dict[type, str] = {
     "is_estimated cost",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model "
-    "tool_calls stop refusal reasoning",
+    "tool_calls stop refusal reasoning timing",
     generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
-    generation.Completion: "choices usage model",
+    generation.Completion: "choices usage model timing",
     generation.ModelCard: "id engine source revision context_length created parameters "
     "description capabilities tool_format provider",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
@@ -88,6 +89,11 @@ PINNED: dict[type, str] = {
     hand_over.HandOver: "layout buckets is_last is_whole knows_s is_pending",
     hand_over.MovedBucket: "key level ago_s capacity born_ago_s known lasts_s leases",
     hand_over.MovedLease: "number held granted adjusted ago_s seen_ago_s",
+    span.SpanEvent: "name at attributes",
+    span.SpanLink: "trace_id span_id",
+    span.TraceSpan: "name trace_id span_id parent_id start end kind attributes error events links "
+    "process",
+    span.RecordedTrace: "request_id tenant reason spans",
     layout.ShardLayout: "version shards",
     scaling.ServeReplica: "replica state node address since",
     scaling.DeploymentState: "name status message target replicas",
