@@ -41,9 +41,9 @@ def trace_lines(recorded: dict[str, Any]) -> list[str]:
     for name, span in zip(names, spans, strict=True):
         offset_ms = (span["start"] - begin) * 1_000
         bar = _bar(offset_ms / whole_ms, span["duration_ms"] / whole_ms)
-        notes = [span["process"], span["error"] and f"failed: {span['error']}"]
-        line = f"{name:<{width}}  {bar}  {span['duration_ms']:>10.2f} ms  {'  '.join(filter(None, notes))}"
-        lines.append(line.rstrip())
+        line = f"{name:<{width}}  {bar}  {span['duration_ms']:>10.2f} ms"
+        failure = f"failed: {span['error']}" if span["error"] else ""
+        lines.append("  ".join(filter(None, (line, span["process"], failure))))
     return lines
 
 

@@ -46,13 +46,13 @@ class OtlpExporter:
         url = settings.traces_url
         if url is None:
             raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT is not set")
+        self._url = url
         self.sent = self.lost = 0
         self.last_error = ""
         self._resource = resource_attributes(settings, process)
         self._is_gzip = settings.compression == "gzip"
         certificate = settings.certificate
         self._client = httpx.Client(
-            base_url=url,
             headers={**settings.header_fields, "content-type": "application/json"},
             timeout=settings.timeout_s,
             verify=(
@@ -112,7 +112,7 @@ class OtlpExporter:
     def _post(self, body: bytes, headers: dict[str, str], pause_s: float) -> float | None:
         """None: it was taken. Else the seconds after which to try again; less than 0: never."""
         try:
-            answer = self._client.post("", content=body, headers=headers)
+            answer = self._client.post(self._url, content=body, headers=headers)
         except (httpx.HTTPError, OSError) as error:
             self.last_error = type(error).__name__
             return pause_s

@@ -236,7 +236,6 @@ class RequestState:
     body_key: bytes = b""
     ignored: bytes = b""
     is_feed: bool = False
-    is_feed: bool = False
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

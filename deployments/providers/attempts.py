@@ -153,7 +153,7 @@ class UpstreamAttempt:
             raise UpstreamRefused(self._placement.model, detail)
         pool, limits = upstream.pool, upstream.pool.limits
         limit = limits.max_stream_bytes if streams else limits.max_body_bytes
-        wire, trace = self._wire.encode(upstream.source), self._wire.request.trace
+        wire, trace = self._wire.encode(upstream.source), getattr(self._wire.request, "trace", "")
         if trace:
             wire = replace(wire, headers=(*wire.headers, ("traceparent", trace)))
         sent = upstream.post(wire)

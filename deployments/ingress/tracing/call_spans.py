@@ -85,7 +85,7 @@ def _replica_spans(
     durations = [max(0.0, seconds) for seconds in call.timing[: len(_STAGES)]]
     total = sum(durations)
     begin = sent + max(0.0, parent.end - sent - total) / 2  # the way there and back
-    attributes = {
+    attributes: dict[str, AttributeValue] = {
         names.REQUEST_MODEL: call.request.model,
         names.USAGE_INPUT_TOKENS: call.usage.prompt_tokens,
         names.USAGE_OUTPUT_TOKENS: call.usage.completion_tokens,

@@ -1,7 +1,7 @@
 """The spans of one request, made when it has ended.
 
     POST /v1/chat/completions            SERVER
-      authenticate | admit | cache.lookup  or prepare | respond
+      authenticate | admit | cache.lookup or prepare (operation: no model is called) | respond
       chat nano                          CLIENT, one for each model call
         generate nano                    in the replica: queue | prefill | decode
 
@@ -27,7 +27,7 @@ MAX_PATH = 2_048  # characters of a path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestFacts:
+class EndedRequest:
     """What is known of a request that has ended. `started_at` is on the monotonic clock. By HTTP it
     has a `scope` and a `status`; by handle neither. `cache` is the tier that answered it on the
     fast path."""
@@ -48,7 +48,7 @@ class RequestFacts:
     cache: str = ""
 
 
-def request_spans(facts: RequestFacts, wall_offset: float, reason: str) -> tuple[TraceSpan, ...]:
+def request_spans(facts: EndedRequest, wall_offset: float, reason: str) -> tuple[TraceSpan, ...]:
     """The request's own span first. `wall_offset` is what the monotonic clock lacks to Unix time.
     `reason` is why it is recorded."""
     trace, begin = facts.trace, wall_offset + facts.started_at
@@ -77,7 +77,7 @@ def route_of(scope: Scope, state: RequestState) -> str:
     return scope["path"] if state.context is not None else ""  # operations have exact paths
 
 
-def _stages(facts: RequestFacts, wall_offset: float) -> list[TraceSpan]:
+def _stages(facts: EndedRequest, wall_offset: float) -> list[TraceSpan]:
     """Of a request that came at least as far as its authentication."""
     timer, end = facts.timer, facts.started_at + facts.elapsed_s
     if not timer.authenticated_at:
@@ -87,7 +87,8 @@ def _stages(facts: RequestFacts, wall_offset: float) -> list[TraceSpan]:
     marks = [("authenticate", timer.authenticated_at), ("admit", timer.admitted_at or end)]
     if timer.admitted_at:
         first = min((call.opened_at for call in calls), default=end)
-        marks.append(("cache.lookup" if has_outcomes else "prepare", first))
+        before = "cache.lookup" if has_outcomes else "prepare" if calls else "operation"
+        marks.append((before, first))
         if calls:
             answered = max(call.ended_at or end for call in calls)
             marks += [("", answered), ("respond", end)]
@@ -108,7 +109,7 @@ def _stages(facts: RequestFacts, wall_offset: float) -> list[TraceSpan]:
     return spans
 
 
-def _outcomes(facts: RequestFacts) -> list[str]:
+def _outcomes(facts: EndedRequest) -> list[str]:
     """How the cache answered each model call: the tier of a hit, or why it was none."""
     admitted = None if facts.context is None else facts.context.admitted
     outcomes = () if admitted is None else admitted.outcomes
@@ -118,7 +119,7 @@ def _outcomes(facts: RequestFacts) -> list[str]:
     ]
 
 
-def _attributes(facts: RequestFacts) -> dict[str, AttributeValue]:
+def _attributes(facts: EndedRequest) -> dict[str, AttributeValue]:
     request_id = redact(facts.request_id) if facts.is_clients_id else facts.request_id
     attributes: dict[str, AttributeValue] = {names.REQUEST_ID: request_id}
     scope = facts.scope

@@ -20,7 +20,7 @@ from cluster.tracing.trace_context import TraceContext
 from cluster.tracing.tracer import Tracer
 from deployments.ingress.context import ModelWaitTimer, RequestContext, RequestState
 from deployments.ingress.http.client_address import is_sender_trusted
-from deployments.ingress.tracing.request_spans import RequestFacts, request_spans, route_of
+from deployments.ingress.tracing.request_spans import EndedRequest, request_spans, route_of
 
 SAMPLED, FAILED, SLOW = "sampled", "failed", "slow"
 _CLIENT_GONE: Final = "client-gone"
@@ -62,7 +62,7 @@ class RequestTracing:
         status, trace = state.response.status, timer.trace
         is_failed = status >= 500 or (status == 200 and state.problem is not None)
         self._record(
-            RequestFacts(
+            EndedRequest(
                 trace=trace or self.tracer.begin(None, is_sampled=True),
                 name=f"{scope['method']} {route_of(scope, state)}".rstrip(),
                 started_at=started_at,
@@ -95,7 +95,7 @@ class RequestTracing:
             return
         timer = ModelWaitTimer(self._clock, trace=trace)
         self._record(
-            RequestFacts(
+            EndedRequest(
                 trace=trace,
                 name=f"{scope['method']} {scope['path']}",
                 started_at=started_at,
@@ -131,7 +131,7 @@ class RequestTracing:
         finally:
             elapsed_s = self._clock.monotonic() - started_at
             if timer.trace is not None or is_failed or elapsed_s * 1_000 >= self.slow_ms:
-                facts = RequestFacts(
+                facts = EndedRequest(
                     trace=timer.trace or self.tracer.begin(None, is_sampled=True),
                     name=operation,
                     started_at=started_at,
@@ -145,7 +145,7 @@ class RequestTracing:
                 )
                 self._record(facts, _reason(timer.trace, is_failed=is_failed))
 
-    def _record(self, facts: RequestFacts, reason: str) -> None:
+    def _record(self, facts: EndedRequest, reason: str) -> None:
         spans = request_spans(facts, self._clock.wall() - self._clock.monotonic(), reason)
         tenant = "" if facts.caller is None else facts.caller.tenant
         self.tracer.record(RecordedTrace(redact(facts.request_id), tenant, reason, spans))
