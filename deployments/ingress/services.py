@@ -80,7 +80,7 @@ class AppServices:
     `policies` are those of the keys that have any, by key id.
     `templates` are the prompt templates of the tenants (None: no store).
     `tracing` records traces of requests; `find_traces` finds those of a request id or trace id, of
-    a tenant or of all (None), on all replicas.
+    a tenant or of all (None), on all replicas (None: on this one).
     """
 
     settings: Settings

@@ -121,6 +121,7 @@ GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
+GET    /api/v1/traces/{id}?tenant=acme                  401  404 404 403 403 404 403 404 404
 GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
 POST   /api/v1/audit/prune                              401  403 403 403 403 403 403 200 403
 GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
