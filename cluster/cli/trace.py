@@ -49,6 +49,6 @@ def trace_lines(recorded: dict[str, Any]) -> list[str]:
 
 def _bar(offset: float, length: float) -> str:
     """`offset` and `length` are parts of the whole; a bar is one character long at least."""
-    start = min(BAR - 1, max(0, int(offset * BAR)))
+    start = min(BAR - 1, max(0, round(offset * BAR)))
     size = max(1, min(BAR - start, round(length * BAR)))
     return ("." * start + "#" * size).ljust(BAR, ".")

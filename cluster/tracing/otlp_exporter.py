@@ -7,6 +7,8 @@ for at most RETRIES times, and lost then. What is still queued at the end is sen
 
 import gzip
 import logging
+import os
+import socket
 import ssl
 import threading
 from collections import deque
@@ -123,6 +125,15 @@ class OtlpExporter:
             return -1.0
         after = answer.headers.get("retry-after", "")
         return min(float(after), MAX_PAUSE_S) if after.isdecimal() else pause_s
+
+
+def configured_exporter(kind: str) -> OtlpExporter | None:
+    """The exporter of this process, which is one of a `kind`; None: the environment names no
+    collector."""
+    settings = OtlpSettings()
+    if settings.traces_url is None:
+        return None
+    return OtlpExporter(settings, f"{kind}-{socket.gethostname()}-{os.getpid()}")
 
 
 def resource_attributes(settings: OtlpSettings, process: str) -> Attributes:

@@ -132,6 +132,12 @@ class RequestContext:
             tags=self.tags,
         )
 
+    @property
+    def traceparent(self) -> str:
+        """The request's span; empty where it is neither sampled nor in a caller's trace."""
+        trace = self.timer.trace
+        return "" if trace is None else trace.traceparent
+
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):

@@ -4,8 +4,6 @@ Flows in: the tenant services and the backends. Flows out: the AppServices of `c
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -16,8 +14,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
-from cluster.tracing.otlp_exporter import OtlpExporter
-from cluster.tracing.otlp_settings import OtlpSettings
+from cluster.tracing.otlp_exporter import configured_exporter
 from cluster.tracing.span import RecordedTrace
 from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
@@ -121,7 +118,11 @@ def build_services(
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
     pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
-    media = media_services(settings, config.video, tenancy, clock)
+    exporter = configured_exporter("ingress")
+    tracer = Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
+    tracing = RequestTracing(tracer, clock, settings.trusted_proxies)
+    export = None if exporter is None else exporter.export
+    media = media_services(settings, config.video, tenancy, clock, export)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
@@ -144,8 +145,6 @@ def build_services(
 
     async def collect_request_stats() -> RequestStats:
         return sum_stats(await peers.ask("report", "http") or [report_requests()])
-
-    tracing = RequestTracing(_tracer(settings), clock, settings.trusted_proxies)
 
     async def start() -> None:
         loop_lag.start()
@@ -242,14 +241,6 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
-
-
-def _tracer(settings: Settings) -> Tracer:
-    """Exports to a collector where the environment names one."""
-    otlp = OtlpSettings()
-    process = f"ingress-{socket.gethostname()}-{os.getpid()}"
-    exporter = None if otlp.traces_url is None else OtlpExporter(otlp, process)
-    return Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
 
 
 async def _find_traces(

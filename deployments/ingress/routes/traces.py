@@ -10,34 +10,44 @@ from cluster.tracing.span import RecordedTrace, TraceSpan
 from deployments.ingress.permissions import ReadsTraces, TenantInQuery, services_of
 from deployments.ingress.routes.responses import LOOK
 from deployments.ingress.schemas.traces import TraceList, TraceResponse, TraceSpanResponse
+from deployments.jobs.job_rows import MAX_EVENTS
+from deployments.jobs.job_trace import job_trace
 
 router = APIRouter(prefix="/api/v1/traces", tags=["traces"])
 TraceId = Annotated[
-    str, Path(min_length=1, max_length=128, description="A request id, or a trace id.")
+    str, Path(min_length=1, max_length=128, description="A request id, trace id or job id.")
 ]
+JOB_PREFIX = "job_"
 
 
 @router.get(
-    "/{id}",
+    "/{trace}",
     response_model=TraceList,
     responses=LOOK,
     summary="The recorded traces of a request id or trace id",
 )
 async def get_trace(
-    access: ReadsTraces, id: TraceId, request: Request, tenant: TenantInQuery = None
+    access: ReadsTraces, trace: TraceId, request: Request, tenant: TenantInQuery = None
 ) -> TraceList:
     """Each ingress replica keeps the last 1,000 that it recorded: those that were sampled, failed
-    by a fault of the server, or were slow. 404 for others, and for those of other tenants.
+    by a fault of the server, or were slow. 404 for others, and for those of other tenants. Of a
+    job's id, the trace is made of the job's events.
     """
     everybody = tenant is None and access.actor.is_operator
     services, whose = services_of(request), None if everybody else access.tenant
-    if services.find_traces is None:
-        found: Sequence[RecordedTrace] = services.tracing.tracer.ring.find(id, whose)
+    if trace.startswith(JOB_PREFIX) and services.media is not None:
+        jobs, owner = services.media.jobs, access.tenant
+        job = await jobs.get(owner, trace)
+        found: Sequence[RecordedTrace] = [
+            job_trace(job, await jobs.events(owner, trace, limit=MAX_EVENTS))
+        ]
+    elif services.find_traces is None:
+        found = services.tracing.tracer.ring.find(trace, whose)
     else:
-        found = await services.find_traces(id, whose)
+        found = await services.find_traces(trace, whose)
     if not found:
-        raise NotFound(f"No trace of '{id}' is recorded.", param="id")
-    traces = sorted(found, key=lambda trace: trace.spans[0].start)
+        raise NotFound(f"No trace of '{trace}' is recorded.", param="trace")
+    traces = sorted(found, key=lambda each: each.spans[0].start)
     return TraceList(data=[*map(_trace, traces)])
 
 
