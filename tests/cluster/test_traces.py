@@ -44,7 +44,7 @@ async def test_a_caption_is_one_trace_from_its_caller_to_the_tokens(
     assert len(calls) == len(generated) == BRIEF["variants"]
     assert {call["parent_id"] for call in calls} == {root["span_id"]}
     assert [span["parent_id"] for span in generated] == [call["span_id"] for call in calls]
-    assert all("nano" in span["process"] for span in generated)
+    assert all(span["process"].startswith("Model:nano#") for span in generated)
     for stage in ("queue", "prefill", "decode"):
         assert len(named(trace, stage)) == BRIEF["variants"]
     assert named(trace, "cache.lookup")

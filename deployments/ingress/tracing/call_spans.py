@@ -46,7 +46,8 @@ def call_spans(
     ]
     if call.timing:
         sent = wall_offset + made[-1][0] if made else begin
-        spans += _replica_spans(call, spans[0], sent, replica)
+        process = f"Model:{model}#{replica}" if replica else ""
+        spans += _replica_spans(call, spans[0], sent, process)
     return spans
 
 
@@ -80,7 +81,7 @@ def _attributes(call: TimedCall, operation: str) -> dict[str, AttributeValue]:
 
 
 def _replica_spans(
-    call: TimedCall, parent: TraceSpan, sent: float, replica: str
+    call: TimedCall, parent: TraceSpan, sent: float, process: str
 ) -> list[TraceSpan]:
     durations = [max(0.0, seconds) for seconds in call.timing[: len(_STAGES)]]
     total = sum(durations)
@@ -99,7 +100,7 @@ def _replica_spans(
         begin + total,
         SpanKind.SERVER,
         attributes,
-        process=replica,
+        process=process,
     )
     spans, since = [whole], begin
     for name, seconds in zip(_STAGES, durations, strict=False):
@@ -111,7 +112,7 @@ def _replica_spans(
                 whole.span_id,
                 since,
                 since + seconds,
-                process=replica,
+                process=process,
             )
         )
         since += seconds
