@@ -27,6 +27,8 @@ USAGE_CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 # Values of OPERATION_NAME.
 CHAT: Final = "chat"
 TEXT_COMPLETION: Final = "text_completion"
+EMBEDDINGS: Final = "embeddings"
+CLASSIFY: Final = "classify"  # of ours: the conventions name no such operation
 
 ERROR_TYPE: Final = "error.type"
 HTTP_METHOD: Final = "http.request.method"

@@ -7,8 +7,6 @@ for at most RETRIES times, and lost then. What is still queued at the end is sen
 
 import gzip
 import logging
-import os
-import socket
 import ssl
 import threading
 from collections import deque
@@ -27,6 +25,7 @@ MAX_BATCH = 512
 INTERVAL_S = 1.0
 RETRIES = 3
 MAX_PAUSE_S = 30.0
+CLOSING_S = 2.0
 _RETRYABLE = frozenset((429, 502, 503, 504))  # OTLP/HTTP, "Failures"
 
 logger = logging.getLogger("mobula.tracing")
@@ -77,10 +76,10 @@ class OtlpExporter:
         if len(spans) > room:
             self.lost += len(spans) - max(0, room)
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Sends what is queued, and ends the thread; what is not sent by then is lost."""
+    def close(self) -> None:
+        """Sends what is queued, and ends the thread; what is not sent within CLOSING_S is lost."""
         self._closing.set()
-        self._thread.join(timeout_s)
+        self._thread.join(CLOSING_S)
 
     def _run(self) -> None:
         is_last = False
@@ -125,15 +124,6 @@ class OtlpExporter:
             return -1.0
         after = answer.headers.get("retry-after", "")
         return min(float(after), MAX_PAUSE_S) if after.isdecimal() else pause_s
-
-
-def configured_exporter(kind: str) -> OtlpExporter | None:
-    """The exporter of this process, which is one of a `kind`; None: the environment names no
-    collector."""
-    settings = OtlpSettings()
-    if settings.traces_url is None:
-        return None
-    return OtlpExporter(settings, f"{kind}-{socket.gethostname()}-{os.getpid()}")
 
 
 def resource_attributes(settings: OtlpSettings, process: str) -> Attributes:

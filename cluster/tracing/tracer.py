@@ -5,33 +5,42 @@ A request is recorded if its trace was sampled: by a caller who is trusted, or b
 built: a request that is not recorded makes no span.
 """
 
+from collections.abc import Sequence
 from random import Random
+from typing import Protocol
 
-from cluster.tracing.otlp_exporter import OtlpExporter
-from cluster.tracing.span import RecordedTrace
+from cluster.tracing.span import RecordedTrace, TraceSpan
 from cluster.tracing.trace_context import TraceContext, new_context, parse_traceparent
 from cluster.tracing.trace_ring import TraceRing
 
 
+class SpanExporter(Protocol):
+    """Sends spans on (otlp_exporter.py). Neither method waits long."""
+
+    def export(self, spans: Sequence[TraceSpan]) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Tracer:
     """`ratio` is the part of requests that is sampled, 0 to 1: those for which `draw()` is less. A
-    request is slow from `slow_ms` on.
+    request is slow if its response begins after `slow_s` or later.
     """
 
-    __slots__ = ("_exporter", "draw", "ratio", "ring", "slow_ms")
+    __slots__ = ("_exporter", "draw", "ratio", "ring", "slow_s")
 
     def __init__(
         self,
         ratio: float = 0.0,
         slow_s: float = 10.0,
-        exporter: OtlpExporter | None = None,
+        exporter: SpanExporter | None = None,
         *,
         ring: TraceRing | None = None,
         random: Random | None = None,
     ) -> None:
         """Without an exporter, traces are in the ring only."""
         self.ratio = ratio
-        self.slow_ms = slow_s * 1_000
+        self.slow_s = slow_s
         self.ring = ring or TraceRing()
         self.draw = (random or Random()).random  # no call of ours: it is on every request's path
         self._exporter = exporter

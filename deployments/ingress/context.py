@@ -51,6 +51,20 @@ class TimedCall(Protocol):
 
 
 @dataclass(slots=True)
+class TimedEncoderCall:
+    """One call of an embedding model or a classifier, as its request's trace shows it. `operation`
+    is gen_ai's name of it, `trace` the call's span; the rest is as in TimedCall."""
+
+    operation: str
+    model: str
+    trace: str
+    opened_at: float
+    ended_at: float = 0.0
+    tokens: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
 class ModelWaitTimer:
     """Adds up the time during which at least one model call was open; calls may overlap.
 
@@ -65,7 +79,7 @@ class ModelWaitTimer:
     _waited: float = 0.0
     authenticated_at: float = 0.0
     admitted_at: float = 0.0
-    calls: list[TimedCall] = field(default_factory=list)
+    calls: list[TimedCall | TimedEncoderCall] = field(default_factory=list)
     trace: TraceContext | None = None
 
     def opened(self) -> float:
@@ -208,12 +222,13 @@ class AdmittedRequest(RequestContext):
 
 @dataclass(slots=True)
 class ResponseProgress:
-    """How much of a response has been sent."""
+    """How much of a response has been sent; `first_byte_s` after the request its headers were."""
 
     status: int = CLIENT_CLOSED_REQUEST
     body_bytes: int = 0
     is_started: bool = False
     is_complete: bool = False
+    first_byte_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -224,8 +239,7 @@ class RequestState:
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
     a response without an end. `is_head`: the client asked for the headers of the response only.
     `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
-    body's bytes, `ignored` names the fields of the body that have no effect. `is_feed`: the
-    response lasts as long as the client listens, so that its duration says nothing.
+    body's bytes, `ignored` names the fields of the body that have no effect.
     """
 
     request_id: str = ""
@@ -241,7 +255,6 @@ class RequestState:
     problem: str | None = None
     body_key: bytes = b""
     ignored: bytes = b""
-    is_feed: bool = False
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

@@ -14,7 +14,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
-from cluster.tracing.otlp_exporter import configured_exporter
+from cluster.tracing.configured_exporter import configured_exporter
 from cluster.tracing.span import RecordedTrace
 from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats

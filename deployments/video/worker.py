@@ -16,7 +16,7 @@ from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from cluster.tracing.otlp_exporter import configured_exporter
+from cluster.tracing.configured_exporter import configured_exporter
 from deployments.jobs.queries import QueueDepth
 from deployments.jobs.worker import JobWorker
 from deployments.video.analysis_cache import VideoAnalyzer

@@ -7,11 +7,13 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import ModelFailed
 from cluster.tracing.span import RecordedTrace, SpanKind, TraceSpan
 from cluster.tracing.tracer import Tracer
 from deployments.contracts.generation import Completion, GenerateRequest
 from deployments.ingress.http.app import create_app
+from deployments.ingress.tracing import request_tracing
 from deployments.ingress.tracing.request_tracing import RequestTracing
 from tests.api.fakes import WordsModel
 from tests.api.web import MakeServices, client_of
@@ -236,3 +238,33 @@ async def test_a_route_with_parameters_is_named_by_its_template(
 
     [trace] = traces_of(tracer, response)
     assert trace.spans[0].name.startswith("GET /v1/models/{")
+
+
+async def test_a_call_of_an_embedding_model_has_a_span(make_services: MakeServices) -> None:
+    tracer = Tracer(ratio=1.0)
+    async with client_of(application(make_services, tracer)) as client:
+        response = await client.post("/v1/embeddings", json={"model": "letters", "input": "hi"})
+
+    [trace] = traces_of(tracer, response)
+    spans = by_name(trace)
+    assert spans["embeddings letters"].parent_id == spans["POST /v1/embeddings"].span_id
+    assert spans["embeddings letters"].attributes["gen_ai.operation.name"] == "embeddings"
+
+
+async def test_while_everything_fails_not_everything_is_recorded(
+    make_services: MakeServices, model: WordsModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_tracing, "MAX_UNSAMPLED", 3)
+    model.problem = ModelFailed("words")
+    tracer, clock = Tracer(), ManualClock()
+    services = make_services()
+    tracing = RequestTracing(tracer, clock)
+    app = create_app(replace(services, tracing=tracing))
+
+    for _ in range(5):
+        await chat(app)
+    assert (len(tracer.ring), tracing.omitted) == (3, 2)
+
+    clock.advance(1)
+    await chat(app)
+    assert (len(tracer.ring), tracing.omitted) == (4, 2)

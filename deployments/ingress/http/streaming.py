@@ -184,8 +184,7 @@ class EventFeedResponse(FrameStream):
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = request_state(scope)
-        state.is_feed, lift_deadline = True, state.lift_deadline
+        lift_deadline = request_state(scope).lift_deadline
         if lift_deadline is not None:
             lift_deadline()
         async with aclosing(self._frames):

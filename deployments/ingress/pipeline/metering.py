@@ -116,7 +116,7 @@ class MeteredCall:
     plan: Plan
     reservation: Reservation
     call: ModelCall
-    timer: ModelWaitTimer
+    timer: ModelWaitTimer | None  # until the call ends: it has the call, for the trace
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
     tags: tuple[str, ...] = ()
@@ -132,20 +132,21 @@ class MeteredCall:
         counters.calls += 1
         counters.open += 1
         timer = self.timer
-        self.opened_at = timer.opened()
-        if len(timer.calls) < MAX_TIMED_CALLS:
-            timer.calls.append(self)
+        if timer is not None:
+            self.opened_at = timer.opened()
+            if len(timer.calls) < MAX_TIMED_CALLS:
+                timer.calls.append(self)
         return self
 
     def complete(self, usage: TokenUsage) -> None:
         """The model has answered, and used `usage`."""
-        if self.answered_at is None:
+        if self.answered_at is None and self.timer is not None:
             self.answered_at = self.timer.answered()
         self.usage, self.is_complete = usage, True
 
     def add(self, chunk: Chunk) -> None:
         """The model has sent a chunk."""
-        if self.answered_at is None:
+        if self.answered_at is None and self.timer is not None:
             self.answered_at = self.timer.answered()
         if chunk.usage is not None:
             self.usage, self.is_complete, self.timing = chunk.usage, True, chunk.timing
@@ -157,10 +158,10 @@ class MeteredCall:
     ) -> None:
         counters = self.recorder.counters
         counters.open -= 1
-        if self.answered_at is None:
-            self.ended_at = self.timer.answered()
-        else:
-            self.ended_at = self.timer.clock.monotonic()
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            waits = self.answered_at is None
+            self.ended_at = timer.answered() if waits else timer.clock.monotonic()
         if error is not None:
             problem = to_problem(error) if isinstance(error, Exception) else None
             self.error = "client-gone" if problem is None else problem.slug

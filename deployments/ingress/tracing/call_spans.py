@@ -4,16 +4,49 @@ from cluster.tracing import genai_names as names
 from cluster.tracing.span import AttributeValue, SpanEvent, SpanKind, TraceSpan
 from cluster.tracing.trace_context import TraceContext, new_span_id, parse_traceparent
 from deployments.contracts.generation import ReportsAttempts
-from deployments.ingress.context import TimedCall
+from deployments.ingress.context import TimedCall, TimedEncoderCall
 
 _STAGES = ("queue", "prefill", "decode")
 
 
 def call_spans(
-    call: TimedCall, trace: TraceContext, wall_offset: float, ends: float
+    call: TimedCall | TimedEncoderCall, trace: TraceContext, wall_offset: float, ends: float
 ) -> list[TraceSpan]:
     """The call's own span first, below the request's. `ends` is when the request ended: a call that
     goes on for others ends there, in this trace. Times in Unix seconds."""
+    if isinstance(call, TimedEncoderCall):
+        return [_encoder_span(call, trace, wall_offset, ends)]
+    return _text_spans(call, trace, wall_offset, ends)
+
+
+def _encoder_span(
+    call: TimedEncoderCall, trace: TraceContext, wall_offset: float, ends: float
+) -> TraceSpan:
+    own = parse_traceparent(call.trace.encode())
+    attributes: dict[str, AttributeValue] = {
+        names.OPERATION_NAME: call.operation,
+        names.PROVIDER_NAME: names.MOBULA,
+        names.REQUEST_MODEL: call.model,
+        names.USAGE_INPUT_TOKENS: call.tokens,
+    }
+    if call.error:
+        attributes[names.ERROR_TYPE] = call.error
+    return TraceSpan(
+        f"{call.operation} {call.model}",
+        trace.trace_id,
+        new_span_id() if own is None else own.span_id,
+        trace.span_id,
+        wall_offset + call.opened_at,
+        wall_offset + call.ended_at if call.ended_at else ends,
+        SpanKind.CLIENT,
+        attributes,
+        call.error,
+    )
+
+
+def _text_spans(
+    call: TimedCall, trace: TraceContext, wall_offset: float, ends: float
+) -> list[TraceSpan]:
     own = parse_traceparent(call.request.trace.encode())
     span_id = new_span_id() if own is None else own.span_id
     begin = wall_offset + call.opened_at

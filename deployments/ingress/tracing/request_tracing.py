@@ -1,7 +1,7 @@
 """Records the traces of this replica's requests.
 
 In: a request that is sampled, was slow, or failed. Out: its spans, in the ring and to the exporter.
-`ratio`, `slow_ms` and `draw` are read by the layers that every request passes; nothing else here
+`ratio`, `slow_s` and `draw` are read by the layers that every request passes; nothing else here
 runs for a request that is not recorded and names no trace.
 """
 
@@ -22,14 +22,20 @@ from deployments.ingress.context import ModelWaitTimer, RequestContext, RequestS
 from deployments.ingress.http.client_address import is_sender_trusted
 from deployments.ingress.tracing.request_spans import EndedRequest, request_spans, route_of
 
+MAX_UNSAMPLED = 200  # failed and slow ones that are recorded in a second
 SAMPLED, FAILED, SLOW = "sampled", "failed", "slow"
 _CLIENT_GONE: Final = "client-gone"
 
 
 class RequestTracing:
-    """`trusted` are the networks whose `traceparent` decides what is sampled."""
+    """`trusted` are the networks whose `traceparent` decides what is sampled. `omitted` counts what
+    failed or was slow, and was not recorded, as too many others were in the same second.
+    """
 
-    __slots__ = ("_clock", "_networks", "draw", "ratio", "slow_ms", "tracer")
+    __slots__ = (
+        "_clock", "_networks", "_second", "_unsampled", "draw", "omitted", "ratio", "slow_s",
+        "tracer",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,8 +46,10 @@ class RequestTracing:
         """Without a tracer, only failed and slow requests are recorded."""
         self.tracer = tracer or Tracer()
         self.ratio = self.tracer.ratio
-        self.slow_ms = self.tracer.slow_ms
+        self.slow_s = self.tracer.slow_s
         self.draw = self.tracer.draw
+        self.omitted = 0
+        self._second = self._unsampled = 0
         self._clock = clock or SystemClock()
         self._networks = tuple(ip_network(network) for network in trusted)
 
@@ -59,6 +67,8 @@ class RequestTracing:
         elapsed_ms: float,
     ) -> None:
         """A request by HTTP that has ended."""
+        if not self._has_room(timer.trace):
+            return
         status, trace = state.response.status, timer.trace
         is_failed = status >= 500 or (status == 200 and state.problem is not None)
         self._record(
@@ -130,7 +140,8 @@ class RequestTracing:
             raise
         finally:
             elapsed_s = self._clock.monotonic() - started_at
-            if timer.trace is not None or is_failed or elapsed_s * 1_000 >= self.slow_ms:
+            is_recorded = timer.trace is not None or is_failed or elapsed_s >= self.slow_s
+            if is_recorded and self._has_room(timer.trace):
                 facts = EndedRequest(
                     trace=timer.trace or self.tracer.begin(None, is_sampled=True),
                     name=operation,
@@ -144,6 +155,19 @@ class RequestTracing:
                     is_failed=is_failed,
                 )
                 self._record(facts, _reason(timer.trace, is_failed=is_failed))
+
+    def _has_room(self, trace: TraceContext | None) -> bool:
+        """Whether to record one more; what was sampled always is."""
+        if trace is not None and trace.is_sampled:
+            return True
+        second = int(self._clock.monotonic())
+        if second != self._second:
+            self._second, self._unsampled = second, 0
+        self._unsampled += 1
+        if self._unsampled > MAX_UNSAMPLED:
+            self.omitted += 1
+            return False
+        return True
 
     def _record(self, facts: EndedRequest, reason: str) -> None:
         spans = request_spans(facts, self._clock.wall() - self._clock.monotonic(), reason)

@@ -39,7 +39,7 @@ PINNED: dict[type, str] = {
     ProvidersConfig: "models embeddings private_hosts",
     NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
-    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
+    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority trace",
     classification.Classification: "scores labels tokens model",
     tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s "
     "tool_settings",
@@ -54,7 +54,7 @@ PINNED: dict[type, str] = {
     cache.TierStats: "hits misses bytes entries evictions errors",
     cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
     embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions "
-    "token_ids input_types truncate",
+    "token_ids input_types truncate trace",
     embedding.Embeddings: "vectors tokens model",
     generation.ToolCall: "id name arguments",
     generation.ToolCallDelta: "index id name arguments",

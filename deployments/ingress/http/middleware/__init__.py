@@ -128,6 +128,8 @@ def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "If-Range",
             "Last-Event-ID",
             "Prefer",
+            "Traceparent",
+            "Tracestate",
             *TUS_ALLOWED,
         ),
         expose_headers=EXPOSED_HEADERS,

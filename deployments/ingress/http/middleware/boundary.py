@@ -107,7 +107,8 @@ class RequestBoundary:
                 headers = list(message["headers"])
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
-                overhead_s = clock.monotonic() - started_at - timer.waited_s()
+                progress.first_byte_s = clock.monotonic() - started_at
+                overhead_s = progress.first_byte_s - timer.waited_s()
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
                 admitted = None if state.context is None else state.context.admitted
                 added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
@@ -130,7 +131,8 @@ class RequestBoundary:
                 status >= 500
                 or (status == 200 and state.problem is not None)
                 or (timer.trace is not None and timer.trace.is_sampled)
-                or (elapsed_ms >= tracing.slow_ms and not state.is_feed)
+                or (progress.first_byte_s if progress.is_started else elapsed_ms / 1000)
+                >= tracing.slow_s
             ):
                 tracing.record(scope, state, timer, started_at, elapsed_ms)
             self._write(access_line(clock, scope, progress.status, elapsed_ms, progress.body_bytes))
