@@ -19,6 +19,7 @@ from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
 from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
+from cluster.cli.trace import trace
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
@@ -61,6 +62,7 @@ app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
 app.command()(health)
+app.command()(trace)
 
 
 @app.command()

@@ -100,4 +100,4 @@ def escape_active(line: bytes) -> bytes:
 logged_request: ContextVar[tuple[str, str]] = ContextVar("logged_request", default=("", ""))
 """Request id and tenant in the log lines of this task and of the tasks that it starts."""
 logged_trace: ContextVar[tuple[str, str]] = ContextVar("logged_trace", default=("", ""))
-"""Trace id and span id (W3C, hexadecimal) in the same lines."""
+"""Trace id and span id (W3C, hexadecimal) in the same lines, where a trace is named or sampled."""

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # Traces (docs/guides/tracing.md): the part of requests whose traces are recorded in any case,
+    # and the seconds from which on a request is slow, so that its trace is recorded too.
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    trace_slow_s: Annotated[float, Field(gt=0)] = 10.0
+
     # TLS at HAProxy: PEM files, the certificate with its chain and the key without a password. When
     # they change, the new ones are taken within a second or two, and no connection is lost.
     tls_cert_file: Path | None = None

@@ -1,6 +1,6 @@
 """What the web application is built on; Serve's replica or a test makes it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.span import RecordedTrace
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -32,6 +33,7 @@ from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
 from deployments.video.services import MediaServices
 
@@ -78,7 +80,8 @@ class AppServices:
     `policies` are those of the keys that have any, by key id.
     `templates` are the prompt templates of the tenants (None: no store). `health` says how the
     dependencies are (None: nobody checks them). `logs` are those of every process (None: the
-    others cannot be reached).
+    others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
+    request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     """
 
     settings: Settings
@@ -114,6 +117,8 @@ class AppServices:
     templates: TemplateDirectory | None = None
     health: HealthOverview | None = None
     logs: ProcessLogs | None = None
+    tracing: RequestTracing = field(default_factory=RequestTracing)
+    find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

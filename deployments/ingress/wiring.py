@@ -3,7 +3,10 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
@@ -14,6 +17,9 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from cluster.tracing.configured_exporter import configured_exporter
+from cluster.tracing.span import RecordedTrace
+from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -57,6 +63,7 @@ from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -129,7 +136,11 @@ def build_services(
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
     pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
-    media = media_services(settings, config.video, tenancy, clock)
+    exporter = configured_exporter("ingress")
+    tracer = Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
+    tracing = RequestTracing(tracer, clock, settings.trusted_proxies)
+    export = None if exporter is None else exporter.export
+    media = media_services(settings, config.video, tenancy, clock, export)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
@@ -183,6 +194,7 @@ def build_services(
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        await asyncio.to_thread(tracing.tracer.close)
         await providers.close()
 
     services = AppServices(
@@ -215,6 +227,7 @@ def build_services(
             "scaling": scaling.report,
             "metrics": lambda: (source.replica, metrics.report()),
             "health": health.report,
+            "traces": tracing.tracer.ring.find,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -230,6 +243,8 @@ def build_services(
         templates=tenancy.templates,
         health=health,
         logs=logs,
+        tracing=tracing,
+        find_traces=partial(_find_traces, peers, tracing),
     )
     return services, caches
 
@@ -261,3 +276,11 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
+
+
+async def _find_traces(
+    peers: Peers, tracing: RequestTracing, id: str, tenant: str | None
+) -> Sequence[RecordedTrace]:
+    """On every ingress replica."""
+    found = await peers.ask("report", "traces", id, tenant)
+    return [*chain.from_iterable(found or [tracing.tracer.ring.find(id, tenant)])]

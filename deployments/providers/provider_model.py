@@ -129,6 +129,10 @@ class ProviderCall:
                 attempt.cancel()
             model.calls.attempts.stream_ended(attempt, failure, first_s)
 
+    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+        """Implements `ReportsAttempts`."""
+        return tuple((attempt.sent_at, attempt.replica or "") for attempt in self._attempts)
+
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""
         sent = [attempt for attempt in self._attempts if attempt.was_sent]

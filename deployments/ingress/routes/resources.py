@@ -24,6 +24,7 @@ from deployments.ingress.routes import (
     stored_responses,
     system,
     templates,
+    traces,
     uploads,
     usage,
     videos,
@@ -122,7 +123,8 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, health, logs, stored_responses, *media):
+    operators = (audit, logs, traces, health, scaling, cache)
+    for module in (*people, usage, *operators, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

@@ -121,6 +121,7 @@ GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
+GET    /api/v1/traces/{trace}?tenant=acme               401  404 404 403 403 404 403 404 404
 GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
 POST   /api/v1/audit/prune                              401  403 403 403 403 403 403 200 403
 GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
@@ -318,7 +319,7 @@ async def status(world: World, caller: str, method: str, path: str) -> int:
     plan = "spare" if method == "DELETE" else "team"
     model = "letters" if path.endswith("/embeddings") else "words"
     where = path.replace("{model:path}", model).replace("{deployment:path}", "words")
-    where = where.format(**world.ids, plan=plan)
+    where = where.format(**world.ids, plan=plan, trace="req_unknown")
     headers = HEADERS.get(f"{method} {path}")
     answer = await world.ask(caller, method, where, json=body, headers=headers)
     assert PASSWORD not in answer.text
