@@ -19,6 +19,7 @@ from deployments.clients.serve.metrics_client import ServeMetricsClient
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient, gcs_address
 from deployments.ingress.access_log import AccessLog
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
@@ -64,16 +65,21 @@ class Ingress(LoggedReplica):
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)
         serve_status = ServeStatusClient(clock)
-        parts = settings, clock, self._tenancy, self._backends, config
         self._services, self._caches = build_services(
-            *parts,
-            IngressPeers(),
-            serve_status,
+            settings,
+            clock,
+            self._tenancy,
+            self._backends,
+            config,
+            ClusterView(
+                IngressPeers(),
+                serve_status,
+                ApplicationReplicas(serve_status),
+                ServeMetricsClient(clock),
+                gcs_address,
+            ),
             self._access_log.write,
             LOCAL.open_requests,
-            ServeMetricsClient(clock),
-            gcs_address,
-            ApplicationReplicas(serve_status),
         )
         self._handles = HandleApi(self._services, LOCAL.open_requests)
 

@@ -27,13 +27,12 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
-from deployments.contracts.metrics import ReplicaMetricsSource
 from deployments.contracts.moderation import RULES
-from deployments.contracts.scaling import DeploymentStatusSource
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.health.dependencies import CheckedParts, DependencyCatalogue
@@ -46,7 +45,7 @@ from deployments.ingress.metrics.model_readings import (
     model_readings,
     provider_readings,
 )
-from deployments.ingress.metrics.scrape import LoneReplica, MetricsScrape
+from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -90,21 +89,15 @@ def build_services(
     tenancy: TenantServices,
     backends: Backends,
     config: IngressConfig,
-    peers: Peers,
-    serve_status: DeploymentStatusSource,
+    cluster: ClusterView,
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
-    metrics_source: ReplicaMetricsSource | None = None,
-    gcs_address: Callable[[], str | None] = lambda: None,
-    replicas: Peers | None = None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
-    `open_requests` are those that the replica counts (None: nobody counts them). `metrics_source`
-    asks all replicas for their figures (None: there are no others). `gcs_address` gives that of
-    Ray's GCS. `replicas` reaches every replica of every deployment (None: only `peers`).
+    `open_requests` are those that the replica counts (None: nobody counts them).
     """
-    directory, model_settings = tenancy.directory, config.offer
+    directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -144,7 +137,7 @@ def build_services(
     loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
-        serve_status,
+        cluster.serve_status,
         peers,
         clock,
         replica_statuses=lambda name: replica_set(name).statuses(),
@@ -153,7 +146,14 @@ def build_services(
     )
 
     parts = CheckedParts(
-        settings, config, clock, tenancy, backends.shared, models, serve_status, gcs_address
+        settings,
+        config,
+        clock,
+        tenancy,
+        backends.shared,
+        models,
+        cluster.serve_status,
+        cluster.gcs_address,
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
@@ -162,7 +162,7 @@ def build_services(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
-    source = metrics_source or LoneReplica()
+    source = cluster.metrics
     missing = Counter(MISSING)
     metrics = MetricSet(
         lambda: request_metrics.read(opened.count),
@@ -176,7 +176,7 @@ def build_services(
         process_source(lambda: source.deployment, loop_lag.worst),
     )
 
-    logs = ProcessLogs(replicas or peers)
+    logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
         loop_lag.start()

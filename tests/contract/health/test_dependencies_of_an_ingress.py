@@ -14,6 +14,7 @@ from cluster.runtime.settings import Settings
 from deployments.cache.config import CacheConfig
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.health.config import HealthConfig, OwnCheckSpec
 from deployments.ingress.services import AppServices
@@ -62,7 +63,7 @@ async def services(tmp_path: Path) -> AsyncIterator[AppServices]:
     )
     tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
     made, caches = build_services(
-        settings, clock, tenancy, alone, config, alone, alone, lambda _: None
+        settings, clock, tenancy, alone, config, ClusterView(alone, alone), lambda _: None
     )
     await tenancy.start()
     await caches.start()
