@@ -13,18 +13,15 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
-from deployments.clients.serve.application_replicas import ApplicationReplicas
 from deployments.clients.serve.backends import ServeBackends
-from deployments.clients.serve.metrics_client import ServeMetricsClient
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient, gcs_address
 from deployments.ingress.access_log import AccessLog
-from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
 from deployments.ingress.names.spec import load_settings
+from deployments.ingress.serve_view import serve_view
 from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -64,20 +61,13 @@ class Ingress(LoggedReplica):
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)
-        serve_status = ServeStatusClient(clock)
         self._services, self._caches = build_services(
             settings,
             clock,
             self._tenancy,
             self._backends,
             config,
-            ClusterView(
-                IngressPeers(),
-                serve_status,
-                ApplicationReplicas(serve_status),
-                ServeMetricsClient(clock),
-                gcs_address,
-            ),
+            serve_view(clock),
             self._access_log.write,
             LOCAL.open_requests,
         )
