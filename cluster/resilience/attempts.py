@@ -20,6 +20,8 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 
+CANCELLED, OVERTAKEN = "cancelled", "overtaken"
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,10 +30,12 @@ class Attempt(MonitoredAttempt, Protocol[T_co]):
     """One request to one replica. `lasts`: more comes after its response (a stream).
 
     `replica` is set when the attempt has failed or was given up: the replica that it was sent to,
-    None if to none.
+    None if to none. `ending` is when that was (monotonic), and the problem's slug, CANCELLED or
+    OVERTAKEN.
     """
 
     replica: str | None
+    ending: tuple[float, str] | None
 
     @property
     def lasts(self) -> bool: ...
@@ -107,7 +111,9 @@ class AttemptRunner:
         for number, attempt in enumerate(sent):
             if attempt is not winner:
                 attempt.cancel()
-                seconds = self._now() - attempt.sent_at
+                now = self._now()
+                attempt.ending = attempt.ending or (now, OVERTAKEN)
+                seconds = now - attempt.sent_at
                 self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
 
     def abandon(self, sent: Sequence[Attempt[T]]) -> None:
@@ -139,7 +145,9 @@ class AttemptRunner:
         return problem if is_shown_to_callers(problem) else self._unavailable()
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
-        seconds = self._now() - attempt.sent_at
+        now = self._now()
+        attempt.ending = now, problem.slug
+        seconds = now - attempt.sent_at
         failure = classify(problem, seconds, self._slow_s)
         attempt.replica = self._fleet.placed(attempt.call)
         if failure is FailureClass.LOST or failure is FailureClass.FAILED:
@@ -153,7 +161,9 @@ class AttemptRunner:
     def _given_up(self, attempt: Attempt[T], lease: int) -> None:
         """The caller left. For the breaker, an attempt that took longer than a slow call was
         slow."""
-        seconds = self._now() - attempt.sent_at
+        now = self._now()
+        attempt.ending = now, CANCELLED
+        seconds = now - attempt.sent_at
         if seconds > self._slow_s:
             self.breaker.record(lease, failed=False, seconds=seconds)
         else:

@@ -1,7 +1,7 @@
-"""The trace of the current task in its log lines (cluster/runtime/logging.py)."""
+"""The span of the current task in its log lines (cluster/runtime/logging.py)."""
 
 from cluster.runtime.logging import logged_trace
-from cluster.tracing.trace_context import parse_traceparent
+from cluster.tracing.trace_context import TraceContext, parse_traceparent
 
 
 def log_trace(traceparent: str) -> None:
@@ -9,3 +9,8 @@ def log_trace(traceparent: str) -> None:
     context = parse_traceparent(traceparent.encode())
     if context is not None:
         logged_trace.set((context.trace_id, context.span_id))
+
+
+def log_span(trace: TraceContext) -> None:
+    """The same for a span of this process."""
+    logged_trace.set((trace.trace_id, trace.span_id))

@@ -171,6 +171,7 @@ def build_services(
         lambda: ejection_readings(config.deployments, lambda name: replica_set(name).statuses()),
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
+        tracing.read_metrics,
         tenancy.read_metrics,
         missing.read,
         process_source(lambda: source.deployment, loop_lag.worst),

@@ -72,6 +72,7 @@ async def test_a_sampled_request_leaves_spans_of_every_stage_and_of_its_replica(
         "admit",
         "prepare",
         "respond",
+        "reserve",
         "chat words",
         "generate words",
         "queue",
@@ -82,6 +83,7 @@ async def test_a_sampled_request_leaves_spans_of_every_stage_and_of_its_replica(
     assert (root.kind, call.kind, root.parent_id) == (SpanKind.SERVER, SpanKind.CLIENT, "")
     assert call.parent_id == spans["admit"].parent_id == root.span_id
     assert generate.parent_id == call.span_id
+    assert spans["reserve"].parent_id == spans["prepare"].span_id
     assert {spans[name].parent_id for name in ("queue", "prefill", "decode")} == {generate.span_id}
     assert {span.trace_id for span in trace.spans} == {root.trace_id}
     assert [
@@ -263,8 +265,8 @@ async def test_while_everything_fails_not_everything_is_recorded(
 
     for _ in range(5):
         await chat(app)
-    assert (len(tracer.ring), tracing.omitted) == (3, 2)
+    assert (len(tracer.ring), tracing.dropped["failed"]) == (3, 2)
 
     clock.advance(1)
     await chat(app)
-    assert (len(tracer.ring), tracing.omitted) == (4, 2)
+    assert (len(tracer.ring), tracing.dropped["failed"]) == (4, 2)

@@ -17,6 +17,7 @@ from cluster.metrics.catalogue import (
     scrape,
     storage,
     tenants,
+    tracing,
 )
 from cluster.metrics.metric import Metric
 
@@ -30,6 +31,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Jobs and videos": jobs,
     "Store": storage,
     "Processes": process,
+    "Traces and logs": tracing,
     "Scrape": scrape,
 }
 
