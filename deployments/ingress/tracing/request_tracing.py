@@ -138,12 +138,21 @@ class RequestTracing:
         )
 
     @contextmanager
-    def handle_call(self, context: RequestContext, operation: str) -> Iterator[None]:
-        """Around a call by handle."""
+    def handle_call(
+        self, context: RequestContext, operation: str, traceparent: str = ""
+    ) -> Iterator[None]:
+        """Around a call by handle, of a caller that is trusted."""
         timer, started_at = context.timer, self._clock.monotonic()
         timer.authenticated_at = started_at
-        if self.draw() < self.ratio:
-            timer.trace = self._span_of(None, context.request_id)
+        is_sampled = self.draw() < self.ratio
+        if is_sampled or traceparent:
+            timer.trace = self.tracer.begin(
+                traceparent.encode(),
+                is_sampled=is_sampled,
+                is_trusted=True,
+                request_id=context.request_id,
+            )
+            log_span(timer.trace)
         problem, is_failed = None, False
         try:
             yield
@@ -156,7 +165,8 @@ class RequestTracing:
             raise
         finally:
             elapsed_s = self._clock.monotonic() - started_at
-            if timer.trace is not None or is_failed or elapsed_s >= self.slow_s:
+            is_sampled = timer.trace is not None and timer.trace.is_sampled
+            if is_sampled or is_failed or elapsed_s >= self.slow_s:
                 facts = EndedRequest(
                     trace=self._span_of(timer.trace, context.request_id),
                     name=operation,
