@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.logs.process_log import export_readings
 from cluster.metrics.catalogue.scrape import MISSING
 from cluster.metrics.process_readings import process_source
 from cluster.metrics.series import Counter, MetricSet
@@ -172,6 +173,8 @@ def build_services(
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
         tracing.read_metrics,
+        export_readings,
+        *(() if exporter is None else (exporter.read_metrics,)),
         tenancy.read_metrics,
         missing.read,
         process_source(lambda: source.deployment, loop_lag.worst),

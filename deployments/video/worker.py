@@ -6,8 +6,10 @@ Flows in: settings, a task executor, a text model. Flows out: finished jobs. Imp
 import asyncio
 import os
 import secrets
+from collections.abc import Iterator
 
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.metrics.series import Reading
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.runtime.background import PeriodicTask
@@ -96,6 +98,10 @@ class ClipWorker:
         """Call it when a job was added."""
         if self._worker is not None:
             self._worker.wake()
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """What of the traces of jobs a collector has taken."""
+        return iter(()) if self._exporter is None else self._exporter.read_metrics()
 
     async def depth(self) -> QueueDepth:
         """Queued and running jobs of all replicas. Raises DatabaseUnavailable."""
