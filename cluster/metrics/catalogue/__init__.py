@@ -9,13 +9,17 @@ from types import ModuleType
 from cluster.metrics.catalogue import (
     cache,
     generation,
+    health,
     http,
     jobs,
     limits,
     models,
+    node,
     process,
+    scaling,
     scrape,
     storage,
+    telemetry,
     tenants,
 )
 from cluster.metrics.metric import Metric
@@ -29,7 +33,11 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Generation": generation,
     "Jobs and videos": jobs,
     "Store": storage,
+    "Scaling": scaling,
+    "Dependencies": health,
+    "Traces and logs": telemetry,
     "Processes": process,
+    "Nodes": node,
     "Scrape": scrape,
 }
 
