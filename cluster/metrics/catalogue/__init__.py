@@ -13,13 +13,13 @@ from cluster.metrics.catalogue import (
     http,
     jobs,
     limits,
+    logs,
     models,
     node,
     process,
     scaling,
     scrape,
     storage,
-    telemetry,
     tenants,
 )
 from cluster.metrics.metric import Metric
@@ -35,7 +35,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Store": storage,
     "Scaling": scaling,
     "Dependencies": health,
-    "Traces and logs": telemetry,
+    "Logs": logs,
     "Processes": process,
     "Nodes": node,
     "Scrape": scrape,
