@@ -22,7 +22,6 @@ from cluster.logs.otlp_logs import configured_log_exporter
 from cluster.logs.repeats import RepeatSampler
 from cluster.logs.retention import remove_old_files
 from cluster.logs.schema import ROOT_LOGGER
-from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.settings import Settings
@@ -66,6 +65,11 @@ class ProcessLog(logging.Handler):
         self._sampler = RepeatSampler(clock)
         self._writer: BufferedLineWriter | None = None
 
+    @property
+    def suppressed(self) -> int:
+        """Lines that were left out because equal ones were written too often."""
+        return self._sampler.suppressed
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, unless equal ones were written too often."""
         try:
@@ -95,10 +99,6 @@ class ProcessLog(logging.Handler):
         """Queue lines for the collector; not those about it, of which each would make another."""
         if self.exporter is not None:
             self.exporter.export([line for line in lines if _TELEMETRY not in line])
-
-    def read_metrics(self) -> Iterator[Reading]:
-        """What of the log a collector has taken."""
-        return iter(()) if self.exporter is None else self.exporter.read_metrics()
 
     def flush(self) -> None:
         """Write the lines that wait for the file's thread."""
@@ -188,12 +188,6 @@ def report_errors() -> list[dict[str, Any]]:
     """The groups of errors of this process, as plain values."""
     log = current_log()
     return [] if log is None else log.errors.report()
-
-
-def export_readings() -> Iterator[Reading]:
-    """What of this process's log a collector has taken, for the scrape."""
-    log = current_log()
-    return iter(()) if log is None else log.read_metrics()
 
 
 def apply_levels(overrides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -99,13 +99,17 @@ class ClipWorker:
         if self._worker is not None:
             self._worker.wake()
 
-    def read_metrics(self) -> Iterator[Reading]:
-        """What of the traces of jobs a collector has taken."""
-        return iter(()) if self._exporter is None else self._exporter.read_metrics()
-
     async def depth(self) -> QueueDepth:
         """Queued and running jobs of all replicas. Raises DatabaseUnavailable."""
         return await self.media.jobs.depth(KINDS)
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of this replica's jobs, of their exported traces, and of its transactions."""
+        if self._worker is not None:
+            yield from self._worker.metrics.read()
+        yield from self._database.read_metrics()
+        if self._exporter is not None:
+            yield from self._exporter.read_metrics()
 
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan

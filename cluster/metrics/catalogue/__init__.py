@@ -9,11 +9,15 @@ from types import ModuleType
 from cluster.metrics.catalogue import (
     cache,
     generation,
+    health,
     http,
     jobs,
     limits,
+    logs,
     models,
+    node,
     process,
+    scaling,
     scrape,
     storage,
     tenants,
@@ -30,8 +34,12 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Generation": generation,
     "Jobs and videos": jobs,
     "Store": storage,
+    "Scaling": scaling,
+    "Dependencies": health,
+    "Logs": logs,
     "Processes": process,
     "Traces and logs": tracing,
+    "Nodes": node,
     "Scrape": scrape,
 }
 

@@ -7,7 +7,7 @@ runs for a request that is not recorded and names no trace.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Final
@@ -31,6 +31,7 @@ MAX_UNSAMPLED = 200  # failed and slow ones that are recorded in a second; of ne
 SAMPLED, FAILED, SLOW = "sampled", "failed", "slow"
 _CLIENT_GONE: Final = "client-gone"
 _INTERNAL: Final = "internal-error"  # logged with its traceback already
+Exemplify = Callable[[str, str, float, str, float], None]
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -39,11 +40,13 @@ class RequestTracing:
     """`trusted` are the networks whose `traceparent` decides what is sampled. What failed or was
     slow and was not sampled is recorded too, unless MAX_UNSAMPLED others were in the same second;
     the first of a kind (name, and problem or slowness) in a second always is.
+    `exemplify` is told of each request by HTTP that is recorded: its path, its kind of response,
+    its milliseconds, its trace id, and when (Unix seconds).
     """
 
     __slots__ = (
-        "_clock", "_kinds", "_networks", "_second", "_unsampled", "dropped", "draw", "ratio",
-        "recorded", "slow_s", "tracer",
+        "_clock", "_kinds", "_networks", "_second", "_unsampled", "dropped", "draw", "exemplify",
+        "ratio", "recorded", "slow_s", "tracer",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +62,7 @@ class RequestTracing:
         self.draw = self.tracer.draw
         self.recorded: Counter[str] = Counter()  # by reason
         self.dropped: Counter[str] = Counter()
+        self.exemplify: Exemplify | None = None
         self._second = self._unsampled = 0
         self._kinds: set[tuple[str, str]] = set()
         self._clock = clock or SystemClock()
@@ -223,6 +227,10 @@ class RequestTracing:
         tenant = "" if facts.caller is None else facts.caller.tenant
         self.recorded[reason] += 1
         self.tracer.record(RecordedTrace(redact(facts.request_id), tenant, reason, spans))
+        if self.exemplify is not None and facts.scope is not None and facts.trace.is_sampled:
+            kind = facts.scope[STATE_KEY].response.kind
+            ms, trace_id = facts.elapsed_s * 1_000, facts.trace.trace_id
+            self.exemplify(facts.scope["path"], kind, ms, trace_id, self._clock.wall())
 
 
 def _log_failure(facts: EndedRequest) -> None:
