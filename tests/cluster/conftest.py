@@ -83,6 +83,12 @@ def cluster(served: list[str]) -> Iterator[LocalServe]:
 
 
 @pytest.fixture
+def collector() -> OtlpReceiver:
+    """Where the cluster's spans and log records go."""
+    return COLLECTOR
+
+
+@pytest.fixture
 async def client(cluster: LocalServe) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {cluster.key}"}
     async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=30) as client:

@@ -49,15 +49,16 @@ class SentRequest:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _parse_options(argv)
-    with OtlpReceiver() as collector:
-        settings = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "MOBULA_TRACE_RATIO": "0",
-            "MOBULA_TRUSTED_PROXIES": "127.0.0.0/8",
-        }
-        with LocalServe(**settings) as local:
-            key = _deploy(local)
-            measurements = asyncio.run(measure(local.url, key, collector, options))
+    with (
+        OtlpReceiver() as collector,
+        LocalServe(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+            MOBULA_TRACE_RATIO="0",
+            MOBULA_TRUSTED_PROXIES="127.0.0.0/8",
+        ) as local,
+    ):
+        key = _deploy(local)
+        measurements = asyncio.run(measure(local.url, key, collector, options))
     Console().print(build_table(measurements))
     passed = all_met(measurements)
     report = {
