@@ -7,7 +7,7 @@ Whether there is another attempt is decided in resilient_call.py.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_set import Outcome, ReplicaSet
 from cluster.resilience.breaker import CircuitBreaker
 from cluster.resilience.failure_class import (
     FailureClass,
@@ -29,9 +29,9 @@ T_co = TypeVar("T_co", covariant=True)
 class Attempt(MonitoredAttempt, Protocol[T_co]):
     """One request to one replica. `lasts`: more comes after its response (a stream).
 
-    `replica` is set when the attempt has failed or was given up: the replica that it was sent to,
-    None if to none. `ending` is when that was (monotonic), and the problem's slug, CANCELLED or
-    OVERTAKEN.
+    `replica` is set when the attempt has ended, well or not: the replica that it was sent to, None
+    if to none. `ending` is when it failed or was given up (monotonic), and the problem's slug,
+    CANCELLED or OVERTAKEN.
     """
 
     replica: str | None
@@ -97,7 +97,7 @@ class AttemptRunner:
         self.breaker.record(lease, failed=False, seconds=seconds)
         self.watch.answered(seconds)
         if not attempt.lasts:
-            self._fleet.report(attempt.call, "ok", seconds)
+            attempt.replica = self._fleet.report(attempt.call, "ok", seconds)
         return response
 
     async def run_with(self, attempt: Attempt[T], lease: int) -> tuple[Attempt[T], T]:
@@ -114,7 +114,9 @@ class AttemptRunner:
                 now = self._now()
                 attempt.ending = attempt.ending or (now, OVERTAKEN)
                 seconds = now - attempt.sent_at
-                self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
+                outcome: Outcome = "gone" if number else "failed"
+                placed = self._fleet.report(attempt.call, outcome, seconds)
+                attempt.replica = attempt.replica or placed
 
     def abandon(self, sent: Sequence[Attempt[T]]) -> None:
         """End all of them."""
