@@ -60,6 +60,11 @@ class ProcessLog(logging.Handler):
         self._sampler = RepeatSampler(clock)
         self._writer: BufferedLineWriter | None = None
 
+    @property
+    def suppressed(self) -> int:
+        """Lines that were left out because equal ones were written too often."""
+        return self._sampler.suppressed
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, unless equal ones were written too often."""
         try:
