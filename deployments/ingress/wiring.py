@@ -175,6 +175,8 @@ def build_services(
         lambda: balancing_readings(config.deployments, replica_set),
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
+        tracing.read_metrics,
+        *(() if exporter is None else (exporter.read_metrics,)),
         tenancy.read_metrics,
         missing.read,
         store_figures.read,

@@ -21,6 +21,7 @@ from cluster.metrics.catalogue import (
     scrape,
     storage,
     tenants,
+    tracing,
 )
 from cluster.metrics.metric import Metric
 
@@ -37,6 +38,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Dependencies": health,
     "Logs": logs,
     "Processes": process,
+    "Traces and logs": tracing,
     "Nodes": node,
     "Scrape": scrape,
 }
