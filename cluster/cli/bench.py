@@ -76,6 +76,7 @@ GROUPS = {
             "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed.",
             "nodes": "Three Ray nodes on this machine: the head is lost, then a node.",
             "slow-clients": "Thousands of connections that never become requests.",
+            "health": "Whether health and metrics show which part of a cluster is at fault.",
             "disconnects": "How soon a request ends whose client has left.",
             "hostile-input": "Requests that are expensive to parse: lag of each event loop.",
         },
