@@ -2,12 +2,15 @@
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from cluster.tracing.otlp_settings import OtlpSettings
-from cluster.tracing.tracer import SpanExporter
+
+if TYPE_CHECKING:
+    from cluster.tracing.otlp_exporter import OtlpExporter
 
 
-def configured_exporter(kind: str) -> SpanExporter | None:
+def configured_exporter(kind: str) -> "OtlpExporter | None":
     """That of this process, which is one of a `kind`. Without a collector nothing is loaded."""
     settings = OtlpSettings()
     if settings.traces_url is None:

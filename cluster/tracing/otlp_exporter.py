@@ -32,7 +32,8 @@ logger = logging.getLogger("mobula.tracing")
 
 
 class OtlpExporter:
-    """`process` names this replica. `sent` and `lost` count spans."""
+    """`process` names this replica, `url` is where spans go. `sent` and `lost` count spans;
+    `last_error` is why the last request failed (empty: it did not)."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class OtlpExporter:
         url = settings.traces_url
         if url is None:
             raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT is not set")
-        self._url = url
+        self.url = url
         self.sent = self.lost = 0
         self.last_error = ""
         self._resource = resource_attributes(settings, process)
@@ -113,7 +114,7 @@ class OtlpExporter:
     def _post(self, body: bytes, headers: dict[str, str], pause_s: float) -> float | None:
         """None: it was taken. Else the seconds after which to try again; less than 0: never."""
         try:
-            answer = self._client.post(self._url, content=body, headers=headers)
+            answer = self._client.post(self.url, content=body, headers=headers)
         except (httpx.HTTPError, OSError) as error:
             self.last_error = type(error).__name__
             return pause_s

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
 from cluster.metrics.catalogue.scrape import MISSING
 from cluster.metrics.process_readings import process_source
 from cluster.metrics.series import Counter, MetricSet
@@ -154,6 +155,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 

@@ -90,7 +90,7 @@ async def test_every_dependency_is_listed_with_its_consequence(services: AppServ
     assert set(dependencies) == {
         "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "ray:gcs",
         "serve:controller", "haproxy", "blobs", "clipper", "sandbox", "ffmpeg", "disk:home",
-        "disk:scratch", "clock", "own:nowhere", "model:nano",
+        "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
     }  # fmt: skip
     assert all(each.consequence for each in dependencies.values())
 
