@@ -84,6 +84,10 @@ class HealthOverview:
         """This replica's own view, for its peers."""
         return self.runner.report()
 
+    def worst(self) -> DependencyState:
+        """The worst state in this replica's own view."""
+        return worst_state(merge_reports([self.report()]))
+
     def figures(self) -> Mapping[str, DependencyFigures]:
         """This replica's own view in numbers, by name; copies what is known, and checks nothing."""
         return self.runner.figures()

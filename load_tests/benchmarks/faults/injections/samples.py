@@ -2,8 +2,9 @@
 
 import re
 
-_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)")
-_LABEL = re.compile(r'\w+="(?:[^"\\]|\\.)*"')
+_PAIR = r'\w+="(?:[^"\\]|\\.)*"'
+_LABEL = re.compile(_PAIR)
+_SAMPLE = re.compile(rf"(\w+)(?:\{{((?:{_PAIR},?)*)\}})? (\S+)")
 
 
 def sum_samples(text: str, selector: str) -> float | None:
