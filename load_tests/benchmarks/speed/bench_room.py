@@ -41,6 +41,16 @@ from load_tests.machine import describe_machine
 MOST_MIB, MOST_CPUS, MOST_RATIO = 4096.0, 2.0, 1.5  # a machine of 2 cores, 4 GiB
 REST_S = 30.0
 _MIB = 1 << 20
+OTHERS = {  # what a command line holds of processes that process_kinds.py does not name
+    "ray::IDLE": "idle workers",
+    "ray::DashboardAgent": "dashboard agent",
+    "ray::RuntimeEnvAgent": "environment agent",
+    "/dashboard.py": "dashboard",
+    "ray-dashboard-": "dashboard",
+    "/log_monitor.py": "log monitor",
+    "/monitor.py": "autoscaler monitor",
+    "cluster.cli": "supervisor",
+}
 HERE = "here"
 
 
@@ -183,11 +193,17 @@ def _memory(cluster: str) -> tuple[dict[str, float], dict[str, float]]:
         for process in processes:
             try:
                 memory = process.memory_full_info()
+                name = kind if kind != "other" else name_other(process.cmdline())
             except psutil.Error:
                 continue
-            resident[kind] = resident.get(kind, 0.0) + memory.rss / _MIB
-            proportional[kind] = proportional.get(kind, 0.0) + memory.pss / _MIB
+            resident[name] = resident.get(name, 0.0) + memory.rss / _MIB
+            proportional[name] = proportional.get(name, 0.0) + memory.pss / _MIB
     return resident, proportional
+
+
+def name_other(command: Sequence[str]) -> str:
+    line = " ".join(command)
+    return next((name for part, name in OTHERS.items() if part in line), "other")
 
 
 def read_reservations(details: Mapping[str, Any]) -> dict[str, float]:

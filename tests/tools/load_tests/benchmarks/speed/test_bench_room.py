@@ -4,6 +4,7 @@ from load_tests.benchmarks.speed.bench_room import (
     RoomOfTree,
     RoomTaken,
     build_measurements,
+    name_other,
     read_reservations,
 )
 
@@ -46,3 +47,11 @@ def test_a_start_is_compared_with_another_commit_s_by_medians() -> None:
 
     assert missed(here, other) == []
     assert missed(RoomOfTree("here", [taken(15.1, 1.0, 1.0)]), other) == ["ratio"]
+
+
+def test_processes_of_ray_are_named() -> None:
+    python = ["python", "-u", "/site-packages/ray"]
+    assert name_other(["ray::IDLE"]) == "idle workers"
+    assert name_other([*python[:2], f"{python[2]}/dashboard/dashboard.py"]) == "dashboard"
+    assert name_other([*python[:2], f"{python[2]}/_private/log_monitor.py"]) == "log monitor"
+    assert name_other(["bash"]) == "other"
