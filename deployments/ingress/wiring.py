@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
 from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
 from cluster.metrics.replica_metrics import common_sources
@@ -157,6 +158,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
