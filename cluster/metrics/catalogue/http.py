@@ -11,6 +11,13 @@ REQUESTS = counter(
     labels=("route", "method", "code"),
     labels_from=_ROUTES,
 )
+OUTCOMES = counter(
+    "mobula_http_outcomes_total",
+    "HTTP requests by outcome; every outcome is there from the start, so a rate sees its first.",
+    source="ingress",
+    labels=("outcome",),
+    labels_from="ok, client_error, limited (429), server_error, left (the client did)",
+)
 DURATION = histogram(
     "mobula_http_request_duration_seconds",
     "Seconds until an HTTP request was answered completely.",

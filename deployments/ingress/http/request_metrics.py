@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from cluster.metrics.catalogue import http, tenants
 from cluster.metrics.metric import DURATION_S, OTHER
-from cluster.metrics.series import Exemplars, Reading
+from cluster.metrics.series import Exemplars, Reading, Sample
 
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -21,6 +21,7 @@ _MAX_TENANT_CELLS = 10 * MAX_CELLS
 _BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_S)
 _MS = len(_BOUNDS_MS) + 1  # a cell: counts by duration, then the sum of durations in ms
 _BYTES = _MS + 1  # and that of bytes
+OUTCOMES = ("ok", "client_error", "limited", "server_error", "left")
 _LIMITED = 429
 _LEFT = 499
 
@@ -75,6 +76,7 @@ class RequestMetrics:
             http.REQUESTS,
             [((route, method, str(code)), int(sum(c[:_MS]))) for (route, method, code), c in cells],
         )
+        yield http.OUTCOMES, self._outcomes()
         routes: dict[str, list[float]] = {}
         for (route, _, _), cell in cells:
             known = routes.get(route, [0.0] * (_BYTES + 1))
@@ -93,6 +95,12 @@ class RequestMetrics:
         for (tenant, status), count in list(self._tenants.items()):
             outcomes[tenant, outcome_of(status)] += count
         yield tenants.REQUESTS, list(outcomes.items())
+
+    def _outcomes(self) -> list[Sample]:
+        counts = dict.fromkeys(OUTCOMES, 0)
+        for (_, _, status), cell in list(self._cells.items()):
+            counts[outcome_of(status)] += int(sum(cell[:_MS]))
+        return [((outcome,), count) for outcome, count in counts.items()]
 
     def _exemplars_of(self, route: str) -> Exemplars:
         return dict(self._exemplars.get(route, {}))

@@ -5,7 +5,12 @@ import pytest
 from cluster.metrics.catalogue import http, tenants
 from cluster.metrics.metric import DURATION_S, OTHER, Metric
 from cluster.metrics.series import Distribution, LabelValues
-from deployments.ingress.http.request_metrics import MAX_CELLS, RequestMetrics, outcome_of
+from deployments.ingress.http.request_metrics import (
+    MAX_CELLS,
+    OUTCOMES,
+    RequestMetrics,
+    outcome_of,
+)
 
 CHAT = "/v1/chat/completions"
 
@@ -39,6 +44,22 @@ def test_a_request_is_counted_by_route_method_and_status(metrics: RequestMetrics
     }
     assert samples(metrics, http.RESPONSE_BYTES)[CHAT,] == 30
     assert samples(metrics, http.OPEN) == {(): 2}
+
+
+def test_every_outcome_is_there_before_its_first_request(metrics: RequestMetrics) -> None:
+    """A series that is born with its first failure has no rate until the second one."""
+    assert samples(metrics, http.OUTCOMES) == {(outcome,): 0 for outcome in OUTCOMES}
+
+    for status in (200, 204, 404, 429, 499, 500, 503):
+        metrics.record(CHAT, "POST", status, 3.0, 10, "t1")
+
+    assert samples(metrics, http.OUTCOMES) == {
+        ("ok",): 2,
+        ("client_error",): 1,
+        ("limited",): 1,
+        ("server_error",): 2,
+        ("left",): 1,
+    }
 
 
 def test_durations_are_those_of_a_route_whatever_its_status(metrics: RequestMetrics) -> None:

@@ -1,0 +1,153 @@
+"""The cluster: processes, the store, the scrape."""
+
+from cluster.metrics.catalogue import process, scrape, storage
+from cluster.production.dashboards import uids
+from cluster.production.dashboards.overview import GROWTH_WINDOW, UP
+from cluster.production.dashboards.panel import (
+    ANY_IS_WRONG,
+    Dashboard,
+    Panel,
+    PanelKind,
+    Row,
+    Shown,
+    Unit,
+    Variable,
+    falling,
+    rising,
+)
+from cluster.production.promql import JOB, Queries, like
+
+Q = Queries({JOB: f"${JOB}", "deployment": like("$deployment"), "replica": like("$replica")})
+_EACH = "{{deployment}} {{replica}}"
+
+
+def _processes() -> Row:
+    memory = Q.select(process.MEMORY)
+    return Row(
+        "Processes",
+        (
+            Panel(
+                "Replicas",
+                (Shown(Q.aggregate("max", scrape.REPLICAS, "deployment"), "{{deployment}}"),),
+                about="One ingress replica asks all others at each scrape.",
+            ),
+            Panel(
+                "CPU",
+                (Shown(Q.rate(process.CPU, "deployment"), "{{deployment}}"),),
+                unit=Unit.COUNT,
+                about="In cores.",
+                is_stacked=True,
+            ),
+            Panel(
+                "CPU of a replica",
+                (Shown(Q.rate(process.CPU, "deployment", "replica"), _EACH),),
+                unit=Unit.COUNT,
+                about="In cores: an event loop is full at one.",
+                thresholds=rising(0.8, 0.95),
+            ),
+            Panel(
+                "Memory",
+                (Shown(Q.sum(process.MEMORY, "deployment", "replica"), _EACH),),
+                is_stacked=True,
+            ),
+            Panel(
+                "Memory: growth an hour",
+                (
+                    Shown(
+                        f"max by (deployment, replica) (deriv({memory}[{GROWTH_WINDOW}])) * 3600",
+                        _EACH,
+                    ),
+                ),
+                unit=Unit.BYTES,
+                minimum=None,
+                thresholds=rising(50 << 20, 200 << 20),
+            ),
+            Panel(
+                "Event loop lag",
+                (Shown(Q.aggregate("max", process.LOOP_LAG, "deployment", "replica"), _EACH),),
+                thresholds=rising(0.1, 0.5),
+            ),
+            Panel(
+                "Open files",
+                (Shown(Q.sum(process.OPEN_FILES, "deployment", "replica"), _EACH),),
+            ),
+            Panel(
+                "Threads",
+                (Shown(Q.sum(process.THREADS, "deployment", "replica"), _EACH),),
+            ),
+        ),
+    )
+
+
+def _store() -> Row:
+    return Row(
+        "Store",
+        (
+            Panel(
+                "Transactions",
+                (Shown(Q.observed(storage.TRANSACTIONS, "kind"), "{{kind}}"),),
+                unit=Unit.EVENTS,
+            ),
+            Panel(
+                "Time of a transaction",
+                (
+                    Shown(Q.quantile(0.5, storage.TRANSACTIONS, "kind"), "{{kind}}, median"),
+                    Shown(Q.quantile(0.95, storage.TRANSACTIONS, "kind"), "{{kind}}, p95"),
+                ),
+                thresholds=rising(0.25, 1),
+            ),
+            Panel(
+                "Reached",
+                (Shown(Q.aggregate("min", storage.UP, "replica"), "{{replica}}"),),
+                PanelKind.STATES,
+                texts=UP,
+                thresholds=falling(0.5, 1),
+            ),
+            Panel(
+                "Unavailable; records lost",
+                (
+                    Shown(Q.rate(storage.UNAVAILABLE), "store not reached"),
+                    Shown(Q.rate(storage.LOST, "what"), "{{what}} lost"),
+                ),
+                thresholds=ANY_IS_WRONG,
+            ),
+        ),
+    )
+
+
+def _scrape() -> Row:
+    return Row(
+        "Scrape",
+        (
+            Panel(
+                "Replicas that did not answer",
+                (Shown(Q.rate(scrape.MISSING, "deployment"), "{{deployment}}"),),
+                thresholds=ANY_IS_WRONG,
+                fills_in="all of them answered.",
+            ),
+            Panel(
+                "Time to ask all replicas",
+                (Shown(Q.aggregate("max", scrape.DURATION), "seconds"),),
+                thresholds=rising(0.5, 1),
+            ),
+            Panel(
+                "Largest families",
+                (Shown(f"topk(10, {Q.aggregate('max', scrape.SERIES, 'family')})", "{{family}}"),),
+                about="A family at its cap tells of new label values only as `other`.",
+            ),
+            Panel(
+                "Versions",
+                (Shown(Q.aggregate("max", scrape.BUILD, "version"), "{{version}}"),),
+                unit=Unit.PLAIN,
+            ),
+        ),
+    )
+
+
+DASHBOARD = Dashboard(
+    uids.CLUSTER,
+    "Mobula: cluster",
+    "Processes of every deployment, the store, the scrape. Ray's own dashboards are linked above.",
+    (_processes(), _store(), _scrape()),
+    (Variable("deployment", process.CPU), Variable("replica", process.CPU)),
+)
