@@ -110,6 +110,10 @@ class CredentialDirectory(PolledCache):
         """What a tenant has set for itself. Raises NotFound."""
         return self.tenant(tenant).settings
 
+    def tenants_with_events(self) -> frozenset[str]:
+        """Those that want `generation.*` events; from any thread."""
+        return self._snapshot.with_events
+
     def secret_of(self, tenant: str) -> bytes:
         """What keys and encrypts everything that is stored for a tenant. Raises NotFound."""
         entry = self._snapshot.tenants.get(tenant)

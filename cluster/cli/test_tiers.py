@@ -63,6 +63,7 @@ LOWER_PRIORITY = ("nice", "-n", "10")
 # those wait for processes to start, to end and to notice each other.
 BACKGROUND = ("tools", "engines", "video")
 LOWEST_PRIORITY = ("nice", "-n", "19")
+IDLE_CLASS = ("chrt", "--idle", "0")  # Linux: runs only while nothing else can
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -143,8 +144,13 @@ def _run_behind(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     for tier in tiers:
         if _stops(options, outcomes):
             break
-        outcomes.append(_pytest(tier, options, LOWEST_PRIORITY, beside=True))
+        outcomes.append(_pytest(tier, options, lowest_priority(), beside=True))
     return outcomes
+
+
+def lowest_priority() -> tuple[str, ...]:
+    """What a command begins with to run in the time that others leave."""
+    return (*IDLE_CLASS, *LOWEST_PRIORITY) if shutil.which(IDLE_CLASS[0]) else LOWEST_PRIORITY
 
 
 def _stops(options: TierOptions, outcomes: Sequence[TierResult]) -> bool:

@@ -107,6 +107,18 @@ async def find_due(
     return [DueDelivery(row.id, row.webhook, row.tenant) for row in rows]
 
 
+async def find_overdue(connection: AsyncConnection, now: float) -> tuple[int, float | None]:
+    """How many deliveries of active webhooks are due and not claimed, and since when the oldest of
+    them is due (Unix seconds)."""
+    query = (
+        select(func.count(), func.min(deliveries.c.next))
+        .join(webhooks, webhooks.c.id == deliveries.c.webhook)
+        .where(_is_due(now), webhooks.c.status == "active")
+    )
+    row = (await connection.execute(query)).one()
+    return row[0], row[1]
+
+
 async def claim(
     connection: AsyncConnection, ids: Sequence[str], now: float, lease_s: float
 ) -> list[DeliveryLease]:

@@ -13,7 +13,7 @@ from cluster.resilience.failure_class import (
     FailureClass,
     Unavailable,
     classify,
-    may_be_told,
+    is_shown_to_callers,
 )
 from cluster.resilience.liveness_monitor import AttemptMonitor, MonitoredAttempt
 from cluster.resilience.spec import ResilienceSpec
@@ -136,7 +136,7 @@ class AttemptRunner:
 
     def final(self, problem: Problem) -> Problem:
         """The problem for the caller, who is not told that a replica was lost."""
-        return problem if may_be_told(problem) else self._unavailable()
+        return problem if is_shown_to_callers(problem) else self._unavailable()
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
         seconds = self._now() - attempt.sent_at

@@ -82,6 +82,6 @@ def needs_another(problem: Problem, failure: FailureClass) -> bool:
     return failure is FailureClass.BUSY or isinstance(problem, UpstreamRefused)
 
 
-def may_be_told(problem: Problem) -> bool:
+def is_shown_to_callers(problem: Problem) -> bool:
     """Whether callers are told of it as it is: nobody is told that a replica was lost."""
     return not isinstance(problem, ReplicaLost | Draining)

@@ -10,24 +10,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ray import serve
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.metrics.catalogue import cache
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 
-class CacheShard:
+class CacheShard(LoggedReplica):
     """If it dies, its entries and leases are lost: leaders get -1 and False, followers `gone`.
     `max_bytes` bounds the entries.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        configure_logging(Settings().log_level)
+        configure_logging(Settings(), "cache")
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
         self._metrics = ReplicaMetrics(self._lag.worst, self._readings)

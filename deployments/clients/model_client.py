@@ -189,6 +189,10 @@ class RemoteModelCall:
 
         return send
 
+    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+        """Implements `ReportsAttempts`."""
+        return tuple((attempt.sent_at, attempt.replica or "") for attempt in self._attempts)
+
     def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._settle() if self._attempts else None
 

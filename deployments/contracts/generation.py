@@ -157,6 +157,8 @@ class GenerateRequest:
     `output_format` constrains the text, `tool_settings` are the tools that may be called. With
     `echo` each choice's text begins with the prompt's, and its log probabilities, if they are asked
     for, with those of the prompt's tokens; `sampling.max_tokens` may be 0 then.
+    `trace` is the call's span as a `traceparent` (cluster/tracing); empty: its trace is neither
+    sampled nor named by a caller.
     """
 
     request_id: str
@@ -174,6 +176,7 @@ class GenerateRequest:
     output_format: OutputFormat | None = None
     prompt_ids: tuple[int, ...] = ()
     echo: bool = False
+    trace: str = ""
 
     @property
     def tool_bytes(self) -> int:
@@ -296,7 +299,7 @@ class Chunk:
     the prompt, on the stream's first chunk only: the cost of an abandoned stream. `model` is set on
     a stream's first chunk where another model than the requested one responds. `stop` is the stop
     string that ended the text, on the last chunk of a choice. `refusal` and `reasoning` are pieces
-    of those texts of a choice.
+    of those texts of a choice. `timing` is Completion.timing, on the very last chunk.
     """
 
     index: int
@@ -311,6 +314,7 @@ class Chunk:
     stop: str = ""
     refusal: str = ""
     reasoning: str = ""
+    timing: tuple[float, ...] = field(default=(), compare=False)
 
 
 @version_tolerant
@@ -334,11 +338,16 @@ class Choice:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The `GenerateRequest.n` choices and their usage."""
+    """The `GenerateRequest.n` choices and their usage.
+
+    `timing` is how long the replica took, in seconds: until the first choice left its queue, from
+    there to the first token, and from there to the end; empty: not known.
+    """
 
     choices: tuple[Choice, ...]
     usage: TokenUsage
     model: str = ""
+    timing: tuple[float, ...] = field(default=(), compare=False)
 
 
 @version_tolerant
@@ -406,6 +415,16 @@ class ModelCall(Protocol):
         passed. None where it did not begin. Get it when the call has ended, and await it in any
         context; raises a Problem where the usage is no longer known.
         """
+        ...
+
+
+@runtime_checkable
+class ReportsAttempts(Protocol):
+    """A ModelCall that knows where it was sent."""
+
+    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+        """When each attempt was sent (monotonic seconds), and to which replica or upstream, as far
+        as that is known."""
         ...
 
 

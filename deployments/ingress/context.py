@@ -9,7 +9,7 @@ An AdmittedRequest is only made by AdmissionControl, so no model is called witho
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope as AsgiScope
@@ -19,7 +19,9 @@ from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.trace_context import TraceContext
 from deployments.contracts.cache import CacheOutcome, Directives
+from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 
@@ -30,28 +32,75 @@ HeaderFields = list[tuple[bytes, bytes]]
 StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 
 
+class TimedCall(Protocol):
+    """One call of a model, as its request's trace shows it (pipeline/metering.py).
+
+    `answered_at` is when the first of its answer came; None: nothing has. `ended_at` 0: it has not
+    ended. `timing` is Completion.timing. `error` is the slug of the problem by which it failed.
+    """
+
+    request: GenerateRequest
+    call: ModelCall
+    usage: TokenUsage
+    opened_at: float
+    answered_at: float | None
+    ended_at: float
+    timing: tuple[float, ...]
+    finish_reasons: tuple[str, ...]
+    error: str
+
+
+@dataclass(slots=True)
+class TimedEncoderCall:
+    """One call of an embedding model or a classifier, as its request's trace shows it. `operation`
+    is gen_ai's name of it, `trace` the call's span; the rest is as in TimedCall."""
+
+    operation: str
+    model: str
+    trace: str
+    opened_at: float
+    ended_at: float = 0.0
+    tokens: int = 0
+    error: str = ""
+
+
 @dataclass(slots=True)
 class ModelWaitTimer:
-    """Adds up the time during which at least one model call was open; calls may overlap."""
+    """Adds up the time during which at least one model call was open; calls may overlap.
 
-    _clock: Clock
+    It also holds what the trace of the request is made of, should it be recorded: readings of the
+    monotonic clock (0: not reached), the first model calls, and the request's span (None: neither
+    is it sampled, nor has a caller named a trace).
+    """
+
+    clock: Clock
     _open: int = 0
     _since: float = 0.0
     _waited: float = 0.0
+    authenticated_at: float = 0.0
+    admitted_at: float = 0.0
+    calls: list[TimedCall | TimedEncoderCall] = field(default_factory=list)
+    trace: TraceContext | None = None
 
-    def opened(self) -> None:
+    def opened(self) -> float:
+        """Returns the time."""
+        now = self.clock.monotonic()
         if self._open == 0:
-            self._since = self._clock.monotonic()
+            self._since = now
         self._open += 1
+        return now
 
-    def answered(self) -> None:
+    def answered(self) -> float:
+        """Returns the time."""
+        now = self.clock.monotonic()
         self._open -= 1
         if self._open == 0:
-            self._waited += self._clock.monotonic() - self._since
+            self._waited += now - self._since
+        return now
 
     def waited_s(self) -> float:
         """Seconds up to now."""
-        running = self._clock.monotonic() - self._since if self._open else 0.0
+        running = self.clock.monotonic() - self._since if self._open else 0.0
         return self._waited + running
 
 
@@ -96,6 +145,12 @@ class RequestContext:
             policies=self.policies,
             tags=self.tags,
         )
+
+    @property
+    def traceparent(self) -> str:
+        """The request's span; empty where it is neither sampled nor in a caller's trace."""
+        trace = self.timer.trace
+        return "" if trace is None else trace.traceparent
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
@@ -167,12 +222,13 @@ class AdmittedRequest(RequestContext):
 
 @dataclass(slots=True)
 class ResponseProgress:
-    """How much of a response has been sent."""
+    """How much of a response has been sent; `first_byte_s` after the request its headers were."""
 
     status: int = CLIENT_CLOSED_REQUEST
     body_bytes: int = 0
     is_started: bool = False
     is_complete: bool = False
+    first_byte_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -184,6 +240,7 @@ class RequestState:
     a response without an end. `is_head`: the client asked for the headers of the response only.
     `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
     body's bytes, `ignored` names the fields of the body that have no effect.
+    `operation` is the name of the requested one. `cache` says how the fast path answered.
     """
 
     request_id: str = ""
@@ -199,6 +256,8 @@ class RequestState:
     problem: str | None = None
     body_key: bytes = b""
     ignored: bytes = b""
+    operation: str | None = None
+    cache: str | None = None
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

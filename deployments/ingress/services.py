@@ -1,6 +1,6 @@
 """What the web application is built on; Serve's replica or a test makes it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.span import RecordedTrace
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -23,13 +24,16 @@ from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
 from deployments.video.services import MediaServices
 
@@ -74,7 +78,10 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store).
+    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    dependencies are (None: nobody checks them). `logs` are those of every process (None: the
+    others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
+    request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     """
 
     settings: Settings
@@ -108,6 +115,10 @@ class AppServices:
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
+    health: HealthOverview | None = None
+    logs: ProcessLogs | None = None
+    tracing: RequestTracing = field(default_factory=RequestTracing)
+    find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -69,8 +69,9 @@ class TenantServices:
 
         Raises FileNotFoundError before the first `up`.
         """
+        self.authority = authority
         self.pepper = pepper = load_pepper(settings.home, settings)
-        name = f"ingress-{secrets.token_hex(6)}"
+        self.replica = name = f"ingress-{secrets.token_hex(6)}"
         self.database = Database(store_url(settings.home, settings))
         self.directory = CredentialDirectory(self.database, pepper, clock)
         folder = settings.home / AUDIT

@@ -3,7 +3,10 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
@@ -14,6 +17,9 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from cluster.tracing.configured_exporter import configured_exporter
+from cluster.tracing.span import RecordedTrace
+from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -21,15 +27,16 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
-from deployments.contracts.metrics import ReplicaMetricsSource
 from deployments.contracts.moderation import RULES
-from deployments.contracts.scaling import DeploymentStatusSource
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
+from deployments.ingress.health.dependencies import CheckedParts, DependencyCatalogue
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
@@ -38,7 +45,7 @@ from deployments.ingress.metrics.model_readings import (
     model_readings,
     provider_readings,
 )
-from deployments.ingress.metrics.scrape import LoneReplica, MetricsScrape
+from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -51,9 +58,11 @@ from deployments.ingress.pipeline.guarded_pipeline import (
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -80,18 +89,15 @@ def build_services(
     tenancy: TenantServices,
     backends: Backends,
     config: IngressConfig,
-    peers: Peers,
-    serve_status: DeploymentStatusSource,
+    cluster: ClusterView,
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
-    metrics_source: ReplicaMetricsSource | None = None,
 ) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be started once the tenant services are.
 
-    `open_requests` are those that the replica counts (None: nobody counts them). `metrics_source`
-    asks all replicas for their figures (None: there are no others).
+    `open_requests` are those that the replica counts (None: nobody counts them).
     """
-    directory, model_settings = tenancy.directory, config.offer
+    directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -123,11 +129,15 @@ def build_services(
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
     pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
-    media = media_services(settings, config.video, tenancy, clock)
+    exporter = configured_exporter("ingress")
+    tracer = Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
+    tracing = RequestTracing(tracer, clock, settings.trusted_proxies)
+    export = None if exporter is None else exporter.export
+    media = media_services(settings, config.video, tenancy, clock, export)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
-        serve_status,
+        cluster.serve_status,
         peers,
         clock,
         replica_statuses=lambda name: replica_set(name).statuses(),
@@ -135,12 +145,24 @@ def build_services(
         open_calls=lambda: recorder.counters.open,
     )
 
+    parts = CheckedParts(
+        settings,
+        config,
+        clock,
+        tenancy,
+        backends.shared,
+        models,
+        cluster.serve_status,
+        cluster.gcs_address,
+    )
+    health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
+
     async def collect_cache_stats(tenant: str | None) -> CacheStats:
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
-    source = metrics_source or LoneReplica()
+    source = cluster.metrics
     missing = Counter(MISSING)
     metrics = MetricSet(
         lambda: request_metrics.read(opened.count),
@@ -154,18 +176,25 @@ def build_services(
         process_source(lambda: source.deployment, loop_lag.worst),
     )
 
+    logs = ProcessLogs(cluster.replicas or peers)
+
     async def start() -> None:
         loop_lag.start()
+        logs.start()
         providers.start(models)
+        health.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await health.close()
+        await logs.close()
         if media is not None:
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        await asyncio.to_thread(tracing.tracer.close)
         await providers.close()
 
     services = AppServices(
@@ -197,6 +226,8 @@ def build_services(
             "cache": caches.report,
             "scaling": scaling.report,
             "metrics": lambda: (source.replica, metrics.report()),
+            "health": health.report,
+            "traces": tracing.tracer.ring.find,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -210,6 +241,10 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        health=health,
+        logs=logs,
+        tracing=tracing,
+        find_traces=partial(_find_traces, peers, tracing),
     )
     return services, caches
 
@@ -241,3 +276,11 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
+
+
+async def _find_traces(
+    peers: Peers, tracing: RequestTracing, id: str, tenant: str | None
+) -> Sequence[RecordedTrace]:
+    """On every ingress replica."""
+    found = await peers.ask("report", "traces", id, tenant)
+    return [*chain.from_iterable(found or [tracing.tracer.ring.find(id, tenant)])]

@@ -11,12 +11,12 @@ from typing import Any, cast
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.metrics.catalogue import limits
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.contracts.limits import AuthorityUnavailable
@@ -58,11 +58,11 @@ class LimiterPeer:
         return self._handle
 
 
-class LimiterReplica:
+class LimiterReplica(LoggedReplica):
     """Its death loses the state; the next one's epoch shows that to the ingress replicas."""
 
     def __init__(self, index: int = 0) -> None:
-        configure_logging(Settings().log_level)
+        configure_logging(Settings(), "limiter")
         peers: dict[int, LimiterPeer] = {}
         self._shard = AuthorityShard(
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))

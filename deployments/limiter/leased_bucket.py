@@ -212,8 +212,8 @@ class LeasedBucket:
         held = self.available(now)
         target = self._target(now, is_burst=waiting > need)
         excess = 0 if need or now < self.learning_until else held - target
-        kept = 0 if self.kind is BucketKind.SLOTS else target  # beyond it, for fewer returns
-        if excess > kept and self.number == self.acked:
+        retained = 0 if self.kind is BucketKind.SLOTS else target  # beyond it, for fewer returns
+        if excess > retained and self.number == self.acked:
             self.holding -= excess
             held -= excess
             if self.kind is not BucketKind.SLOTS:

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mappi
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
@@ -29,7 +29,7 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class LinkedReplica:
+class LinkedReplica(LoggedReplica):
     """A base of replicas. Their constructors call `_begin`, set `_model`, and call `_serve`."""
 
     _model: _Closable
@@ -39,7 +39,7 @@ class LinkedReplica:
         self._health = ProcessHealth(SystemClock())
         self._metrics = ReplicaMetrics(self._health.lag)
         self._settings = Settings()
-        configure_logging(self._settings.log_level)
+        configure_logging(self._settings, "model")
         collect_rarely()
         return self._settings
 

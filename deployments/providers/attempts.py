@@ -6,6 +6,7 @@ of it. Of an answer no more is read than its limit allows, whatever the upstream
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Protocol
 
 from cluster.balancing.replica_state import Dispatch
@@ -152,7 +153,10 @@ class UpstreamAttempt:
             raise UpstreamRefused(self._placement.model, detail)
         pool, limits = upstream.pool, upstream.pool.limits
         limit = limits.max_stream_bytes if streams else limits.max_body_bytes
-        sent = upstream.post(self._wire.encode(upstream.source))
+        wire, trace = self._wire.encode(upstream.source), getattr(self._wire.request, "trace", "")
+        if trace:
+            wire = replace(wire, headers=(*wire.headers, ("traceparent", trace)))
+        sent = upstream.post(wire)
         try:
             self._open = await pool.send(sent, limit, until, limits.first_byte_s, self._note_sent)
         except HttpFault as fault:

@@ -79,9 +79,9 @@ class BackgroundCheck:
         checks = [self._ask(request, group) for (_, request), group in groups.items()]
         await asyncio.gather(*checks)
 
-    async def _ask(self, request: bytes, asked: list[tuple[UpstreamCaller, Upstream]]) -> None:
-        problem = await probe(asked[0][1], request)
-        for caller, upstream in asked:
+    async def _ask(self, request: bytes, upstreams: list[tuple[UpstreamCaller, Upstream]]) -> None:
+        problem = await probe(upstreams[0][1], request)
+        for caller, upstream in upstreams:
             if problem is None:
                 _note_answer(caller, upstream)
             elif isinstance(problem, UpstreamUnreachable):

@@ -172,8 +172,8 @@ def _card(spec: EndpointSpec, engine: str, context_length: int | None, created: 
     where = [
         (base_url(spec, each, engine), each.source or spec.source or spec.id) for each in named
     ]
-    asked = repr((sorted(set(where)), sorted(spec.headers.items()), sorted(spec.query.items())))
-    digest = blake2b(asked.encode(), digest_size=6).hexdigest()
+    endpoints = repr((sorted(set(where)), sorted(spec.headers.items()), sorted(spec.query.items())))
+    digest = blake2b(endpoints.encode(), digest_size=6).hexdigest()
     return ModelCard(
         id=spec.id,
         engine=engine,

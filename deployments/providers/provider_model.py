@@ -88,14 +88,13 @@ class ProviderModel(ProvidedModel):
 class ProviderCall:
     """One call of a ProviderModel; implements `ModelCall`."""
 
-    __slots__ = ("_attempts", "_ended_at", "_id", "_model", "_request")
+    __slots__ = ("_attempts", "_id", "_model", "_request")
 
     def __init__(self, model: ProviderModel, request: GenerateRequest) -> None:
         self._model = model
         self._request = request
         self._id = f"{_PROCESS_ID}-{next(_call_numbers):x}"
         self._attempts: list[UnaryUpstreamAttempt | StreamUpstreamAttempt] = []
-        self._ended_at = 0.0
 
     async def generate(self) -> Completion:
         model, request = self._model, self._request
@@ -130,6 +129,10 @@ class ProviderCall:
                 attempt.cancel()
             model.calls.attempts.stream_ended(attempt, failure, first_s)
 
+    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+        """Implements `ReportsAttempts`."""
+        return tuple((attempt.sent_at, attempt.replica or "") for attempt in self._attempts)
+
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""
         sent = [attempt for attempt in self._attempts if attempt.was_sent]
@@ -162,5 +165,5 @@ class ProviderCall:
             tokens = attempt.tokens
         else:
             tokens = request.n * self._model.speed.tokens(now - attempt.sent_at)
-        asked, cap = request.sampling.max_tokens, self._model.max_output_tokens
-        return min(tokens, request.n * (cap if asked is None else min(asked, cap)))
+        limit, cap = request.sampling.max_tokens, self._model.max_output_tokens
+        return min(tokens, request.n * (cap if limit is None else min(limit, cap)))

@@ -6,7 +6,6 @@ be seen are left out. A character is folded by itself, so a text may be folded i
 """
 
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,10 +104,6 @@ class FoldedText:
         """Forget the first `count` characters."""
         self.text = self.text[count:]
         self.starts, self.ends = self.starts[count:], self.ends[count:]
-
-    def index_of(self, original: int) -> int:
-        """The first character that begins at `original` or later."""
-        return bisect_left(self.starts, original)
 
     def _extend(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> None:
         if not self.text:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from cluster.logs.process_log import LoggedReplica
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 START_DELAY_S = 3.0  # stages that requests wait for start first
 
 
-class ClipperReplica:
+class ClipperReplica(LoggedReplica):
     """A plain class; `graphs/video.py` makes it a deployment. It is ready at once, and starts its
     worker a moment later: on a machine with few cores the cluster is ready sooner.
     """
@@ -96,8 +97,8 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
     deferred: they load most of the product. Raises SqliteNeedsSingleNode, and FileNotFoundError
     before `up`."""
     from cluster.auth.delegation import Delegation
+    from cluster.logs.process_log import configure_logging
     from cluster.runtime.clock import SystemClock
-    from cluster.runtime.logging import configure_logging
     from cluster.runtime.settings import Settings
     from cluster.secrets.key_files import load_pepper
     from deployments.clients.serve.node_check import check_store_to_start
@@ -108,7 +109,7 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
 
     settings, clock = Settings(), SystemClock()
     check_store_to_start(settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings, "clipper")
     delegation = Delegation(load_pepper(settings.home, settings), clock)
     writer = DelegatedTextClient(delegation, app, config.writer or "")
     executor = RayTaskExecutor(SandboxFailed, config.piece_cpus)

@@ -16,6 +16,7 @@ from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.tracing.configured_exporter import configured_exporter
 from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.worker import JobWorker
 from deployments.video.analysis_cache import VideoAnalyzer
@@ -53,7 +54,9 @@ class ClipWorker:
         self._database = Database(store_url(settings.home, settings))
         pepper = load_pepper(settings.home, settings)
         self._directory = CredentialDirectory(self._database, pepper, clock)
-        self.media = MediaContext(settings, self._database, config, self._plan_of, clock)
+        self._exporter = configured_exporter("clipper")
+        export = None if self._exporter is None else self._exporter.export
+        self.media = MediaContext(settings, self._database, config, self._plan_of, clock, export)
         guard = SsrfGuard(settings.webhooks_private_hosts)
         self._downloader = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
@@ -86,6 +89,8 @@ class ClipWorker:
         await self._executor.close()
         await self._directory.close()
         await self._database.close()
+        if self._exporter is not None:
+            await asyncio.to_thread(self._exporter.close)
 
     def wake(self) -> None:
         """Call it when a job was added."""

@@ -35,7 +35,9 @@ NAMES = {
 }
 
 # Sets the environment before any test module imports Ray.
-LOCAL = LocalServe(profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", **SETTINGS)
+LOCAL = LocalServe(
+    profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", MOBULA_TRACE_RATIO="1", **SETTINGS
+)
 
 
 def graph(served: Sequence[str]) -> dict[str, object]:

@@ -120,7 +120,7 @@ def on_shared_cluster(shared: SharedCluster, monkeypatch: pytest.MonkeyPatch) ->
         (
             bench_compare,
             "--forward --gateways none --rounds 1 --seconds 0.3 --connections 2",
-            "stream.2.their-echo-server-alone.streams_s",
+            "stream.2.their-echo-server-alone.chunks_s",
         ),
     ],
     ids=["path", "stream", "cache", "compare", "compare, forwarding"],

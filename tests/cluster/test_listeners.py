@@ -6,15 +6,17 @@ import pytest
 
 from cluster.ops.ports import listeners
 from load_tests.benchmarks.common.local_serve import LocalServe
+from tests.cluster.polling import eventually
 
 
 @pytest.mark.every_profile
-def test_no_process_listens_on_other_than_loopback(cluster: LocalServe) -> None:
+async def test_no_process_listens_on_other_than_loopback(cluster: LocalServe) -> None:
     """GCS and raylet end at one call without a token, and nothing here is meant for others."""
-    sockets = listeners(cluster.processes())
     plain = os.environ.get("MOBULA_TEST_PROFILE") == "plain"
+    expected = {"gcs_server", "raylet"} | (set() if plain else {"haproxy"})
 
-    assert {each.process for each in sockets} >= {"gcs_server", "raylet"} | (
-        set() if plain else {"haproxy"}
-    )
-    assert [each for each in sockets if each.is_open] == []
+    def all_listen() -> bool:  # HAProxy's processes change where it reads its configuration again
+        return {each.process for each in listeners(cluster.processes())} >= expected
+
+    await eventually(all_listen)
+    assert [each for each in listeners(cluster.processes()) if each.is_open] == []

@@ -47,6 +47,7 @@ jobs = Table(
     Column("keep_s", Float, nullable=False),
     Column("expires", Float, index=True),
     Column("request_id", String(64), nullable=False),
+    Column("trace", String(55), nullable=False, server_default=""),  # of the order: a traceparent
     Index("ix_jobs_state_next", "state", "next"),
     Index("ix_jobs_tenant_created", "tenant", "created"),
 )

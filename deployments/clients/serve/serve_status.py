@@ -90,6 +90,14 @@ class ServeStatusClient:
             return ()
 
 
+def gcs_address() -> str | None:
+    """`host:port` of the GCS of the cluster that this process is part of; None without one."""
+    if not ray.is_initialized():
+        return None
+    address: str = ray.get_runtime_context().gcs_address
+    return address
+
+
 class IngressPeers:
     """Fan-out to all ingress replicas of this application; `timeout_s` is for all together."""
 

@@ -180,6 +180,7 @@ def create_app(
             hosts=hosts,
             max_body_bytes=services.settings.max_body_bytes,
             metrics=services.request_metrics,
+            tracing=services.tracing,
             others=others,
         )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)

@@ -9,8 +9,8 @@ from typing import Any
 from cluster.balancing.replica_set import ReplicaStatus
 from cluster.metrics.catalogue import models
 from cluster.metrics.series import Reading
+from deployments.providers.provided_model import REMEMBERED_S
 from deployments.providers.provider_model import ProviderModel
-from deployments.providers.status import REMEMBERED_S
 
 CallReport = Mapping[str, Mapping[str, Any]]  # by model (model_registry.py)
 _CALLS = (

@@ -55,28 +55,28 @@ class ModelNames:
         def allowed(model: str) -> bool:
             return model in known and (model in free or allows(model))
 
-        meant = self.meant(name, facts.tenant, default)
-        found = self._resolver.resolve(meant, facts, allowed)
+        named = self.apply_default(name, facts.tenant, default)
+        found = self._resolver.resolve(named, facts, allowed)
         if found is None:
-            raise UnknownModel(meant, tuple(filter(allowed, known)))
+            raise UnknownModel(named, tuple(filter(allowed, known)))
         if found.model != name:
-            _remember(admitted, found, is_default=meant != name)
+            _remember(admitted, found, is_default=named != name)
         return found.model
 
-    def meant(self, name: str, tenant: str, default: DefaultOf = "default_model") -> str:
+    def apply_default(self, name: str, tenant: str, default: DefaultOf = "default_model") -> str:
         """`name`, or what the tenant's settings or the operator's say where it is empty or DEFAULT.
         Raises InvalidRequest if they say nothing."""
         if name not in _UNNAMED:
             return name
         spec = self._spec
         operators = spec.default if default == "default_model" else spec.default_embedding
-        meant = self.tenants_default(tenant, default) or operators
-        if meant is None:
+        named = self.tenants_default(tenant, default) or operators
+        if named is None:
             raise InvalidRequest(
                 f"Name a model: neither this tenant nor the operator has set a {default}.",
                 param="model",
             )
-        return meant
+        return named
 
     def tenants_default(self, tenant: str, default: DefaultOf = "default_model") -> str | None:
         """What the tenant's own settings say."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
+from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import UnknownModel, unknown_policy
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
@@ -174,6 +175,9 @@ class MeteredGenerator:
     async def generate(self, request: GenerateRequest) -> Completion:
         with await self._reserve(request) as metered:
             completion = await metered.call.generate()
+            metered.timing = completion.timing
+            if metered.request.trace:
+                metered.finish_reasons = tuple([each.finish_reason for each in completion.choices])
             metered.complete(completion.usage)
         return completion
 
@@ -188,6 +192,8 @@ class MeteredGenerator:
         admitted, model = self.admitted, self.model
         amounts = self.recorder.estimator.estimate(request, admitted.plan)
         reservation = await admitted.permit.reserve(request.model, amounts, lasting=True)
+        if admitted.timer.trace is not None:
+            request = copied(request, trace=admitted.timer.trace.child().traceparent)
         call: ModelCall
         if _is_settling(type(model)):
             call = cast(SettlingModel, model).begin(request)

@@ -102,14 +102,14 @@ def _targets(
     models: ModelRegistry, admitted: AdmittedRequest, name: str, allowed: Collection[str]
 ) -> tuple[str, ...]:
     """The models for which a name stands. Raises UnknownModel."""
-    meant = models.names.meant(name, admitted.caller.tenant) if name == DEFAULT else name
-    choice = models.names.find(meant)
+    named = models.names.apply_default(name, admitted.caller.tenant) if name == DEFAULT else name
+    choice = models.names.find(named)
     targets = () if choice is None else tuple(id for id in choice.models if id in allowed)
     if targets:
         return targets
-    if meant in allowed:  # found at run time, or the configuration has no names
-        return (meant,)
-    raise UnknownModel(meant, tuple(allowed))
+    if named in allowed:  # found at run time, or the configuration has no names
+        return (named,)
+    raise UnknownModel(named, tuple(allowed))
 
 
 def _describe_name(

@@ -232,13 +232,14 @@ class QueueTicket(QueuedRequest):
     no slot is held back for them; `finish_choice` frees the slot of a choice that has ended.
     """
 
-    __slots__ = ("_admission", "_claimed", "_waiters", "streams", "tokens")
+    __slots__ = ("_admission", "_claimed", "_waiters", "first_at", "streams", "tokens")
 
     def __init__(
         self, admission: Admission, tenant: TenantQueue, request: GenerateRequest, since: float
     ) -> None:
         super().__init__(tenant, request.priority, request.n, since, request.timeout_s)
         self.tokens = 0  # prompt and output so far
+        self.first_at = 0.0  # when the first token came; 0: none has
         self.streams = False  # whether the time of the first token is to be recorded
         self._admission = admission
         self._claimed = 0
@@ -285,9 +286,10 @@ class QueueTicket(QueuedRequest):
     def charge_output_tokens(self, tokens: int) -> None:
         """A choice grew by `tokens`."""
         admission = self._admission
-        if self.streams:
-            self.streams = False
-            admission.latency.record_first_token(self.since, admission.clock.monotonic())
+        if self.first_at == 0.0:
+            self.first_at = admission.clock.monotonic()
+            if self.streams:
+                admission.latency.record_first_token(self.since, self.first_at)
         self.tokens += tokens
         admission.latency.tokens += tokens
         admission.queue.charge(self, tokens * _COST.output_tokens)

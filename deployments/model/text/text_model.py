@@ -155,7 +155,10 @@ class TextModel:
                     choices = await self._generate(request, ticket, tracker)
             except TimeoutError as error:
                 raise _too_late(request, ticket) from error
-            return Completion(choices, tracker.usage(), self._card.id)
+            ended = self.admission.clock.monotonic()
+            first_at = ticket.first_at or ended
+            timing = (ticket.started - ticket.since, first_at - ticket.started, ended - first_at)
+            return Completion(choices, tracker.usage(), self._card.id, timing)
 
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
@@ -205,6 +208,12 @@ class TextModel:
                     ):
                         continue
                     generated = sum([decoder.tokens for decoder in decoders])
+                    timing: tuple[float, ...] = ()
+                    if not unfinished:
+                        ended = self.admission.clock.monotonic()
+                        first_at = ticket.first_at or ended
+                        waited_s = ticket.started - ticket.since
+                        timing = (waited_s, first_at - ticket.started, ended - first_at)
                     yield Chunk(
                         index,
                         delta.text,
@@ -215,6 +224,7 @@ class TextModel:
                         prompt_tokens,
                         tool_calls=delta.tool_calls,
                         stop=delta.stop,
+                        timing=timing,
                     )
                     reported, prompt_tokens = generated, 0
 

@@ -35,6 +35,7 @@ from deployments.contracts.generation import (
 from deployments.contracts.scaling import ServeSnapshot
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
 from deployments.ingress.names.spec import NameSettings
@@ -138,7 +139,7 @@ async def start_application(
         names=names or NameSettings(),
     )
     services, caches = build_services(
-        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
+        settings, clock, tenancy, stages, config, ClusterView(stages, stages), lambda _: None
     )
     await tenancy.start()
     await caches.start()

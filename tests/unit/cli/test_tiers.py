@@ -148,7 +148,7 @@ def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
-    lowest = " ".join(test_tiers.LOWEST_PRIORITY)
+    lowest = " ".join(test_tiers.lowest_priority())
 
     assert test_tiers.run(["graph", "tools", "video", "chaos"], None, stop=False) == 0
 
