@@ -14,7 +14,6 @@ from cluster.production.promql import JOB, Queries, like, share
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
 # Fewer requests than this in the long window say nothing about a ratio.
 FEWEST_REQUESTS = 50
-FIRST_TOKEN_BOUNDS = generation.TIME_TO_FIRST_TOKEN.buckets
 _RULES = Queries(keep=(JOB,))
 
 
