@@ -35,7 +35,7 @@ TLS = {
 }
 
 SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")
-OPTIONAL = ("metrics_key",)  # the Secret may do without
+OPTIONAL = ("metrics_key", "sentry_dsn")  # the Secret may do without
 # What the manifests decide themselves; as `settings` they would contradict the rest.
 DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_hosts"} | {
     "metrics_host",

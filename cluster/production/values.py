@@ -44,7 +44,8 @@ class _ValuesModel(BaseModel):
 class Secrets(_ValuesModel):
     """Where Kubernetes keeps what is secret: names of Secrets, and of the keys in `name`.
 
-    A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token
+    A Secret without `metrics_key` makes no key for Prometheus, one without `sentry_dsn` reports to
+    no Sentry. `ray` holds Ray's cluster token
     under `auth_token`. The keys of `object_store` become environment variables as the store's
     vendor names them (AWS_ACCESS_KEY_ID, ...); None: the pods' service account may use the store.
     `tls` is a Secret of type kubernetes.io/tls; None: pods speak plain HTTP, to whatever terminates
@@ -57,6 +58,7 @@ class Secrets(_ValuesModel):
     pepper: SecretKey = "pepper"
     bootstrap_key: SecretKey = "bootstrap-key"
     metrics_key: SecretKey = "metrics-key"
+    sentry_dsn: SecretKey = "sentry-dsn"
     gcs_redis_password: SecretKey | None = "gcs-redis-password"
     ray: Name = "mobula-ray"
     object_store: Name | None = None

@@ -42,10 +42,10 @@ def _cache() -> Row:
                     Shown(hits, "found in {{tier}}"),
                     Shown(Q.rate(cache.COALESCED), "coalesced"),
                     Shown(Q.rate(cache.COMPUTED), "computed"),
+                    Shown(Q.rate(cache.STORED), "of them stored"),
                     Shown(Q.rate(cache.BYPASSED), "not to be cached"),
                 ),
                 unit=Unit.REQUESTS,
-                is_stacked=True,
             ),
             Panel(
                 "Tokens that no model computed",

@@ -102,6 +102,7 @@ def _calls() -> Row:
                 "Calls",
                 (
                     Shown(Q.rate(models.CALLS, "model"), "{{model}}"),
+                    Shown(Q.rate(models.ATTEMPTS, "model"), "{{model}} attempts"),
                     Shown(Q.rate(models.LINKS_BY_HANDLE, "model"), "{{model}} by handle"),
                 ),
                 unit=Unit.REQUESTS,
@@ -128,6 +129,7 @@ def _calls() -> Row:
                 "Links",
                 (
                     Shown(Q.sum(models.LINKS, "model"), "{{model}} up"),
+                    Shown(Q.rate(models.LINKS_OPENED, "model"), "{{model}} opened, a second"),
                     Shown(
                         Q.rate(models.LINKS_FAILED, "model"), "{{model}} failed to open, a second"
                     ),

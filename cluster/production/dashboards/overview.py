@@ -286,6 +286,26 @@ def _traffic() -> Row:
                 ),
                 link=uids.MODELS,
             ),
+            Panel(
+                "Requests by route",
+                (Shown(f"topk(10, {Q.rate(http.REQUESTS, 'route')})", "{{route}}"),),
+                unit=Unit.REQUESTS,
+            ),
+            Panel(
+                "Failed requests by route",
+                (
+                    Shown(
+                        Q.rate(http.REQUESTS, "route", "code", code=like("5..")),
+                        "{{route}} {{code}}",
+                    ),
+                ),
+                unit=Unit.REQUESTS,
+                fills_in="nothing failed.",
+            ),
+            Panel(
+                "Bytes of responses",
+                (Shown(f"topk(10, {Q.rate(http.RESPONSE_BYTES, 'route')})", "{{route}}"),),
+            ),
         ),
     )
 
