@@ -222,13 +222,19 @@ class AdmittedRequest(RequestContext):
 
 @dataclass(slots=True)
 class ResponseProgress:
-    """How much of a response has been sent; `first_byte_s` after the request its headers were."""
+    """How much of a response has been sent; `first_byte_s` after the request its headers were.
+
+    `kind` is "unary", or what the response has become: "stream" or "feed". `overhead_ms` is the
+    part of `first_byte_s` that no model took (negative: nothing was sent).
+    """
 
     status: int = CLIENT_CLOSED_REQUEST
     body_bytes: int = 0
     is_started: bool = False
     is_complete: bool = False
     first_byte_s: float = 0.0
+    overhead_ms: float = -1.0
+    kind: str = "unary"
 
 
 @dataclass(slots=True)

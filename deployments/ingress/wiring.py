@@ -162,6 +162,7 @@ def build_services(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
+    tracing.exemplify = request_metrics.exemplify
     source = cluster.metrics
     missing = Counter(MISSING)
     metrics = MetricSet(

@@ -9,11 +9,15 @@ from types import ModuleType
 from cluster.metrics.catalogue import (
     cache,
     generation,
+    health,
     http,
     jobs,
     limits,
+    logs,
     models,
+    node,
     process,
+    scaling,
     scrape,
     storage,
     tenants,
@@ -29,7 +33,11 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Generation": generation,
     "Jobs and videos": jobs,
     "Store": storage,
+    "Scaling": scaling,
+    "Dependencies": health,
+    "Logs": logs,
     "Processes": process,
+    "Nodes": node,
     "Scrape": scrape,
 }
 

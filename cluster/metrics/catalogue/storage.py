@@ -5,7 +5,7 @@ from cluster.metrics.metric import counter, gauge, histogram
 TRANSACTIONS = histogram(
     "mobula_store_transaction_seconds",
     "Seconds of transactions of the relational store, waiting for a connection included.",
-    source="ingress",
+    source="ingress, clipper",
     labels=("kind",),
     labels_from="read, write",
 )
@@ -36,5 +36,15 @@ DELIVERIES = counter(
 DELIVERIES_OPEN = gauge(
     "mobula_webhook_open_deliveries",
     "Deliveries to webhooks that this replica attempts now.",
+    source="ingress",
+)
+WEBHOOK_BACKLOG = gauge(
+    "mobula_webhook_backlog",
+    "Deliveries to webhooks that are due; every replica sees the same ones.",
+    source="ingress",
+)
+WEBHOOK_OLDEST = gauge(
+    "mobula_webhook_oldest_due_seconds",
+    "Seconds for which the oldest of those deliveries has been due.",
     source="ingress",
 )

@@ -5,7 +5,7 @@ In: a request that is sampled, was slow, or failed. Out: its spans, in the ring 
 runs for a request that is not recorded and names no trace.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Final
@@ -18,23 +18,26 @@ from cluster.runtime.problems import to_problem
 from cluster.tracing.span import RecordedTrace
 from cluster.tracing.trace_context import TraceContext
 from cluster.tracing.tracer import Tracer
-from deployments.ingress.context import ModelWaitTimer, RequestContext, RequestState
+from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestContext, RequestState
 from deployments.ingress.http.client_address import is_sender_trusted
 from deployments.ingress.tracing.request_spans import EndedRequest, request_spans, route_of
 
 MAX_UNSAMPLED = 200  # failed and slow ones that are recorded in a second
 SAMPLED, FAILED, SLOW = "sampled", "failed", "slow"
 _CLIENT_GONE: Final = "client-gone"
+Exemplify = Callable[[str, str, float, str, float], None]
 
 
 class RequestTracing:
     """`trusted` are the networks whose `traceparent` decides what is sampled. `omitted` counts what
     failed or was slow, and was not recorded, as too many others were in the same second.
+    `exemplify` is told of each request by HTTP that is recorded: its path, its kind of response,
+    its milliseconds, its trace id, and when (Unix seconds).
     """
 
     __slots__ = (
-        "_clock", "_networks", "_second", "_unsampled", "draw", "omitted", "ratio", "slow_s",
-        "tracer",
+        "_clock", "_networks", "_second", "_unsampled", "draw", "exemplify", "omitted", "ratio",
+        "slow_s", "tracer",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +52,7 @@ class RequestTracing:
         self.slow_s = self.tracer.slow_s
         self.draw = self.tracer.draw
         self.omitted = 0
+        self.exemplify: Exemplify | None = None
         self._second = self._unsampled = 0
         self._clock = clock or SystemClock()
         self._networks = tuple(ip_network(network) for network in trusted)
@@ -173,6 +177,10 @@ class RequestTracing:
         spans = request_spans(facts, self._clock.wall() - self._clock.monotonic(), reason)
         tenant = "" if facts.caller is None else facts.caller.tenant
         self.tracer.record(RecordedTrace(redact(facts.request_id), tenant, reason, spans))
+        if self.exemplify is not None and facts.scope is not None and facts.trace.is_sampled:
+            kind = facts.scope[STATE_KEY].response.kind
+            ms, trace_id = facts.elapsed_s * 1_000, facts.trace.trace_id
+            self.exemplify(facts.scope["path"], kind, ms, trace_id, self._clock.wall())
 
 
 def _reason(trace: TraceContext | None, *, is_failed: bool) -> str:

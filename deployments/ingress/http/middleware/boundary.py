@@ -109,8 +109,9 @@ class RequestBoundary:
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
                 progress.first_byte_s = clock.monotonic() - started_at
-                overhead_s = progress.first_byte_s - timer.waited_s()
-                headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
+                overhead_ms = (progress.first_byte_s - timer.waited_s()) * 1000
+                progress.overhead_ms = max(0.0, overhead_ms)
+                headers.append((b"x-mobula-overhead-ms", b"%.2f" % overhead_ms))
                 admitted = None if state.context is None else state.context.admitted
                 added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
                 # A 429 names the limit that was exceeded, and only that.
@@ -129,7 +130,10 @@ class RequestBoundary:
             caller, status, size = state.caller, progress.status, progress.body_bytes
             tenant, problem = None if caller is None else caller.tenant, state.problem
             path, method = scope["path"], scope["method"]
-            self._metrics.record(path, method, status, elapsed_ms, size, tenant, problem)
+            kind, overhead_ms = progress.kind, progress.overhead_ms
+            self._metrics.record(
+                path, method, status, elapsed_ms, size, tenant, problem, kind, overhead_ms
+            )
             if (
                 status >= 500
                 or (status == 200 and problem is not None)
