@@ -69,6 +69,11 @@ class Queries:
         """Events in the window."""
         return self._over("increase", metric, by, window, where)
 
+    def shared(self, metric: Metric, *by: str, window: str = "", **where: Where) -> str:
+        """Events a second that every replica counts alike, so they count once."""
+        rates = self.rate(metric, REPLICA, *by, window=window, **where)
+        return aggregated("max", rates, self.labels(metric, by))
+
     def quantile(
         self, quantile: float, metric: Metric, *by: str, window: str = "", **where: Where
     ) -> str:

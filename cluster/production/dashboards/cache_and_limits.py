@@ -2,7 +2,6 @@
 
 from cluster.metrics.catalogue import cache, limits
 from cluster.production.dashboards import uids
-from cluster.production.dashboards.overview import UP
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Dashboard,
@@ -15,6 +14,7 @@ from cluster.production.dashboards.panel import (
     falling,
     rising,
 )
+from cluster.production.dashboards.shared import UP
 from cluster.production.promql import JOB, Queries, like, share
 
 Q = Queries({JOB: f"${JOB}", "replica": like("$replica")})
@@ -103,6 +103,19 @@ def _limits() -> Row:
                 PanelKind.STATES,
                 texts=UP,
                 thresholds=falling(0.5, 1),
+            ),
+            Panel(
+                "Exchanges of credits",
+                (Shown(Q.observed(limits.EXCHANGES, "outcome"), "{{outcome}}"),),
+                unit=Unit.EVENTS,
+            ),
+            Panel(
+                "Time of an exchange",
+                (
+                    Shown(Q.quantile(0.5, limits.EXCHANGES), "median"),
+                    Shown(Q.quantile(0.95, limits.EXCHANGES), "p95"),
+                ),
+                thresholds=rising(0.25, 1),
             ),
             Panel(
                 "Buckets",

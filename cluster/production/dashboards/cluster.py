@@ -1,8 +1,8 @@
 """The cluster: processes, the store, the scrape."""
 
-from cluster.metrics.catalogue import process, scrape, storage
+from cluster.metrics.catalogue import logs, process, scrape, storage
 from cluster.production.dashboards import uids
-from cluster.production.dashboards.overview import GROWTH_WINDOW, UP
+from cluster.production.dashboards.cluster_rows import Q, dependencies, deployments, nodes
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Dashboard,
@@ -15,14 +15,36 @@ from cluster.production.dashboards.panel import (
     falling,
     rising,
 )
-from cluster.production.promql import JOB, Queries, like
+from cluster.production.dashboards.shared import UP, memory_growth
 
-Q = Queries({JOB: f"${JOB}", "deployment": like("$deployment"), "replica": like("$replica")})
 _EACH = "{{deployment}} {{replica}}"
 
 
+def _logs() -> Row:
+    return Row(
+        "Logs",
+        (
+            Panel(
+                "Errors",
+                (Shown(Q.rate(logs.ERRORS, "replica"), "{{replica}}"),),
+                thresholds=ANY_IS_WRONG,
+            ),
+            Panel(
+                "Different errors",
+                (Shown(Q.aggregate("max", logs.ERROR_GROUPS, "replica"), "{{replica}}"),),
+            ),
+            Panel(
+                "Lines lost or left out",
+                (
+                    Shown(Q.rate(logs.LINES_LOST, "log"), "{{log}} lost"),
+                    Shown(Q.rate(logs.LINES_SUPPRESSED), "repeated, left out"),
+                ),
+            ),
+        ),
+    )
+
+
 def _processes() -> Row:
-    memory = Q.select(process.MEMORY)
     return Row(
         "Processes",
         (
@@ -52,12 +74,7 @@ def _processes() -> Row:
             ),
             Panel(
                 "Memory: growth an hour",
-                (
-                    Shown(
-                        f"max by (deployment, replica) (deriv({memory}[{GROWTH_WINDOW}])) * 3600",
-                        _EACH,
-                    ),
-                ),
+                (Shown(memory_growth(Q), _EACH),),
                 unit=Unit.BYTES,
                 minimum=None,
                 thresholds=rising(50 << 20, 200 << 20),
@@ -66,6 +83,16 @@ def _processes() -> Row:
                 "Event loop lag",
                 (Shown(Q.aggregate("max", process.LOOP_LAG, "deployment", "replica"), _EACH),),
                 thresholds=rising(0.1, 0.5),
+            ),
+            Panel(
+                "Age of processes",
+                (
+                    Shown(
+                        f"time() - {Q.aggregate('max', process.STARTED, 'deployment', 'replica')}",
+                        _EACH,
+                    ),
+                ),
+                unit=Unit.SECONDS,
             ),
             Panel(
                 "Open files",
@@ -121,9 +148,14 @@ def _scrape() -> Row:
         (
             Panel(
                 "Replicas that did not answer",
-                (Shown(Q.rate(scrape.MISSING, "deployment"), "{{deployment}}"),),
+                (
+                    Shown(Q.rate(scrape.MISSING, "deployment"), "{{deployment}}, a second"),
+                    Shown(
+                        Q.aggregate("max", scrape.MISSING_NOW, "deployment"), "{{deployment}} now"
+                    ),
+                ),
+                unit=Unit.COUNT,
                 thresholds=ANY_IS_WRONG,
-                fills_in="all of them answered.",
             ),
             Panel(
                 "Time to ask all replicas",
@@ -148,6 +180,6 @@ DASHBOARD = Dashboard(
     uids.CLUSTER,
     "Mobula: cluster",
     "Processes of every deployment, the store, the scrape. Ray's own dashboards are linked above.",
-    (_processes(), _store(), _scrape()),
+    (dependencies(), deployments(), nodes(), _processes(), _store(), _logs(), _scrape()),
     (Variable("deployment", process.CPU), Variable("replica", process.CPU)),
 )

@@ -7,12 +7,12 @@ every query of ours the installation that `job` names.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cluster.metrics.catalogue import scrape
+from cluster.metrics.catalogue import scaling, scrape
 from cluster.metrics.metric import REPLICA
 from cluster.production.dashboards.options import field_defaults, options
 from cluster.production.dashboards.panel import WIDTH, Dashboard, Panel, PanelKind, Shown, Variable
 from cluster.production.dashboards.selectors import firing_alerts
-from cluster.production.promql import JOB
+from cluster.production.promql import JOB, Queries, like
 
 TAG = "mobula"
 SCHEMA_VERSION = 41
@@ -102,6 +102,11 @@ def _annotations() -> Iterator[dict[str, Any]]:
         "Alerts", "red", firing_alerts(), "{{alertname}}", "{{severity}} {{model}} {{deployment}}"
     )
     # A version that was not there before: a deploy.
+    decisions = Queries({JOB: f"${JOB}", "direction": like("up|down")}).shared(
+        scaling.DECISIONS, "deployment", "direction", window="2m"
+    )
+    title = "{{deployment}} {{direction}}"
+    yield _annotation("Scaling", "purple", f"{decisions} > 0", title, "")
     yield _annotation("Deploys", "blue", f"{build} unless {build} offset 2m", "{{version}}", "")
 
 

@@ -15,6 +15,7 @@ from cluster.production.promql import JOB, Queries, like
 Q = Queries({JOB: f"${JOB}"})
 WORKER = "Clipper"
 _OFF = "video is off."
+_NONE = "there were no jobs."
 
 
 def _jobs() -> Row:
@@ -32,6 +33,43 @@ def _jobs() -> Row:
                 (Shown(Q.aggregate("max", jobs.OLDEST_WAIT), "oldest"),),
                 thresholds=rising(300, 900),
                 fills_in=_OFF,
+            ),
+            Panel(
+                "Wait before the first attempt",
+                (
+                    Shown(Q.quantile(0.5, jobs.QUEUE_WAIT, "kind"), "{{kind}}, median"),
+                    Shown(Q.quantile(0.95, jobs.QUEUE_WAIT, "kind"), "{{kind}}, p95"),
+                ),
+                fills_in=_NONE,
+            ),
+            Panel(
+                "Attempts by outcome",
+                (Shown(Q.observed(jobs.DURATION, "kind", "outcome"), "{{kind}} {{outcome}}"),),
+                unit=Unit.EVENTS,
+                fills_in=_NONE,
+            ),
+            Panel(
+                "Time of an attempt, p95",
+                (Shown(Q.quantile(0.95, jobs.DURATION, "kind"), "{{kind}}"),),
+                fills_in=_NONE,
+            ),
+            Panel(
+                "Time in a stage, mean",
+                (Shown(Q.mean(jobs.STAGES, "kind", "stage"), "{{kind}} {{stage}}"),),
+                unit=Unit.SECONDS,
+                is_stacked=True,
+                fills_in=_NONE,
+            ),
+            Panel(
+                "Clips",
+                (Shown(Q.rate(jobs.CLIPS, "outcome"), "{{outcome}}"),),
+                fills_in=_NONE,
+            ),
+            Panel(
+                "Seconds of video analysed, a second",
+                (Shown(Q.rate(jobs.VIDEO_SECONDS), "analysed"),),
+                unit=Unit.COUNT,
+                fills_in=_NONE,
             ),
             Panel(
                 "Requests about videos and jobs",
@@ -77,12 +115,18 @@ def _webhooks() -> Row:
             Panel(
                 "Deliveries by outcome",
                 (Shown(Q.rate(storage.DELIVERIES, "outcome"), "{{outcome}}"),),
-                width=12,
             ),
             Panel(
-                "Deliveries attempted now",
-                (Shown(Q.sum(storage.DELIVERIES_OPEN), "open"),),
-                width=12,
+                "Deliveries that are due",
+                (
+                    Shown(Q.aggregate("max", storage.WEBHOOK_BACKLOG), "due"),
+                    Shown(Q.sum(storage.DELIVERIES_OPEN), "attempted now"),
+                ),
+            ),
+            Panel(
+                "Oldest delivery has been due for",
+                (Shown(Q.aggregate("max", storage.WEBHOOK_OLDEST), "oldest"),),
+                thresholds=rising(60, 600),
             ),
         ),
     )

@@ -1,8 +1,7 @@
 """Models: calls, times, queues, tokens, failures; of replicas and of providers."""
 
-from cluster.metrics.catalogue import generation, models, process
+from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
-from cluster.production.dashboards.overview import BREAKERS
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Color,
@@ -16,6 +15,7 @@ from cluster.production.dashboards.panel import (
     falling,
     rising,
 )
+from cluster.production.dashboards.shared import BREAKERS
 from cluster.production.promql import JOB, Queries, like, share
 
 Q = Queries({JOB: f"${JOB}", "model": like("$model"), "replica": like("$replica")})
@@ -34,6 +34,35 @@ def _times() -> Row:
                 ),
                 thresholds=rising(1, 2.5),
                 fills_in="nothing was streamed.",
+            ),
+            Panel(
+                "One token after another",
+                (
+                    Shown(
+                        Q.quantile(0.5, generation.TIME_PER_OUTPUT_TOKEN, "model"),
+                        "{{model}}, median",
+                    ),
+                    Shown(
+                        Q.quantile(0.95, generation.TIME_PER_OUTPUT_TOKEN, "model"),
+                        "{{model}}, p95",
+                    ),
+                ),
+                fills_in="nothing was streamed.",
+            ),
+            Panel(
+                "What the product adds",
+                (Shown(Q.quantile(0.95, http.OVERHEAD, "operation"), "{{operation}}, p95"),),
+                thresholds=rising(0.01, 0.05),
+            ),
+            Panel(
+                "Operations by outcome",
+                (
+                    Shown(
+                        Q.rate(http.OPERATIONS, "operation", "outcome"),
+                        "{{operation}} {{outcome}}",
+                    ),
+                ),
+                unit=Unit.REQUESTS,
             ),
             Panel(
                 "Complete response",
@@ -94,6 +123,41 @@ def _load() -> Row:
     )
 
 
+def _engine() -> Row:
+    steps = Q.rate(generation.ENGINE_STEPS, "model")
+    made = Q.rate(generation.ENGINE_TOKENS, "model")
+    return Row(
+        "Engine",
+        (
+            Panel(
+                "Sequences in a step",
+                (
+                    Shown(f"{made} / ({steps} > 0)", "{{model}}, mean"),
+                    Shown(Q.sum(generation.ENGINE_RUNNING, "model"), "{{model}} now"),
+                    Shown(Q.sum(generation.ENGINE_WAITING, "model"), "{{model}} waiting"),
+                ),
+                unit=Unit.COUNT,
+                about="The larger the batch, the cheaper a token.",
+            ),
+            Panel(
+                "Steps and tokens",
+                (
+                    Shown(steps, "{{model}} steps"),
+                    Shown(made, "{{model}} tokens"),
+                ),
+            ),
+            Panel(
+                "Key-value cache: used",
+                (Shown(Q.aggregate("max", generation.KV_USED, "model"), "{{model}}"),),
+                maximum=1,
+                thresholds=rising(0.8, 0.95),
+                about="The fullest replica of a model.",
+                fills_in="no engine says how much it holds.",
+            ),
+        ),
+    )
+
+
 def _calls() -> Row:
     return Row(
         "Calls",
@@ -124,6 +188,18 @@ def _calls() -> Row:
                 texts=BREAKERS,
                 thresholds=rising(1, 2),
                 about="The worst of all ingress replicas.",
+            ),
+            Panel(
+                "Breakers opened and closed",
+                (Shown(Q.rate(models.BREAKER_TRANSITIONS, "model", "to"), "{{model}} {{to}}"),),
+            ),
+            Panel(
+                "Why a replica was chosen",
+                (
+                    Shown(
+                        Q.rate(models.ROUTED, "deployment", "choice"), "{{deployment}} {{choice}}"
+                    ),
+                ),
             ),
             Panel(
                 "Links",
@@ -186,6 +262,6 @@ DASHBOARD = Dashboard(
     uids.MODELS,
     "Mobula: models",
     "What models do for callers: times, load, failures, providers.",
-    (_times(), _load(), _calls(), _providers()),
+    (_times(), _load(), _calls(), _engine(), _providers()),
     (Variable("model", models.CALLS), Variable("replica", process.CPU)),
 )

@@ -7,19 +7,11 @@ it is; the link of a panel leads to the dashboard of that part.
 from cluster.metrics.catalogue import (
     generation,
     http,
-    jobs,
-    limits,
-    models,
-    process,
-    scrape,
-    storage,
-    tenants,
 )
-from cluster.metrics.metric import REPLICA
 from cluster.production.dashboards import uids
+from cluster.production.dashboards.overview_faults import faults
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
-    Color,
     Dashboard,
     Panel,
     PanelKind,
@@ -30,12 +22,10 @@ from cluster.production.dashboards.panel import (
     rising,
 )
 from cluster.production.dashboards.selectors import firing_alerts
-from cluster.production.promql import JOB, Queries, ended, like, share, unlike
+from cluster.production.promql import JOB, Queries, like, share, unlike
 
 Q = Queries({JOB: f"${JOB}"})
-BREAKERS = {0: ("closed", Color.GREEN), 1: ("half open", Color.YELLOW), 2: ("open", Color.RED)}
-UP = {0: ("away", Color.RED), 1: ("up", Color.GREEN)}
-GROWTH_WINDOW = "30m"
+_ENDS = unlike("feed")
 _GOOD = like("ok|client_error|server_error")
 
 
@@ -111,152 +101,6 @@ def _glance() -> Row:
     )
 
 
-def _wrong() -> Row:
-    gone = ended(Q.select(process.THREADS), GROWTH_WINDOW, ("deployment",))
-    growth = (
-        f"max by (deployment, {REPLICA})"
-        f" (deriv({Q.select(process.MEMORY)}[{GROWTH_WINDOW}])) * 3600"
-    )
-    return Row(
-        "What is wrong",
-        (
-            Panel(
-                "Alerts that fire, by part",
-                (Shown(f"count by (part, alertname, severity) ({firing_alerts()})", ""),),
-                PanelKind.TABLE,
-                Unit.COUNT,
-                about="The name leads to docs/runbooks.",
-                columns=("part", "alertname", "severity"),
-                value_name="Series",
-                fills_in="no alert fires.",
-            ),
-            Panel(
-                "Models: failed calls",
-                (
-                    Shown(Q.rate(generation.SEQUENCES, "model", outcome="failed"), "{{model}}"),
-                    Shown(Q.rate(models.REFUSED, "model"), "{{model}}, refused by its breaker"),
-                    Shown(
-                        Q.rate(models.PROVIDER_ATTEMPTS, "model", outcome="failed"),
-                        "{{model}}, at its provider",
-                    ),
-                ),
-                thresholds=ANY_IS_WRONG,
-                link=uids.MODELS,
-            ),
-            Panel(
-                "Models: circuit breakers",
-                (Shown(Q.aggregate("max", models.BREAKER, "model"), "{{model}}"),),
-                PanelKind.STATES,
-                texts=BREAKERS,
-                thresholds=rising(1, 2),
-                link=uids.MODELS,
-            ),
-            Panel(
-                "Tenants: failures and refusals",
-                (
-                    Shown(
-                        f"topk(5, {Q.rate(tenants.REQUESTS, 'tenant', outcome='server_error')})",
-                        "{{tenant}}, failed",
-                    ),
-                    Shown(
-                        "topk(5, "
-                        + Q.rate(tenants.REQUESTS, "tenant", outcome=like("client_error|limited"))
-                        + ")",
-                        "{{tenant}}, refused",
-                    ),
-                ),
-                about="The five tenants with the most of each.",
-                link=uids.TENANTS,
-            ),
-            Panel(
-                "Problems",
-                (
-                    Shown(
-                        f"topk(8, {Q.rate(http.PROBLEMS, 'problem')})",
-                        "{{problem}}",
-                    ),
-                ),
-                about="By the slug of the answer; docs/decisions/0001-problems.md.",
-            ),
-            Panel(
-                "Store",
-                (
-                    Shown(Q.quantile(0.95, storage.TRANSACTIONS, "kind"), "{{kind}}, p95"),
-                    Shown(f"1 - {Q.aggregate('min', storage.UP)}", "away for a replica"),
-                ),
-                unit=Unit.SECONDS,
-                thresholds=rising(0.25, 1),
-                link=uids.CLUSTER,
-            ),
-            Panel(
-                "Limits",
-                (Shown(Q.aggregate("min", limits.AUTHORITY_UP), "authority of limits"),),
-                PanelKind.STATES,
-                texts=UP,
-                thresholds=falling(0.5, 1),
-                link=uids.CACHE_AND_LIMITS,
-            ),
-            Panel(
-                "Webhooks",
-                (
-                    Shown(
-                        Q.rate(storage.DELIVERIES, "outcome", outcome=unlike("delivered")),
-                        "{{outcome}}",
-                    ),
-                    Shown(Q.rate(storage.DELIVERIES, outcome="delivered"), "delivered"),
-                ),
-                link=uids.JOBS_AND_VIDEO,
-            ),
-            Panel(
-                "Jobs",
-                (Shown(Q.aggregate("max", jobs.OLDEST_WAIT), "oldest queued job has waited"),),
-                thresholds=rising(300, 900),
-                link=uids.JOBS_AND_VIDEO,
-                fills_in="video is off.",
-            ),
-            Panel(
-                "Memory: growth an hour",
-                (Shown(f"topk(5, {growth})", "{{deployment}} {{replica}}"),),
-                unit=Unit.BYTES,
-                about=f"Of the five processes that grew fastest in {GROWTH_WINDOW}. A process that "
-                "has just started grows too; a leak does not end.",
-                thresholds=rising(50 << 20, 200 << 20),
-                minimum=None,
-                link=uids.CLUSTER,
-            ),
-            Panel(
-                "Replicas that ended",
-                (Shown(gone, "{{deployment}}"),),
-                unit=Unit.COUNT,
-                about=f"In {GROWTH_WINDOW}; a rolling update ends each one once.",
-                thresholds=rising(1, 3),
-                link=uids.CLUSTER,
-            ),
-            Panel(
-                "Processes: event loop lag",
-                (
-                    Shown(
-                        Q.aggregate("max", process.LOOP_LAG, "deployment"),
-                        "{{deployment}}",
-                    ),
-                ),
-                thresholds=rising(0.1, 0.5),
-                link=uids.CLUSTER,
-            ),
-            Panel(
-                "Records lost; replicas not scraped",
-                (
-                    Shown(Q.rate(storage.LOST, "what"), "{{what}} lost"),
-                    Shown(Q.rate(scrape.MISSING, "deployment"), "{{deployment}} not scraped"),
-                ),
-                thresholds=ANY_IS_WRONG,
-                link=uids.CLUSTER,
-                fills_in="nothing was lost, and every replica answered.",
-            ),
-        ),
-    )
-
-
 def _traffic() -> Row:
     return Row(
         "Traffic",
@@ -270,12 +114,15 @@ def _traffic() -> Row:
             Panel(
                 "Time of a request",
                 (
-                    Shown(Q.quantile(0.5, http.DURATION), "median", exemplars=True),
-                    Shown(Q.quantile(0.95, http.DURATION), "p95", exemplars=True),
-                    Shown(Q.quantile(0.99, http.DURATION), "p99"),
+                    Shown(Q.quantile(0.5, http.DURATION, "kind", kind=_ENDS), "{{kind}}, median"),
+                    Shown(
+                        Q.quantile(0.95, http.DURATION, "kind", kind=_ENDS),
+                        "{{kind}}, p95",
+                        exemplars=True,
+                    ),
+                    Shown(Q.quantile(0.99, http.DURATION, "kind", kind=_ENDS), "{{kind}}, p99"),
                 ),
-                about="Streams, waits for jobs and feeds included: the models' dashboard has the "
-                "times of generations.",
+                about="Without feeds, which last as long as their clients.",
             ),
             Panel(
                 "Tokens by model",
@@ -314,5 +161,5 @@ DASHBOARD = Dashboard(
     uids.OVERVIEW,
     "Mobula: overview",
     "How the cluster serves, and which part is at fault when it does not.",
-    (_glance(), _wrong(), _traffic()),
+    (_glance(), faults(), _traffic()),
 )

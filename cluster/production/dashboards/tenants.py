@@ -1,6 +1,6 @@
 """Tenants: who asks, what they are refused, what they use and what that costs."""
 
-from cluster.metrics.catalogue import tenants
+from cluster.metrics.catalogue import limits, tenants
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.panel import (
     Dashboard,
@@ -95,6 +95,19 @@ def _usage() -> Row:
                         "{{tenant}} {{direction}}",
                     ),
                 ),
+            ),
+            Panel(
+                "Budgets: used",
+                (
+                    Shown(
+                        Q.aggregate("max", limits.BUDGET_USED, "tenant", "unit", "period"),
+                        "{{tenant}}: {{unit}} a {{period}}",
+                    ),
+                ),
+                PanelKind.BARS,
+                maximum=1,
+                thresholds=rising(0.8, 0.95),
+                fills_in="no budget is half spent.",
             ),
             Panel(
                 "Cost in the range shown",
