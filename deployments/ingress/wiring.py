@@ -40,6 +40,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
 from deployments.ingress.metrics.model_readings import (
     ejection_readings,
     model_readings,
@@ -174,6 +175,7 @@ def build_services(
         findings.read_metrics,
         tenancy.read_metrics,
         missing.read,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         process_source(lambda: source.deployment, loop_lag.worst),
     )
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from cluster.metrics.catalogue import (
     cache,
+    credentials,
     generation,
     health,
     http,
@@ -36,6 +37,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Scaling": scaling,
     "Dependencies": health,
     "Logs": logs,
+    "Credentials": credentials,
     "Processes": process,
     "Nodes": node,
     "Scrape": scrape,

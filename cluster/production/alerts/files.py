@@ -5,7 +5,7 @@ In: objectives, where the runbooks are. Out: groups of rules, as mappings.
 
 from typing import Any
 
-from cluster.production.alerts import parts, requests
+from cluster.production.alerts import dependencies, requests, work
 from cluster.production.alerts.rule import RUNBOOKS, AlertRule, as_mapping
 from cluster.production.alerts.slo import Objectives, slos
 
@@ -14,7 +14,7 @@ FAST, SLOW = "15s", "1m"
 
 def alert_rules(objectives: Objectives) -> tuple[AlertRule, ...]:
     """Every one of ours."""
-    return (*requests.rules(objectives), *parts.RULES)
+    return (*requests.rules(objectives), *dependencies.RULES, *work.RULES)
 
 
 def groups(

@@ -1,6 +1,6 @@
 """Rules about what callers notice: failed and slow requests, of models and of tenants."""
 
-from cluster.metrics.catalogue import generation, http, models, tenants
+from cluster.metrics.catalogue import generation, health, http, models, tenants
 from cluster.production.alerts.rule import AlertRule, Part, Severity
 from cluster.production.alerts.slo import BURNS, Burn, Objectives, Slo, slos
 from cluster.production.alerts.thresholds import FAILED_SHARE, QUEUE_WAIT_S
@@ -17,6 +17,7 @@ def rules(objectives: Objectives) -> tuple[AlertRule, ...]:
     return (*burning, *CAUSES)
 
 
+_HOW_FAST = {14.4: "14 times as fast as it may", 6: "6 times as fast as it may", 1: "too fast"}
 _SPEED = {"page": {"1h": "Fast", "6h": "Medium"}, "ticket": {"3d": "Slow"}}
 _CONSEQUENCE = {
     "availability": "Requests fail at the server: {{ $value | humanizePercentage }} of them over "
@@ -36,7 +37,7 @@ def _burn(slo: Slo, burn: Burn) -> AlertRule:
         burn.expression(slo),
         burn.wait,
         burn.keep,
-        f"{slo.title}: the error budget burns {burn.factor:g} times as fast as it may",
+        f"{slo.title}: the error budget burns {_HOW_FAST[burn.factor]}",
         text.replace("{budget:.2%}", f"{slo.budget:.2%}"),
     )
 
@@ -80,6 +81,17 @@ CAUSES = (
         "The circuit breaker of model {{ $labels.model }} is open",
         "Calls of {{ $labels.model }} failed so often that an ingress replica makes none: callers "
         "get a fallback model or 503.",
+    ),
+    AlertRule(
+        "MobulaModelDown",
+        Part.MODELS,
+        Severity.PAGE,
+        f"{Q.aggregate('min', health.UP, 'dependency', dependency=like('model:.*'))} == 0",
+        "2m",
+        "10m",
+        "{{ $labels.dependency }} answers nobody",
+        "It has no replica or upstream that works: requests for it go to its fallback models or "
+        "answer 503.",
     ),
     AlertRule(
         "MobulaProviderDown",

@@ -1,6 +1,6 @@
 """The cluster: processes, the store, the scrape."""
 
-from cluster.metrics.catalogue import logs, process, scrape, storage
+from cluster.metrics.catalogue import credentials, logs, process, scrape, storage
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.cluster_rows import Q, dependencies, deployments, nodes
 from cluster.production.dashboards.panel import (
@@ -17,6 +17,7 @@ from cluster.production.dashboards.panel import (
 )
 from cluster.production.dashboards.shared import UP, memory_growth
 
+DAY_S = 86_400
 _EACH = "{{deployment}} {{replica}}"
 
 
@@ -131,12 +132,47 @@ def _store() -> Row:
                 thresholds=falling(0.5, 1),
             ),
             Panel(
+                "Usage has waited for the ledger",
+                (Shown(Q.aggregate("max", storage.LEDGER_BEHIND), "longest"),),
+                thresholds=rising(10, 60),
+            ),
+            Panel(
                 "Unavailable; records lost",
                 (
                     Shown(Q.rate(storage.UNAVAILABLE), "store not reached"),
                     Shown(Q.rate(storage.LOST, "what"), "{{what}} lost"),
                 ),
                 thresholds=ANY_IS_WRONG,
+            ),
+        ),
+    )
+
+
+def _expiries() -> Row:
+    return Row(
+        "What expires",
+        (
+            Panel(
+                "TLS certificate: left",
+                (Shown(f"{Q.aggregate('min', credentials.CERTIFICATE)} - time()", "left"),),
+                PanelKind.STAT,
+                Unit.SECONDS,
+                width=12,
+                height=4,
+                minimum=None,
+                thresholds=falling(7 * DAY_S, 21 * DAY_S),
+                fills_in="there is no TLS.",
+            ),
+            Panel(
+                "Operator's keys: left of the first that expires",
+                (Shown(f"{Q.aggregate('min', credentials.OPERATOR_KEY)} - time()", "left"),),
+                PanelKind.STAT,
+                Unit.SECONDS,
+                width=12,
+                height=4,
+                minimum=None,
+                thresholds=falling(7 * DAY_S, 21 * DAY_S),
+                fills_in="none of them expires.",
             ),
         ),
     )
@@ -180,6 +216,15 @@ DASHBOARD = Dashboard(
     uids.CLUSTER,
     "Mobula: cluster",
     "Processes of every deployment, the store, the scrape. Ray's own dashboards are linked above.",
-    (dependencies(), deployments(), nodes(), _processes(), _store(), _logs(), _scrape()),
+    (
+        dependencies(),
+        deployments(),
+        nodes(),
+        _processes(),
+        _store(),
+        _logs(),
+        _expiries(),
+        _scrape(),
+    ),
     (Variable("deployment", process.CPU), Variable("replica", process.CPU)),
 )

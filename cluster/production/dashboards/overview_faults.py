@@ -61,8 +61,8 @@ def faults() -> Row:
                 "Dependencies",
                 (Shown(Q.aggregate("min", health.UP, "dependency"), "{{dependency}}"),),
                 PanelKind.STATES,
-                about="As the replica sees it to which it is worst. `./mobula health` says why and what "
-                "that means for callers.",
+                about="As the replica sees it to which it is worst; `./mobula health` says why and "
+                "what that means for callers.",
                 texts=STATES,
                 thresholds=falling(0.5, 1),
                 width=16,
