@@ -42,6 +42,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
 from deployments.ingress.metrics.health_readings import health_readings
 from deployments.ingress.metrics.model_readings import (
     balancing_readings,
@@ -184,6 +185,7 @@ def build_services(
         store_figures.read,
         lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
         log_readings,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
