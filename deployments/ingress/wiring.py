@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
 from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
 from cluster.metrics.replica_metrics import common_sources
@@ -41,6 +42,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
 from deployments.ingress.metrics.health_readings import health_readings
 from deployments.ingress.metrics.model_readings import (
     balancing_readings,
@@ -157,6 +159,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
@@ -182,6 +185,7 @@ def build_services(
         store_figures.read,
         lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
         log_readings,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from cluster.metrics.catalogue import (
     cache,
+    credentials,
     generation,
     health,
     http,
@@ -37,6 +38,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Scaling": scaling,
     "Dependencies": health,
     "Logs": logs,
+    "Credentials": credentials,
     "Processes": process,
     "Traces and logs": tracing,
     "Nodes": node,
