@@ -12,7 +12,7 @@ from typing import Protocol
 from cluster.balancing.replica_set import replica_set
 from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
-from cluster.metrics.replica_metrics import common_sources
+from cluster.metrics.replica_metrics import NamedReport, common_sources
 from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
@@ -183,6 +183,9 @@ def build_services(
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
+    async def report_metrics() -> NamedReport:
+        return source.replica, await metrics.report()
+
     logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
@@ -234,7 +237,7 @@ def build_services(
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": lambda: (source.replica, metrics.report()),
+            "metrics": report_metrics,
             "health": health.report,
             "traces": tracing.tracer.ring.find,
         },
