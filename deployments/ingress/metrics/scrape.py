@@ -56,8 +56,8 @@ class MetricsScrape:
                 self._missing.add((other,), answer.missing)
         own = await self._own()  # with what is missing now
         elapsed_s = self._clock.monotonic() - began
-        answer = Answers(cluster, ReplicaReport(name, own), deployment, elapsed_s)
-        return await asyncio.to_thread(_write, answer, openmetrics)
+        answers = Answers(cluster, ReplicaReport(name, own), deployment, elapsed_s)
+        return await asyncio.to_thread(_write, answers, openmetrics)
 
     def _identity(self) -> tuple[str, str]:
         return self._source.replica, self._source.deployment

@@ -67,8 +67,8 @@ async def measure_scrape(options: argparse.Namespace) -> list[Measurement]:
         services = observed.services
 
         async def report() -> MetricReport:
-            _, own = await services.reports["metrics"]()
-            return own  # type: ignore[no-any-return]
+            named: NamedReport = await services.reports["metrics"]()
+            return named[1]
 
         models = [
             (f"model{id}", await MetricSet(model._model.read_metrics).report())
@@ -130,7 +130,7 @@ def _p95(values: Sequence[float]) -> float:
 def _refused(text: str) -> int:
     """0: the parser took all of it."""
     try:
-        families = list(text_string_to_metric_families(text))
+        families = list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
     except ValueError:
         return 1
     return 0 if families else 1
