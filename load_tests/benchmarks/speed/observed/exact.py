@@ -70,7 +70,7 @@ async def _measure(local: LocalServe, options: argparse.Namespace) -> list[Measu
         key = await create_tenant(http, local.key, TENANT, {})
         watch, sent = SeriesWatch(), SentRequests()
         scrapes = asyncio.create_task(_scrape(http, watch))
-        haproxy = await _haproxy_answers(http)
+        haproxy = await _haproxy_answers(local.haproxy_metrics_url)
         began = time.monotonic()
         kills = await _send(local, key, sent, options)
         seconds = time.monotonic() - began
@@ -78,7 +78,7 @@ async def _measure(local: LocalServe, options: argparse.Namespace) -> list[Measu
         scrapes.cancel()
         await asyncio.wait([scrapes])
         watch.add((await http.get("/metrics")).raise_for_status().text, time.monotonic())
-        haproxy = await _haproxy_answers(http) - haproxy
+        haproxy = await _haproxy_answers(local.haproxy_metrics_url) - haproxy
         ledger = await _ledger_tokens(http)
     return [
         Measurement(PART, "requests a second", options.requests / seconds, "1/s"),
@@ -174,9 +174,10 @@ async def _send_one(client: NoRetryClient, key: str, number: int, sent: SentRequ
     sent.ended_at.append(time.monotonic())
 
 
-async def _haproxy_answers(http: httpx.AsyncClient) -> int:
+async def _haproxy_answers(url: str) -> int:
     """Answers of status 2xx that HAProxy has sent, those to others included."""
-    text = (await http.get("/metrics/haproxy")).raise_for_status().text
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        text = (await http.get(url)).raise_for_status().text
     name = "haproxy_frontend_http_responses_total"
     found = [
         value
