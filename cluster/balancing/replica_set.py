@@ -166,8 +166,9 @@ class ReplicaSet:
         dispatch = self._in_flight.calls.get(call)
         return dispatch is not None and dispatch.over
 
-    def report(self, call: str, outcome: Outcome, seconds: float) -> None:
+    def report(self, call: str, outcome: Outcome, seconds: float) -> str | None:
         """Reports the outcome of `call` (or that it is silent so far); untracks it unless `silent`.
+        Returns the replica that it was sent to; None if it is not tracked.
 
         `failed` is a fault of the replica, not a request that was refused for its content.
         `silent` counts once, after the spec's `silence_s`.
@@ -177,7 +178,7 @@ class ReplicaSet:
             dispatch = self._in_flight.calls.get(call)
             if dispatch is None:
                 self._in_flight.gone(call)
-                return
+                return None
             if outcome == "silent":
                 self._record_silence(dispatch, seconds, now)
             else:
@@ -186,6 +187,7 @@ class ReplicaSet:
                 if self._ejected:
                     self._partition()  # the call may have been a trial
             self._evaluate(now)
+        return dispatch.state.replica
 
     def statuses(self) -> Mapping[str, ReplicaStatus]:
         now = self._clock.monotonic()

@@ -21,3 +21,5 @@ def log_readings() -> Iterator[Reading]:
     yield logs.LINES_SUPPRESSED, [((), log.suppressed)]
     yield logs.ERRORS, [((), log.errors.dropped + sum(group["count"] for group in groups))]
     yield logs.ERROR_GROUPS, [((), len(groups))]
+    if log.exporter is not None:
+        yield from log.exporter.read_metrics()

@@ -10,9 +10,10 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
 from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
-from cluster.metrics.replica_metrics import NamedReport, common_sources
+from cluster.metrics.replica_metrics import common_sources
 from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
@@ -41,6 +42,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
 from deployments.ingress.metrics.health_readings import health_readings
 from deployments.ingress.metrics.model_readings import (
     balancing_readings,
@@ -157,6 +159,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
@@ -175,17 +178,18 @@ def build_services(
         lambda: balancing_readings(config.deployments, replica_set),
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
+        tracing.read_metrics,
+        *(() if exporter is None else (exporter.read_metrics,)),
         tenancy.read_metrics,
         missing.read,
         store_figures.read,
         lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
         log_readings,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
-    async def report_metrics() -> NamedReport:
-        return source.replica, await metrics.report()
-
+    metrics_scrape = MetricsScrape(metrics.report, source, clock, missing)
     logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
@@ -232,12 +236,12 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        scrape=MetricsScrape(metrics.report, source, clock, missing),
+        scrape=metrics_scrape,
         guardrails=None if guards is None else guards.guardrails,
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": report_metrics,
+            "metrics": metrics_scrape.report_own,
             "health": health.report,
             "traces": tracing.tracer.ring.find,
         },

@@ -13,8 +13,10 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from cluster.runtime.clock import Clock
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import Problem, to_problem
 from cluster.storage.database import DatabaseUnavailable
+from cluster.tracing.log_context import log_span
 from deployments.contracts.jobs import (
     Job,
     JobHandler,
@@ -26,6 +28,7 @@ from deployments.contracts.jobs import (
     WriteInTransaction,
 )
 from deployments.jobs.job_metrics import JobMetrics
+from deployments.jobs.job_trace import job_span
 from deployments.jobs.store import JobStore
 
 T = TypeVar("T")
@@ -82,6 +85,8 @@ class JobAttempt:
 
     async def _attempt(self) -> None:
         began, job = self.clock.monotonic(), self.lease.job
+        logged_request.set((job.request_id, job.tenant))  # of its order
+        log_span(job_span(job.id))
         self.metrics.begin(job, self.lease.fence, self.clock.wall())
         try:
             await self._run_handler()

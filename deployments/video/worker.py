@@ -104,10 +104,12 @@ class ClipWorker:
         return await self.media.jobs.depth(KINDS)
 
     def read_metrics(self) -> Iterator[Reading]:
-        """Of this replica's jobs, and of its transactions."""
+        """Of this replica's jobs, of their exported traces, and of its transactions."""
         if self._worker is not None:
             yield from self._worker.metrics.read()
         yield from self._database.read_metrics()
+        if self._exporter is not None:
+            yield from self._exporter.read_metrics()
 
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from cluster.metrics.catalogue import (
     cache,
+    credentials,
     generation,
     health,
     http,
@@ -21,6 +22,7 @@ from cluster.metrics.catalogue import (
     scrape,
     storage,
     tenants,
+    tracing,
 )
 from cluster.metrics.metric import Metric
 
@@ -36,7 +38,9 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Scaling": scaling,
     "Dependencies": health,
     "Logs": logs,
+    "Credentials": credentials,
     "Processes": process,
+    "Traces and logs": tracing,
     "Nodes": node,
     "Scrape": scrape,
 }

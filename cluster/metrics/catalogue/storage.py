@@ -26,6 +26,11 @@ LOST = counter(
     labels=("what",),
     labels_from="audit, events",
 )
+LEDGER_BEHIND = gauge(
+    "mobula_ledger_unwritten_seconds",
+    "Seconds for which usage has waited to be written to the ledger; 0: all of it is written.",
+    source="ingress",
+)
 DELIVERIES = counter(
     "mobula_webhook_deliveries_total",
     "Attempts to deliver an event to a webhook, by outcome: delivered, retried, failed.",

@@ -59,6 +59,8 @@ class ServeStatusClient:
         return next(iter(done)).result() if done else None
 
     async def _query_status(self) -> ServeSnapshot | None:
+        if not ray.is_initialized():
+            return None  # Ray would start a cluster, to look for the controller in it
         try:
             details = await self._details()
         except _UNAVAILABLE as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cluster.metrics.catalogue import CATALOGUE, declared, node, scaling, scrape
 from cluster.metrics.exposition import ReplicaReport, render
+from cluster.metrics.replica_metrics import NamedReport
 from cluster.metrics.series import Counter, LabelValues, MetricReport, MetricSet, Sample
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.version import VERSION
@@ -58,6 +59,10 @@ class MetricsScrape:
         elapsed_s = self._clock.monotonic() - began
         answers = Answers(cluster, ReplicaReport(name, own), deployment, elapsed_s)
         return await asyncio.to_thread(_write, answers, openmetrics)
+
+    async def report_own(self) -> NamedReport:
+        """This replica's figures, for another one's scrape."""
+        return self._source.replica, await self._own()
 
     def _identity(self) -> tuple[str, str]:
         return self._source.replica, self._source.deployment

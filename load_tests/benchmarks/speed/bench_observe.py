@@ -1,9 +1,9 @@
 """`./mobula bench observe`: CPU time that seeing everything costs a request.
 
-In this process, without Ray: the statements by which a request is counted, where its cell is there
-already, and those that decide, for a request that is not sampled, that no trace of it is kept
-(deployments/ingress/http/middleware/boundary.py), each less an empty loop. Of `--rounds` the least
-counts. What a scrape costs is in `./mobula bench metrics`.
+In this process, without Ray. "accounting": CPU time that a request spends counting itself, where
+its cell is there already; "unsampled tracing": what tracing adds to one that is not recorded, with
+the stopwatch that it shares; each less an empty loop. Of `--rounds` the least counts. What a scrape
+costs is in `./mobula bench metrics`.
 """
 
 import argparse
@@ -14,22 +14,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster.runtime.clock import SystemClock
-from cluster.tracing.tracer import Tracer
-from deployments.ingress.context import ModelWaitTimer, RequestState
 from deployments.ingress.http.request_metrics import RequestMetrics
-from deployments.ingress.tracing.request_tracing import RequestTracing
 from load_tests.benchmarks.common.measurement import (
     Measurement,
     all_met,
     build_table,
     finish_benchmark,
 )
+from load_tests.benchmarks.speed.unsampled_tracing import unsampled_requests
 from load_tests.machine import describe_machine
 
 CHAT = "/v1/chat/completions"
 MOST_US = 3.0
-RATIO = 0.01
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,13 +55,13 @@ def _parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> list[Measurement]:
     empty, counted, unsampled = [
         _least_s(run(options.requests), options.rounds) / options.requests * 1e6
-        for run in (_nothing, _counting, _tracing)
+        for run in (_nothing, _counting, unsampled_requests)
     ]
     counting, tracing = counted - empty, unsampled - empty
     return [
-        Measurement("observe", "counting a request", counting, "us"),
-        Measurement("observe", "tracing that is not sampled", tracing, "us"),
-        Measurement("observe", "both", counting + tracing, "us", at_most=MOST_US),
+        Measurement("accounting", "CPU of a request", counting, "us"),
+        Measurement("unsampled tracing", "CPU of a request", tracing, "us"),
+        Measurement("both", "CPU of a request", counting + tracing, "us", at_most=MOST_US),
     ]
 
 
@@ -83,32 +79,6 @@ def _counting(requests: int) -> Callable[[], None]:
     def run() -> None:
         for _ in range(requests):
             metrics.record(CHAT, "POST", 200, 12.5, 900, "tenant", None, "unary", 0.7)
-
-    return run
-
-
-def _tracing(requests: int) -> Callable[[], None]:
-    """The fields of the timer that only traces read are set, too."""
-    clock = SystemClock()
-    tracing = RequestTracing(Tracer(RATIO), clock)
-    timer, state, kept = ModelWaitTimer(clock), RequestState(), []
-    traceparent, progress = state.problem, state.response  # None: the caller names no trace
-    progress.status, progress.first_byte_s, progress.is_started = 200, 0.01, True
-
-    def run() -> None:
-        for _ in range(requests):
-            is_sampled = tracing.draw() < 0.0 < tracing.ratio  # as it falls mostly
-            if is_sampled or traceparent is not None:
-                kept.append(is_sampled)
-            timer.authenticated_at = timer.admitted_at = 0.01
-            status, problem = progress.status, state.problem
-            if (
-                status >= 500
-                or (status == 200 and problem is not None)
-                or (timer.trace is not None and timer.trace.is_sampled)
-                or (progress.first_byte_s if progress.is_started else 0.01) >= tracing.slow_s
-            ):
-                kept.append(is_sampled)
 
     return run
 

@@ -3,12 +3,17 @@
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
 from cluster.metrics.catalogue import jobs
 from cluster.metrics.metric import Metric
 from cluster.metrics.series import LabelValues
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.storage.tables import events
+from cluster.tracing.log_context import current_traceparent
 from deployments.contracts.jobs import JobContext, JobResult
+from deployments.jobs.job_trace import job_trace
 from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import Office, answer, until
 from tests.contract.jobs.working import at_once, ended, failed_once, forever, working
@@ -185,6 +190,26 @@ async def test_workers_side_by_side_run_every_job_once(office: Office) -> None:
 def test_a_worker_s_name_fits_its_column(office: Office) -> None:
     with pytest.raises(ValueError, match="80"):
         JobWorker(office.store, [], "w" * 81, office.clock)
+
+
+async def test_a_job_works_in_its_own_trace_and_its_events_are_told_with_it(
+    office: Office,
+) -> None:
+    seen: list[tuple[str, tuple[str, str]]] = []
+
+    async def look(work: JobContext) -> JobResult:
+        seen.append((current_traceparent(), logged_request.get()))
+        return JobResult("succeeded", {})
+
+    made = await office.add()
+    async with working(office, look):
+        await ended(office, made.id)
+
+    span = job_trace(made, []).spans[0]
+    traceparent = f"00-{span.trace_id}-{span.span_id}-01"
+    assert seen == [(traceparent, (made.request_id, "acme"))]
+    async with office.database.read() as connection:
+        assert list((await connection.execute(select(events.c.trace))).scalars()) == [traceparent]
 
 
 async def test_waits_attempts_stages_and_clips_are_counted(office: Office) -> None:
