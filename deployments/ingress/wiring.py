@@ -183,7 +183,7 @@ def build_services(
         tenancy.read_metrics,
         missing.read,
         store_figures.read,
-        lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
+        lambda: health_readings(health.runner.figures(), clock.wall()),
         log_readings,
         expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
