@@ -42,12 +42,12 @@ class ReplicaMetrics:
     def add(self, *sources: Source) -> None:
         self._metrics.add(*sources)
 
-    def report(self, name: str, identity: ReplicaIdentity, *more: Source) -> NamedReport:
+    async def report(self, name: str, identity: ReplicaIdentity, *more: Source) -> NamedReport:
         """With the readings of `more`. Raises KeyError for another name than METRICS."""
         if name != METRICS:
             raise KeyError(name)
         self._deployment = identity.deployment
-        return str(identity.replica_id.unique_id), self._metrics.report(*more)
+        return str(identity.replica_id.unique_id), await self._metrics.report(*more)
 
 
 def common_sources(

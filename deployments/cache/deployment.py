@@ -41,7 +41,7 @@ class CacheShard(LoggedReplica):
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name, serve.get_replica_context())
+        return await self._metrics.report(name, serve.get_replica_context())
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._tier.get(key)

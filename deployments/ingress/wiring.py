@@ -183,12 +183,13 @@ def build_services(
         tenancy.read_metrics,
         missing.read,
         store_figures.read,
-        lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
+        lambda: health_readings(health.runner.figures(), clock.wall()),
         log_readings,
         expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
         *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
+    metrics_scrape = MetricsScrape(metrics.report, source, clock, missing)
     logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
@@ -235,12 +236,12 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        scrape=MetricsScrape(metrics.report, source, clock, missing),
+        scrape=metrics_scrape,
         guardrails=None if guards is None else guards.guardrails,
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": lambda: (source.replica, metrics.report()),
+            "metrics": metrics_scrape.report_own,
             "health": health.report,
             "traces": tracing.tracer.ring.find,
         },

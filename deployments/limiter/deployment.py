@@ -76,7 +76,7 @@ class LimiterReplica(LoggedReplica):
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name, serve.get_replica_context())
+        return await self._metrics.report(name, serve.get_replica_context())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""

@@ -57,7 +57,7 @@ class LinkedReplica(LoggedReplica):
         return ()
 
     async def report(self, name: str) -> NamedReport:
-        return self._metrics.report(name, replica_identity())
+        return await self._metrics.report(name, replica_identity())
 
     async def open_link(
         self, request: OpenLinkRequest

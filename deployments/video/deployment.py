@@ -60,7 +60,7 @@ class ClipperReplica(LoggedReplica):
         more: list[Source] = [lambda: depth_readings(depth)]
         if self._worker is not None:
             more.append(self._worker.read_metrics)
-        return self._metrics.report(name, identity, *more)
+        return await self._metrics.report(name, identity, *more)
 
     async def _depth(self) -> QueueDepth | None:
         """None before the worker runs, and while the store is away."""

@@ -7,7 +7,6 @@ from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import RoutingRequest
 from cluster.balancing.spec import RoutingSpec
 from cluster.health.figures import DependencyFigures
-from cluster.health.report import DependencyStatus, HealthReport
 from cluster.metrics.catalogue import cache, health, models
 from cluster.metrics.series import Reading
 from cluster.resilience.breaker import BreakerFigures
@@ -91,19 +90,11 @@ def test_why_replicas_were_chosen_is_counted_by_deployment() -> None:
 
 def test_dependencies_are_told_of_as_their_checks_found_them() -> None:
     figures = {
-        "store": DependencyFigures(1.0, 9, 2, 1, 3, 4, 0.25),
-        "redis": DependencyFigures(None, 0, 0, 0, 0, 0, None),
+        "store": DependencyFigures("store", 1.0, 90.0, 9, 2, 1, 3, 4, 0.25),
+        "redis": DependencyFigures("redis", None, None, 0, 0, 0, 0, 0, None),
     }
-    report = HealthReport(
-        "r",
-        "n",
-        (
-            DependencyStatus("store", "store", "up", "", since=90.0),
-            DependencyStatus("redis", "redis", "off", ""),
-        ),
-    )
 
-    found = values(list(health_readings(figures, report, 100.0)))
+    found = values(list(health_readings(figures, 100.0)))
 
     assert found[health.UP.name] == {("store",): 1.0}, "what is off is neither up nor down"
     assert found[health.LATENCY.name] == {("store",): 0.25}
