@@ -7,8 +7,8 @@ operation runs. HTTP and handles pass the same admission control. Tokens are res
 pipelines, for each model call.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Protocol
 
 from cluster.audit.record import AuditRecord
@@ -37,8 +37,7 @@ class AdmissionControl:
         self._trail = trail
         self._clock = clock
 
-    @asynccontextmanager
-    async def admitted(
+    def admitted(
         self,
         context: RequestContext,
         request_class: RequestClass,
@@ -46,53 +45,16 @@ class AdmissionControl:
         resource: str = "",
         scope: Scope | None = None,
         model: str | None = None,
-    ) -> AsyncIterator[AdmittedRequest]:
+    ) -> AbstractAsyncContextManager[AdmittedRequest]:
         """The admitted request, whose slot is freed and whose record is written at the end.
 
         `scope` is what the caller's credential must have. The record names the models that the
         request calls; if it calls none, `model`, which it asks for, or else `resource`. Raises
         RateLimited and Forbidden.
         """
-        admitted: AdmittedRequest | None = None
-        outcome = "ok"
         if model:
             resource = f"model:{model[:MAX_MODEL]}"
-        try:
-            permit = await self.limiter.admit(
-                context.caller.tenant,
-                context.plan,
-                request_class,
-                context.policies,
-                context.caller.end_user,
-            )
-            admitted = context.admitted = AdmittedRequest(
-                context.request_id,
-                context.caller,
-                context.plan,
-                context.deadline,
-                context.created,
-                context.priority,
-                context.directives,
-                context.timer,
-                policies=context.policies,
-                tags=context.tags,
-                permit=permit,
-            )
-            if scope is not None and not context.caller.allows(scope):
-                raise missing_scope(scope)
-            yield admitted
-        except Exception as error:
-            outcome = to_problem(error).slug
-            raise
-        except BaseException:
-            outcome = "client-gone"
-            raise
-        finally:
-            if admitted is not None:
-                admitted.permit.close()
-                if admitted.models:
-                    resource = ",".join(f"model:{model}" for model in sorted(admitted.models))
-            self.record(context.caller, context.request_id, action, resource, outcome)
+        return _Admission(self, context, request_class, action, resource, scope)
 
     def record_refused(self, context: RequestContext, action: str, problem: Problem) -> None:
         """Write the record of a request that was refused before admission."""
@@ -105,3 +67,74 @@ class AdmissionControl:
         actor = f"{caller.kind}:{caller.key_id}"
         now, tenant = self._clock.wall(), caller.tenant
         self._trail.enqueue(AuditRecord(now, tenant, actor, action, resource, outcome, request_id))
+
+
+class _Admission:
+    """One use of `AdmissionControl.admitted`. A class, as a generator's way through contextlib and
+    the event loop's list of generators costs as much as the admission."""
+
+    __slots__ = ("_action", "_admitted", "_class", "_context", "_control", "_resource", "_scope")
+
+    def __init__(
+        self,
+        control: AdmissionControl,
+        context: RequestContext,
+        request_class: RequestClass,
+        action: str,
+        resource: str,
+        scope: Scope | None,
+    ) -> None:
+        self._admitted: AdmittedRequest | None = None
+        self._control = control
+        self._context = context
+        self._class = request_class
+        self._action = action
+        self._resource = resource
+        self._scope = scope
+
+    async def __aenter__(self) -> AdmittedRequest:
+        context, scope = self._context, self._scope
+        caller = context.caller
+        try:
+            permit = await self._control.limiter.admit(
+                caller.tenant, context.plan, self._class, context.policies, caller.end_user
+            )
+            admitted = self._admitted = context.admitted = AdmittedRequest(
+                context.request_id,
+                caller,
+                context.plan,
+                context.deadline,
+                context.created,
+                context.priority,
+                context.directives,
+                context.timer,
+                policies=context.policies,
+                tags=context.tags,
+                permit=permit,
+            )
+            if scope is not None and not caller.allows(scope):
+                raise missing_scope(scope)
+        except BaseException as error:
+            self._end(error)
+            raise
+        return admitted
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Free the slot, write the record."""
+        outcome, resource, context = "ok", self._resource, self._context
+        admitted = self._admitted
+        if error is not None:
+            outcome = to_problem(error).slug if isinstance(error, Exception) else "client-gone"
+        if admitted is not None:
+            admitted.permit.close()
+            if admitted.models:
+                resource = ",".join([f"model:{model}" for model in sorted(admitted.models)])
+        self._control.record(context.caller, context.request_id, self._action, resource, outcome)
