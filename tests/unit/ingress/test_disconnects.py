@@ -6,10 +6,14 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.problems import DeadlineExceeded
+from cluster.runtime.problems import DeadlineExceeded, Overloaded, RequestTimeout
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.disconnects import WATCHED_AFTER_S
-from deployments.ingress.http.middleware.limits import LimitedRequests, RequestLimits
+from deployments.ingress.http.middleware.limits import (
+    GRACE_S,
+    LimitedRequests,
+    RequestLimits,
+)
 from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 from tests.cluster.polling import eventually
 
@@ -193,3 +197,71 @@ async def test_no_watch_outlives_its_request() -> None:
     await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("timeout_s", [0.001, 0.01, 5.0])
+def test_the_time_for_the_response_begins_with_the_end_of_the_body(timeout_s: float) -> None:
+    """In simulated time: the body has `timeout_s`, then the response, and two seconds of grace."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        connection = Connection(Work(), timeout_s=timeout_s)
+        await asyncio.sleep(0.6 * timeout_s)
+        connection.send_body()
+        began = loop.time()
+        await ended(connection.request)
+
+        assert isinstance(connection.request.exception(), DeadlineExceeded)
+        assert loop.time() - began == pytest.approx(timeout_s + GRACE_S, abs=1e-3)
+
+    run_in_virtual_time(run())
+
+
+@pytest.mark.parametrize("timeout_s", [0.001, 0.01, 5.0])
+def test_a_body_that_does_not_come_ends_its_request_in_time(timeout_s: float) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connection = Connection(Work(), timeout_s=timeout_s)
+        await ended(connection.request)
+
+        assert isinstance(connection.request.exception(), RequestTimeout)
+        assert loop.time() - began == pytest.approx(timeout_s, abs=1e-3)
+
+    run_in_virtual_time(run())
+
+
+def test_a_response_whose_limit_was_lifted_takes_as_long_as_it_takes() -> None:
+    async def run() -> None:
+        work = Work()
+        connection = Connection(work, timeout_s=5.0)
+        connection.send_body()
+        await work.began.wait()
+        assert connection.state.lift_deadline is not None
+        connection.state.lift_deadline()
+        await asyncio.sleep(100)
+        assert not connection.request.done()
+        work.may_end.set()
+        await ended(connection.request)
+
+        assert work.has_ended
+
+    run_in_virtual_time(run())
+
+
+async def test_a_deadline_that_became_another_error_leaves_the_task_uncancelled() -> None:
+    async def convert(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            raise Overloaded("of another kind") from None
+
+    limits = RequestLimits(1_000, 0.001, 60, 10)
+    scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
+    served = LimitedRequests(convert, limits, SystemClock())
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises(Overloaded):
+        await served({**scope, STATE_KEY: RequestState()}, asyncio.Event().wait, Connection._send)  # type: ignore[arg-type]
+
+    assert task.cancelling() == 0
