@@ -96,7 +96,11 @@ class TenantLimiter:
         if policies is None and (plan.end_user is None or not end_user):
             debits = limits.admission(request_class, now)
             if debits:
-                debits = await self.acquire(limits, debits, (request_class, ""), now)
+                if limits.try_acquire(debits, now):  # as `acquire`, without a coroutine
+                    self._leases.replenish(limits, debits, now)
+                else:
+                    source = (request_class, "")
+                    debits = await self._leases.acquire(limits, debits, source, now)
             return LimiterPermit(self, limits, plan, request_class, debits)
         subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
         debits = limits.admission_with(subjects, request_class, now, self.clock.wall())

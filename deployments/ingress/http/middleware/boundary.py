@@ -91,7 +91,7 @@ class RequestBoundary:
             if message["type"] == "http.response.start":
                 progress.is_started, progress.status = True, message["status"]
                 headers = list(message["headers"])
-                is_page = any(name == _CONTENT_POLICY for name, _ in headers)
+                is_page = _CONTENT_POLICY in dict(headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
                 overhead_s = clock.monotonic() - started_at - timer.waited_s()
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
