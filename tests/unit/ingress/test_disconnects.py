@@ -1,6 +1,7 @@
 """When a client has left, and when that ends its request."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -9,6 +10,7 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, RequestTimeout
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.disconnects import WATCHED_AFTER_S
+from deployments.ingress.http.joined_writes import SERVER_CYCLE
 from deployments.ingress.http.middleware.limits import (
     GRACE_S,
     LimitedRequests,
@@ -44,11 +46,15 @@ class Work:
 class Connection:
     """One request over a connection that the test ends."""
 
-    def __init__(self, work: Work, method: str = "POST", timeout_s: float = 60) -> None:
+    def __init__(
+        self, work: Work, method: str = "POST", timeout_s: float = 60, cycle: object = None
+    ) -> None:
         self.state = RequestState()
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         limits = RequestLimits(1_000, timeout_s, 60, 10)
         scope = {"type": "http", "method": method, "path": "/x", "headers": []}
+        if cycle is not None:
+            scope[SERVER_CYCLE] = cycle
         served = LimitedRequests(work, limits, SystemClock())
         self.request = asyncio.create_task(
             served({**scope, STATE_KEY: self.state}, self._messages.get, self._send)
@@ -105,6 +111,45 @@ def test_a_client_is_noticed_to_have_left_within_ten_milliseconds() -> None:
 
             assert work.was_cancelled
             assert loop.time() - left <= max(0.0, 2 * WATCHED_AFTER_S - waits_s) + 1e-6
+
+    run_in_virtual_time(run())
+
+
+def test_a_server_that_says_who_has_left_is_asked_at_first_in_place_of_a_task() -> None:
+    """In simulated time."""
+
+    async def run() -> None:
+        for waits_s in (0.0, 0.004, 0.05, 0.08):
+            loop, work, cycle = asyncio.get_running_loop(), Work(), SimpleNamespace()
+            cycle.disconnected = False
+            connection = Connection(work, cycle=cycle)
+            connection.send_body()
+            await work.began.wait()
+            await asyncio.sleep(waits_s)
+            assert not connection.is_watched
+            left, cycle.disconnected = loop.time(), True
+            await ended(connection.request)
+
+            assert work.was_cancelled
+            assert connection.request.exception() is None
+            assert loop.time() - left <= 2 * WATCHED_AFTER_S + 1e-6
+
+    run_in_virtual_time(run())
+
+
+def test_a_long_request_has_a_task_that_sees_its_client_leave_at_once() -> None:
+    async def run() -> None:
+        loop, work = asyncio.get_running_loop(), Work()
+        connection = Connection(work, cycle=SimpleNamespace(disconnected=False))
+        connection.send_body()
+        await asyncio.sleep(0.2)
+        assert connection.is_watched
+        left = loop.time()
+        connection.leave()
+        await ended(connection.request)
+
+        assert work.was_cancelled
+        assert loop.time() == left
 
     run_in_virtual_time(run())
 
