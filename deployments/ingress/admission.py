@@ -8,6 +8,7 @@ pipelines, for each model call.
 """
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
@@ -69,28 +70,18 @@ class AdmissionControl:
         self._trail.enqueue(AuditRecord(now, tenant, actor, action, resource, outcome, request_id))
 
 
+@dataclass(slots=True, eq=False)
 class _Admission:
     """One use of `AdmissionControl.admitted`. A class, as a generator's way through contextlib and
     the event loop's list of generators costs as much as the admission."""
 
-    __slots__ = ("_action", "_admitted", "_class", "_context", "_control", "_resource", "_scope")
-
-    def __init__(
-        self,
-        control: AdmissionControl,
-        context: RequestContext,
-        request_class: RequestClass,
-        action: str,
-        resource: str,
-        scope: Scope | None,
-    ) -> None:
-        self._admitted: AdmittedRequest | None = None
-        self._control = control
-        self._context = context
-        self._class = request_class
-        self._action = action
-        self._resource = resource
-        self._scope = scope
+    _control: AdmissionControl
+    _context: RequestContext
+    _class: RequestClass
+    _action: str
+    _resource: str
+    _scope: Scope | None
+    _admitted: AdmittedRequest | None = None
 
     async def __aenter__(self) -> AdmittedRequest:
         context, scope = self._context, self._scope
@@ -115,7 +106,7 @@ class _Admission:
             if scope is not None and not caller.allows(scope):
                 raise missing_scope(scope)
         except BaseException as error:
-            self._end(error)
+            await self.__aexit__(type(error), error, None)
             raise
         return admitted
 
@@ -125,9 +116,6 @@ class _Admission:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end(error)
-
-    def _end(self, error: BaseException | None) -> None:
         """Free the slot, write the record."""
         outcome, resource, context = "ok", self._resource, self._context
         admitted = self._admitted

@@ -7,6 +7,7 @@ that the task awaits: a model call cancels its replica, a stream closes its gene
 
 import asyncio
 from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Receive
@@ -33,9 +34,9 @@ class RequestWatches:
     def add(self, watch: "RequestWatch", loop: asyncio.AbstractEventLoop) -> None:
         self.asked.append(watch)
         if not self.is_ticking:
-            self._schedule_tick(loop)
+            self.schedule_tick(loop)
 
-    def _schedule_tick(self, loop: asyncio.AbstractEventLoop) -> None:
+    def schedule_tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self.is_ticking = True
         loop.call_later(WATCHED_AFTER_S, self._tick, loop, context=Context())
 
@@ -45,54 +46,38 @@ class RequestWatches:
             watch.start()
         self.is_ticking = False
         if self._due or self.asked:  # `start` may ask again
-            self._schedule_tick(loop)
+            self.schedule_tick(loop)
 
 
+@dataclass(slots=True, eq=False)
 class RequestWatch:
     """Watches one request from soon after `begin` until `stop`, which its own task calls.
 
     One task for each request: the request itself stays in the task that the server has made. The
     client is watched once the body has come, as the application receives it.
+
+    `_receive` gives no more of the body; `_progress` is that of the response; `_cycle` is uvicorn's
+    of the request, if it is known (joined_writes.py). `ends_at` is of the loop's clock (None:
+    without a limit); `has_body`: the whole body has come; `has_started`: it has lasted so long that
+    it is watched. Who sets `has_body` then calls `ask_again`.
     """
 
-    __slots__ = (
-        "_cancelling",
-        "_context",
-        "_cycle",
-        "_ends_at",
-        "_has_body",
-        "_has_started",
-        "_looks",
-        "_loop",
-        "_progress",
-        "_receive",
-        "_serving",
-        "_timer",
-        "_watches",
-        "_watching",
-        "has_left",
-        "is_late",
-    )
-
-    def __init__(
-        self,
-        watches: RequestWatches,
-        receive: Receive,
-        progress: ResponseProgress,
-        cycle: Any = None,
-    ) -> None:
-        """`receive` gives no more of the body; `progress` is that of the response; `cycle` is
-        uvicorn's of the request, if it is known (joined_writes.py)."""
-        self.has_left = self.is_late = False
-        self._watches = watches
-        self._receive: Receive | None = receive
-        self._progress = progress
-        self._cycle = cycle
-        self._looks = 0
-        self._has_body = self._has_started = False
-        self._ends_at: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
+    _watches: RequestWatches
+    _receive: Receive | None
+    _progress: ResponseProgress
+    _cycle: Any = None
+    has_left: bool = False
+    is_late: bool = False
+    has_body: bool = False
+    has_started: bool = False
+    ends_at: float | None = None
+    _looks: int = 0
+    _timer: asyncio.TimerHandle | None = None
+    _watching: asyncio.Task[None] | None = None
+    _loop: asyncio.AbstractEventLoop = field(init=False)
+    _serving: asyncio.Task[object] = field(init=False)
+    _cancelling: int = field(init=False)
+    _context: Context = field(init=False)
 
     def begin(self, limit_s: float | None) -> None:
         """In the request's task, which has `limit_s` seconds for the body (None: no limit)."""
@@ -102,32 +87,29 @@ class RequestWatch:
         self._serving, self._cancelling = serving, serving.cancelling()
         self._context = copy_context()
         if limit_s is not None:
-            self._ends_at = loop.time() + limit_s
+            self.ends_at = loop.time() + limit_s
             if limit_s < _SHORT_S:
-                self._start_timer(self._ends_at)
-        self._watches.add(self, loop)
+                self._start_timer(self.ends_at)
+        watches = self._watches
+        watches.asked.append(self)
+        if not watches.is_ticking:
+            watches.schedule_tick(loop)
 
-    def body_has_come(self, limit_s: float | None, *, whole: bool = True) -> None:
-        """The response may take `limit_s` more seconds. Without a `whole` body the client has left,
-        which the application sees."""
-        if limit_s is not None:
-            self._ends_at = self._loop.time() + limit_s
-        self._has_body = whole
-        if self._has_started:
-            self._watches.add(self, self._loop)
+    def ask_again(self) -> None:
+        self._watches.add(self, self._loop)
 
     def lift(self) -> None:
         """There is no limit any more."""
-        self._ends_at = None
+        self.ends_at = None
 
     def start(self) -> None:
         """Called by the watches of the loop; nothing where the request is over."""
         if self._receive is None:
             return
-        self._has_started = True
-        if self._ends_at is not None and self._timer is None:
-            self._start_timer(self._ends_at)
-        if not self._has_body or self._watching is not None:
+        self.has_started = True
+        if self.ends_at is not None and self._timer is None:
+            self._start_timer(self.ends_at)
+        if not self.has_body or self._watching is not None:
             return
         if self._cycle is not None and self._looks < _LOOKS:
             self._looks += 1
@@ -162,7 +144,7 @@ class RequestWatch:
         self._timer = self._loop.call_at(at, self._end, context=Context())
 
     def _end(self) -> None:
-        self._timer, ends_at = None, self._ends_at
+        self._timer, ends_at = None, self.ends_at
         if self._receive is None or ends_at is None:
             return
         if self._loop.time() < ends_at:  # it was put off meanwhile

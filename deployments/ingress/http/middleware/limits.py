@@ -141,20 +141,21 @@ class LimitedRequests:
             watch.begin(limit_s)
             state.lift_deadline = watch.lift
             if method in _BODYLESS:
-                watch.body_has_come(None)
+                watch.has_body = True
             else:
-                _check_length(headers.get(_LENGTH, b"0"), bounds)
+                length = headers.get(_LENGTH, b"0")
+                if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
+                    int(length) > bounds.max_bytes
+                ):
+                    raise _refuse_length(length, bounds)
                 body = _BoundedBody(receive, bounds.max_bytes, bounds.too_large, limit_s, watch)
                 receive = body
                 if _CODING in headers and method != "OPTIONS":
                     scope, receive = decode_body(scope, body, body.max_bytes, body.too_large)
             await self._app(scope, receive, send)
-        except asyncio.CancelledError:
-            if limit_s is None or not watch.took_deadline():
-                raise
-            raise _timed_out(body, limit_s) from None
-        except TimeoutError:
-            if limit_s is None:
+        except (asyncio.CancelledError, TimeoutError) as error:
+            was_cancelled = isinstance(error, asyncio.CancelledError)
+            if limit_s is None or (was_cancelled and not watch.took_deadline()):
                 raise
             raise _timed_out(body, limit_s) from None
 
@@ -201,19 +202,22 @@ class _BoundedBody:
         message = await self.receive()
         if self.is_receiving and not message.get("more_body", False):
             self.is_receiving = False
-            limit_s = None if self.limit_s is None else self.limit_s + GRACE_S
-            self.watch.body_has_come(limit_s, whole=message["type"] == "http.request")
+            watch = self.watch
+            if self.limit_s is not None:
+                watch.ends_at = asyncio.get_running_loop().time() + self.limit_s + GRACE_S
+            watch.has_body = message["type"] == "http.request"
+            if watch.has_started:
+                watch.ask_again()
         self.received += len(message.get("body", b""))
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)
         return message
 
 
-def _check_length(length: bytes, bounds: RouteLimit) -> None:
-    if not length.isdigit() or len(length) > MAX_DIGITS:
-        raise InvalidRequest("Header Content-Length must be a whole number.")
-    if int(length) > bounds.max_bytes:
-        raise bounds.too_large(bounds.max_bytes)
+def _refuse_length(length: bytes, bounds: RouteLimit) -> Problem:
+    if length.isdigit() and len(length) <= MAX_DIGITS:
+        return bounds.too_large(bounds.max_bytes)
+    return InvalidRequest("Header Content-Length must be a whole number.")
 
 
 def _timed_out(body: _BoundedBody | None, limit_s: float) -> Problem:
