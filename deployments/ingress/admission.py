@@ -55,7 +55,7 @@ class AdmissionControl:
         """
         if model:
             resource = f"model:{model[:MAX_MODEL]}"
-        return _Admission(self, context, request_class, action, resource, scope)
+        return _AdmissionScope(self, context, request_class, action, resource, scope)
 
     def record_refused(self, context: RequestContext, action: str, problem: Problem) -> None:
         """Write the record of a request that was refused before admission."""
@@ -71,7 +71,7 @@ class AdmissionControl:
 
 
 @dataclass(slots=True, eq=False)
-class _Admission:
+class _AdmissionScope:
     """One use of `AdmissionControl.admitted`. A class, as a generator's way through contextlib and
     the event loop's list of generators costs as much as the admission."""
 
