@@ -24,6 +24,7 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.speed.observed.series_watch import SeriesWatch, samples_of
+from load_tests.benchmarks.speed.observed.strangers import MAX_SAMPLES, WARM_UP, send_strangers
 
 PART = "exact"
 TENANT = "counted"
@@ -33,6 +34,7 @@ COMPUTED_EVERY = 10  # requests; the others repeat one of REPEATED
 REPEATED = 64
 SCRAPE_S = 0.5
 SETTLED_S = 3.0  # the ledger writes each second
+STRANGERS_AT_ONCE = 8
 KILLED_AT = (1 / 3, 2 / 3)
 
 
@@ -75,6 +77,7 @@ async def _measure(local: LocalServe, options: argparse.Namespace) -> list[Measu
         key = await create_tenant(http, local.key, TENANT, {})
         client = CountingClient(local.url, key, options.connections)
         undisturbed = await _measure_undisturbed(local, http, client, options.requests // 3)
+        strangers = await _measure_strangers(local, http, options)
         watch = SeriesWatch()
         scrapes = asyncio.create_task(_scrape(http, watch))
         began, before = time.monotonic(), client.sent.count
@@ -89,6 +92,7 @@ async def _measure(local: LocalServe, options: argparse.Namespace) -> list[Measu
     rate = (client.sent.count - before) / seconds
     return [
         *undisturbed,
+        *strangers,
         Measurement(PART, "requests a second", rate, "1/s"),
         *_compare(watch, client.sent, ledger, kills),
     ]
@@ -112,6 +116,32 @@ async def _measure_undisturbed(
         Measurement(
             "before kills", "200 by metrics beyond", told - models - ok, at_least=0, at_most=0
         ),
+    ]
+
+
+async def _measure_strangers(
+    local: LocalServe, http: httpx.AsyncClient, options: argparse.Namespace
+) -> list[Measurement]:
+    """Of our own port and of HAProxy's; a few strangers have been there before the first count."""
+
+    async def samples() -> dict[str, int]:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as other:
+            haproxy = (await other.get(local.haproxy_metrics_url)).raise_for_status().text
+        own = (await http.get("/metrics")).raise_for_status().text
+        return {"ours": len(own.splitlines()), "HAProxy's": len(haproxy.splitlines())}
+
+    async def send(first: int, count: int) -> None:
+        async with httpx.AsyncClient(base_url=local.url, trust_env=False, timeout=30) as stranger:
+            await send_strangers(stranger, first, count)
+
+    share = max(1, options.strangers // STRANGERS_AT_ONCE)
+    await send(0, WARM_UP)
+    before = await samples()
+    firsts = (WARM_UP + number * share for number in range(STRANGERS_AT_ONCE))
+    await asyncio.gather(*(send(first, share) for first in firsts))
+    return [
+        Measurement("strangers", f"new samples, {port}", count - before[port], at_most=MAX_SAMPLES)
+        for port, count in (await samples()).items()
     ]
 
 
