@@ -36,10 +36,11 @@ class NodeReadings:
 
     def read(self) -> Iterator[Reading]:
         """The latest figures; begins to take newer ones unless that is still under way."""
+        latest = self._figures
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._take, name="node-figures", daemon=True)
             self._thread.start()
-        yield from self._figures.items()
+        yield from latest.items()
 
     def wait(self, timeout_s: float) -> None:
         """Until figures that are being taken are there."""

@@ -120,21 +120,17 @@ class MetricSet:
 
     async def report(self, *more: Source) -> MetricReport:
         """All samples by metric, capped, with those of `more`. A source that fails is logged and
-        left out. Between two sources the event loop goes on with other work."""
+        left out. Between two metrics the event loop goes on with other work."""
         report: dict[str, Sequence[Sample]] = {}
         for source in (*self._sources, *more):
-            _add_source(report, source)
-            await asyncio.sleep(0)
+            try:
+                for metric, samples in source():
+                    known = report.get(metric.name, ())
+                    report[metric.name] = capped(metric, [*known, *samples])
+                    await asyncio.sleep(0)
+            except Exception:
+                logger.exception("figures could not be read")
         return report
-
-
-def _add_source(report: dict[str, Sequence[Sample]], source: Source) -> None:
-    try:
-        for metric, samples in source():
-            known = report.get(metric.name, ())
-            report[metric.name] = capped(metric, [*known, *samples])
-    except Exception:
-        logger.exception("figures could not be read")
 
 
 def capped(metric: Metric, samples: Iterable[Sample]) -> list[Sample]:

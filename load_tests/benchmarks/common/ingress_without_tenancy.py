@@ -77,6 +77,9 @@ class NoTenancy(TenantServices):
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 
+    def operator_key_expiry(self) -> float | None:
+        return None
+
     def tenants_with_events(self) -> frozenset[str]:
         return frozenset()
 

@@ -7,10 +7,11 @@ the others; what promtool (where it is installed) and the OpenMetrics parser say
 "strangers": `--strangers` requests with invented methods, paths, models, tenants and hosts, without
 a key: what grows.
 
-"exact" starts a private cluster: `--requests` requests while two ingress replicas are killed and
-`/metrics` is read every half second. Every series only rises; their last values are set against
-what the client counted, against HAProxy's own counters and against the ledger. What a killed
-replica had counted since it was last asked is gone with it, and is all that may be missing.
+"exact" starts a private cluster: a third of `--requests`, after which the client, HAProxy and the
+metrics have to agree to the unit; the same strangers, at HAProxy's port too; the rest while two
+ingress replicas are killed and `/metrics` is read every half second. Every series only rises; their
+last values are set against what the client counted and against the ledger. What a killed replica
+had counted since it was last asked is gone with it, and is all that may be missing.
 """
 
 import argparse

@@ -24,6 +24,7 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.speed.observed.series_watch import SeriesWatch, samples_of
+from load_tests.benchmarks.speed.observed.strangers import MAX_SAMPLES, WARM_UP, send_strangers
 
 PART = "exact"
 TENANT = "counted"
@@ -33,6 +34,7 @@ COMPUTED_EVERY = 10  # requests; the others repeat one of REPEATED
 REPEATED = 64
 SCRAPE_S = 0.5
 SETTLED_S = 3.0  # the ledger writes each second
+STRANGERS_AT_ONCE = 8
 KILLED_AT = (1 / 3, 2 / 3)
 
 
@@ -43,6 +45,11 @@ class SentRequests:
     answers: Counter[int] = field(default_factory=Counter)
     broken: int = 0
     ended_at: list[float] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Requests that have ended, in whatever way."""
+        return len(self.ended_at)
 
     def between(self, since: float, until: float) -> int:
         return sum(since <= at <= until for at in self.ended_at)
@@ -68,56 +75,102 @@ async def _measure(local: LocalServe, options: argparse.Namespace) -> list[Measu
     admin = {"Authorization": f"Bearer {local.key}"}
     async with httpx.AsyncClient(base_url=local.url, headers=admin, timeout=30) as http:
         key = await create_tenant(http, local.key, TENANT, {})
-        watch, sent = SeriesWatch(), SentRequests()
+        client = CountingClient(local.url, key, options.connections)
+        undisturbed = await _measure_undisturbed(local, http, client, options.requests // 3)
+        strangers = await _measure_strangers(local, http, options)
+        watch = SeriesWatch()
         scrapes = asyncio.create_task(_scrape(http, watch))
-        haproxy = await _haproxy_answers(local.haproxy_metrics_url)
-        began = time.monotonic()
-        kills = await _send(local, key, sent, options)
+        began, before = time.monotonic(), client.sent.count
+        kills = await _send_with_kills(local, client, options.requests - before)
         seconds = time.monotonic() - began
         await asyncio.sleep(SETTLED_S)
         scrapes.cancel()
         await asyncio.wait([scrapes])
         watch.add((await http.get("/metrics")).raise_for_status().text, time.monotonic())
-        haproxy = await _haproxy_answers(local.haproxy_metrics_url) - haproxy
         ledger = await _ledger_tokens(http)
+        client.close()
+    rate = (client.sent.count - before) / seconds
     return [
-        Measurement(PART, "requests a second", options.requests / seconds, "1/s"),
-        *_compare(watch, sent, haproxy, ledger, kills),
+        *undisturbed,
+        *strangers,
+        Measurement(PART, "requests a second", rate, "1/s"),
+        *_compare(watch, client.sent, ledger, kills),
+    ]
+
+
+async def _measure_undisturbed(
+    local: LocalServe, http: httpx.AsyncClient, client: "CountingClient", requests: int
+) -> list[Measurement]:
+    """Before a kill all agree to the unit. Afterwards HAProxy's counters cannot be compared: it is
+    reloaded when a replica goes, and what the old process still answers is in nobody's figures."""
+    haproxy = await _haproxy_answers(local.haproxy_metrics_url)
+    await client.send(requests)
+    haproxy = await _haproxy_answers(local.haproxy_metrics_url) - haproxy
+    watch, ok = SeriesWatch(), client.sent.answers[httpx.codes.OK]
+    watch.add((await http.get("/metrics")).raise_for_status().text, time.monotonic())
+    told = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
+    models = watch.total("mobula_http_requests_total", route="/v1/models", code="200")
+    return [
+        Measurement("before kills", "200 by the client", ok),
+        Measurement("before kills", "200 by HAProxy beyond", haproxy - ok, at_least=0, at_most=0),
+        Measurement(
+            "before kills", "200 by metrics beyond", told - models - ok, at_least=0, at_most=0
+        ),
+    ]
+
+
+async def _measure_strangers(
+    local: LocalServe, http: httpx.AsyncClient, options: argparse.Namespace
+) -> list[Measurement]:
+    """Of our own port and of HAProxy's; a few strangers have been there before the first count."""
+
+    async def samples() -> dict[str, int]:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as other:
+            haproxy = (await other.get(local.haproxy_metrics_url)).raise_for_status().text
+        own = (await http.get("/metrics")).raise_for_status().text
+        return {"ours": len(own.splitlines()), "HAProxy's": len(haproxy.splitlines())}
+
+    async def send(first: int, count: int) -> None:
+        async with httpx.AsyncClient(base_url=local.url, trust_env=False, timeout=30) as stranger:
+            await send_strangers(stranger, first, count)
+
+    share = max(1, options.strangers // STRANGERS_AT_ONCE)
+    await send(0, WARM_UP)
+    before = await samples()
+    firsts = (WARM_UP + number * share for number in range(STRANGERS_AT_ONCE))
+    await asyncio.gather(*(send(first, share) for first in firsts))
+    return [
+        Measurement("strangers", f"new samples, {port}", count - before[port], at_most=MAX_SAMPLES)
+        for port, count in (await samples()).items()
     ]
 
 
 def _compare(
-    watch: SeriesWatch, sent: SentRequests, haproxy: int, ledger: int, kills: list[float]
+    watch: SeriesWatch, sent: SentRequests, ledger: int, kills: list[float]
 ) -> list[Measurement]:
     """What killed replicas had counted since they were last asked may be missing, at most: all that
     was answered in that time, by whomever."""
-    told = {
-        outcome: watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome=outcome)
-        for outcome in ("ok", "client_error", "limited", "server_error")
-    }
+    told = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
+    told -= watch.total("mobula_http_requests_total", route="/v1/models", code="200")
     ok = sent.answers[httpx.codes.OK]
     gone = sum(sent.between(watch.scraped_before(kill), kill) for kill in kills)
     tokens = sum(
         watch.total("mobula_tenant_tokens_total", tenant=TENANT, direction=direction)
         for direction in ("input", "output")
     )
-    share = gone / max(1, ok)
+    most_tokens = max(1.0, 2 * gone / max(1, ok) * ledger)
+    others = {status: n for status, n in sorted(sent.answers.items()) if status != httpx.codes.OK}
     return [
         Measurement(PART, "series that fell", watch.fallen, at_most=0),
         Measurement(PART, "scrapes", watch.scrapes, at_least=2),
         Measurement(PART, "200 by the client", ok),
-        Measurement(PART, "other answers by the client", sent.answers.total() - ok),
+        *(Measurement(PART, f"{status} by the client", n) for status, n in others.items()),
         Measurement(PART, "connections that broke", sent.broken),
         Measurement(PART, "answered before kills, unscraped", gone),
-        Measurement(PART, "200 the metrics lack", ok - told["ok"], at_least=0, at_most=gone),
-        Measurement(PART, "200 by HAProxy beyond the client's", haproxy - ok, at_least=0),
+        Measurement(PART, "200 the metrics lack", ok - told, at_least=0, at_most=gone),
         Measurement(PART, "tokens by the ledger", ledger),
         Measurement(
-            PART,
-            "tokens the metrics lack",
-            ledger - tokens,
-            at_least=0,
-            at_most=max(1.0, 2 * share * ledger),
+            PART, "tokens the metrics lack", ledger - tokens, at_least=0, at_most=most_tokens
         ),
     ]
 
@@ -135,43 +188,62 @@ async def _scrape(http: httpx.AsyncClient, watch: SeriesWatch) -> None:
         await asyncio.sleep(max(0.0, SCRAPE_S - (time.monotonic() - began)))
 
 
-async def _send(
-    local: LocalServe, key: str, sent: SentRequests, options: argparse.Namespace
+async def _send_with_kills(
+    local: LocalServe, client: "CountingClient", requests: int
 ) -> list[float]:
     """Returns when the replicas were killed."""
-    client, numbers, kills = NoRetryClient(local.url), itertools.count(), []
-    due = [int(options.requests * part) for part in KILLED_AT]
+    kills: list[float] = []
+    due = [client.sent.count + int(requests * part) for part in KILLED_AT]
 
     async def kill(at: int) -> None:
-        while len(sent.ended_at) < at:  # noqa: ASYNC110
+        while client.sent.count < at:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await asyncio.to_thread(local.kill_one, "Ingress")
         kills.append(time.monotonic())
 
-    async def send() -> None:
-        while (number := next(numbers)) < options.requests:
-            await _send_one(client, key, number, sent)
-
     killing = [asyncio.create_task(kill(at)) for at in due]
-    await asyncio.gather(*(send() for _ in range(options.connections)))
+    await client.send(requests)
     await asyncio.gather(*killing)
-    client.close()
     return kills
 
 
-async def _send_one(client: NoRetryClient, key: str, number: int, sent: SentRequests) -> None:
-    is_computed = number % COMPUTED_EVERY == 0
-    words = f"number {number}" if is_computed else f"again {number % REPEATED}"
-    message = {"role": "user", "content": words}
-    body = {"model": "echo", "messages": [message], "temperature": 0, "max_tokens": 8}
-    try:
-        answer = await client.post(CHAT, key, json.dumps(body).encode())
-        await answer.body()
-    except (ConnectionRefused, NoResponse, TruncatedResponse):
-        sent.broken += 1
-    else:
-        sent.answers[answer.status] += 1
-    sent.ended_at.append(time.monotonic())
+class CountingClient:
+    """Sends requests of a key over some connections, and counts what comes back."""
+
+    def __init__(self, url: str, key: str, connections: int) -> None:
+        self.sent = SentRequests()
+        self._client = NoRetryClient(url)
+        self._key = key
+        self._connections = connections
+        self._numbers = itertools.count()
+
+    async def send(self, requests: int) -> None:
+        """So many more."""
+        left = iter(range(requests))
+
+        async def send_some() -> None:
+            for _ in left:
+                await self._send_one(next(self._numbers))
+
+        await asyncio.gather(*(send_some() for _ in range(self._connections)))
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def _send_one(self, number: int) -> None:
+        is_computed = number % COMPUTED_EVERY == 0
+        words = f"number {number}" if is_computed else f"again {number % REPEATED}"
+        message = {"role": "user", "content": words}
+        body = {"model": "echo", "messages": [message], "temperature": 0, "max_tokens": 8}
+        sent = self.sent
+        try:
+            answer = await self._client.post(CHAT, self._key, json.dumps(body).encode())
+            await answer.body()
+        except (ConnectionRefused, NoResponse, TruncatedResponse):
+            sent.broken += 1
+        else:
+            sent.answers[answer.status] += 1
+        sent.ended_at.append(time.monotonic())
 
 
 async def _haproxy_answers(url: str) -> int:
