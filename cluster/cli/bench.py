@@ -36,6 +36,7 @@ GROUPS = {
             "guardrails": "Time to the first token with guardrails; planted data in streams.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
             "observe": "CPU of counting a request, and of a scrape of the metrics.",
+            "traces": "Whether all traces that should be there are there, and are complete.",
             "upstream-client": "CPU time of a call of a provider over HTTP, beside other clients.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
             "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",

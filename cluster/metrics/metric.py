@@ -15,6 +15,12 @@ UNITS = ("seconds", "bytes", "ratio", "celsius")  # base units, which end a name
 REPLICA = "replica"  # the label that the scrape adds to every sample
 # Of generated work; the same as the gen_ai conventions have for servers.
 LATENCY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Of tokens, one after another; the same as the gen_ai conventions have, and smaller ones below.
+TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
+# Of what this product adds to a model's time.
+OVERHEAD_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+# Of jobs and their stages: minutes and hours.
+JOB_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0)
 # Log-scale: a quantile is off by at most half of a factor of two.
 DURATION_S = tuple(0.01 * 2**power for power in range(14))
 

@@ -99,6 +99,7 @@ class Ledger:
         self._collecting = 1  # the batch that `_cells` will be
         self._folder = folder
         self._journal = None if folder is None else UsageJournal(folder, self.writer)
+        self._written_at = clock.monotonic()  # when nothing was left to be written
         self._flushing = asyncio.Lock()
         self._flushes = PeriodicTask(self.flush, FLUSH_S, "writing of usage", delayed=True)
 
@@ -207,7 +208,17 @@ class Ledger:
         async with self._flushing:
             if (self._pending.usage or self._taken) and not await self._write():
                 return False
-            return not self._cells or await self._write()
+            if self._cells and not await self._write():
+                return False
+            self._written_at = self._clock.monotonic()
+            return True
+
+    @property
+    def unwritten_s(self) -> float:
+        """How long usage has waited to be written; 0: there is none that does."""
+        if not (self._pending.usage or self._taken or self._cells):
+            return 0.0
+        return max(0.0, self._clock.monotonic() - self._written_at)
 
     async def _write(self) -> bool:
         if not self._pending.usage:

@@ -186,6 +186,7 @@ class TenantServices:
         yield from self.database.read_metrics()
         yield from self.deliverer.read_metrics()
         yield from self.ledger.totals.read()
+        yield storage.LEDGER_BEHIND, [((), self.ledger.unwritten_s)]
 
     def _notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
         """An administrative change has written an event: its webhooks need not wait for a poll."""

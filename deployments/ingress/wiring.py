@@ -11,8 +11,9 @@ from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
 from cluster.health.checks.collector import CollectorCheck
+from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
-from cluster.metrics.process_readings import process_source
+from cluster.metrics.replica_metrics import common_sources
 from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
@@ -41,12 +42,15 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
+from deployments.ingress.metrics.health_readings import health_readings
 from deployments.ingress.metrics.model_readings import (
-    ejection_readings,
+    balancing_readings,
     model_readings,
     provider_readings,
 )
 from deployments.ingress.metrics.scrape import MetricsScrape
+from deployments.ingress.metrics.store_readings import StoreReadings
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -155,7 +159,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
-        None if exporter is None else CollectorCheck(exporter.url, exporter, clock),
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
@@ -164,18 +168,25 @@ def build_services(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
+    tracing.exemplify = request_metrics.exemplify
     source = cluster.metrics
-    missing = Counter(MISSING)
+    missing, store_figures = Counter(MISSING), StoreReadings(tenancy.database, clock)
     metrics = MetricSet(
         lambda: request_metrics.read(opened.count),
         lambda: cache_readings(caches.report(None)),
         lambda: model_readings(models.resilience()),
-        lambda: ejection_readings(config.deployments, lambda name: replica_set(name).statuses()),
+        lambda: balancing_readings(config.deployments, replica_set),
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
+        tracing.read_metrics,
+        *(() if exporter is None else (exporter.read_metrics,)),
         tenancy.read_metrics,
         missing.read,
-        process_source(lambda: source.deployment, loop_lag.worst),
+        store_figures.read,
+        lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
+        log_readings,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
+        *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
     logs = ProcessLogs(cluster.replicas or peers)
@@ -185,11 +196,13 @@ def build_services(
         logs.start()
         providers.start(models)
         health.start()
+        store_figures.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await store_figures.close()
         await health.close()
         await logs.close()
         if media is not None:

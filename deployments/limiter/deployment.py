@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue import limits
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
@@ -68,7 +69,7 @@ class LimiterReplica(LoggedReplica):
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
         )
         self._lag = LoopLag()
-        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
 
     def _readings(self) -> Iterator[Reading]:
         yield limits.BUCKETS, [((), self._shard.buckets)]

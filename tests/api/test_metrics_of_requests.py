@@ -77,8 +77,9 @@ async def test_the_fast_path_is_counted_like_every_other(observed: ObservedAppli
     series = await observed.series()
 
     labels = {"route": CHAT, "method": "POST", "code": "200"}
+    kind = {"route": CHAT, "kind": "unary"}
     assert value(series, "mobula_http_requests_total", **labels) == 3
-    assert value(series, "mobula_http_request_duration_seconds_count", route=CHAT) == 3
+    assert value(series, "mobula_http_request_duration_seconds_count", **kind) == 3
     size = sum(len(answer.content) for answer in answers)
     assert value(series, "mobula_http_response_bytes_total", route=CHAT) == size
     seen = {"tenant": "seen", "outcome": "ok"}

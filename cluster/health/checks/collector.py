@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ExportCounts(Protocol):
-    """cluster/tracing/otlp_exporter.py. `lost` counts what the collector never got; `last_error`
+    """cluster/tracing/otlp_sender.py. `lost` counts what the collector never got; `last_error`
     is why the last request failed (empty: it did not)."""
 
     @property

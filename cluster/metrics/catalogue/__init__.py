@@ -8,15 +8,21 @@ from types import ModuleType
 
 from cluster.metrics.catalogue import (
     cache,
+    credentials,
     generation,
+    health,
     http,
     jobs,
     limits,
+    logs,
     models,
+    node,
     process,
+    scaling,
     scrape,
     storage,
     tenants,
+    tracing,
 )
 from cluster.metrics.metric import Metric
 
@@ -29,7 +35,13 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Generation": generation,
     "Jobs and videos": jobs,
     "Store": storage,
+    "Scaling": scaling,
+    "Dependencies": health,
+    "Logs": logs,
+    "Credentials": credentials,
     "Processes": process,
+    "Traces and logs": tracing,
+    "Nodes": node,
     "Scrape": scrape,
 }
 

@@ -1,6 +1,6 @@
 """What a replica of a text model does: its queue, its times, its tokens."""
 
-from cluster.metrics.metric import LATENCY_S, counter, gauge, histogram
+from cluster.metrics.metric import LATENCY_S, TOKEN_S, counter, gauge, histogram
 
 _MODEL = ("model",)
 _MODELS = "configured ids of models"
@@ -34,6 +34,14 @@ TIME_TO_FIRST_TOKEN = histogram(
     buckets=LATENCY_S,
     labels_from=_MODELS,
 )
+TIME_PER_OUTPUT_TOKEN = histogram(
+    "mobula_time_per_output_token_seconds",
+    "Mean seconds between two tokens of a choice after its first one, of streams.",
+    source="model",
+    labels=_MODEL,
+    buckets=TOKEN_S,
+    labels_from=_MODELS,
+)
 DURATION = histogram(
     "mobula_generation_duration_seconds",
     "Seconds from a request's arrival at the replica to its complete response.",
@@ -54,4 +62,39 @@ TOKENS = counter(
     source="ingress",
     labels=("model", "direction"),
     labels_from=f"{_MODELS}; input, output",
+)
+ENGINE_STEPS = counter(
+    "mobula_engine_steps_total",
+    "Steps of the engine; 0 where it does not count them.",
+    source="model",
+    labels=_MODEL,
+    labels_from=_MODELS,
+)
+ENGINE_TOKENS = counter(
+    "mobula_engine_tokens_total",
+    "Tokens that the engine has generated, abandoned ones included; by steps: its mean batch.",
+    source="model",
+    labels=_MODEL,
+    labels_from=_MODELS,
+)
+ENGINE_RUNNING = gauge(
+    "mobula_engine_batch_size",
+    "Sequences that the engine continues in one step now.",
+    source="model",
+    labels=_MODEL,
+    labels_from=_MODELS,
+)
+ENGINE_WAITING = gauge(
+    "mobula_engine_waiting",
+    "Sequences that wait inside the engine.",
+    source="model",
+    labels=_MODEL,
+    labels_from=_MODELS,
+)
+KV_USED = gauge(
+    "mobula_kv_cache_used_ratio",
+    "Tokens of open requests by what the key-value cache holds; only where its size is known.",
+    source="model",
+    labels=_MODEL,
+    labels_from=_MODELS,
 )

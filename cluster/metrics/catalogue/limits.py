@@ -1,6 +1,8 @@
 """Limits: what was refused, and whether the authority answers."""
 
-from cluster.metrics.metric import counter, gauge
+from cluster.metrics.metric import LATENCY_S, counter, gauge, histogram
+
+FULLEST = 20  # budgets that a replica tells of
 
 REFUSALS = counter(
     "mobula_limit_refusals_total",
@@ -13,6 +15,23 @@ AUTHORITY_UP = gauge(
     "mobula_limit_authority_up",
     "Whether the limits' authority answers (1) or limits are estimated (0).",
     source="ingress",
+)
+EXCHANGES = histogram(
+    "mobula_limit_exchange_seconds",
+    "Seconds of the exchanges of credits with the limits' authority.",
+    source="ingress",
+    labels=("outcome",),
+    buckets=LATENCY_S,
+    labels_from="answered, unavailable, moved",
+)
+BUDGET_USED = gauge(
+    "mobula_budget_used_ratio",
+    "What is used of a budget: those of this replica's tenants that are half spent or more, the "
+    "fullest ones only.",
+    source="ingress",
+    labels=("tenant", "limit"),
+    cap=FULLEST,
+    labels_from="ids of tenants, of verified credentials only; names of limits",
 )
 BUCKETS = gauge(
     "mobula_limit_buckets", "Buckets that a shard of the limiter holds.", source="limiter"

@@ -82,6 +82,21 @@ BREAKER = gauge(
     labels=_MODEL,
     labels_from=_MODELS,
 )
+BREAKER_TRANSITIONS = counter(
+    "mobula_breaker_transitions_total",
+    "How often the breaker of the model's calls opened, failed probes included, and closed.",
+    source="ingress",
+    labels=("model", "to"),
+    labels_from=f"{_MODELS}; open, closed",
+)
+ROUTED = counter(
+    "mobula_routed_total",
+    "Replicas that were chosen for a call, by why: the only one, the balancing policy, named by "
+    "the call, a trial of an ejected one, or an ejected one for want of others.",
+    source="ingress",
+    labels=("deployment", "choice"),
+    labels_from="names of deployments; only, policy, named, trial, ejected",
+)
 EJECTED = gauge(
     "mobula_ejected_replicas",
     "Replicas that get no calls because they answer worse than the others.",

@@ -13,6 +13,13 @@ CPU = counter(
     labels=_DEPLOYMENT,
     labels_from=_DEPLOYMENTS,
 )
+STARTED = gauge(
+    "mobula_process_start_time_seconds",
+    "Unix time at which the process started.",
+    source=_SOURCE,
+    labels=_DEPLOYMENT,
+    labels_from=_DEPLOYMENTS,
+)
 MEMORY = gauge(
     "mobula_process_resident_memory_bytes",
     "Memory of the process that is resident.",

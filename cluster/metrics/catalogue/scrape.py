@@ -16,6 +16,13 @@ REPLICAS = gauge(
     labels=("deployment",),
     labels_from="names of deployments",
 )
+MISSING_NOW = gauge(
+    "mobula_scrape_missing_replicas",
+    "Replicas that are running, and did not answer this scrape in time.",
+    source="scrape",
+    labels=("deployment",),
+    labels_from="names of deployments",
+)
 MISSING = counter(
     "mobula_scrape_missing_total",
     "Replicas that did not answer a scrape in time.",

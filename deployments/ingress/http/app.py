@@ -112,6 +112,9 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
 # Other paths of the same operations, which clients of other servers use.
 ALIASES = {"/rerank": "/v1/rerank", "/v2/rerank": "/v1/rerank"}
 
+OPERATION_OF = {path: name for path, name, *_ in _ROUTES}
+OPERATION_OF |= {alias: OPERATION_OF[path] for alias, path in ALIASES.items()}
+
 # The operationId of each operation: the name of its method in a generated client.
 _OPERATION_IDS = {
     "chat": "create_chat_completion",
@@ -157,6 +160,7 @@ def create_app(
     """
     api = create_api(services, operations(services))
     services.request_metrics.template_of = RouteTemplates(api.routes).find
+    services.request_metrics.operations = OPERATION_OF
     app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
     app = wrap(app, services, on_request)
     others: ASGIApp = AzurePaths(app)

@@ -288,7 +288,8 @@ class FastPath:
         self._responses.record_hit(caller.tenant, tokens)
         elapsed_ms = (self._clock.monotonic() - started) * 1000
         path, size = scope["path"], len(content)
-        self._metrics.record(path, "POST", 200, elapsed_ms, size, caller.tenant)
+        tenant = caller.tenant
+        self._metrics.record(path, "POST", 200, elapsed_ms, size, tenant, overhead_ms=elapsed_ms)
         tracing = self._tracing
         is_sampled = tracing.draw() < tracing.ratio
         if is_sampled or traceparent is not None:

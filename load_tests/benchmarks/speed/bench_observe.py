@@ -1,7 +1,8 @@
 """`./mobula bench observe`: what seeing everything costs.
 
 In this process, without Ray. "accounting": CPU time that a request spends counting itself, where
-its cell is there already. "scrape": a cluster of `--replicas` ingress replicas that have each
+its cell is there already; "unsampled tracing": what tracing adds to one that is not recorded, with
+the stopwatch that it shares. "scrape": a cluster of `--replicas` ingress replicas that have each
 served `--tenants` tenants and `--models` models: samples of a replica, CPU time of its own report,
 which its event loop pays, and of the text of all, which a thread writes. Of `--rounds` the least
 counts; the shares of the event loop are worst cases of one report and one scrape.
@@ -29,6 +30,7 @@ from load_tests.benchmarks.common.measurement import (
     build_table,
     finish_benchmark,
 )
+from load_tests.benchmarks.speed.unsampled_tracing import unsampled_requests
 from load_tests.machine import describe_machine
 
 ROUTES = tuple(f"/api/v1/route{number}" for number in range(100))
@@ -75,8 +77,16 @@ def accounting(options: argparse.Namespace) -> list[Measurement]:
         for _ in range(requests):
             pass
 
-    us = (_least_s(count, options.rounds) - _least_s(loop, options.rounds)) / requests * 1e6
-    return [Measurement("accounting", "CPU of a request", us, "us", at_most=3.0)]
+    empty_s = _least_s(loop, options.rounds)
+    counted, traced = (
+        (_least_s(run, options.rounds) - empty_s) / requests * 1e6
+        for run in (count, unsampled_requests(requests))
+    )
+    return [
+        Measurement("accounting", "CPU of a request", counted, "us"),
+        Measurement("unsampled tracing", "CPU of a request", traced, "us"),
+        Measurement("both", "CPU of a request", counted + traced, "us", at_most=3.0),
+    ]
 
 
 def scrape(options: argparse.Namespace) -> list[Measurement]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from cluster.metrics.catalogue import http, scrape
+from cluster.metrics.catalogue import http, node, scrape
 from cluster.metrics.replica_metrics import NamedReport
 from cluster.metrics.series import Counter, MetricReport, MetricSet, Sample
-from deployments.contracts.metrics import DeploymentReports
+from deployments.contracts.metrics import ClusterReports, DeploymentReports
 from deployments.ingress.metrics.scrape import MAX_LINES_ON_LOOP, MetricsScrape
 
 
@@ -21,8 +21,8 @@ class Replicas:
     def __init__(self, answers: Mapping[str, DeploymentReports]) -> None:
         self.answers = answers
 
-    async def collect(self) -> Mapping[str, DeploymentReports]:
-        return self.answers
+    async def collect(self) -> ClusterReports:
+        return ClusterReports(self.answers, 1.5)
 
 
 def of(*reports: NamedReport, missing: int = 0) -> DeploymentReports:
@@ -74,3 +74,35 @@ async def test_a_large_scrape_is_complete() -> None:
     whole = MetricsScrape(lambda: {http.REQUESTS.name: samples})
     text = (await whole.text(openmetrics=False)).decode()
     assert text.count("\nmobula_http_requests_total{") == len(samples)
+
+
+async def test_a_node_is_told_of_once_whichever_replica_does() -> None:
+    def report(*nodes: str) -> MetricReport:
+        return {node.CPU.name: [((name,), 0.5) for name in nodes]}
+
+    replicas = Replicas(
+        {"Ingress": of(("own", {}), ("other", report("n1")), ("more", report("n2")))}
+    )
+    text = (await MetricsScrape(lambda: report("n1"), replicas).text(openmetrics=False)).decode()
+
+    found = [line for line in text.splitlines() if line.startswith("mobula_node_cpu_ratio{")]
+    assert found == ['mobula_node_cpu_ratio{node="n1"} 0.5', 'mobula_node_cpu_ratio{node="n2"} 0.5']
+
+
+async def test_replicas_are_told_of_by_state_and_so_is_a_deployment_without_any() -> None:
+    answers = {
+        "Ingress": DeploymentReports([("own", {})], states={"ready": 1, "starting": 2}, target=3),
+        "Clipper": DeploymentReports([], 1, {"ready": 1, "starting": 0}, 1),
+        "Model:big": DeploymentReports(states={"ready": 0, "starting": 0}, target=0),
+    }
+    text = (await MetricsScrape(dict, Replicas(answers)).text(openmetrics=False)).decode()
+
+    for line in (
+        'mobula_deployment_replicas{deployment="Ingress",state="starting"} 2',
+        'mobula_deployment_replicas{deployment="Model:big",state="ready"} 0',
+        'mobula_deployment_target_replicas{deployment="Ingress"} 3',
+        'mobula_scrape_missing_replicas{deployment="Clipper"} 1',
+        'mobula_scrape_missing_replicas{deployment="Ingress"} 0',
+        "mobula_serve_status_age_seconds 1.5",
+    ):
+        assert f"\n{line}\n" in text, line

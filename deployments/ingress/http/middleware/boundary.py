@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.logs.schema import ACCESS_LOGGER
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, logged_request, logged_trace, redact
+from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import (
     STATE_KEY,
@@ -97,8 +97,7 @@ class RequestBoundary:
         timer, tracing = ModelWaitTimer(clock), self._tracing
         state.timer, is_sampled = timer, tracing.draw() < tracing.ratio
         if is_sampled or traceparent is not None:
-            trace = timer.trace = tracing.begin(scope, traceparent, is_sampled=is_sampled)
-            logged_trace.set((trace.trace_id, trace.span_id))
+            timer.trace = tracing.begin(scope, traceparent, is_sampled=is_sampled)
         progress = state.response
         started_at = clock.monotonic()
 
@@ -109,8 +108,9 @@ class RequestBoundary:
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
                 progress.first_byte_s = clock.monotonic() - started_at
-                overhead_s = progress.first_byte_s - timer.waited_s()
-                headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
+                overhead_ms = (progress.first_byte_s - timer.waited_s()) * 1000
+                progress.overhead_ms = max(0.0, overhead_ms)
+                headers.append((b"x-mobula-overhead-ms", b"%.2f" % overhead_ms))
                 admitted = None if state.context is None else state.context.admitted
                 added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
                 # A 429 names the limit that was exceeded, and only that.
@@ -129,7 +129,10 @@ class RequestBoundary:
             caller, status, size = state.caller, progress.status, progress.body_bytes
             tenant, problem = None if caller is None else caller.tenant, state.problem
             path, method = scope["path"], scope["method"]
-            self._metrics.record(path, method, status, elapsed_ms, size, tenant, problem)
+            kind, overhead_ms = progress.kind, progress.overhead_ms
+            self._metrics.record(
+                path, method, status, elapsed_ms, size, tenant, problem, kind, overhead_ms
+            )
             if (
                 status >= 500
                 or (status == 200 and problem is not None)
@@ -274,9 +277,9 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         line["operation"] = state.operation
     if cache:
         line["cache"] = cache
-    trace_id, span_id = logged_trace.get()
-    if trace_id:
-        line["trace_id"], line["span_id"] = trace_id, span_id
+    if state.timer is not None and state.timer.trace is not None:
+        trace = state.timer.trace
+        line["trace_id"], line["span_id"] = trace.trace_id, trace.span_id
     if state.problem is not None:
         line["problem"] = state.problem
     encoded = orjson.dumps(line)

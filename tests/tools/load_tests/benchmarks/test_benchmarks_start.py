@@ -29,6 +29,7 @@ SMOKE_RUNS = {
     "cpu": HERE,
     "doors": HERE,
     "observe": HERE,
+    "traces": "cluster/test_traces.py",
     "upstream-client": HERE,
     "guardrails": HERE,
     "engine": "engines/text/test_engine_contract.py",
