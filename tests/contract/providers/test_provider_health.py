@@ -12,7 +12,7 @@ from cluster.health.monitor import DependencyMonitor
 from cluster.runtime.clock import SystemClock
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.health.serve_checks import ModelCheck
+from deployments.ingress.health.serve_checks import ModelCheck, RecentStatus
 from tests.upstream_server.application import GatewayApplication, gateway_application
 from tests.upstream_server.provider_models import KEYS, model_settings
 from tests.upstream_server.server import UpstreamServer
@@ -51,7 +51,7 @@ async def test_a_provider_that_refuses_is_down_until_it_answers(
     gateway: GatewayApplication, upstream: UpstreamServer
 ) -> None:
     models = gateway.running.services.models
-    check = ModelCheck(models, "m", NoServe(), None)
+    check = ModelCheck(models, "m", RecentStatus(NoServe(), SystemClock()), None)
     monitor = DependencyMonitor(Dependency("model:m", "provider", check, ""), SystemClock(), 0.0)
 
     async def becomes(state: str) -> None:
