@@ -11,11 +11,11 @@ from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.process_kinds import group_by_kind
 from load_tests.benchmarks.faults.injections.samples import sum_samples
 from load_tests.benchmarks.faults.injections.stopped_processes import StoppedProcesses
-from tests.cluster.conftest import INGRESSES
 from tests.cluster.polling import eventually
 
 LATE = {"sandbox", "ffmpeg"}  # are not checked while replicas start
 EVERYWHERE = {"store", "limiter", "webhooks", "ray:gcs", "serve:controller", "haproxy"}
+INGRESSES = 2  # conftest.py
 CHATS = 12
 
 
