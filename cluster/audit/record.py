@@ -5,9 +5,12 @@ secrets.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cluster.runtime.quick_init import quick_init
+
 Scalar = str | int | float | bool | None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
     """`at` is Unix seconds; `actor` is `key:<id>`, `user:<id>` or `system`; `action` is a dotted

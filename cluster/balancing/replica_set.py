@@ -238,8 +238,8 @@ class ReplicaSet:
                 self._partition()
         self._changed()
 
-    def place(self, request: RoutingRequest, reachable: Container[str]) -> Dispatch | None:
-        """Selects one of the reachable replicas and counts the request there."""
+    def place(self, request: RoutingRequest, reachable: Container[str] | None) -> Dispatch | None:
+        """Selects one of the reachable replicas (None: all are) and counts the request there."""
         now = self._clock.monotonic()
         with self._lock:
             self._evaluate(now)
@@ -296,10 +296,15 @@ class ReplicaSet:
     # Called with the lock held.
 
     def _choose(
-        self, request: RoutingRequest, reachable: Container[str], now: float
+        self, request: RoutingRequest, reachable: Container[str] | None, now: float
     ) -> ReplicaState | None:
         """Order of preference: the requested replica, an ejected one that is due for a trial,
         available ones, avoided ones, ejected ones."""
+        if reachable is None:
+            if len(self._states) == 1:  # nothing to choose
+                self._in_flight.take_preferred(request.call)
+                return next(iter(self._states.values()))
+            reachable = self._states
         preferred_name = request.replica or self._in_flight.take_preferred(request.call)
         if preferred_name and preferred_name in reachable and preferred_name in self._states:
             self.choices["named"] += 1

@@ -10,11 +10,13 @@ from hashlib import blake2b
 from typing import Any
 
 from cluster.runtime.problems import Overloaded
+from cluster.runtime.quick_init import quick_init
 
 ANSWER_TOKENS = 256  # estimate for a request without a maximum
 _CHARS_PER_TOKEN = 4
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class RoutingRequest:
     """`call` is the id of the attempt, empty if it is not tracked. `tokens` is an estimate.

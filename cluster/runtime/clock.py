@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from cluster.runtime.quick_init import quick_init
+
 
 class Clock(Protocol):
     """Wall-clock time (`wall`) and time for measurements (`monotonic`)."""
@@ -49,6 +51,7 @@ class ManualClock:
         self._monotonic += seconds
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """The time on this process's monotonic clock after which a response is useless."""

@@ -53,7 +53,6 @@ _PREFIXED = re.compile(_union(PREFIXED), re.ASCII)
 _TEXT = re.compile(_union(SHAPES), re.ASCII)
 
 
-_MARKERS = ("mob", "mrt_", "whsec_", "eyJ")  # one is in every PREFIXED credential
 _HEX_LENGTH = 64
 
 
@@ -64,10 +63,11 @@ def contains_credential(text: str) -> bool:
 
 def redact(text: str) -> str:
     """`text` with REDACTED in place of each credential. Costs 0.2 us for short text without one."""
-    is_short = len(text) < MIN_LENGTH
-    if is_short or (len(text) < _HEX_LENGTH and not any(marker in text for marker in _MARKERS)):
+    if len(text) < MIN_LENGTH:
         return text
-    return _TEXT.sub(REDACTED, text)
+    # One of these is in every PREFIXED credential.
+    has_marker = "mob" in text or "mrt_" in text or "whsec_" in text or "eyJ" in text
+    return _TEXT.sub(REDACTED, text) if has_marker or len(text) >= _HEX_LENGTH else text
 
 
 # Characters that a terminal or a line reader does not take for plain text: C1 controls (U+0085 ends

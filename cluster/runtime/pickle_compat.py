@@ -11,11 +11,14 @@ from dataclasses import MISSING, Field, fields
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from cluster.runtime.quick_init import quick_init
+
 T = TypeVar("T")
 
 
 def version_tolerant(cls: type[T]) -> type[T]:
-    """Makes pickles of a slotted dataclass compatible between versions; faster than the default."""
+    """Makes pickles of a slotted dataclass compatible between versions; faster than the default, as
+    is its constructor then (quick_init.py)."""
     dataclass_type: Any = cls
     dataclass_fields = fields(dataclass_type)
     setters = [getattr(cls, field.name).__set__ for field in dataclass_fields]
@@ -29,7 +32,7 @@ def version_tolerant(cls: type[T]) -> type[T]:
 
     dataclass_type.__getstate__ = _values([field.name for field in dataclass_fields])
     dataclass_type.__setstate__ = set_state
-    return cls
+    return quick_init(cls)
 
 
 def copied(value: T, **changes: Any) -> T:

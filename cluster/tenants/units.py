@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from cluster.runtime.quick_init import quick_init
+
 
 class Unit(StrEnum):
     """A unit in plans, budgets, usage and prices."""
@@ -34,6 +36,7 @@ PARTS: Mapping[Unit, Unit] = MappingProxyType(
 )
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class UsageAmounts:
     """Usage by modality; integers >= 0. `cached_tokens` are a part of `input_tokens`,

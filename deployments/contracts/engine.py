@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from cluster.runtime.quick_init import quick_init
 from deployments.contracts.generation import FinishReason
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
     """One sequence to continue. `max_tokens` >= 1 and already fits the context.

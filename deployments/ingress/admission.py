@@ -7,8 +7,9 @@ operation runs. HTTP and handles pass the same admission control. Tokens are res
 pipelines, for each model call.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
 from typing import Protocol
 
 from cluster.audit.record import AuditRecord
@@ -35,10 +36,9 @@ class AdmissionControl:
     def __init__(self, limiter: Limiter, trail: AuditQueue, clock: Clock) -> None:
         self.limiter = limiter
         self._trail = trail
-        self._clock = clock
+        self.clock = clock
 
-    @asynccontextmanager
-    async def admitted(
+    def admitted(
         self,
         context: RequestContext,
         request_class: RequestClass,
@@ -46,28 +46,53 @@ class AdmissionControl:
         resource: str = "",
         scope: Scope | None = None,
         model: str | None = None,
-    ) -> AsyncIterator[AdmittedRequest]:
+    ) -> AbstractAsyncContextManager[AdmittedRequest]:
         """The admitted request, whose slot is freed and whose record is written at the end.
 
         `scope` is what the caller's credential must have. The record names the models that the
         request calls; if it calls none, `model`, which it asks for, or else `resource`. Raises
         RateLimited and Forbidden.
         """
-        admitted: AdmittedRequest | None = None
-        outcome = "ok"
         if model:
             resource = f"model:{model[:MAX_MODEL]}"
+        return _AdmissionScope(self, context, request_class, action, resource, scope)
+
+    def record_refused(self, context: RequestContext, action: str, problem: Problem) -> None:
+        """Write the record of a request that was refused before admission."""
+        self.record(context.caller, context.request_id, action, "", problem.slug)
+
+    def record(
+        self, caller: Caller, request_id: str, action: str, resource: str, outcome: str = "ok"
+    ) -> None:
+        """Write the audit record of one request."""
+        actor = f"{caller.kind}:{caller.key_id}"
+        now, tenant = self.clock.wall(), caller.tenant
+        self._trail.enqueue(AuditRecord(now, tenant, actor, action, resource, outcome, request_id))
+
+
+@dataclass(slots=True, eq=False)
+class _AdmissionScope:
+    """One use of `AdmissionControl.admitted`. A class, as a generator's way through contextlib and
+    the event loop's list of generators costs as much as the admission."""
+
+    _control: AdmissionControl
+    _context: RequestContext
+    _class: RequestClass
+    _action: str
+    _resource: str
+    _scope: Scope | None
+    _admitted: AdmittedRequest | None = None
+
+    async def __aenter__(self) -> AdmittedRequest:
+        context, scope = self._context, self._scope
+        caller = context.caller
         try:
-            permit = await self.limiter.admit(
-                context.caller.tenant,
-                context.plan,
-                request_class,
-                context.policies,
-                context.caller.end_user,
+            permit = await self._control.limiter.admit(
+                caller.tenant, context.plan, self._class, context.policies, caller.end_user
             )
-            admitted = context.admitted = AdmittedRequest(
+            admitted = self._admitted = context.admitted = AdmittedRequest(
                 context.request_id,
-                context.caller,
+                caller,
                 context.plan,
                 context.deadline,
                 context.created,
@@ -79,31 +104,27 @@ class AdmissionControl:
                 permit=permit,
             )
             if context.timer.admitted_at == 0.0:
-                context.timer.admitted_at = self._clock.monotonic()
-            if scope is not None and not context.caller.allows(scope):
+                context.timer.admitted_at = self._control.clock.monotonic()
+            if scope is not None and not caller.allows(scope):
                 raise missing_scope(scope)
-            yield admitted
-        except Exception as error:
-            outcome = to_problem(error).slug
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
             raise
-        except BaseException:
-            outcome = "client-gone"
-            raise
-        finally:
-            if admitted is not None:
-                admitted.permit.close()
-                if admitted.models:
-                    resource = ",".join(f"model:{model}" for model in sorted(admitted.models))
-            self.record(context.caller, context.request_id, action, resource, outcome)
+        return admitted
 
-    def record_refused(self, context: RequestContext, action: str, problem: Problem) -> None:
-        """Write the record of a request that was refused before admission."""
-        self.record(context.caller, context.request_id, action, "", problem.slug)
-
-    def record(
-        self, caller: Caller, request_id: str, action: str, resource: str, outcome: str = "ok"
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
-        """Write the audit record of one request."""
-        actor = f"{caller.kind}:{caller.key_id}"
-        now, tenant = self._clock.wall(), caller.tenant
-        self._trail.enqueue(AuditRecord(now, tenant, actor, action, resource, outcome, request_id))
+        """Free the slot, write the record."""
+        outcome, resource, context = "ok", self._resource, self._context
+        admitted = self._admitted
+        if error is not None:
+            outcome = to_problem(error).slug if isinstance(error, Exception) else "client-gone"
+        if admitted is not None:
+            admitted.permit.close()
+            if admitted.models:
+                resource = ",".join([f"model:{model}" for model in sorted(admitted.models)])
+        self._control.record(context.caller, context.request_id, self._action, resource, outcome)

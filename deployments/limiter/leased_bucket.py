@@ -12,6 +12,7 @@ where the share is below four) is returned within a lease time or two, used mean
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from deployments.contracts.limits import SESSION, BucketKind, LeaseGrant, LeaseRequest
@@ -83,12 +84,19 @@ class LeasedBucket:
         return self.holding if now < self.session.expires else 0
 
     def consume(self, amount: int) -> None:
-        self.holding -= amount
-        self._consumed += amount
-        self._uses += 1
-        self.unsettled += 1
-        if self.kind is not BucketKind.RATE:
-            self.open += amount
+        self.consume_all(((self, amount),))
+
+    @staticmethod
+    def consume_all(debits: "Iterable[tuple[LeasedBucket, int]]") -> None:
+        """An amount of each. In one loop: a call for each is half of an acquisition."""
+        rate = BucketKind.RATE
+        for bucket, amount in debits:
+            bucket.holding -= amount
+            bucket._consumed += amount
+            bucket._uses += 1
+            bucket.unsettled += 1
+            if bucket.kind is not rate:
+                bucket.open += amount
 
     def consume_over_lease(self, amount: int) -> None:
         """Admit without credits in degraded mode: an overdraft to be reported."""
@@ -127,9 +135,12 @@ class LeasedBucket:
         if unused > 0:
             self.denied = 0
             if self.is_ample:  # as if it had not been consumed: the authority was not told
-                unspent = min(unused, max(0, min(self._leased, self._share) - self.holding))
-                self.holding += unspent
-                unused -= unspent
+                most = self._leased if self._leased < self._share else self._share
+                room = most - self.holding
+                if room > 0:
+                    unspent = unused if unused < room else room
+                    self.holding += unspent
+                    unused -= unspent
         self.adjust += unused
 
     def is_denied(self, amount: int, now: float) -> bool:
@@ -292,8 +303,10 @@ class LeasedBucket:
     def remaining(self, now: float) -> int:
         """Roughly what the tenant has left, in all replicas."""
         spec = self.limit.spec
-        level = self.level + spec.rate * (now - self.level_at) + self.holding
-        return max(0, min(spec.capacity, int(level)))
+        level = int(self.level + spec.rate * (now - self.level_at) + self.holding)
+        if level >= spec.capacity:
+            return spec.capacity
+        return level if level > 0 else 0
 
     @property
     def is_nearly_exhausted(self) -> bool:

@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.limits import Limit
 
 Headers = list[tuple[bytes, bytes]]
-_FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
+_FAMILIES = tuple(
+    (
+        unit,
+        b"x-ratelimit-limit-" + family,
+        b"x-ratelimit-remaining-" + family,
+        b"x-ratelimit-reset-" + family,
+    )
+    for unit, family in ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +62,32 @@ def rate_limit_headers(buckets: Sequence[LeasedBucket], now: float, wall: float)
     """All limits that applied; for each x-ratelimit family, the one with the least remaining."""
     if not buckets:
         return []
+    policies: list[bytes] = []
     values: list[bytes] = []
-    least: dict[Unit, tuple[int, int, int]] = {}  # remaining, seconds until full, quota
+    least: dict[Unit, tuple[int, int, Limit]] = {}  # remaining, seconds until full
+    slots = BucketKind.SLOTS
     for bucket in buckets:
         limit, remaining = bucket.limit, bucket.remaining(now)
-        if bucket.kind is BucketKind.SLOTS:
+        policies.append(limit.policy)
+        if bucket.kind is slots:
             values.append(b"%b;r=%d" % (limit.quoted, remaining))
             continue
         reset_s = seconds_until_full(bucket, remaining, wall)
         remaining //= limit.scale
         values.append(b"%b;r=%d;t=%d" % (limit.quoted, remaining, reset_s))
-        if limit.unit not in least or remaining < least[limit.unit][0]:
-            least[limit.unit] = remaining, reset_s, limit.quota
-    headers = [
-        (b"ratelimit-policy", b", ".join([bucket.limit.policy for bucket in buckets])),
-        (b"ratelimit", b", ".join(values)),
-    ]
-    for unit, family in _FAMILIES:
-        if unit in least:
-            remaining, reset_s, quota = least[unit]
-            headers += [
-                (b"x-ratelimit-limit-" + family, b"%d" % quota),
-                (b"x-ratelimit-remaining-" + family, b"%d" % remaining),
-                (b"x-ratelimit-reset-" + family, b"%ds" % reset_s),
-            ]
+        lowest = least.get(limit.unit)
+        if lowest is None or remaining < lowest[0]:
+            least[limit.unit] = remaining, reset_s, limit
+    headers = [(b"ratelimit-policy", b", ".join(policies)), (b"ratelimit", b", ".join(values))]
+    for unit, limit_name, remaining_name, reset_name in _FAMILIES:
+        lowest = least.get(unit)
+        if lowest is not None:
+            remaining, reset_s, limit = lowest
+            headers += (
+                (limit_name, b"%d" % limit.quota),
+                (remaining_name, b"%d" % remaining),
+                (reset_name, b"%ds" % reset_s),
+            )
     return headers
 
 
@@ -84,5 +95,6 @@ def seconds_until_full(bucket: LeasedBucket, remaining: int, wall: float) -> int
     """Seconds until a limit is full again, if nothing more is consumed; 0 for slots."""
     spec = bucket.limit.spec
     if bucket.kind is BucketKind.BUDGET:
-        return max(0, int(spec.until - wall)) if bucket.limit.window_s else 0
+        left_s = int(spec.until - wall) if bucket.limit.window_s else 0
+        return left_s if left_s > 0 else 0
     return -int((remaining - spec.capacity) // spec.rate) if spec.rate else 0

@@ -25,7 +25,7 @@ from deployments.limiter.lease_client import LeaseClient
 from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.shard_exchanger import BudgetUsage
 from deployments.limiter.status import Headers, LimitStatus, limit_status, rate_limit_headers
-from deployments.limiter.subject_limits import Debits, RequestSubjects, Source
+from deployments.limiter.subject_limits import CountedBuckets, Debits, RequestSubjects, Source
 from deployments.limiter.tenant_limits import TenantLimits
 
 
@@ -99,7 +99,11 @@ class TenantLimiter:
         if policies is None and (plan.end_user is None or not end_user):
             debits = limits.admission(request_class, now)
             if debits:
-                debits = await self.acquire(limits, debits, (request_class, ""), now)
+                if limits.try_acquire(debits, now):  # as `acquire`, without a coroutine
+                    self._leases.replenish(limits, debits, now)
+                else:
+                    source = (request_class, "")
+                    debits = await self._leases.acquire(limits, debits, source, now)
             return LimiterPermit(self, limits, plan, request_class, debits)
         subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
         debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
@@ -269,13 +273,16 @@ class LimiterReservation:
             return
         self._settled = True
         weights, is_unreported = plan.weights, False
+        by_unit: dict[Unit, int] = {}
         for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
             unit = bucket.limit.unit
-            used = (
-                limiter.book.charge_of(plan, self._model, actual, requests)
-                if unit is Unit.SPEND
-                else amount_of(unit, actual, weights, requests)
-            )
+            used = by_unit.get(unit)
+            if used is None:
+                used = by_unit[unit] = (
+                    limiter.book.charge_of(plan, self._model, actual, requests)
+                    if unit is Unit.SPEND
+                    else amount_of(unit, actual, weights, requests)
+                )
             bucket.release(reserved, used, resets)
             if bucket.adjust:
                 is_unreported = True
@@ -354,19 +361,12 @@ class LimiterPermit:
             buckets = limits.reservation_with(subjects, self._class, model, now, wall)
         if not buckets:
             return _NOTHING_RESERVED
-        weights = plan.weights
-        debits = tuple(
-            (bucket, amount)
-            for bucket, unit in buckets
-            if (
-                amount := limiter.book.most_of(plan, model, amounts)
-                if unit is Unit.SPEND
-                else amount_of(unit, amounts, weights, requests=1)
-            )
-        )
-        self._buckets.extend(bucket for bucket, _ in buckets if bucket not in self._buckets)
-        consumed = await limiter.acquire(limits, debits, (self._class, model), now)
-        reservation = LimiterReservation(limiter, limits, plan, consumed, model)
+        debits = _debits(buckets, amounts, plan, model, limiter.book)
+        known = self._buckets
+        known += [bucket for bucket, _ in buckets if bucket not in known]
+        if debits:
+            debits = await limiter.acquire(limits, debits, (self._class, model), now)
+        reservation = LimiterReservation(limiter, limits, plan, debits, model)
         if not lasting:
             self._reservations.append(reservation)
         return reservation
@@ -408,6 +408,25 @@ class LimiterPermit:
             bucket.release(amount, used, bucket.resets)
         if self._limits.is_full:
             self._limiter.report(self._limits)
+
+
+def _debits(
+    buckets: CountedBuckets, amounts: UsageAmounts, plan: Plan, model: str, book: PriceBook
+) -> Debits:
+    """The most that one call of `model` may use of each limit, where it is something."""
+    by_unit: dict[Unit, int] = {}  # several limits count the same
+    debits = []
+    for bucket, unit in buckets:
+        amount = by_unit.get(unit)
+        if amount is None:
+            amount = by_unit[unit] = (
+                book.most_of(plan, model, amounts)
+                if unit is Unit.SPEND
+                else amount_of(unit, amounts, plan.weights, requests=1)
+            )
+        if amount:
+            debits.append((bucket, amount))
+    return tuple(debits)
 
 
 def _without_probes(debits: Debits) -> Debits:

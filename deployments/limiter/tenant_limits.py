@@ -156,8 +156,7 @@ class TenantLimits:
         for bucket, amount in debits:
             if bucket.holding - bucket.claimed < amount or now >= bucket.session.expires:
                 return False
-        for bucket, amount in debits:
-            bucket.consume(amount)
+        LeasedBucket.consume_all(debits)
         return True
 
     @staticmethod

@@ -14,7 +14,8 @@ from cluster.balancing.replica_state import Dispatch
 from cluster.resilience.failure_class import UpstreamFailed, UpstreamRefused
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, Problem
 from deployments.providers.errors import UpstreamUnreachable, unreadable, without_key
-from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
+from deployments.providers.http.connection import HttpConnection
+from deployments.providers.http.exchange import Exchange, HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.upstream import Upstream
 from deployments.providers.wire import StreamDecoder, WireRequest

@@ -18,7 +18,7 @@ from deployments.providers.errors import (
     error_problem,
     unreadable,
 )
-from deployments.providers.http.connection import HttpFault
+from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.upstream import Upstream
 from deployments.providers.upstream_caller import UpstreamCaller

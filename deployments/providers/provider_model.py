@@ -8,7 +8,7 @@ the tokens that the model makes in that time.
 
 import itertools
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import Any, Final
 
 from cluster.resilience.attempts import Attempt
@@ -89,31 +89,30 @@ class ProviderModel(ProvidedModel):
 class ProviderCall:
     """One call of a ProviderModel; implements `ModelCall`."""
 
-    __slots__ = ("_attempts", "_id", "_model", "_request")
+    __slots__ = ("_attempts", "_id", "_model", "_request", "_wire")
 
     def __init__(self, model: ProviderModel, request: GenerateRequest) -> None:
         self._model = model
         self._request = request
+        self._wire: CompletionCall | None = None
         self._id = f"{_PROCESS_ID}-{next(_call_numbers):x}"
         self._attempts: list[UnaryUpstreamAttempt | StreamUpstreamAttempt] = []
 
     async def generate(self) -> Completion:
         model, request = self._model, self._request
-        wire = CompletionCall(model.codec, request, streams=False)
+        self._wire = CompletionCall(model.codec, request, streams=False)
         began = model.now()
         completion: Completion = await model.calls.run(
-            self._id, request.timeout_s, self._sender(model.caller.unary, wire)
+            self._id, request.timeout_s, self._send_unary
         )
         model.speed.observe(completion.usage.completion_tokens / request.n, model.now() - began)
         return completion
 
     async def stream(self) -> AsyncGenerator[Chunk, None]:
         model, request = self._model, self._request
-        wire = CompletionCall(model.codec, request, streams=True)
+        self._wire = CompletionCall(model.codec, request, streams=True)
         attempt: StreamUpstreamAttempt
-        attempt, first = await model.calls.run(
-            self._id, request.timeout_s, self._sender(model.caller.stream, wire)
-        )
+        attempt, first = await model.calls.run(self._id, request.timeout_s, self._send_stream)
         first_s = model.now() - attempt.sent_at
         failure: Problem | None = None
         try:
@@ -146,18 +145,19 @@ class ProviderCall:
         sent = [attempt for attempt in self._attempts if attempt.was_sent]
         return self._settle(sent, self._model.now()) if sent else None
 
-    def _sender(
-        self, send: Callable[..., Any], wire: CompletionCall
-    ) -> Callable[[str, float], Attempt[Any]]:
-        request = self._request
+    def _send_unary(self, call: str, timeout_s: float) -> Attempt[Any]:
+        assert self._wire is not None
+        patience_s = min(timeout_s, self._request.patience_s)
+        attempt = self._model.caller.unary(self._wire, call, timeout_s, patience_s)
+        self._attempts.append(attempt)
+        return attempt
 
-        def send_one(call: str, timeout_s: float) -> Attempt[Any]:
-            patience_s = min(timeout_s, request.patience_s)
-            attempt: Any = send(wire, call, timeout_s, patience_s)
-            self._attempts.append(attempt)
-            return attempt
-
-        return send_one
+    def _send_stream(self, call: str, timeout_s: float) -> Attempt[Any]:
+        assert self._wire is not None
+        patience_s = min(timeout_s, self._request.patience_s)
+        attempt = self._model.caller.stream(self._wire, call, timeout_s, patience_s)
+        self._attempts.append(attempt)
+        return attempt
 
     async def _settle(self, sent: list[Any], now: float) -> TokenUsage:
         """The estimated usage of the attempt that got furthest."""

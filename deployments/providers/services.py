@@ -22,8 +22,8 @@ from deployments.providers.background_check import (
 from deployments.providers.build import ModelBuilder
 from deployments.providers.config import ProvidersConfig
 from deployments.providers.discovery import ListedModel, UnreadableList, parse_models
-from deployments.providers.http.connection import HttpFault
 from deployments.providers.http.egress import Egress
+from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.pool import PoolExhausted
 from deployments.providers.provider_embedder import ProviderEmbedder
 from deployments.providers.provider_model import ProviderModel

@@ -11,7 +11,7 @@ from cluster.runtime.problems import Problem
 from deployments.contracts.generation import Chunk
 from deployments.providers.attempts import EVENTS, UpstreamAttempt
 from deployments.providers.errors import unreadable
-from deployments.providers.http.connection import Exchange
+from deployments.providers.http.exchange import Exchange
 from deployments.providers.sse import EventTooLarge, SseParser
 from deployments.providers.wire import StreamDecoder
 

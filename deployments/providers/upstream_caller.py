@@ -8,9 +8,9 @@ of them if that is soon, else it is told the time.
 
 import asyncio
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.balancing.replica_state import Dispatch, ReplicaInfo
@@ -30,14 +30,6 @@ from deployments.providers.upstream import Upstream
 log = logging.getLogger("mobula.providers")
 
 MAX_WAIT_S = 2.0  # for an upstream that is busy
-
-
-class _Any:
-    def __contains__(self, replica: object) -> bool:
-        return True
-
-
-_ANY: Final = _Any()
 
 
 @dataclass(slots=True)
@@ -99,12 +91,13 @@ class UpstreamCaller:
         self.replicas.alive(dispatch)
 
     def note(self, upstream: Upstream, problem: Problem | None) -> None:
+        if problem is None and upstream.last_problem is None:
+            return
         was_out = upstream.is_out
         if problem is None:
-            if upstream.last_problem is not None:
-                upstream.succeeded()
-                if was_out:
-                    log.info("upstream %s of '%s' answers again", upstream.name, self.model)
+            upstream.succeeded()
+            if was_out:
+                log.info("upstream %s of '%s' answers again", upstream.name, self.model)
             return
         now = self._now()
         self._note_problem(upstream, problem, now)
@@ -124,11 +117,17 @@ class UpstreamCaller:
             upstream.failed(problem, now)
 
     def ended(self, outcome: str) -> None:
-        setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
+        counts = self.counts
+        if outcome == "finished":
+            counts.finished += 1
+        elif outcome == "failed":
+            counts.failed += 1
+        else:
+            counts.cancelled += 1
 
     def _choose(self, request: Any, call: str) -> tuple[Upstream, Dispatch] | None:
         """None where no upstream may be asked now."""
-        reachable: Container[str] = self._reachable() if self._left_out else _ANY
+        reachable = self._reachable() if self._left_out else None
         replicas = self.replicas
         info = describe_request(request, replicas.prefix_chars, call)
         dispatch = replicas.place(info, reachable)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.runtime.problems import Problem
+from cluster.runtime.quick_init import quick_init
 from deployments.contracts.generation import Chunk, Completion, GenerateRequest
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class WireRequest:
     """`path` begins with a slash and follows the upstream's base URL; `body` is JSON. `headers`

@@ -164,6 +164,9 @@ class FirstMessageWait:
 
     async def receive(self, receive: Receive) -> Message | None:
         """The first message; None where it did not arrive in time, and nothing was received."""
+        cycle = getattr(receive, "__self__", None)
+        if getattr(cycle, "more_body", None) is False:  # uvicorn has all of the body: no wait
+            return await receive()
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
         waiter = _Waiter(task, loop.time())

@@ -43,12 +43,11 @@ class TokenEstimator:
 
     def estimate(self, request: GenerateRequest, plan: Plan) -> UsageAmounts:
         """Amounts to reserve for all of the request's choices."""
-        texts = (
-            [message.content for message in request.messages]
-            if request.prompt is None
-            else [request.prompt]
-        )
-        size = sum(len(text.encode()) for text in texts)
+        if request.prompt is None:
+            sizes = [len(message.content.encode()) for message in request.messages]
+        else:
+            sizes = [len(request.prompt.encode())]
+        size = sum(sizes)
         ids = len(request.prompt_ids)
         requested, cap = request.sampling.max_tokens, self._caps.get(request.model)
         if cap is None and "/" in request.model:
@@ -59,7 +58,7 @@ class TokenEstimator:
             output = requested if cap is None else min(requested, cap)
         with_tools = uses_tools(request.messages, request.tool_settings)
         if plan.reserve == "hard":
-            prompt = ids or size + _TEMPLATE_TOKENS * (len(texts) + 1)
+            prompt = ids or size + _TEMPLATE_TOKENS * (len(sizes) + 1)
             prompt += most_tool_tokens(request) if with_tools else 0
         else:
             size += request.tool_bytes if with_tools else 0

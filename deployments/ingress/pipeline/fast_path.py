@@ -217,7 +217,7 @@ class FastPath:
             body = message.get("body", b"")
             response = self._respond(scope, state, route, caller, body, started)
         if response is None:
-            await self._app(scope, _replay(message, receive), send)
+            await self._app(scope, _Replay(message, receive), send)
             return
         for part in response:
             await send(part)
@@ -338,11 +338,16 @@ def view_name(operation: str, plan: Plan) -> str:
     return f"{operation} {plan.guardrails}" if plan.guardrails else operation
 
 
-def _replay(message: Message, receive: Receive) -> Receive:
-    """A `receive` that gives `message` first."""
-    first: list[Message] = [message]
+@dataclass(slots=True, eq=False)
+class _Replay:
+    """A `receive` that gives `first` before the rest."""
 
-    async def receive_again() -> Message:
-        return first.pop() if first else await receive()
+    first: Message | None
+    receive: Receive
 
-    return receive_again
+    async def __call__(self) -> Message:
+        message = self.first
+        if message is None:
+            return await self.receive()
+        self.first = None
+        return message

@@ -12,6 +12,7 @@ from typing import cast
 
 from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import UnknownModel, unknown_policy
+from cluster.runtime.quick_init import quick_init
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
 from deployments.cache.response_cache import ResponseCache
@@ -161,6 +162,7 @@ class _BoundPipeline:
         return self.pipeline.stream(request, self.admitted)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class MeteredGenerator:
     """A TextGenerator: reserve -> generate -> settle and record, with one model.

@@ -94,7 +94,7 @@ def operation_endpoint(
             body = _parse_body(request, raw, operation.schema, dialect)
             if has_metadata and body.metadata is not None:
                 context.tags = body_tags(body.metadata, context.tags)
-            if any(field[0] == _IDEMPOTENCY_KEY for field in request.scope["headers"]):
+            if _IDEMPOTENCY_KEY in dict(request.scope["headers"]):
                 run = with_idempotency(
                     operation,
                     services.idempotency,

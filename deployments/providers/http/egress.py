@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
-from deployments.providers.http.connection import HttpConnection, HttpFault
+from deployments.providers.http.connection import HttpConnection
+from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
 
 _MAX_ADDRESSES = 4  # of one name that are tried

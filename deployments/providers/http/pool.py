@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 
-from deployments.providers.http.connection import Exchange, HttpConnection, HttpFault
+from deployments.providers.http.connection import HttpConnection
 from deployments.providers.http.egress import Egress, Endpoint
+from deployments.providers.http.exchange import Exchange, HttpFault
 from deployments.providers.http.limits import HttpLimits
 
 _NO_CONTEXT = Context()

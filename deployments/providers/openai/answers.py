@@ -234,5 +234,6 @@ def _count(value: Any) -> int:
 
 
 def _detail(details: Any, name: str) -> int:
-    value = details.get(name) if isinstance(details, dict) else None
-    return max(0, _count(value))
+    if not isinstance(details, dict):
+        return 0
+    return max(0, _count(details.get(name)))

@@ -6,6 +6,7 @@ upstream that answers fewer choices, no finish or more text than the request all
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from cluster.runtime.problems import Problem
 from deployments.contracts.generation import (
@@ -44,6 +45,8 @@ from deployments.providers.usage import (
 
 DONE = b"[DONE]"
 _NOTHING = MessagePart()
+_read_more = attrgetter("tool_calls", "refusal", "reasoning_content", "reasoning")
+_NOTHING_MORE = _read_more(_NOTHING)
 _MAX_CALLS = 256  # tool calls of a choice
 
 
@@ -55,9 +58,11 @@ def decode_completion(
         answer = parse_answer(body)
         if answer.error:
             raise reported_problem(model, describe_error(answer.error))
-        choices = sorted([_choice(part) for part in answer.choices or ()], key=_index)
+        choices = [_choice(part) for part in answer.choices or ()]
     except UnreadableAnswer:
         raise unreadable(model, "answered what cannot be read") from None
+    if len(choices) > 1:
+        choices.sort(key=_index)
     if [choice.index for choice in choices] != [*range(request.n)]:
         raise unreadable(model, "answered other choices than were asked for")
     size = sum([_size(choice) for choice in choices])
@@ -73,6 +78,11 @@ def _index(choice: Choice) -> int:
 
 def _choice(part: ChoicePart) -> Choice:
     message = part.message or _NOTHING
+    if _read_more(message) == _NOTHING_MORE and part.logprobs is None:  # nothing but a text
+        content = message.content
+        if type(content) is str:
+            reason = finish_reason(part.finish_reason, has_calls=False)
+            return Choice(part.index, content, reason, stop=stop_text(part.stop_reason))
     calls = tuple([_call(number, call) for number, call in enumerate(message.tool_calls or ())])
     return Choice(
         index=part.index,
@@ -94,6 +104,9 @@ def _call(number: int, part: ToolCallPart) -> ToolCall:
 
 
 def _size(choice: Choice) -> int:
+    if not (choice.refusal or choice.reasoning or choice.tool_calls):
+        text = choice.text
+        return len(text) if text.isascii() else len(text.encode(errors="replace"))
     texts = [choice.text, choice.refusal, choice.reasoning]
     texts += [text for call in choice.tool_calls for text in (call.name, call.arguments)]
     return sum([len(text.encode(errors="replace")) for text in texts])

@@ -5,6 +5,7 @@ default, so that a server that does not know it is not troubled.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -25,6 +26,20 @@ _GUIDED = {
     "guided": {"regex": "guided_regex", "choice": "guided_choice", "grammar": "guided_grammar"},
     "sglang": {"regex": "regex", "grammar": "ebnf"},
 }
+# Fields that are sent as they are, and those that are not.
+_FIELDS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "ignore_eos",
+)
+_read_sampling = attrgetter(*_FIELDS, "stop", "stop_token_ids", "logit_bias")
+_USUAL = _read_sampling(Sampling())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +135,10 @@ def _add_logprobs(body: dict[str, Any], sampling: Sampling) -> None:
 
 
 def _add_sampling(body: dict[str, Any], sampling: Sampling) -> None:
-    for name, value, usual in (
-        ("temperature", sampling.temperature, 1.0),
-        ("top_p", sampling.top_p, 1.0),
-        ("top_k", sampling.top_k, 0),
-        ("min_p", sampling.min_p, 0.0),
-        ("seed", sampling.seed, None),
-        ("presence_penalty", sampling.presence_penalty, 0.0),
-        ("frequency_penalty", sampling.frequency_penalty, 0.0),
-        ("repetition_penalty", sampling.repetition_penalty, 1.0),
-        ("ignore_eos", sampling.ignore_eos, False),
-    ):
+    values = _read_sampling(sampling)
+    if values == _USUAL:  # nearly always
+        return
+    for name, value, usual in zip(_FIELDS, values, _USUAL, strict=False):
         if value != usual:
             body[name] = value
     if sampling.stop:

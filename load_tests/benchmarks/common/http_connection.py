@@ -12,13 +12,20 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from cluster.ops.environment import CLIENT_ADDRESSES
+
 
 class InMemoryServer:
     """`app` behind uvicorn as Ray Serve configures it. Create it on a running loop."""
 
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(
-            lambda: app, factory=True, lifespan="off", access_log=False, log_config=None
+            lambda: app,
+            factory=True,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            forwarded_allow_ips=CLIENT_ADDRESSES["FORWARDED_ALLOW_IPS"],
         )
         config.load()
         self._config = config

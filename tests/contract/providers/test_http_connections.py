@@ -6,8 +6,8 @@ import pytest
 
 from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.runtime.problems import Overloaded
-from deployments.providers.http.connection import HttpFault
 from deployments.providers.http.egress import Egress, parse_endpoint
+from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
 from deployments.providers.http.pool import ConnectionPool, PoolExhausted
 from tests.contract.providers.calls import LOCAL, model, provider_models

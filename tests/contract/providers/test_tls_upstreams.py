@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cluster.net.ssrf import SsrfGuard
-from deployments.providers.http.connection import HttpFault
 from deployments.providers.http.egress import Egress
+from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
 from deployments.providers.http.pool import ConnectionPool
 from tests.contract.haproxy.certificates import Authority

@@ -1,15 +1,21 @@
 """When a client has left, and when that ends its request."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.problems import DeadlineExceeded
+from cluster.runtime.problems import DeadlineExceeded, Overloaded, RequestTimeout
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.disconnects import WATCHED_AFTER_S
-from deployments.ingress.http.middleware.limits import LimitedRequests, RequestLimits
+from deployments.ingress.http.joined_writes import SERVER_CYCLE
+from deployments.ingress.http.middleware.limits import (
+    GRACE_S,
+    LimitedRequests,
+    RequestLimits,
+)
 from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 from tests.cluster.polling import eventually
 
@@ -40,11 +46,15 @@ class Work:
 class Connection:
     """One request over a connection that the test ends."""
 
-    def __init__(self, work: Work, method: str = "POST", timeout_s: float = 60) -> None:
+    def __init__(
+        self, work: Work, method: str = "POST", timeout_s: float = 60, cycle: object = None
+    ) -> None:
         self.state = RequestState()
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         limits = RequestLimits(1_000, timeout_s, 60, 10)
         scope = {"type": "http", "method": method, "path": "/x", "headers": []}
+        if cycle is not None:
+            scope[SERVER_CYCLE] = cycle
         served = LimitedRequests(work, limits, SystemClock())
         self.request = asyncio.create_task(
             served({**scope, STATE_KEY: self.state}, self._messages.get, self._send)
@@ -101,6 +111,45 @@ def test_a_client_is_noticed_to_have_left_within_ten_milliseconds() -> None:
 
             assert work.was_cancelled
             assert loop.time() - left <= max(0.0, 2 * WATCHED_AFTER_S - waits_s) + 1e-6
+
+    run_in_virtual_time(run())
+
+
+def test_a_server_that_says_who_has_left_is_asked_at_first_in_place_of_a_task() -> None:
+    """In simulated time."""
+
+    async def run() -> None:
+        for waits_s in (0.0, 0.004, 0.05, 0.08):
+            loop, work, cycle = asyncio.get_running_loop(), Work(), SimpleNamespace()
+            cycle.disconnected = False
+            connection = Connection(work, cycle=cycle)
+            connection.send_body()
+            await work.began.wait()
+            await asyncio.sleep(waits_s)
+            assert not connection.is_watched
+            left, cycle.disconnected = loop.time(), True
+            await ended(connection.request)
+
+            assert work.was_cancelled
+            assert connection.request.exception() is None
+            assert loop.time() - left <= 2 * WATCHED_AFTER_S + 1e-6
+
+    run_in_virtual_time(run())
+
+
+def test_a_long_request_has_a_task_that_sees_its_client_leave_at_once() -> None:
+    async def run() -> None:
+        loop, work = asyncio.get_running_loop(), Work()
+        connection = Connection(work, cycle=SimpleNamespace(disconnected=False))
+        connection.send_body()
+        await asyncio.sleep(0.2)
+        assert connection.is_watched
+        left = loop.time()
+        connection.leave()
+        await ended(connection.request)
+
+        assert work.was_cancelled
+        assert loop.time() == left
 
     run_in_virtual_time(run())
 
@@ -193,3 +242,71 @@ async def test_no_watch_outlives_its_request() -> None:
     await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("timeout_s", [0.001, 0.01, 5.0])
+def test_the_time_for_the_response_begins_with_the_end_of_the_body(timeout_s: float) -> None:
+    """In simulated time: the body has `timeout_s`, then the response, and two seconds of grace."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        connection = Connection(Work(), timeout_s=timeout_s)
+        await asyncio.sleep(0.6 * timeout_s)
+        connection.send_body()
+        began = loop.time()
+        await ended(connection.request)
+
+        assert isinstance(connection.request.exception(), DeadlineExceeded)
+        assert loop.time() - began == pytest.approx(timeout_s + GRACE_S, abs=1e-3)
+
+    run_in_virtual_time(run())
+
+
+@pytest.mark.parametrize("timeout_s", [0.001, 0.01, 5.0])
+def test_a_body_that_does_not_come_ends_its_request_in_time(timeout_s: float) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connection = Connection(Work(), timeout_s=timeout_s)
+        await ended(connection.request)
+
+        assert isinstance(connection.request.exception(), RequestTimeout)
+        assert loop.time() - began == pytest.approx(timeout_s, abs=1e-3)
+
+    run_in_virtual_time(run())
+
+
+def test_a_response_whose_limit_was_lifted_takes_as_long_as_it_takes() -> None:
+    async def run() -> None:
+        work = Work()
+        connection = Connection(work, timeout_s=5.0)
+        connection.send_body()
+        await work.began.wait()
+        assert connection.state.lift_deadline is not None
+        connection.state.lift_deadline()
+        await asyncio.sleep(100)
+        assert not connection.request.done()
+        work.may_end.set()
+        await ended(connection.request)
+
+        assert work.has_ended
+
+    run_in_virtual_time(run())
+
+
+async def test_a_deadline_that_became_another_error_leaves_the_task_uncancelled() -> None:
+    async def convert(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            raise Overloaded("of another kind") from None
+
+    limits = RequestLimits(1_000, 0.001, 60, 10)
+    scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
+    served = LimitedRequests(convert, limits, SystemClock())
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises(Overloaded):
+        await served({**scope, STATE_KEY: RequestState()}, asyncio.Event().wait, Connection._send)  # type: ignore[arg-type]
+
+    assert task.cancelling() == 0

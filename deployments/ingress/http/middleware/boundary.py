@@ -105,7 +105,7 @@ class RequestBoundary:
             if message["type"] == "http.response.start":
                 progress.is_started, progress.status = True, message["status"]
                 headers = list(message["headers"])
-                is_page = any(name == _CONTENT_POLICY for name, _ in headers)
+                is_page = _CONTENT_POLICY in dict(headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
                 progress.first_byte_s = clock.monotonic() - started_at
                 overhead_ms = (progress.first_byte_s - timer.waited_s()) * 1000

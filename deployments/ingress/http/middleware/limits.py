@@ -24,7 +24,8 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
-from deployments.ingress.http.disconnects import DisconnectWatch, DisconnectWatches
+from deployments.ingress.http.disconnects import RequestWatch, RequestWatches
+from deployments.ingress.http.joined_writes import SERVER_CYCLE
 
 NO_DEADLINE = "/files/"  # downloads take as long as they take; the route ends those that stall
 GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
@@ -89,7 +90,7 @@ class LimitedRequests:
         self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
         # Of short paths only: what a client sends must not fill the memory.
         self._known_bounds_of = lru_cache(maxsize=512)(self._bounds_of)
-        self._watches = DisconnectWatches()
+        self._watches = RequestWatches()
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +107,7 @@ class LimitedRequests:
             )
         self._open += is_counted
         state: RequestState = scope[STATE_KEY]
-        watch = DisconnectWatch(self._watches, receive, state.response)
+        watch = RequestWatch(self._watches, receive, state.response, scope.get(SERVER_CYCLE))
         try:
             await self._serve(headers, state, watch, scope, receive, send)
         except asyncio.CancelledError:
@@ -120,7 +121,7 @@ class LimitedRequests:
         self,
         headers: Mapping[bytes, bytes],
         state: RequestState,
-        watch: DisconnectWatch,
+        watch: RequestWatch,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -137,25 +138,24 @@ class LimitedRequests:
             state.deadline = Deadline(self._clock.monotonic() + limit_s, self._clock)
         body: _BoundedBody | None = None
         try:
-            async with asyncio.timeout(limit_s) as timeout:
-                state.lift_deadline = lambda: timeout.reschedule(None)
-                if method in _BODYLESS:
-                    watch.start_soon()
-                else:
-                    length = headers.get(_LENGTH, b"0")
-                    if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
-                        int(length) > bounds.max_bytes
-                    ):
-                        raise _refuse_length(length, bounds)
-                    body = _BoundedBody(
-                        receive, bounds.max_bytes, bounds.too_large, timeout, limit_s, watch
-                    )
-                    receive = body
-                    if _CODING in headers and method != "OPTIONS":
-                        scope, receive = decode_body(scope, body, body.max_bytes, body.too_large)
-                await self._app(scope, receive, send)
-        except TimeoutError:
-            if limit_s is None:
+            watch.begin(limit_s)
+            state.lift_deadline = watch.lift
+            if method in _BODYLESS:
+                watch.has_body = True
+            else:
+                length = headers.get(_LENGTH, b"0")
+                if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
+                    int(length) > bounds.max_bytes
+                ):
+                    raise _refuse_length(length, bounds)
+                body = _BoundedBody(receive, bounds.max_bytes, bounds.too_large, limit_s, watch)
+                receive = body
+                if _CODING in headers and method != "OPTIONS":
+                    scope, receive = decode_body(scope, body, body.max_bytes, body.too_large)
+            await self._app(scope, receive, send)
+        except (asyncio.CancelledError, TimeoutError) as error:
+            was_cancelled = isinstance(error, asyncio.CancelledError)
+            if limit_s is None or (was_cancelled and not watch.took_deadline()):
                 raise
             raise _timed_out(body, limit_s) from None
 
@@ -186,16 +186,15 @@ class LimitedRequests:
 class _BoundedBody:
     """The `receive` of one request: bounds the body in bytes.
 
-    At the end of the body `timeout` restarts: `limit_s` bounds the body, then the response; and
-    `watch` is started. Whoever receives further messages shares them with it.
+    At the end of the body the time restarts: `limit_s` bounds the body, then the response; and
+    `watch` looks at the client. Whoever receives further messages shares them with it.
     """
 
     receive: Receive
     max_bytes: int
     too_large: Callable[[int], PayloadTooLarge]
-    timeout: asyncio.Timeout
     limit_s: float | None
-    watch: DisconnectWatch
+    watch: RequestWatch
     received: int = 0
     is_receiving: bool = True
 
@@ -203,11 +202,12 @@ class _BoundedBody:
         message = await self.receive()
         if self.is_receiving and not message.get("more_body", False):
             self.is_receiving = False
+            watch = self.watch
             if self.limit_s is not None:
-                loop = asyncio.get_running_loop()
-                self.timeout.reschedule(loop.time() + self.limit_s + GRACE_S)
-            if message["type"] == "http.request":
-                self.watch.start_soon()
+                watch.ends_at = asyncio.get_running_loop().time() + self.limit_s + GRACE_S
+            watch.has_body = message["type"] == "http.request"
+            if watch.has_started:
+                watch.ask_again()
         self.received += len(message.get("body", b""))
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)
