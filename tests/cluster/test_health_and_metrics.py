@@ -45,6 +45,7 @@ async def test_every_ingress_replica_finds_what_it_depends_on(
     await eventually(are_up)
     others = {name: each["state"] for name, each in (await dependencies(client)).items()}
     assert {others[name] for name in others.keys() - wanted - LATE} <= {"up", "off", "degraded"}
+    assert await metric(client, 'mobula_dependency_up{dependency="store"}') == INGRESSES
 
 
 async def test_a_scrape_counts_every_request_of_every_replica(client: httpx.AsyncClient) -> None:
