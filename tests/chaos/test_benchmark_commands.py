@@ -35,7 +35,7 @@ COMMANDS = [
     "nodes --away 3 --jobs 1 --seconds 20",
     "recovery --part controller --clients 2 --no-job",
     "health --fault redis-away --lasts 1",
-    "room --rest 1",
+    "room --settle 1 --rest 1",
     "slow-clients --rounds 1 --seconds 1 --connections 60 --bound 1000",
     "disconnects --clients 20 --at-once 4",
     "autoscaling --live",
