@@ -19,7 +19,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-class Part(StrEnum):
+class ClusterPart(StrEnum):
     """Which part of the cluster is at fault, as far as the rule can tell."""
 
     API = "api"
@@ -38,22 +38,24 @@ class Part(StrEnum):
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """`wait` is Prometheus' `for`, `keep` its `keep_firing_for`; both like 5m. `summary` and
-    `description` are templates of Prometheus' with $labels and $value."""
+    `description` are templates of Prometheus' with $labels and $value. `runbook` names a page that
+    it shares with others; "": it has its own."""
 
     name: str
-    part: Part
+    part: ClusterPart
     severity: Severity
     expression: str
     wait: str
     keep: str
     summary: str
     description: str
+    runbook: str = ""
 
     @property
     def page(self) -> str:
         """The file of its runbook in docs/runbooks: MobulaStoreSlow is in store-slow.md."""
         words = re.sub(r"(?<!^)([A-Z])", r"-\1", self.name.removeprefix(PREFIX))
-        return f"{words.lower()}.md"
+        return f"{self.runbook or words.lower()}.md"
 
 
 def as_mapping(rule: AlertRule, runbooks: str = RUNBOOKS, scale: float = 1) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from cluster.production.dashboards.panel import (
     Dashboard,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
     falling,
     rising,
 )
@@ -44,7 +44,7 @@ def _glance() -> Row:
                 "Requests",
                 (Shown(Q.rate(http.OUTCOMES), ""),),
                 PanelKind.STAT,
-                Unit.REQUESTS,
+                PanelUnit.REQUESTS,
                 width=4,
                 height=4,
             ),
@@ -52,7 +52,7 @@ def _glance() -> Row:
                 "Availability",
                 (Shown(available("$__range"), ""),),
                 PanelKind.STAT,
-                Unit.RATIO,
+                PanelUnit.RATIO,
                 about="In the range shown: requests that the server answered without a failure of "
                 "its own. Those over their limits and those whose client left do not count.",
                 width=4,
@@ -91,7 +91,7 @@ def _glance() -> Row:
                 "Alerts",
                 (Shown(f"count({firing_alerts()}) or vector(0)", ""),),
                 PanelKind.STAT,
-                Unit.COUNT,
+                PanelUnit.COUNT,
                 about="Alerts that fire.",
                 width=4,
                 height=4,
@@ -108,7 +108,7 @@ def _traffic() -> Row:
             Panel(
                 "Requests by outcome",
                 (Shown(Q.rate(http.OUTCOMES, "outcome"), "{{outcome}}"),),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 is_stacked=True,
             ),
             Panel(
@@ -136,7 +136,7 @@ def _traffic() -> Row:
             Panel(
                 "Requests by route",
                 (Shown(f"topk(10, {Q.rate(http.REQUESTS, 'route')})", "{{route}}"),),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
             ),
             Panel(
                 "Failed requests by route",
@@ -146,7 +146,7 @@ def _traffic() -> Row:
                         "{{route}} {{code}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="nothing failed.",
             ),
             Panel(
