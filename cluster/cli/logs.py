@@ -23,7 +23,10 @@ logs = typer.Typer(
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _POLL_S = 0.25
-ERRORS = ("fingerprint", "count", "first", "last", "exception", "where", "message", "request_id")
+ERRORS = (
+    "fingerprint", "count", "first", "last", "exception", "where", "message", "request_id",
+    "trace_id",
+)  # fmt: skip
 LEVELS = ("logger", "level", "until", "set_at")
 
 

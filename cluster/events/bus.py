@@ -214,5 +214,11 @@ class EventBus:
         async with self._database.begin() as connection:
             for draft in drafts:
                 await publish(
-                    connection, self._clock, draft.tenant, draft.kind, draft.data, once=draft.once
+                    connection,
+                    self._clock,
+                    draft.tenant,
+                    draft.kind,
+                    draft.data,
+                    once=draft.once,
+                    trace="",
                 )

@@ -90,7 +90,9 @@ class DependencyMonitor:
 
     def figures(self) -> DependencyFigures:
         return DependencyFigures(
+            self.dependency.kind,
             _UP.get(self._tracker.state),
+            self._tracker.since,
             self._checks,
             self._faults,
             self._timeouts,

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from cluster.runtime.installation import ROOT
-from cluster.runtime.logging import logged_request, redact
+from cluster.runtime.logging import logged_request, logged_trace, redact
+from cluster.tracing.trace_context import trace_id_of
 
 MAX_GROUPS = 200
 MAX_TEXT = 300  # characters of a message's template
@@ -30,8 +31,8 @@ _PACKAGES = ("cluster", "deployments", "graphs")
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
     """`message` is the template, without values; `where` the innermost function of ours. `first`
-    and `last` are Unix seconds; `request_id` and `tenant` are those of the last one that had a
-    request."""
+    and `last` are Unix seconds; `request_id`, `tenant` and `trace_id` are those of the last one
+    that had a request."""
 
     fingerprint: str
     logger: str
@@ -44,6 +45,7 @@ class ErrorGroup:
     request_id: str = ""
     tenant: str = ""
     processes: tuple[str, ...] = ()
+    trace_id: str = ""
 
 
 class ErrorGroups:
@@ -58,7 +60,8 @@ class ErrorGroups:
     def add(self, record: logging.LogRecord) -> ErrorGroup:
         """Count an error; returns its group."""
         request_id, tenant = logged_request.get()
-        request_id, at = redact(request_id), record.created
+        trace_id, at = logged_trace.get()[0] or trace_id_of(request_id), record.created
+        request_id = redact(request_id)
         with self._lock:
             fingerprint, functions = fingerprint_of(record)
             group = self._groups.pop(fingerprint, None)
@@ -75,6 +78,7 @@ class ErrorGroups:
                     request_id=request_id,
                     tenant=tenant,
                     processes=(self._process,),
+                    trace_id=trace_id,
                 )
             else:
                 group = replace(
@@ -83,6 +87,7 @@ class ErrorGroups:
                     last=at,
                     request_id=request_id or group.request_id,
                     tenant=tenant if request_id else group.tenant,
+                    trace_id=trace_id if request_id else group.trace_id,
                 )
             self._groups[fingerprint] = group
             if len(self._groups) > MAX_GROUPS:

@@ -6,6 +6,7 @@ import os
 import orjson
 
 from cluster.runtime.logging import escape_active, logged_request, logged_trace, redact
+from cluster.tracing.trace_context import trace_id_of
 
 _FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -29,6 +30,8 @@ class JsonLines(logging.Formatter):
         }
         request_id, tenant = logged_request.get()
         trace_id, span_id = logged_trace.get()
+        if not trace_id and record.levelno >= logging.ERROR:  # its request may be traced yet
+            trace_id = trace_id_of(request_id)
         named = {"request_id": request_id, "tenant": tenant}
         named |= {"trace_id": trace_id, "span_id": span_id, "process": self._process}
         line |= {name: value for name, value in named.items() if value}

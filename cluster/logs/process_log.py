@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from cluster.logs.error_groups import ErrorGroup, ErrorGroups
 from cluster.logs.json_lines import JsonLines
 from cluster.logs.levels import LogLevels
+from cluster.logs.otlp_logs import configured_log_exporter
 from cluster.logs.repeats import RepeatSampler
 from cluster.logs.retention import remove_old_files
 from cluster.logs.schema import ROOT_LOGGER
@@ -27,8 +28,10 @@ from cluster.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from cluster.logs.sentry import SentryReporter
+    from cluster.tracing.otlp_sender import OtlpSender
 
 FOLDER = "logs"  # in the home
+_TELEMETRY = b'"logger":"mobula.telemetry"'  # cluster/tracing/otlp_sender.py
 
 Report = Callable[[ErrorGroup, logging.LogRecord], None]
 
@@ -45,9 +48,10 @@ class ProcessLog(logging.Handler):
         clock: Clock,
         report: Report | None = None,
         close_report: Callable[[], None] | None = None,
+        exporter: "OtlpSender[bytes] | None" = None,
     ) -> None:
         """`report` is told of every error, with its group; `close_report` waits a moment for what
-        it has not sent."""
+        it has not sent. `exporter` gets the lines that the file has."""
         super().__init__()
         self.process = process
         self.stream = stream
@@ -57,8 +61,14 @@ class ProcessLog(logging.Handler):
         self._folder = folder
         self._report = report
         self._close_report = close_report
+        self.exporter = exporter
         self._sampler = RepeatSampler(clock)
         self._writer: BufferedLineWriter | None = None
+
+    @property
+    def suppressed(self) -> int:
+        """Lines that were left out because equal ones were written too often."""
+        return self._sampler.suppressed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, unless equal ones were written too often."""
@@ -81,7 +91,14 @@ class ProcessLog(logging.Handler):
             self._writer.close()
         if self._close_report is not None:
             self._close_report()
+        if self.exporter is not None:
+            self.exporter.close()
         super().close()
+
+    def export(self, lines: Sequence[bytes]) -> None:
+        """Queue lines for the collector; not those about it, of which each would make another."""
+        if self.exporter is not None:
+            self.exporter.export([line for line in lines if _TELEMETRY not in line])
 
     def flush(self) -> None:
         """Write the lines that wait for the file's thread."""
@@ -101,7 +118,9 @@ class ProcessLog(logging.Handler):
         if self._folder is None:
             return
         if self._writer is None:
-            self._writer = BufferedLineWriter(self._folder, f"{self.process}-{os.getpid()}")
+            self._writer = BufferedLineWriter(
+                self._folder, f"{self.process}-{os.getpid()}", on_lines=self.export
+            )
         self._writer.write(line.encode())
 
 
@@ -122,7 +141,16 @@ def configure_logging(settings: Settings, process: str, *, to_stderr: bool = Tru
     stream = (sys.__stderr__ or sys.stderr) if to_stderr else None
     sentry = _sentry(settings, process)
     close = None if sentry is None else sentry.close
-    log = ProcessLog(process, folder, stream, settings.log_level, SystemClock(), sentry, close)
+    log = ProcessLog(
+        process,
+        folder,
+        stream,
+        settings.log_level,
+        SystemClock(),
+        sentry,
+        close,
+        configured_log_exporter(process),
+    )
     logger.setLevel(settings.log_level)
     logger.addHandler(log)
     log.levels.reload()

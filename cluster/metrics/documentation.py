@@ -17,7 +17,10 @@ Made by `python -m cluster.metrics > docs/metrics.md` from `cluster/metrics/cata
 process counts for itself since it started, and each series has the label `{REPLICA}`: use
 `sum(rate(...))`. A metric has at most as many label sets in a replica as its cap says; then
 `{OTHER}` stands for further values of its first label. Deployments that are scaled to zero are not
-asked. `mobula_scrape_missing_total` counts replicas that did not answer within a second.
+asked. A scrape takes a second at most: `mobula_scrape_missing_replicas` says whose replicas had not
+answered by then. Series of source `node` and `scrape` are of no replica and have no such label; of
+the figures of a node those of one of its replicas are kept. Exemplars are trace ids of requests
+whose trace was recorded.
 """
 
 

@@ -7,8 +7,10 @@ In: sources of readings. Out: the replica's name and its report, as every deploy
 from collections.abc import Callable
 from typing import Protocol
 
+from cluster.metrics.node_readings import NodeReadings
 from cluster.metrics.process_readings import process_source
 from cluster.metrics.series import MetricReport, MetricSet, Source
+from cluster.runtime.settings import Settings
 
 METRICS = "metrics"
 NamedReport = tuple[str, MetricReport]  # the replica's name, and what it tells of itself
@@ -34,14 +36,23 @@ class ReplicaMetrics:
 
     def __init__(self, loop_lag: Callable[[], float], *sources: Source) -> None:
         self._deployment = ""
-        self._metrics = MetricSet(process_source(lambda: self._deployment, loop_lag), *sources)
+        common = common_sources(lambda: self._deployment, loop_lag)
+        self._metrics = MetricSet(*common, *sources)
 
     def add(self, *sources: Source) -> None:
         self._metrics.add(*sources)
 
-    def report(self, name: str, identity: ReplicaIdentity, *more: Source) -> NamedReport:
+    async def report(self, name: str, identity: ReplicaIdentity, *more: Source) -> NamedReport:
         """With the readings of `more`. Raises KeyError for another name than METRICS."""
         if name != METRICS:
             raise KeyError(name)
         self._deployment = identity.deployment
-        return str(identity.replica_id.unique_id), self._metrics.report(*more)
+        return str(identity.replica_id.unique_id), await self._metrics.report(*more)
+
+
+def common_sources(
+    deployment: Callable[[], str], loop_lag: Callable[[], float], settings: Settings | None = None
+) -> tuple[Source, ...]:
+    """What every process tells: of itself and of its node. `deployment` names what it is a replica
+    of; `settings` None: those of the process."""
+    return process_source(deployment, loop_lag), NodeReadings(settings).read

@@ -5,6 +5,7 @@ costs one addition (`./mobula bench observe`). Label values are never the bytes 
 counts passes configured ids or members of closed sets, and a cap bounds them all the same.
 """
 
+import asyncio
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -117,24 +118,33 @@ class MetricSet:
     def add(self, *sources: Source) -> None:
         self._sources += sources
 
-    def report(self, *more: Source) -> MetricReport:
+    async def report(self, *more: Source) -> MetricReport:
         """All samples by metric, capped, with those of `more`. A source that fails is logged and
-        left out."""
+        left out. Between two sources the event loop goes on with other work."""
         report: dict[str, Sequence[Sample]] = {}
         for source in (*self._sources, *more):
-            try:
-                for metric, samples in source():
-                    known = report.get(metric.name, ())
-                    report[metric.name] = capped(metric, [*known, *samples])
-            except Exception:
-                logger.exception("figures could not be read")
+            _add_source(report, source)
+            await asyncio.sleep(0)
         return report
+
+
+def _add_source(report: dict[str, Sequence[Sample]], source: Source) -> None:
+    try:
+        for metric, samples in source():
+            known = report.get(metric.name, ())
+            report[metric.name] = capped(metric, [*known, *samples])
+    except Exception:
+        logger.exception("figures could not be read")
 
 
 def capped(metric: Metric, samples: Iterable[Sample]) -> list[Sample]:
     """Samples with their label sets capped; those that fall together are added."""
-    found: dict[LabelValues, float | Distribution] = {}
-    for labels, value in samples:
+    given = list(samples)
+    found: dict[LabelValues, float | Distribution] = dict(given)
+    if len(found) == len(given) <= metric.cap:
+        return given
+    found = {}
+    for labels, value in given:
         if labels in found or (len(found) >= metric.cap and labels):
             labels = labels if labels in found else metric.capped(labels)
             found[labels] = _added(metric, found.get(labels), value)

@@ -8,6 +8,7 @@ For logs, not for audit.
 import atexit
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ ROTATE_BYTES = 64 << 20
 ROTATED_FILES = 4  # name.1.jsonl (the newest) to name.4.jsonl
 
 log = logging.getLogger("mobula.logs")
+# Lines of this process that could not be written, by the part of the file's name before its "-".
+lost_lines: Counter[str] = Counter()
 
 
 class BufferedLineWriter:
@@ -58,6 +61,7 @@ class BufferedLineWriter:
                     file.write(b"\n".join(lines) + b"\n")
             except OSError:
                 self.lost += len(lines)
+                lost_lines[self.path.name.partition("-")[0]] += len(lines)
         self._pass_on(lines)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ def encode_spans(spans: Iterable[TraceSpan], resource: Attributes) -> bytes:
         {
             "resourceSpans": [
                 {
-                    "resource": {"attributes": _attributes(_resource_of(process, resource))},
+                    "resource": {"attributes": encode_attributes(_resource_of(process, resource))},
                     "scopeSpans": [{"scope": scope, "spans": [*map(_span, group)]}],
                 }
                 for process, group in by_process.items()
@@ -50,7 +50,7 @@ def _span(span: TraceSpan) -> Mapping[str, Any]:
         "kind": int(span.kind),
         "startTimeUnixNano": nanoseconds(span.start),
         "endTimeUnixNano": nanoseconds(span.end),
-        "attributes": _attributes(span.attributes),
+        "attributes": encode_attributes(span.attributes),
     }
     if span.parent_id:
         encoded["parentSpanId"] = span.parent_id
@@ -59,7 +59,7 @@ def _span(span: TraceSpan) -> Mapping[str, Any]:
             {
                 "timeUnixNano": nanoseconds(event.at),
                 "name": event.name,
-                "attributes": _attributes(event.attributes),
+                "attributes": encode_attributes(event.attributes),
             }
             for event in span.events
         ]
@@ -77,7 +77,8 @@ def nanoseconds(seconds: float) -> str:
     return str(round(seconds * 1e6) * 1_000)  # a float has no more digits
 
 
-def _attributes(attributes: Attributes) -> Sequence[Mapping[str, Any]]:
+def encode_attributes(attributes: Attributes) -> Sequence[Mapping[str, Any]]:
+    """As OTLP has them, for other signals too."""
     return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
 
 

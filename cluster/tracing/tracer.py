@@ -5,13 +5,16 @@ A request is recorded if its trace was sampled: by a caller who is trusted, or b
 built: a request that is not recorded makes no span.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Protocol
 
 from cluster.tracing.span import RecordedTrace, TraceSpan
 from cluster.tracing.trace_context import TraceContext, new_context, parse_traceparent
 from cluster.tracing.trace_ring import TraceRing
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 
 class SpanExporter(Protocol):
@@ -46,18 +49,25 @@ class Tracer:
         self._exporter = exporter
 
     def begin(
-        self, traceparent: bytes | None, *, is_sampled: bool, is_trusted: bool = False
+        self,
+        traceparent: bytes | None,
+        headers: Headers = (),
+        *,
+        is_sampled: bool,
+        is_trusted: bool = False,
+        request_id: str = "",
     ) -> TraceContext:
-        """The span of a request. It is below the caller's, if its header is valid. A trusted
-        caller decides whether it is sampled; otherwise `is_sampled` does.
+        """The span of the request `request_id`. It is below the caller's, if its header is valid;
+        then the `tracestate` of `headers` is kept. A trusted caller decides whether it is sampled;
+        otherwise `is_sampled` does.
         """
         parent = None if traceparent is None else parse_traceparent(traceparent)
         if parent is None:
-            return new_context(is_sampled=is_sampled)
-        child = parent.child()
+            return new_context(is_sampled=is_sampled, request_id=request_id)
+        child = parent.with_state(headers).child()
         if is_trusted or child.is_sampled == is_sampled:
             return child
-        return TraceContext(child.trace_id, child.span_id, child.parent_id, is_sampled)
+        return replace(child, is_sampled=is_sampled)
 
     def record(self, trace: RecordedTrace) -> None:
         """Keeps a trace, and queues it for the collector."""

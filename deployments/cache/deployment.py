@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ray import serve
 
 from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue import cache
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
@@ -30,7 +31,7 @@ class CacheShard(LoggedReplica):
         configure_logging(Settings(), "cache")
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
-        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
 
     def _readings(self) -> Iterator[Reading]:
         figures = self._tier.figures()
@@ -40,7 +41,7 @@ class CacheShard(LoggedReplica):
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name, serve.get_replica_context())
+        return await self._metrics.report(name, serve.get_replica_context())
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._tier.get(key)

@@ -27,6 +27,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    MadeAttempt,
     ModelCard,
     ModelLoad,
     SettleRequest,
@@ -141,6 +142,7 @@ class RemoteModelCall:
     """One call of a ModelClient; implements `ModelCall`."""
 
     __slots__ = ("_attempts", "_client", "_id", "_request")
+    provider = ""
 
     def __init__(self, client: ModelClient, request: GenerateRequest) -> None:
         self._client = client
@@ -189,9 +191,12 @@ class RemoteModelCall:
 
         return send
 
-    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+    def attempts_made(self) -> tuple[MadeAttempt, ...]:
         """Implements `ReportsAttempts`."""
-        return tuple((attempt.sent_at, attempt.replica or "") for attempt in self._attempts)
+        return tuple(
+            MadeAttempt(attempt.sent_at, attempt.replica or "", *(attempt.ending or ()))
+            for attempt in self._attempts
+        )
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._settle() if self._attempts else None

@@ -29,6 +29,7 @@ class ClassifyRequest:
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
     trace: str = ""
+    trace_state: str = ""
 
 
 @version_tolerant

@@ -7,7 +7,7 @@ shallow. They know nothing of HTTP or of token ids.
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
@@ -158,7 +158,7 @@ class GenerateRequest:
     `echo` each choice's text begins with the prompt's, and its log probabilities, if they are asked
     for, with those of the prompt's tokens; `sampling.max_tokens` may be 0 then.
     `trace` is the call's span as a `traceparent` (cluster/tracing); empty: its trace is neither
-    sampled nor named by a caller.
+    sampled nor named by a caller. `trace_state` is that caller's `tracestate`.
     """
 
     request_id: str
@@ -177,6 +177,7 @@ class GenerateRequest:
     prompt_ids: tuple[int, ...] = ()
     echo: bool = False
     trace: str = ""
+    trace_state: str = ""
 
     @property
     def tool_bytes(self) -> int:
@@ -418,14 +419,26 @@ class ModelCall(Protocol):
         ...
 
 
+class MadeAttempt(NamedTuple):
+    """One attempt of a call at a replica or an upstream, `target`, as far as that is known.
+    `ended_at` is when it failed or was given up, and `error` why; 0: it ended with its call. Both
+    times are monotonic."""
+
+    sent_at: float
+    target: str
+    ended_at: float = 0.0
+    error: str = ""
+
+
 @runtime_checkable
 class ReportsAttempts(Protocol):
-    """A ModelCall that knows where it was sent."""
+    """A ModelCall that knows where it was sent. `provider` is gen_ai's name of who answers; empty:
+    a model of the cluster."""
 
-    def attempts_made(self) -> tuple[tuple[float, str], ...]:
-        """When each attempt was sent (monotonic seconds), and to which replica or upstream, as far
-        as that is known."""
-        ...
+    @property
+    def provider(self) -> str: ...
+
+    def attempts_made(self) -> tuple[MadeAttempt, ...]: ...
 
 
 @runtime_checkable

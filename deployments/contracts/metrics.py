@@ -4,7 +4,7 @@ Plain values, read by replicas of two versions during a rolling update.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cluster.metrics.replica_metrics import NamedReport
@@ -12,10 +12,22 @@ from cluster.metrics.replica_metrics import NamedReport
 
 @dataclass(frozen=True, slots=True)
 class DeploymentReports:
-    """What the replicas of a deployment answered, and how many did not answer in time."""
+    """What the replicas of a deployment answered, and how many did not answer in time. `states`
+    are its replicas by state, `target` is how many there are to be (None: nobody knows)."""
 
-    reports: Sequence[NamedReport]
+    reports: Sequence[NamedReport] = ()
     missing: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReports:
+    """Of all deployments, by name. `status_age_s` is the age of what Serve's controller said of
+    them (None: it has never answered)."""
+
+    deployments: Mapping[str, DeploymentReports] = field(default_factory=dict)
+    status_age_s: float | None = None
 
 
 class ReplicaMetricsSource(Protocol):
@@ -29,6 +41,6 @@ class ReplicaMetricsSource(Protocol):
     @property
     def deployment(self) -> str: ...
 
-    async def collect(self) -> Mapping[str, DeploymentReports]:
-        """By deployment; of those that have a replica. Takes some seconds at most, never raises."""
+    async def collect(self) -> ClusterReports:
+        """Only deployments that have a replica are asked. Takes a second at most, never raises."""
         ...

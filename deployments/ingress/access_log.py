@@ -1,14 +1,14 @@
 """The access log of an ingress replica, and the events of generations that are made of its lines.
 
 In: one line a request (deployments/ingress/http/middleware/boundary.py). Out: a file in the home,
-and events on the tenants' bus (generation_events.py).
+events on the tenants' bus (generation_events.py), and log records of a collector, if there is one.
 """
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from cluster.logs.process_log import FOLDER
+from cluster.logs.process_log import FOLDER, current_log
 from cluster.runtime.line_log import BufferedLineWriter
 from cluster.runtime.settings import Settings
 from deployments.ingress.generation_events import GenerationEventSource
@@ -29,12 +29,18 @@ class AccessLog:
             lambda *event: bus.publish(*event),
         )
         folder, name = settings.home / FOLDER, f"access-{os.getpid()}"
-        self._writer = BufferedLineWriter(folder, name, on_lines=self._events.take)
+        self._log = current_log()
+        self._writer = BufferedLineWriter(folder, name, on_lines=self._take)
         self.write = self._writer.write
 
     def start(self) -> None:
         """Publish events from now on, on the running loop."""
         self._events.start()
+
+    def _take(self, lines: Sequence[bytes]) -> None:
+        self._events.take(lines)
+        if self._log is not None:
+            self._log.export(lines)
 
     async def close(self) -> None:
         """Write the last lines and publish their events; before the tenants' bus is closed."""

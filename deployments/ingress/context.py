@@ -7,7 +7,8 @@
 An AdmittedRequest is only made by AdmissionControl, so no model is called without admission.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 
 MODEL_HEADER = b"mobula-model"
+MAX_STAGES = 64  # of a request that its trace shows
+GUARDRAILS, RESERVE = "guardrails", "reserve"  # checks of texts; waits for limits of a model call
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -69,8 +72,8 @@ class ModelWaitTimer:
     """Adds up the time during which at least one model call was open; calls may overlap.
 
     It also holds what the trace of the request is made of, should it be recorded: readings of the
-    monotonic clock (0: not reached), the first model calls, and the request's span (None: neither
-    is it sampled, nor has a caller named a trace).
+    monotonic clock (0: not reached), the first model calls, the request's span (None: neither
+    is it sampled, nor has a caller named a trace), and parts of the work, with begin and end.
     """
 
     clock: Clock
@@ -81,6 +84,23 @@ class ModelWaitTimer:
     admitted_at: float = 0.0
     calls: list[TimedCall | TimedEncoderCall] = field(default_factory=list)
     trace: TraceContext | None = None
+    stages: list[tuple[str, float, float]] | None = None
+
+    def add_stage(self, name: str, since: float) -> None:
+        """A part of the work that its trace shows has ended now; the first MAX_STAGES are kept."""
+        if self.stages is None:
+            self.stages = []
+        if len(self.stages) < MAX_STAGES:
+            self.stages.append((name, since, self.clock.monotonic()))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Around such a part."""
+        since = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.add_stage(name, since)
 
     def opened(self) -> float:
         """Returns the time."""

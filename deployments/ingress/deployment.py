@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from inspect import isawaitable
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -104,7 +105,8 @@ class Ingress(LoggedReplica):
         return self._services.loop_lag.worst()
 
     async def report(self, name: str, *arguments: Any) -> Any:
-        return self._services.reports[name](*arguments)
+        answer = self._services.reports[name](*arguments)
+        return await answer if isawaitable(answer) else answer
 
     async def check_health(self) -> None:
         """An answer shows that the event loop runs; models have health checks of their own."""

@@ -40,10 +40,13 @@ class HandleApi:
         body: bytes,
         timeout_s: float,
         priority: str | None = None,
+        traceparent: str = "",
     ) -> Any:
-        """Raises Unauthenticated for an invalid credential, and what HTTP would answer."""
+        """Raises Unauthenticated for an invalid credential, and what HTTP would answer. Callers by
+        handle are of the cluster: their `traceparent` says whether the call is recorded.
+        """
         run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
-        with self._services.tracing.handle_call(context, operation):
+        with self._services.tracing.handle_call(context, operation, traceparent):
             async with self._services.admission.admitted(
                 context,
                 run.request_class,
@@ -60,11 +63,12 @@ class HandleApi:
         body: bytes,
         timeout_s: float,
         priority: str | None = None,
+        traceparent: str = "",
     ) -> AsyncGenerator[tuple[str | None, Any], None]:
         """The same as (event name, value) pairs."""
         run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
         admission = self._services.admission
-        with self._services.tracing.handle_call(context, operation):
+        with self._services.tracing.handle_call(context, operation, traceparent):
             stream = stream_operation(admission, context, operation, run, parsed)
             async with aclosing(stream) as events:
                 async for event in events:

@@ -10,8 +10,10 @@ from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
+from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
-from cluster.metrics.process_readings import process_source
+from cluster.metrics.replica_metrics import common_sources
 from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
@@ -41,12 +43,14 @@ from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.metrics.cache_readings import cache_readings
 from deployments.ingress.metrics.expiry_readings import expiry_source
+from deployments.ingress.metrics.health_readings import health_readings
 from deployments.ingress.metrics.model_readings import (
-    ejection_readings,
+    balancing_readings,
     model_readings,
     provider_readings,
 )
 from deployments.ingress.metrics.scrape import MetricsScrape
+from deployments.ingress.metrics.store_readings import StoreReadings
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -155,6 +159,7 @@ def build_services(
         models,
         cluster.serve_status,
         cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
     )
     health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
 
@@ -165,20 +170,26 @@ def build_services(
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
     tracing.exemplify = request_metrics.exemplify
     source = cluster.metrics
-    missing = Counter(MISSING)
+    missing, store_figures = Counter(MISSING), StoreReadings(tenancy.database, clock)
     metrics = MetricSet(
         lambda: request_metrics.read(opened.count),
         lambda: cache_readings(caches.report(None)),
         lambda: model_readings(models.resilience()),
-        lambda: ejection_readings(config.deployments, lambda name: replica_set(name).statuses()),
+        lambda: balancing_readings(config.deployments, replica_set),
         lambda: provider_readings(providers.models, clock.monotonic()),
         findings.read_metrics,
+        tracing.read_metrics,
+        *(() if exporter is None else (exporter.read_metrics,)),
         tenancy.read_metrics,
         missing.read,
+        store_figures.read,
+        lambda: health_readings(health.runner.figures(), clock.wall()),
+        log_readings,
         expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
-        process_source(lambda: source.deployment, loop_lag.worst),
+        *common_sources(lambda: source.deployment, loop_lag.worst, settings),
     )
 
+    metrics_scrape = MetricsScrape(metrics.report, source, clock, missing)
     logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
@@ -186,11 +197,13 @@ def build_services(
         logs.start()
         providers.start(models)
         health.start()
+        store_figures.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await store_figures.close()
         await health.close()
         await logs.close()
         if media is not None:
@@ -223,12 +236,12 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        scrape=MetricsScrape(metrics.report, source, clock, missing),
+        scrape=metrics_scrape,
         guardrails=None if guards is None else guards.guardrails,
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": lambda: (source.replica, metrics.report()),
+            "metrics": metrics_scrape.report_own,
             "health": health.report,
             "traces": tracing.tracer.ring.find,
         },

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from cluster.tracing import genai_names as names
 from cluster.tracing.span import AttributeValue, RecordedTrace, SpanKind, SpanLink, TraceSpan
-from cluster.tracing.trace_context import parse_traceparent
+from cluster.tracing.trace_context import TraceContext, parse_traceparent
 from deployments.contracts.jobs import ENDED, Job, JobEvent
 
 JOB, JOB_KIND, JOB_STATE = "mobula.job", "mobula.job.kind", "mobula.job.state"
@@ -26,10 +26,16 @@ _ATTEMPT_FAILED = "retrying"
 _NEXT_ATTEMPT = frozenset(("queued", _ATTEMPT_FAILED))
 
 
+def job_span(job: str) -> TraceContext:
+    """The outermost span of a job's trace, by its id. Every job has a trace."""
+    digest = hashlib.sha256(job.encode()).hexdigest()
+    return TraceContext(digest[:32], digest[32:48], is_sampled=True)
+
+
 def job_trace(job: Job, events: Sequence[JobEvent]) -> RecordedTrace:
     """`events` in order. A span that has not ended yet lasts until the last event."""
-    digest = hashlib.sha256(job.id.encode()).hexdigest()
-    builder = _SpanBuilder(trace_id=digest[:32], root_id=digest[32:48])
+    span = job_span(job.id)
+    builder = _SpanBuilder(trace_id=span.trace_id, root_id=span.span_id)
     for event in events:
         builder.add(event)
     end = job.ended or (events[-1].at if events else job.created)

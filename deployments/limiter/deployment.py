@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue import limits
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
@@ -68,14 +69,14 @@ class LimiterReplica(LoggedReplica):
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
         )
         self._lag = LoopLag()
-        self._metrics = ReplicaMetrics(self._lag.worst, self._readings)
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
 
     def _readings(self) -> Iterator[Reading]:
         yield limits.BUCKETS, [((), self._shard.buckets)]
 
     async def report(self, name: str) -> NamedReport:
         self._lag.start()
-        return self._metrics.report(name, serve.get_replica_context())
+        return await self._metrics.report(name, serve.get_replica_context())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""

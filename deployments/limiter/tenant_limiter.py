@@ -19,6 +19,7 @@ from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit, UsageAmounts, amount_of
 from cluster.usage.price_book import PriceBook
 from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
+from deployments.limiter.budget_readings import fullest_budgets
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
 from deployments.limiter.lease_client import LeaseClient
 from deployments.limiter.leased_bucket import LeasedBucket
@@ -211,6 +212,8 @@ class TenantLimiter:
     def read_metrics(self) -> Iterator[Reading]:
         yield limit_metrics.REFUSALS, list(self._events.refusals.items())
         yield limit_metrics.AUTHORITY_UP, [((), int(self.authority_is_up))]
+        yield from self._leases.times.read()
+        yield limit_metrics.BUDGET_USED, fullest_budgets(self._tenants.values(), self.clock)
 
     def _update_tenant(self, tenant: str, plan: Plan) -> TenantLimits:
         limits = self._tenants.get(tenant)

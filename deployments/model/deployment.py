@@ -12,7 +12,6 @@ from typing import Any
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
-from cluster.tracing.log_context import log_trace
 from deployments.clients.link.methods import GENERATE, SETTLE, STREAM
 from deployments.contracts.generation import (
     Chunk,
@@ -46,14 +45,10 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
         """Returns problems: of what is raised, Serve logs the whole traceback."""
-        if request.trace:
-            log_trace(request.trace)
         return await as_response(self._model.generate(request), request)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
         """A problem is the last item."""
-        if request.trace:
-            log_trace(request.trace)
         async with aclosing(as_response_stream(self._model.stream(request), request)) as chunks:
             async for chunk in chunks:
                 yield chunk

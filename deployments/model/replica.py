@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
@@ -37,7 +38,7 @@ class LinkedReplica(LoggedReplica):
     def _begin(self) -> Settings:
         """Prepares the process, before the model is loaded."""
         self._health = ProcessHealth(SystemClock())
-        self._metrics = ReplicaMetrics(self._health.lag)
+        self._metrics = ReplicaMetrics(self._health.lag, log_readings)
         self._settings = Settings()
         configure_logging(self._settings, "model")
         collect_rarely()
@@ -56,7 +57,7 @@ class LinkedReplica(LoggedReplica):
         return ()
 
     async def report(self, name: str) -> NamedReport:
-        return self._metrics.report(name, replica_identity())
+        return await self._metrics.report(name, replica_identity())
 
     async def open_link(
         self, request: OpenLinkRequest

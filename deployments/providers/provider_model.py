@@ -19,6 +19,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    MadeAttempt,
     ModelCard,
     TokenUsage,
 )
@@ -129,9 +130,16 @@ class ProviderCall:
                 attempt.cancel()
             model.calls.attempts.stream_ended(attempt, failure, first_s)
 
-    def attempts_made(self) -> tuple[tuple[float, str], ...]:
+    @property
+    def provider(self) -> str:
+        return self._model.codec.provider
+
+    def attempts_made(self) -> tuple[MadeAttempt, ...]:
         """Implements `ReportsAttempts`."""
-        return tuple((attempt.sent_at, attempt.replica or "") for attempt in self._attempts)
+        return tuple(
+            MadeAttempt(attempt.sent_at, attempt.upstream, *(attempt.ending or ()))
+            for attempt in self._attempts
+        )
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from cluster.logs.process_log import LoggedReplica
+from cluster.logs.readings import log_readings
 from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Source
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
 from deployments.jobs.queue_depth import QueueDepth, depth_readings
@@ -37,7 +39,7 @@ class ClipperReplica(LoggedReplica):
         self._starting = asyncio.create_task(self._start_worker(), name="clip-worker")
         self._lag = LoopLag()
         self._lag.start()
-        self._metrics = ReplicaMetrics(self._lag.worst)
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings)
         self._open = True
 
     async def loop_lag(self) -> float:
@@ -54,9 +56,11 @@ class ClipperReplica(LoggedReplica):
         return {} if depth is None else depth.summary()
 
     async def report(self, name: str) -> NamedReport:
-        depth = await self._depth()
-        identity = serve.get_replica_context()
-        return self._metrics.report(name, identity, lambda: depth_readings(depth))
+        depth, identity = await self._depth(), serve.get_replica_context()
+        more: list[Source] = [lambda: depth_readings(depth)]
+        if self._worker is not None:
+            more.append(self._worker.read_metrics)
+        return await self._metrics.report(name, identity, *more)
 
     async def _depth(self) -> QueueDepth | None:
         """None before the worker runs, and while the store is away."""

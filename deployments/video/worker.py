@@ -6,8 +6,10 @@ Flows in: settings, a task executor, a text model. Flows out: finished jobs. Imp
 import asyncio
 import os
 import secrets
+from collections.abc import Iterator
 
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.metrics.series import Reading
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.runtime.background import PeriodicTask
@@ -100,6 +102,14 @@ class ClipWorker:
     async def depth(self) -> QueueDepth:
         """Queued and running jobs of all replicas. Raises DatabaseUnavailable."""
         return await self.media.jobs.depth(KINDS)
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of this replica's jobs, of their exported traces, and of its transactions."""
+        if self._worker is not None:
+            yield from self._worker.metrics.read()
+        yield from self._database.read_metrics()
+        if self._exporter is not None:
+            yield from self._exporter.read_metrics()
 
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan

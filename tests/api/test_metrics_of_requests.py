@@ -13,11 +13,13 @@ from cluster.metrics.catalogue import CATALOGUE
 from cluster.metrics.exposition import OPENMETRICS, TEXT
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
+from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
 from load_tests.benchmarks.common.tenants import create_tenant
+from load_tests.benchmarks.speed.observed.strangers import send_strangers
 
 CHAT = "/v1/chat/completions"
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -27,9 +29,15 @@ class ObservedApplication:
     """The application with tenancy and the memory cache; `tenant` may generate."""
 
     def __init__(
-        self, http: httpx.AsyncClient, tenancy: TenantServices, admin: str, tenant: str
+        self,
+        http: httpx.AsyncClient,
+        tenancy: TenantServices,
+        services: AppServices,
+        admin: str,
+        tenant: str,
     ) -> None:
         self.http = http
+        self.services = services
         self._tenancy = tenancy
         self._admin, self._tenant = admin, tenant
 
@@ -63,7 +71,7 @@ async def observed(tmp_path: Path) -> AsyncIterator[ObservedApplication]:
         transport = httpx.ASGITransport(application.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as http:
             tenant = await create_tenant(http, admin, "seen", {})
-            yield ObservedApplication(http, tenancy, admin, tenant)
+            yield ObservedApplication(http, tenancy, application.services, admin, tenant)
 
 
 def value(series: Series, name: str, **labels: str) -> float:
@@ -77,8 +85,9 @@ async def test_the_fast_path_is_counted_like_every_other(observed: ObservedAppli
     series = await observed.series()
 
     labels = {"route": CHAT, "method": "POST", "code": "200"}
+    kind = {"route": CHAT, "kind": "unary"}
     assert value(series, "mobula_http_requests_total", **labels) == 3
-    assert value(series, "mobula_http_request_duration_seconds_count", route=CHAT) == 3
+    assert value(series, "mobula_http_request_duration_seconds_count", **kind) == 3
     size = sum(len(answer.content) for answer in answers)
     assert value(series, "mobula_http_response_bytes_total", route=CHAT) == size
     seen = {"tenant": "seen", "outcome": "ok"}
@@ -141,3 +150,47 @@ async def test_openmetrics_is_sent_to_whoever_asks(observed: ObservedApplication
     response = await observed.scrape("application/openmetrics-text;version=1.0.0")
     assert response.headers["content-type"] == OPENMETRICS
     assert response.text.endswith("# EOF\n")
+
+
+async def test_ten_thousand_strangers_grow_nothing(observed: ObservedApplication) -> None:
+    """Here a few hundred: `./mobula bench metrics` sends all of them."""
+    await send_strangers(observed.http, 0, 60)
+    before = len((await observed.scrape()).text.splitlines())
+
+    await send_strangers(observed.http, 60, 300)
+
+    text = (await observed.scrape()).text
+    assert len(text.splitlines()) - before < 100
+    assert not re.search(r"BREW|made-up|model-\d|tenant-\d|host-\d|agent|stranger", text)
+
+
+async def test_streams_are_a_kind_of_their_own(observed: ObservedApplication) -> None:
+    await observed.chat("hello", stream=True)
+    await observed.chat("hello", stream=True, model="nobody's")  # refused before it streams
+    series = await observed.series()
+
+    name = "mobula_http_request_duration_seconds_count"
+    assert value(series, name, route=CHAT, kind="stream") == 1
+    assert value(series, name, route=CHAT, kind="unary") == 1
+    assert value(series, "mobula_operation_requests_total", operation="chat", outcome="ok") == 1
+    assert value(series, "mobula_overhead_seconds_count", operation="chat") == 2
+
+
+async def test_a_sampled_request_is_the_exemplar_of_its_bucket(
+    observed: ObservedApplication,
+) -> None:
+    await observed.chat("not sampled")
+    text = (await observed.scrape("application/openmetrics-text;version=1.0.0")).text
+    assert "trace_id" not in text
+
+    observed.services.tracing.ratio = 2.0
+    sampled = await observed.chat("sampled")
+    assert sampled.status_code == 200
+    text = (await observed.scrape("application/openmetrics-text;version=1.0.0")).text
+
+    found = re.findall(
+        r'duration_seconds_bucket\{route="/v1/chat/completions",kind="unary",le="[^"]+"\} \d+ '
+        r'# \{trace_id="([0-9a-f]{32})"\}',
+        text,
+    )
+    assert len(found) == 1

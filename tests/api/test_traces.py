@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import httpx
+import orjson
 import pytest
 from starlette.types import ASGIApp
 
@@ -12,11 +13,12 @@ from cluster.runtime.problems import ModelFailed
 from cluster.tracing.span import RecordedTrace, SpanKind, TraceSpan
 from cluster.tracing.tracer import Tracer
 from deployments.contracts.generation import Completion, GenerateRequest
+from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.app import create_app
 from deployments.ingress.tracing import request_tracing
 from deployments.ingress.tracing.request_tracing import RequestTracing
 from tests.api.fakes import WordsModel
-from tests.api.web import MakeServices, client_of
+from tests.api.web import ADMIN_KEY, MakeServices, client_of
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "words", "messages": [{"role": "user", "content": "a secret wish"}]}
@@ -72,6 +74,7 @@ async def test_a_sampled_request_leaves_spans_of_every_stage_and_of_its_replica(
         "admit",
         "prepare",
         "respond",
+        "reserve",
         "chat words",
         "generate words",
         "queue",
@@ -82,6 +85,7 @@ async def test_a_sampled_request_leaves_spans_of_every_stage_and_of_its_replica(
     assert (root.kind, call.kind, root.parent_id) == (SpanKind.SERVER, SpanKind.CLIENT, "")
     assert call.parent_id == spans["admit"].parent_id == root.span_id
     assert generate.parent_id == call.span_id
+    assert spans["reserve"].parent_id == spans["prepare"].span_id
     assert {spans[name].parent_id for name in ("queue", "prefill", "decode")} == {generate.span_id}
     assert {span.trace_id for span in trace.spans} == {root.trace_id}
     assert [
@@ -136,6 +140,46 @@ async def test_a_callers_trace_is_kept_and_goes_on_to_the_model(
     root = spans[f"POST {CHAT}"]
     assert (root.trace_id, root.parent_id) == (TRACE, PARENT)
     assert model.requests[0].trace == f"00-{TRACE}-{spans['chat words'].span_id}-01"
+
+
+async def test_a_callers_state_goes_on_with_its_trace(
+    make_services: MakeServices, model: WordsModel
+) -> None:
+    app = application(make_services, Tracer(ratio=1.0))
+
+    await chat(app, traceparent=HEADER + "01", tracestate="vendor=1")
+    await chat(app, traceparent="nonsense", tracestate="vendor=1")
+
+    assert [request.trace_state for request in model.requests] == ["vendor=1", ""]
+
+
+async def test_a_call_by_handle_is_in_the_trace_of_who_calls(
+    make_services: MakeServices, model: WordsModel
+) -> None:
+    tracer = Tracer()
+    services = make_services()
+    handles = HandleApi(replace(services, tracing=RequestTracing(tracer, services.clock)))
+
+    for flag in ("01", "00"):
+        await handles.call(ADMIN_KEY, "chat", orjson.dumps(HELLO), 30.0, None, HEADER + flag)
+
+    [trace] = tracer.ring.find(TRACE)
+    assert (trace.spans[0].name, trace.spans[0].parent_id) == ("chat", PARENT)
+    assert [request.trace[-2:] for request in model.requests] == ["01", "00"]
+
+
+async def test_an_access_line_has_the_trace_of_a_request_that_failed(
+    make_services: MakeServices, model: WordsModel, access_log: list[bytes]
+) -> None:
+    tracer = Tracer()
+    model.problem = ModelFailed("words")
+
+    response = await chat(application(make_services, tracer))
+
+    [trace] = traces_of(tracer, response)
+    line = orjson.loads(access_log[-1])
+    assert (line["trace_id"], line["span_id"]) == (trace.trace_id, trace.spans[0].span_id)
+    assert trace.request_id == f"req_{trace.trace_id}"
 
 
 async def test_a_caller_who_is_not_trusted_cannot_have_its_requests_recorded(
@@ -251,6 +295,29 @@ async def test_a_call_of_an_embedding_model_has_a_span(make_services: MakeServic
     assert spans["embeddings letters"].attributes["gen_ai.operation.name"] == "embeddings"
 
 
+async def test_while_everything_fails_a_failure_of_another_kind_is_still_recorded(
+    make_services: MakeServices, model: WordsModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_tracing, "MAX_UNSAMPLED", 3)
+    model.problem = ModelFailed("words")
+    tracer = Tracer()
+    tracing = RequestTracing(tracer, ManualClock())
+    app = create_app(replace(make_services(), tracing=tracing))
+    for _ in range(5):
+        await chat(app)
+
+    async with client_of(app) as client:
+        other = await client.post("/v1/completions", json={"model": "words", "prompt": "a"})
+
+    assert other.status_code == 502
+    assert len(traces_of(tracer, other)) == 1
+    readings = {metric.name: dict(samples) for metric, samples in tracing.read_metrics()}
+    assert readings == {
+        "mobula_traces_recorded_total": {("failed",): 4},
+        "mobula_traces_dropped_total": {("failed",): 2},
+    }
+
+
 async def test_while_everything_fails_not_everything_is_recorded(
     make_services: MakeServices, model: WordsModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,8 +330,8 @@ async def test_while_everything_fails_not_everything_is_recorded(
 
     for _ in range(5):
         await chat(app)
-    assert (len(tracer.ring), tracing.omitted) == (3, 2)
+    assert (len(tracer.ring), tracing.dropped["failed"]) == (3, 2)
 
     clock.advance(1)
     await chat(app)
-    assert (len(tracer.ring), tracing.omitted) == (4, 2)
+    assert (len(tracer.ring), tracing.dropped["failed"]) == (4, 2)

@@ -5,6 +5,11 @@ from typing import Any
 
 import httpx
 
+from cluster.logs.process_log import FOLDER
+from cluster.logs.reader import LogFilter, read_lines
+from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.otlp_receiver import OtlpReceiver
+from load_tests.benchmarks.speed import bench_traces
 from tests.cluster.polling import eventually
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -86,3 +91,46 @@ async def test_a_request_that_was_too_late_says_where(client: httpx.AsyncClient)
     assert trace["spans"][0]["error"] == "deadline-exceeded"
     [call] = named(trace, "chat slow")
     assert call["error"]
+
+
+async def test_captions_arrive_whole_at_a_collector(
+    client: httpx.AsyncClient, collector: OtlpReceiver
+) -> None:
+    """As `./mobula bench traces` has it, which also shows what is not sampled."""
+    url, key = str(client.base_url), client.headers["Authorization"].removeprefix("Bearer ")
+
+    sent = await bench_traces.send_captions(url, key, 6, is_sampled=True)
+
+    await bench_traces.wait_for_traces(collector, sent)
+    faults = [bench_traces.faults_of(each, collector.trace(each.trace)) for each in sent]
+    assert faults == [[]] * len(sent)
+    assert await bench_traces.count_found(url, key, sent) == len(sent)
+    assert collector.refused == []
+
+
+async def test_one_id_leads_to_the_trace_the_files_and_the_collector(
+    cluster: LocalServe, client: httpx.AsyncClient, collector: OtlpReceiver
+) -> None:
+    """Of a request that failed: its lines in files of processes, and at the collector."""
+    body = {"model": "slow", "messages": [{"role": "user", "content": "a b c d e f g h"}]}
+    response = await client.post(
+        "/v1/chat/completions", json=body, headers={"Mobula-Timeout": "0.2"}
+    )
+    request = response.headers["x-request-id"]
+    trace = await trace_of(client, response)
+
+    def kinds_of_lines() -> set[tuple[str, str]]:
+        lines = read_lines(cluster.home / FOLDER, LogFilter(request=request))
+        return {(line.process, str(line.values.get("trace_id"))) for line in lines}
+
+    def exported() -> set[tuple[str, str]]:
+        of_request = [
+            log for log in collector.logs() if log.attributes.get("mobula.request_id") == request
+        ]
+        return {(log.attributes["logger.name"], log.trace_id) for log in of_request}
+
+    id = trace["trace_id"]
+    await eventually(lambda: kinds_of_lines() >= {("access", id), ("ingress", id)})
+    await eventually(lambda: exported() >= {("mobula.access", id), ("mobula.ingress", id)})
+    groups = (await client.get("/api/v1/logs/errors")).raise_for_status().json()["data"]
+    assert any(group["message"] == "request failed: deadline-exceeded" for group in groups)

@@ -22,6 +22,7 @@ from cluster.metrics.catalogue import (
     scrape,
     storage,
     tenants,
+    tracing,
 )
 from cluster.metrics.metric import Metric
 
@@ -39,6 +40,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Logs": logs,
     "Credentials": credentials,
     "Processes": process,
+    "Traces and logs": tracing,
     "Nodes": node,
     "Scrape": scrape,
 }

@@ -28,7 +28,7 @@ LATENCY = gauge(
 )
 CHECKS = counter(
     "mobula_dependency_checks_total",
-    "Checks by what they found; fault: degraded or down; timeouts are faults too.",
+    "Checks by what they found; fault: degraded or down; skipped: the process itself stood still.",
     source="ingress",
     labels=("dependency", "outcome"),
     labels_from=f"{_DEPENDENCIES}; good, fault, timeout, skipped",

@@ -49,6 +49,6 @@ CLIPS = counter(
 )
 VIDEO_SECONDS = counter(
     "mobula_video_seconds_total",
-    "Seconds of video that finished jobs have analysed, as they are charged.",
+    "Seconds of the recordings of clip jobs that have finished.",
     source="clipper",
 )

@@ -2,6 +2,8 @@
 
 from cluster.metrics.metric import LATENCY_S, counter, gauge, histogram
 
+FULLEST = 20  # budgets that a replica tells of
+
 REFUSALS = counter(
     "mobula_limit_refusals_total",
     "Requests and calls that a limit refused, or would have (shadow).",
@@ -27,9 +29,9 @@ BUDGET_USED = gauge(
     "What is used of a budget: those of this replica's tenants that are half spent or more, the "
     "fullest ones only.",
     source="ingress",
-    labels=("tenant", "unit", "period"),
-    cap=20,
-    labels_from="ids of tenants, of verified credentials only; units; names of periods",
+    labels=("tenant", "limit"),
+    cap=FULLEST,
+    labels_from="ids of tenants, of verified credentials only; names of limits",
 )
 BUCKETS = gauge(
     "mobula_limit_buckets", "Buckets that a shard of the limiter holds.", source="limiter"

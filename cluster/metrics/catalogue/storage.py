@@ -12,12 +12,12 @@ TRANSACTIONS = histogram(
 UNAVAILABLE = counter(
     "mobula_store_unavailable_total",
     "Transactions that the store could not be reached for.",
-    source="ingress",
+    source="ingress, clipper",
 )
 UP = gauge(
     "mobula_store_up",
     "Whether the last transaction reached the store (1).",
-    source="ingress",
+    source="ingress, clipper",
 )
 LOST = counter(
     "mobula_lost_total",

@@ -32,3 +32,4 @@ HOME_DISK = (
 )
 SCRATCH_DISK = "Uploads answer 503; clip jobs fail and are tried again."
 CLOCK = "Keys and tokens expire early or late; budgets and rates of replicas disagree."
+COLLECTOR = "Traces are lost to the collector; each replica keeps its last 1,000. Requests go on."

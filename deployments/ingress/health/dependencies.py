@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster.health.checks.clock import ClockCheck, read_server_time
+from cluster.health.checks.collector import CollectorCheck
 from cluster.health.checks.disk import DiskCheck
 from cluster.health.checks.objects import TIMEOUT_S as OBJECTS_S
 from cluster.health.checks.objects import ObjectStoreCheck
@@ -38,7 +39,7 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.video.media_context import SCRATCH
 
 Check = Callable[[], Awaitable[CheckOutcome]]
-BUCKET_S, WEBHOOKS_S, MODELS_S = 30.0, 15.0, 2.5
+BUCKET_S, WEBHOOKS_S, MODELS_S = 30.0, 10.0, 2.5
 
 
 class CheckedTenancy(Protocol):
@@ -55,7 +56,7 @@ class CheckedTenancy(Protocol):
 @dataclass(frozen=True)
 class CheckedParts:
     """What is checked. `shared` is the cache's second tier (None: off), `gcs_address` gives that of
-    Ray's GCS (None: no Ray)."""
+    Ray's GCS (None: no Ray), `collector` is asked whether traces are taken (None: not exported)."""
 
     settings: Settings
     config: IngressConfig
@@ -65,6 +66,7 @@ class CheckedParts:
     models: ModelRegistry
     serve: DeploymentStatusSource
     gcs_address: Callable[[], str | None]
+    collector: CollectorCheck | None = None
 
     @property
     def node(self) -> str:
@@ -150,6 +152,7 @@ class DependencyCatalogue:
         database = parts.tenancy.database
         reference = None if database.is_sqlite else partial(read_server_time, database)
         yield Dependency("clock", "machine", ClockCheck(parts.clock, reference), text.CLOCK)
+        yield self._shared("otlp", "telemetry", parts.collector or _off, text.COLLECTOR)
 
     def _configured(self) -> Iterator[Dependency]:
         for spec, check in self._own:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from cluster.events.kinds import EventKind
 from cluster.health.dependency import Dependency
+from cluster.health.figures import DependencyFigures
 from cluster.health.monitor import StateChange
 from cluster.health.report import (
     DependencySummary,
@@ -82,6 +83,14 @@ class HealthOverview:
     def report(self) -> HealthReport:
         """This replica's own view, for its peers."""
         return self.runner.report()
+
+    def worst(self) -> DependencyState:
+        """The worst state in this replica's own view."""
+        return worst_state(merge_reports([self.report()]))
+
+    def figures(self) -> Mapping[str, DependencyFigures]:
+        """This replica's own view in numbers, by name; copies what is known, and checks nothing."""
+        return self.runner.figures()
 
     async def status(self) -> HealthStatus:
         """Asks the peers for what they know; as many as answer in time."""

@@ -17,8 +17,8 @@ from cluster.metrics.series import Distribution, Exemplars, Reading, Sample
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
-MAX_CELLS = 2_000  # of route, method and status; of tenant and status ten times as many
-_MAX_TENANT_CELLS = 10 * MAX_CELLS
+MAX_CELLS = 1_000  # of route, method, status and kind; of tenant and status twenty times as many
+_MAX_TENANT_CELLS = 20 * MAX_CELLS
 _BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_S)
 _OVERHEAD_BOUNDS_MS = tuple(bound * 1000 for bound in OVERHEAD_S)
 # A cell: counts by duration, the sum of durations in ms, that of bytes, then the same of overheads.
@@ -90,15 +90,19 @@ class RequestMetrics:
 
     def read(self, open_requests: int) -> Iterator[Reading]:
         """Everything since the start."""
-        requests: Counter[tuple[str, str, str]] = Counter()
+        requests: dict[tuple[str, str, int], int] = {}
         outcomes = dict.fromkeys(OUTCOMES, 0)
         routes: dict[tuple[str, str], list[float]] = {}
         for (route, method, status, kind), cell in list(self._cells.items()):
-            count = int(sum(cell[:_MS]))
-            requests[route, method, str(status)] += count
+            counts = cell[:_OVERHEADS]
+            key, count = (route, method, status), int(sum(counts[:_MS]))
+            requests[key] = requests.get(key, 0) + count
             outcomes[outcome_of(status)] += count
-            _add(routes, (route, kind), cell)
-        yield http.REQUESTS, list(requests.items())
+            _add(routes, (route, kind), counts)
+        yield (
+            http.REQUESTS,
+            [((route, method, str(status)), n) for (route, method, status), n in requests.items()],
+        )
         yield http.OUTCOMES, [((outcome,), count) for outcome, count in outcomes.items()]
         yield (
             http.DURATION,
@@ -127,12 +131,12 @@ class RequestMetrics:
             for outcome in OUTCOMES:
                 counts.setdefault((operation, outcome), 0)
             counts[operation, outcome_of(status)] += int(sum(cell[:_MS]))
-            _add(overheads, (operation, ""), cell)
+            _add(overheads, (operation, ""), cell[_OVERHEADS:])
         yield http.OPERATIONS, list(counts.items())
         yield (
             http.OVERHEAD,
             [
-                ((operation,), _distribution(cell[_OVERHEADS:_OVERHEAD_MS], cell[_OVERHEAD_MS]))
+                ((operation,), _distribution(cell[:-1], cell[-1]))
                 for (operation, _), cell in overheads.items()
             ],
         )
@@ -163,7 +167,7 @@ def _add(
     cells: dict[tuple[str, str], list[float]], key: tuple[str, str], cell: list[float]
 ) -> None:
     known = cells.get(key)
-    cells[key] = list(cell) if known is None else list(map(add, known, cell))
+    cells[key] = cell if known is None else list(map(add, known, cell))
 
 
 def _distribution(counts: list[float], sum_ms: float) -> Distribution:

@@ -6,7 +6,7 @@ In: the registry's counts, this process's view of replicas, the providers. Out: 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cluster.balancing.replica_set import ReplicaStatus
+from cluster.balancing.replica_set import ReplicaSet
 from cluster.metrics.catalogue import models
 from cluster.metrics.series import Reading
 from deployments.providers.provided_model import REMEMBERED_S
@@ -38,17 +38,30 @@ def model_readings(report: CallReport) -> Iterator[Reading]:
         yield metric, [((model,), links[name]) for model, links in linked.items()]
     states = {model: counts["breaker"]["state"] for model, counts in report.items()}
     yield models.BREAKER, [((model,), _BREAKER[state]) for model, state in states.items()]
+    yield (
+        models.BREAKER_TRANSITIONS,
+        [
+            ((model, to), counts["breaker"][count])
+            for model, counts in report.items()
+            for to, count in (("open", "opened"), ("closed", "closed"))
+        ],
+    )
 
 
-def ejection_readings(
-    deployments: Mapping[str, str], statuses_of: Callable[[str], Mapping[str, ReplicaStatus]]
+def balancing_readings(
+    deployments: Mapping[str, str], replica_set: Callable[[str], ReplicaSet]
 ) -> Iterator[Reading]:
-    """`deployments` are those of models, by model id."""
+    """`deployments` are those of models, by model id; `replica_set` knows the replicas of one."""
+    sets = [(name, replica_set(name)) for name in deployments.values()]
+    yield (
+        models.ROUTED,
+        [((name, choice), n) for name, each in sets for choice, n in each.choices.items()],
+    )
     yield (
         models.EJECTED,
         [
-            ((name,), sum(bool(each.ejected_because) for each in statuses_of(name).values()))
-            for name in deployments.values()
+            ((name,), sum(bool(status.ejected_because) for status in each.statuses().values()))
+            for name, each in sets
         ],
     )
 

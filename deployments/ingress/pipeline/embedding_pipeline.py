@@ -15,7 +15,12 @@ from cluster.tenants.units import UsageAmounts
 from cluster.tracing.genai_names import CLASSIFY, EMBEDDINGS
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
-from deployments.ingress.context import AdmittedRequest, ModelWaitTimer, TimedEncoderCall
+from deployments.ingress.context import (
+    RESERVE,
+    AdmittedRequest,
+    ModelWaitTimer,
+    TimedEncoderCall,
+)
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import TextFacts
 from deployments.ingress.names.model_names import DefaultOf
@@ -110,11 +115,15 @@ class EmbeddingPipeline:
         amounts: UsageAmounts,
     ) -> CountedAnswer:
         admitted.models.add(request.model)
+        since = admitted.timer.clock.monotonic()
         reservation = await admitted.permit.reserve(request.model, amounts)
+        admitted.timer.add_stage(RESERVE, since)
         used, requests = UsageAmounts(), 0
         timed = self._timed(request, admitted.timer)
         if timed.trace:
-            request = copied(request, trace=timed.trace)
+            span = admitted.timer.trace
+            state = "" if span is None else span.state
+            request = copied(request, trace=timed.trace, trace_state=state)
         try:
             answer = await call(request)
             used, requests = UsageAmounts(input_tokens=answer.tokens), 1

@@ -24,7 +24,7 @@ from deployments.contracts.generation import (
     SettlingModel,
     TextGenerator,
 )
-from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.context import RESERVE, AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
@@ -191,9 +191,13 @@ class MeteredGenerator:
     async def _reserve(self, request: GenerateRequest) -> MeteredCall:
         admitted, model = self.admitted, self.model
         amounts = self.recorder.estimator.estimate(request, admitted.plan)
+        timer, trace = admitted.timer, admitted.timer.trace
+        since = 0.0 if trace is None else timer.clock.monotonic()
         reservation = await admitted.permit.reserve(request.model, amounts, lasting=True)
-        if admitted.timer.trace is not None:
-            request = copied(request, trace=admitted.timer.trace.child().traceparent)
+        if trace is not None:
+            timer.add_stage(RESERVE, since)
+            span = trace.child().traceparent
+            request = copied(request, trace=span, trace_state=trace.state)
         call: ModelCall
         if _is_settling(type(model)):
             call = cast(SettlingModel, model).begin(request)
@@ -205,7 +209,7 @@ class MeteredGenerator:
             admitted.plan,
             reservation,
             call,
-            admitted.timer,
+            timer,
             tags=admitted.tags,
         )
 

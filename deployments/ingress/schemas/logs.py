@@ -66,6 +66,7 @@ class ErrorGroupResponse(BaseModel):
     request_id: str
     tenant: str
     processes: list[str]
+    trace_id: str
 
 
 class ErrorGroupList(BaseModel):

@@ -1,9 +1,12 @@
 """The spans of one model call: in the ingress, and in the replica that answered."""
 
+import math
+from collections.abc import Sequence
+
 from cluster.tracing import genai_names as names
-from cluster.tracing.span import AttributeValue, SpanEvent, SpanKind, TraceSpan
+from cluster.tracing.span import AttributeValue, SpanKind, TraceSpan
 from cluster.tracing.trace_context import TraceContext, new_span_id, parse_traceparent
-from deployments.contracts.generation import ReportsAttempts
+from deployments.contracts.generation import MadeAttempt, ReportsAttempts
 from deployments.ingress.context import TimedCall, TimedEncoderCall
 
 _STAGES = ("queue", "prefill", "decode")
@@ -51,14 +54,20 @@ def _text_spans(
     span_id = new_span_id() if own is None else own.span_id
     begin = wall_offset + call.opened_at
     end = max(begin, wall_offset + call.ended_at if call.ended_at else ends)
-    made = call.call.attempts_made() if isinstance(call.call, ReportsAttempts) else ()
-    replica = made[-1][1] if made else ""
+    reports = call.call if isinstance(call.call, ReportsAttempts) else None
+    made = () if reports is None else reports.attempts_made()
+    place = names.REPLICA if reports is None or not reports.provider else names.UPSTREAM
+    open_ones = [attempt for attempt in made if not attempt.ended_at]
+    answered = next(iter(open_ones or made[-1:]), None)
+    target = "" if answered is None else answered.target
     operation = names.CHAT if call.request.messages else names.TEXT_COMPLETION
     attributes = _attributes(call, operation)
     if made:
         attributes[names.ATTEMPTS] = len(made)
-    if replica:
-        attributes[names.REPLICA] = replica
+    if target:
+        attributes[place] = target
+    if reports is not None and reports.provider:
+        attributes[names.PROVIDER_NAME] = reports.provider
     model = call.request.model
     spans = [
         TraceSpan(
@@ -71,16 +80,49 @@ def _text_spans(
             SpanKind.CLIENT,
             attributes,
             call.error,
-            tuple(
-                SpanEvent("attempt", wall_offset + sent_at, {names.REPLICA: name} if name else {})
-                for sent_at, name in made
-            ),
         )
     ]
+    parent = spans[0]
+    if len(made) > 1 or place == names.UPSTREAM:
+        attempts = _attempt_spans(made, parent, wall_offset, place)
+        spans += attempts
+        if answered is not None:
+            parent = attempts[made.index(answered)]
     if call.timing:
-        sent = wall_offset + made[-1][0] if made else begin
-        process = f"Model:{model}#{replica}" if replica else ""
-        spans += _replica_spans(call, spans[0], sent, process)
+        sent = begin if answered is None else wall_offset + answered.sent_at
+        process = f"Model:{model}#{target}" if target else ""
+        spans += _replica_spans(call, parent, sent, process)
+    return spans
+
+
+def _attempt_spans(
+    made: Sequence[MadeAttempt], call: TraceSpan, wall_offset: float, place: str
+) -> list[TraceSpan]:
+    """One that was sent while all before it were open is a hedge, a later one a retry."""
+    spans = []
+    for number, attempt in enumerate(made):
+        ends = [before.ended_at or math.inf for before in made[:number]]
+        kind = "first" if not ends else "hedge" if max(ends) > attempt.sent_at else "retry"
+        attributes: dict[str, AttributeValue] = {names.ATTEMPT_KIND: kind}
+        if attempt.target:
+            attributes[place] = attempt.target
+        if attempt.error:
+            attributes[names.ERROR_TYPE] = attempt.error
+        begin = max(call.start, wall_offset + attempt.sent_at)
+        end = wall_offset + attempt.ended_at if attempt.ended_at else call.end
+        spans.append(
+            TraceSpan(
+                f"attempt {number + 1}",
+                call.trace_id,
+                new_span_id(),
+                call.span_id,
+                begin,
+                max(begin, end),
+                SpanKind.CLIENT,
+                attributes,
+                attempt.error,
+            )
+        )
     return spans
 
 

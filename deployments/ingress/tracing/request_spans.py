@@ -2,7 +2,9 @@
 
     POST /v1/chat/completions            SERVER
       authenticate | admit | cache.lookup or prepare (operation: no model is called) | respond
+      guardrails, reserve                parts of those stages
       chat nano                          CLIENT, one for each model call
+        attempt 1, attempt 2             where there were several, or at a provider
         generate nano                    in the replica: queue | prefill | decode
 
 In: times that were taken while it ran. Out: spans. The stages of a request follow each other
@@ -10,6 +12,7 @@ without a gap: each ends where the next one begins. A replica reports durations 
 not share a clock: its spans lie in the middle of the call. No prompt and no answer is in any span.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +66,8 @@ def request_spans(facts: EndedRequest, wall_offset: float, reason: str) -> tuple
         {**_attributes(facts), names.RECORDED: reason},
         (facts.problem or str(facts.status)) if facts.is_failed else "",
     )
-    spans = [root, *_stages(facts, wall_offset)]
+    stages = _stages(facts, wall_offset)
+    spans = [root, *stages, *_parts(facts, stages, wall_offset)]
     for call in facts.timer.calls:
         spans += call_spans(call, trace, wall_offset, root.end)
     return tuple(spans)
@@ -109,6 +113,18 @@ def _stages(facts: EndedRequest, wall_offset: float) -> list[TraceSpan]:
     return spans
 
 
+def _parts(
+    facts: EndedRequest, stages: Sequence[TraceSpan], wall_offset: float
+) -> Iterator[TraceSpan]:
+    """Parts of the work that noted themselves, each below the stage in which it began."""
+    trace = facts.trace
+    for name, since, until in facts.timer.stages or ():
+        begin = wall_offset + since
+        around = [stage.span_id for stage in stages if stage.start <= begin <= stage.end]
+        parent = around[-1] if around else trace.span_id
+        yield TraceSpan(name, trace.trace_id, new_span_id(), parent, begin, wall_offset + until)
+
+
 def _outcomes(facts: EndedRequest) -> list[str]:
     """How the cache answered each model call: the tier of a hit, or why it was none."""
     admitted = None if facts.context is None else facts.context.admitted
@@ -135,11 +151,14 @@ def _attributes(facts: EndedRequest) -> dict[str, AttributeValue]:
         attributes[names.KEY_ID] = facts.caller.key_id
     if facts.context is not None:
         attributes[names.PRIORITY] = str(facts.context.priority)
-    outcomes = [facts.cache] if facts.cache else _outcomes(facts)
-    if outcomes:
-        attributes[names.CACHE] = ",".join(dict.fromkeys(outcomes))
-    if facts.problem is not None:
-        attributes[names.ERROR_TYPE] = facts.problem
-    elif facts.is_failed:
-        attributes[names.ERROR_TYPE] = str(facts.status)
+    admitted = None if facts.context is None else facts.context.admitted
+    lists = {
+        names.CACHE: [facts.cache] if facts.cache else _outcomes(facts),
+        names.FALLBACKS: [] if admitted is None else admitted.fallbacks,
+    }
+    attributes |= {
+        name: ",".join(dict.fromkeys(values)) for name, values in lists.items() if values
+    }
+    if facts.problem is not None or facts.is_failed:
+        attributes[names.ERROR_TYPE] = facts.problem or str(facts.status)
     return attributes

@@ -92,6 +92,10 @@ class Admission:
         self.latency.tokens -= ticket.tokens
         if ticket.finished == ticket.slots:
             self.latency.record_response(ticket.since, now)
+            later = ticket.output_tokens - ticket.first_tokens
+            if ticket.streams and later > 0:
+                seconds = (now - ticket.first_at) * ticket.slots / later
+                self.latency.record_time_per_token(seconds)
         if ticket.granted:
             wait_s, waits = ticket.started - ticket.since, self._waits[ticket.priority]
             waits[bisect_left(DURATION_S, wait_s)] += 1
@@ -131,6 +135,9 @@ class Admission:
             if any(cell)
         ]
         yield generation.QUEUE_WAIT, waits
+        if self._cache_tokens:
+            used = self.latency.tokens / self._cache_tokens
+            yield generation.KV_USED, [((model,), used)]
         yield from self.latency.read_metrics(model)
 
     def _on_granted(self, entry: QueuedRequest) -> None:
@@ -232,14 +239,19 @@ class QueueTicket(QueuedRequest):
     no slot is held back for them; `finish_choice` frees the slot of a choice that has ended.
     """
 
-    __slots__ = ("_admission", "_claimed", "_waiters", "first_at", "streams", "tokens")
+    __slots__ = (
+        "_admission", "_claimed", "_waiters", "first_at", "first_tokens", "output_tokens",
+        "streams", "tokens",
+    )  # fmt: skip
 
     def __init__(
         self, admission: Admission, tenant: TenantQueue, request: GenerateRequest, since: float
     ) -> None:
         super().__init__(tenant, request.priority, request.n, since, request.timeout_s)
         self.tokens = 0  # prompt and output so far
-        self.first_at = 0.0  # when the first token came; 0: none has
+        self.output_tokens = 0
+        self.first_tokens = 0  # of the first batch
+        self.first_at = 0.0  # when that came; 0: none has
         self.streams = False  # whether the time of the first token is to be recorded
         self._admission = admission
         self._claimed = 0
@@ -287,10 +299,11 @@ class QueueTicket(QueuedRequest):
         """A choice grew by `tokens`."""
         admission = self._admission
         if self.first_at == 0.0:
-            self.first_at = admission.clock.monotonic()
+            self.first_at, self.first_tokens = admission.clock.monotonic(), tokens
             if self.streams:
                 admission.latency.record_first_token(self.since, self.first_at)
         self.tokens += tokens
+        self.output_tokens += tokens
         admission.latency.tokens += tokens
         admission.queue.charge(self, tokens * _COST.output_tokens)
 

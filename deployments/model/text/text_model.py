@@ -120,6 +120,10 @@ class TextModel:
             "failed": stats.failed,
         }
         yield generation.SEQUENCES, [((id, name), count) for name, count in outcomes.items()]
+        yield generation.ENGINE_STEPS, [((id,), stats.steps)]
+        yield generation.ENGINE_TOKENS, [((id,), stats.tokens_out)]
+        yield generation.ENGINE_RUNNING, [((id,), stats.running)]
+        yield generation.ENGINE_WAITING, [((id,), stats.waiting)]
         yield from self.admission.read_metrics(id)
 
     def routing(self) -> dict[str, int | float]:

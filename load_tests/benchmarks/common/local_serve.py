@@ -139,6 +139,11 @@ class LocalServe:
                         addresses[f"http://127.0.0.1:{socket.laddr.port}"] = pid
         return addresses
 
+    @property
+    def haproxy_metrics_url(self) -> str:
+        """HAProxy's own figures."""
+        return f"http://127.0.0.1:{self._ports.haproxy_metrics}/metrics"
+
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this cluster, but this process."""
         return cluster_processes(self._id)

@@ -143,3 +143,15 @@ async def test_a_replica_that_starts_with_all_well_publishes_nothing(health: Hea
     await health.check(UP)
 
     assert health.published.events == []
+
+
+async def test_the_health_of_a_replica_names_the_worst_state_to_those_with_a_key(
+    world: World, health: Health
+) -> None:
+    for outcome in (UP, down("away"), down("away")):
+        await health.check(outcome)
+
+    known = await world.ask("operator", "GET", "/health")
+
+    assert known.json()["dependencies"] == "down"
+    assert known.json()["status"] == "ok"  # every model answers

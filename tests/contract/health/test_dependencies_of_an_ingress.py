@@ -90,7 +90,7 @@ async def test_every_dependency_is_listed_with_its_consequence(services: AppServ
     assert set(dependencies) == {
         "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "ray:gcs",
         "serve:controller", "haproxy", "blobs", "clipper", "sandbox", "ffmpeg", "disk:home",
-        "disk:scratch", "clock", "own:nowhere", "model:nano",
+        "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
     }  # fmt: skip
     assert all(each.consequence for each in dependencies.values())
 
@@ -111,3 +111,15 @@ async def test_processes_are_not_probed_while_a_replica_starts(services: AppServ
     dependencies = await found(services, "store", "own:nowhere")
 
     assert (dependencies["sandbox"].state, dependencies["ffmpeg"].state) == ("unknown", "unknown")
+
+
+async def test_figures_for_a_scrape_are_what_the_checks_have_found(services: AppServices) -> None:
+    assert services.health is not None
+    await found(services, "store", "redis")
+
+    figures = services.health.figures()
+
+    assert (figures["store"].kind, figures["store"].up) == ("store", 1.0)
+    assert figures["store"].checks >= 1
+    assert figures["store"].latency_s is not None
+    assert (figures["redis"].kind, figures["redis"].up) == ("limits", None)

@@ -36,12 +36,12 @@ def answer(state: str, *dependencies: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the cluster answers, to be filled."""
+    """What the cluster answers, to be filled; 503 while it is empty."""
     content: dict[str, Any] = {}
 
     def respond(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/api/v1/health/dependencies"
-        return httpx.Response(200, json=content)
+        return httpx.Response(200 if content else 503, json=content)
 
     def connect(key: str | None) -> httpx.Client:
         transport = httpx.MockTransport(respond)
@@ -77,3 +77,41 @@ def test_programs_get_the_whole_answer(served: dict[str, Any]) -> None:
     served.update(answer("up", dependency("store", "up")))
 
     assert json.loads(run_command(["health", "--json"]).output) == served
+
+
+def test_it_is_shown_again_and_again_until_ctrl_c(
+    served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+        served.update(answer("down", dependency("store", "down")))
+
+    monkeypatch.setattr("cluster.cli.health.time.sleep", sleep)
+    served.update(answer("up", dependency("store", "up")))
+
+    result = run_command(["health", "--watch", "--json"])
+
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    assert [line["state"] for line in lines] == ["up", "down", "down"]
+    assert result.exit_code == 3
+
+
+def test_a_cluster_that_does_not_answer_is_asked_again(
+    served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        served.clear()
+        if len(pauses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cluster.cli.health.time.sleep", sleep)
+    served.update(answer("up", dependency("store", "up")))
+
+    assert run_command(["health", "--watch"]).exit_code == 1

@@ -99,3 +99,4 @@ async def test_figures_count_checks_faults_and_changes() -> None:
     figures = monitor.figures()
 
     assert (figures.up, figures.checks, figures.faults, figures.changes) == (0.0, 3, 2, 2)
+    assert (figures.kind, figures.since) == ("test", monitor.status().since)

@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.metrics.catalogue import http, tenants
-from cluster.metrics.metric import DURATION_S, OTHER, Metric
+from cluster.metrics.metric import DURATION_S, OTHER, OVERHEAD_S, Metric
 from cluster.metrics.series import Distribution, LabelValues
 from deployments.ingress.http.request_metrics import (
     MAX_CELLS,
@@ -28,7 +28,7 @@ def samples(metrics: RequestMetrics, metric: Metric) -> dict[LabelValues, float 
 
 @pytest.fixture
 def metrics() -> RequestMetrics:
-    return RequestMetrics(template_of)
+    return RequestMetrics(template_of, {CHAT: "chat"})
 
 
 def test_a_request_is_counted_by_route_method_and_status(metrics: RequestMetrics) -> None:
@@ -62,11 +62,42 @@ def test_every_outcome_is_there_before_its_first_request(metrics: RequestMetrics
     }
 
 
+def test_streams_and_feeds_have_durations_of_their_own(metrics: RequestMetrics) -> None:
+    for kind, ms in (("unary", 5.0), ("stream", 900.0), ("feed", 3_600_000.0)):
+        metrics.record(CHAT, "POST", 200, ms, 10, "t1", None, kind)
+
+    counts = samples(metrics, http.DURATION)
+
+    assert set(counts) == {(CHAT, "unary"), (CHAT, "stream"), (CHAT, "feed")}
+    assert samples(metrics, http.REQUESTS) == {(CHAT, "POST", "200"): 3}
+    assert samples(metrics, http.RESPONSE_BYTES) == {(CHAT,): 30}
+
+
+def test_operations_are_counted_by_outcome_and_have_an_overhead(metrics: RequestMetrics) -> None:
+    metrics.record(CHAT, "POST", 200, 900.0, 10, "t1", None, "stream", 0.3)
+    metrics.record(CHAT, "POST", 200, 50.0, 10, "t1", overhead_ms=0.7)
+    metrics.record(CHAT, "POST", 499, 50.0, 0, "t1", "client-gone")
+    metrics.record(CHAT, "GET", 405, 1.0, 10, None, "method-not-allowed", overhead_ms=0.1)
+    metrics.record("/api/v1/jobs/1", "GET", 200, 3.0, 10, "t1", overhead_ms=2.0)
+
+    outcomes = samples(metrics, http.OPERATIONS)
+    overheads = samples(metrics, http.OVERHEAD)
+
+    assert outcomes["chat", "ok"] == 2
+    assert outcomes["chat", "left"] == 1
+    assert outcomes["chat", "server_error"] == 0
+    assert {operation for operation, _ in outcomes} == {"chat"}
+    counts, total, _ = overheads.pop(("chat",))  # type: ignore[misc]
+    assert not overheads
+    assert total == pytest.approx(0.001)
+    assert list(counts) == [0, 1, 1, *[0] * (len(OVERHEAD_S) - 2)], "none for what never began"
+
+
 def test_durations_are_those_of_a_route_whatever_its_status(metrics: RequestMetrics) -> None:
     for status, ms in ((200, 5.0), (500, 10.0), (200, 1e9)):
         metrics.record(CHAT, "POST", status, ms, 0, None)
 
-    value = samples(metrics, http.DURATION)[CHAT,]
+    value = samples(metrics, http.DURATION)[CHAT, "unary"]
 
     assert isinstance(value, tuple)
     assert list(value[0]) == [2, *[0] * (len(DURATION_S) - 1), 1]
@@ -109,9 +140,9 @@ def test_tenants_are_counted_by_outcome(metrics: RequestMetrics) -> None:
 
 def test_a_traced_request_is_the_example_of_its_bucket(metrics: RequestMetrics) -> None:
     metrics.record(CHAT, "POST", 200, 15.0, 0, None)
-    metrics.exemplify(CHAT, 15.0, "abc", 7.0)
+    metrics.exemplify(CHAT, "unary", 15.0, "abc", 7.0)
 
-    value = samples(metrics, http.DURATION)[CHAT,]
+    value = samples(metrics, http.DURATION)[CHAT, "unary"]
 
     assert isinstance(value, tuple)
     assert value[2] == {1: ("abc", 0.015, 7.0)}

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from cluster.metrics.catalogue import CATALOGUE
-from cluster.metrics.exposition import ReplicaReport, count_samples, render, wants_openmetrics
+from cluster.metrics.exposition import ReplicaReport, render, wants_openmetrics
 from cluster.metrics.metric import Metric, MetricKind, counter, gauge, histogram
 from cluster.metrics.series import Counter, Histogram, MetricReport, MetricSet, Sample
 from tests.servers.process import program
@@ -39,14 +39,14 @@ def lines(*reports: ReplicaReport, openmetrics: bool = False) -> list[str]:
     return render(TESTED, reports, openmetrics=openmetrics).decode().splitlines()
 
 
-def test_every_replica_has_a_series_of_its_own() -> None:
+async def test_every_replica_has_a_series_of_its_own() -> None:
     first, second = Counter(REQUESTS), Counter(REQUESTS)
     first.add(("/a",), 3)
     second.add(("/a",), 4)
 
     found = lines(
-        ReplicaReport("x", MetricSet(first.read).report()),
-        ReplicaReport("y", MetricSet(second.read).report()),
+        ReplicaReport("x", await MetricSet(first.read).report()),
+        ReplicaReport("y", await MetricSet(second.read).report()),
     )
 
     assert found == [
@@ -57,11 +57,11 @@ def test_every_replica_has_a_series_of_its_own() -> None:
     ]
 
 
-def test_buckets_are_cumulated_and_end_with_all() -> None:
+async def test_buckets_are_cumulated_and_end_with_all() -> None:
     waits = Histogram(WAITS)
     for seconds in (0.25, 0.75, 3.0):
         waits.observe((), seconds)
-    assert lines(ReplicaReport("x", MetricSet(waits.read).report()))[2:] == [
+    assert lines(ReplicaReport("x", await MetricSet(waits.read).report()))[2:] == [
         'mobula_tested_seconds_bucket{replica="x",le="0.5"} 1',
         'mobula_tested_seconds_bucket{replica="x",le="1"} 2',
         'mobula_tested_seconds_bucket{replica="x",le="+Inf"} 3',
@@ -70,12 +70,12 @@ def test_buckets_are_cumulated_and_end_with_all() -> None:
     ]
 
 
-def test_openmetrics_has_units_exemplars_and_an_end() -> None:
+async def test_openmetrics_has_units_exemplars_and_an_end() -> None:
     waits = Histogram(WAITS)
     waits.observe((), 0.75)
     waits.exemplify((), 0.75, "4bf92f3577b34da6a3ce929d0e0e4736", 1_700_000_000.5)
 
-    found = lines(ReplicaReport("x", MetricSet(waits.read).report()), openmetrics=True)
+    found = lines(ReplicaReport("x", await MetricSet(waits.read).report()), openmetrics=True)
 
     assert "# UNIT mobula_tested_seconds seconds" in found
     assert (
@@ -90,10 +90,10 @@ def test_a_report_about_no_replica_has_no_such_label() -> None:
     assert lines(ReplicaReport("", report))[-1] == "mobula_tested_up 1"
 
 
-def test_label_values_are_escaped() -> None:
+async def test_label_values_are_escaped() -> None:
     requests = Counter(REQUESTS)
     requests.add(('a"\\b\nc',))
-    text = render(TESTED, [ReplicaReport("x", MetricSet(requests.read).report())]).decode()
+    text = render(TESTED, [ReplicaReport("x", await MetricSet(requests.read).report())]).decode()
 
     [family] = parse_text(text)
 
@@ -126,7 +126,6 @@ def test_the_whole_catalogue_is_read_back_by_the_parsers_of_prometheus() -> None
     assert {family.name for family in parse_openmetrics(opened)} == {
         metric.family for metric in CATALOGUE.values()
     }
-    assert count_samples(reports) == sum(not line.startswith("#") for line in text.splitlines())
 
 
 def test_numbers_are_exact() -> None:

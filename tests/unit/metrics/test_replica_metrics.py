@@ -19,10 +19,10 @@ class Identity:
     replica_id: Id = field(default_factory=Id)
 
 
-def test_a_report_names_the_replica_and_measures_its_process() -> None:
+async def test_a_report_names_the_replica_and_measures_its_process() -> None:
     metrics = ReplicaMetrics(lambda: 0.5, lambda: [(limits.BUCKETS, [((), 7)])])
 
-    replica, report = metrics.report("metrics", Identity())
+    replica, report = await metrics.report("metrics", Identity())
 
     assert replica == "abc"
     assert report[limits.BUCKETS.name] == [((), 7)]
@@ -34,13 +34,13 @@ def test_a_report_names_the_replica_and_measures_its_process() -> None:
         assert value > 0
 
 
-def test_figures_that_need_a_question_first_are_given_with_it() -> None:
-    _, report = ReplicaMetrics(float).report(
+async def test_figures_that_need_a_question_first_are_given_with_it() -> None:
+    _, report = await ReplicaMetrics(float).report(
         "metrics", Identity(), lambda: [(limits.BUCKETS, [((), 1)])]
     )
     assert report[limits.BUCKETS.name] == [((), 1)]
 
 
-def test_there_is_one_report() -> None:
+async def test_there_is_one_report() -> None:
     with pytest.raises(KeyError):
-        ReplicaMetrics(float).report("secrets", Identity())
+        await ReplicaMetrics(float).report("secrets", Identity())

@@ -72,20 +72,22 @@ def test_a_gauge_is_read_when_it_is_asked() -> None:
     assert list(opened.read()) == [(OPEN, [((), 7.0)])]
 
 
-def test_a_report_has_every_source_and_bounds_those_that_do_not() -> None:
+async def test_a_report_has_every_source_and_bounds_those_that_do_not() -> None:
     many = [((f"tenant{number}", "200"), 1.0) for number in range(50)]
-    report = MetricSet(lambda: [(REQUESTS, many)], Gauge(OPEN, lambda: 2).read).report()
+    report = await MetricSet(lambda: [(REQUESTS, many)], Gauge(OPEN, lambda: 2).read).report()
 
     assert report["mobula_tested_open"] == [((), 2)]
     assert len(report["mobula_tested_total"]) == 4
     assert sum(value for _, value in report["mobula_tested_total"]) == 50  # type: ignore[misc]
 
 
-def test_a_source_that_fails_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_source_that_fails_does_not_hide_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail() -> float:
         raise RuntimeError("no figure today")
 
-    report = MetricSet(Gauge(OPEN, fail).read, Counter(REQUESTS).read).report()
+    report = await MetricSet(Gauge(OPEN, fail).read, Counter(REQUESTS).read).report()
 
     assert list(report) == ["mobula_tested_total"]
     assert "no figure today" in caplog.text

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cluster.metrics.catalogue import generation
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import (
     DeadlineExceeded,
@@ -410,3 +411,21 @@ async def test_live_settings_change_what_may_wait() -> None:
     assert (model.admission.max_waiting, model.stream_interval_s) == (5, 0.3)
     assert model.admission.shedder.target_wait_s == 7.0
     assert len((await model.generate(_request(n=4))).choices) == 4
+
+
+async def test_a_stream_tells_the_time_between_its_tokens() -> None:
+    clock = ManualClock()
+    model = TextModel(
+        ScriptedEngine(lambda _: letters("abcdef", 2)),
+        ByteTokenizer(),
+        CARD,
+        Limits(context_length=100, stream_interval_s=0.0),
+        clock,
+    )
+    async for _ in model.stream(_request()):
+        clock.advance(1.0)
+
+    readings = {metric: dict(samples) for metric, samples in model.read_metrics()}
+    counts, total, _ = readings[generation.TIME_PER_OUTPUT_TOKEN]["m",]  # type: ignore[misc]
+    assert sum(counts) == 1
+    assert total > 0

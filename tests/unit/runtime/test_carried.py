@@ -45,7 +45,8 @@ PINNED: dict[type, str] = {
     ProvidersConfig: "models embeddings private_hosts",
     NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
-    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority trace",
+    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority trace "
+    "trace_state",
     classification.Classification: "scores labels tokens model",
     tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s "
     "tool_settings",
@@ -60,7 +61,7 @@ PINNED: dict[type, str] = {
     cache.TierStats: "hits misses bytes entries evictions errors",
     cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
     embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions "
-    "token_ids input_types truncate trace",
+    "token_ids input_types truncate trace trace_state",
     embedding.Embeddings: "vectors tokens model",
     generation.ToolCall: "id name arguments",
     generation.ToolCallDelta: "index id name arguments",
@@ -72,7 +73,8 @@ PINNED: dict[type, str] = {
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
     "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority start_within_s call tool_settings output_format prompt_ids echo trace",
+    "priority start_within_s call tool_settings output_format prompt_ids echo trace "
+    "trace_state",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",

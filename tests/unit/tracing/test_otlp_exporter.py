@@ -10,9 +10,10 @@ import httpx
 import orjson
 import pytest
 
-from cluster.tracing import otlp_exporter
-from cluster.tracing.otlp_exporter import OtlpExporter
-from cluster.tracing.otlp_settings import OtlpSettings
+from cluster.tracing import otlp_sender
+from cluster.tracing.otlp_exporter import span_exporter
+from cluster.tracing.otlp_sender import OtlpSender
+from cluster.tracing.otlp_settings import OtlpSettings, OtlpTarget
 from cluster.tracing.span import TraceSpan
 
 URL = "http://collector.test:4318"
@@ -29,10 +30,23 @@ def settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> OtlpSettings:
     return OtlpSettings()
 
 
+def traces_of(found: OtlpSettings) -> OtlpTarget:
+    target = found.target("traces")
+    assert target is not None
+    return target
+
+
 @contextmanager
-def exporting(found: OtlpSettings, answer: Answer, **options: Any) -> Iterator[OtlpExporter]:
-    exporter = OtlpExporter(
-        found, "ingress-1", interval_s=0.01, transport=httpx.MockTransport(answer), **options
+def exporting(
+    found: OtlpSettings, answer: Answer, **options: Any
+) -> Iterator[OtlpSender[TraceSpan]]:
+    exporter = span_exporter(
+        found,
+        traces_of(found),
+        "ingress-1",
+        interval_s=0.01,
+        transport=httpx.MockTransport(answer),
+        **options,
     )
     try:
         yield exporter
@@ -80,16 +94,28 @@ def test_the_variables_for_traces_count_before_the_common_ones(
         EXPORTER_OTLP_COMPRESSION="gzip",
     )
 
-    assert found.traces_url == "http://other.test/traces"
-    assert found.timeout_s == 0.25
-    assert found.compression == "gzip"
+    target = traces_of(found)
+    assert target.url == "http://other.test/traces"
+    assert target.timeout_s == 0.25
+    assert target.compression == "gzip"
 
 
 def test_nothing_is_exported_without_an_endpoint_or_where_it_is_disabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert OtlpSettings().traces_url is None
-    assert settings(monkeypatch, SDK_DISABLED="true").traces_url is None
+    assert OtlpSettings().target("traces") is None
+    assert settings(monkeypatch, SDK_DISABLED="true").target("traces") is None
+    monkeypatch.delenv("OTEL_SDK_DISABLED")
+    assert settings(monkeypatch, TRACES_EXPORTER="none").target("traces") is None
+
+
+def test_logs_are_exported_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(monkeypatch).target("logs") is None
+
+    target = settings(monkeypatch, LOGS_EXPORTER="otlp").target("logs")
+
+    assert target is not None
+    assert (target.url, target.signal) == (f"{URL}/v1/logs", "logs")
 
 
 def test_a_body_is_compressed_if_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +184,7 @@ def test_a_full_queue_loses_spans_and_blocks_nobody(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_collector_that_is_away_costs_the_spans_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp_exporter, "RETRIES", 0)
+    monkeypatch.setattr(otlp_sender, "RETRIES", 0)
 
     def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

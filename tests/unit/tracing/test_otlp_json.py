@@ -1,12 +1,6 @@
 """Exported spans, as OpenTelemetry's own protocol buffers and its SDK understand them."""
 
-import base64
-from typing import Any
-
-import orjson
-from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -16,8 +10,8 @@ from opentelemetry.trace import SpanKind as SdkKind
 
 from cluster.tracing.otlp_json import encode_spans
 from cluster.tracing.span import SpanEvent, SpanKind, SpanLink, TraceSpan
+from load_tests.benchmarks.common.otlp_receiver import parse_otlp, plain_value
 
-IDS = ("traceId", "spanId", "parentSpanId")
 ATTRIBUTES = {
     "text": "a \u00e4",
     "whole": 2**53 + 1,
@@ -28,26 +22,9 @@ ATTRIBUTES = {
 
 
 def decoded(body: bytes) -> ExportTraceServiceRequest:
-    """The message; ids are hexadecimal in OTLP's JSON, and base64 in that of protocol buffers."""
-
-    def convert(value: Any) -> Any:
-        if isinstance(value, list):
-            return [convert(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: base64.b64encode(bytes.fromhex(inner)).decode() if name in IDS else convert(inner)
-            for name, inner in value.items()
-        }
-
-    return ParseDict(convert(orjson.loads(body)), ExportTraceServiceRequest())
-
-
-def plain(value: AnyValue) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [plain(each) for each in value.array_value.values]
-    return getattr(value, kind)
+    message = parse_otlp("/v1/traces", body)
+    assert isinstance(message, ExportTraceServiceRequest)
+    return message
 
 
 def sdk_span() -> ReadableSpan:
@@ -100,7 +77,7 @@ def test_a_span_says_what_the_span_of_the_sdk_says() -> None:
         theirs.end_time,
     )
     assert theirs.attributes is not None
-    assert {each.key: plain(each.value) for each in span.attributes} == {
+    assert {each.key: plain_value(each.value) for each in span.attributes} == {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in theirs.attributes.items()
     }
@@ -130,7 +107,7 @@ def test_work_of_other_processes_is_under_resources_of_its_own() -> None:
 
     assert [
         (
-            {each.key: plain(each.value) for each in group.resource.attributes},
+            {each.key: plain_value(each.value) for each in group.resource.attributes},
             [span.name for span in group.scope_spans[0].spans],
         )
         for group in message.resource_spans

@@ -2,7 +2,13 @@
 
 import pytest
 
-from cluster.tracing.trace_context import TraceContext, new_context, parse_traceparent
+from cluster.tracing.trace_context import (
+    TraceContext,
+    new_context,
+    parse_traceparent,
+    parse_tracestate,
+    trace_id_of,
+)
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -64,3 +70,63 @@ def test_a_child_is_in_the_trace_of_its_parent_and_below_it() -> None:
     assert (child.trace_id, child.parent_id) == (parent.trace_id, parent.span_id)
     assert child.span_id != parent.span_id
     assert child.is_sampled
+
+
+def test_a_request_of_our_own_id_has_its_digits_as_trace_id() -> None:
+    context = new_context(is_sampled=True, request_id=f"req_{TRACE}")
+
+    assert context.trace_id == trace_id_of(f"req_{TRACE}") == TRACE
+
+
+@pytest.mark.parametrize(
+    "request_id", ["", "mine", f"req_{TRACE}0", f"req_{TRACE.upper()}", f"req_{'0' * 32}", TRACE]
+)
+def test_other_request_ids_tell_no_trace_id(request_id: str) -> None:
+    assert trace_id_of(request_id) == ""
+    assert len(new_context(is_sampled=True, request_id=request_id).trace_id) == 32
+
+
+@pytest.mark.parametrize(
+    ("fields", "passed_on"),
+    [
+        ((b"a=1",), "a=1"),
+        ((b"a=1,b=2", b"c=3"), "a=1,b=2,c=3"),
+        ((b" a=1 ,, b=x y ",), "a=1,b=x y"),
+        ((b"1tenant@vendor=z*/-_",), "1tenant@vendor=z*/-_"),
+        ((b"a=" + b"x" * 256,), "a=" + "x" * 256),
+        ((b"a=1,b=" + b"x" * 200 + b",c=" + b"y" * 200 + b",d=" + b"z" * 200,),
+         "a=1,b=" + "x" * 200 + ",c=" + "y" * 200),
+    ],
+)  # fmt: skip
+def test_a_callers_state_is_passed_on(fields: tuple[bytes, ...], passed_on: str) -> None:
+    assert parse_tracestate(fields) == passed_on
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"",
+        b"a",
+        b"a=",
+        b"A=1",
+        b"1=1",
+        b"a=1,a=2",
+        b"a=1=2",
+        b"a=\x00",
+        b"a=\r\nx: y",
+        b"a=\xe4",
+        b"a=" + b"x" * 257,
+        b",".join(b"k%d=1" % number for number in range(33)),
+    ],
+)
+def test_an_invalid_state_is_not_passed_on(field: bytes) -> None:
+    assert parse_tracestate([field]) == ""
+
+
+def test_a_child_has_the_state_of_its_parent() -> None:
+    headers = [(b"host", b"x"), (b"tracestate", b"a=1"), (b"tracestate", b"b=2")]
+
+    parent = TraceContext(TRACE, SPAN).with_state(headers)
+
+    assert parent.child().state == "a=1,b=2"
+    assert TraceContext(TRACE, SPAN).with_state([(b"host", b"x")]).state == ""

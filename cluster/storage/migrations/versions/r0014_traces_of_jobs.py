@@ -12,5 +12,6 @@ down_revision = "0013"
 
 def upgrade() -> None:
     op.add_column(
-        "jobs", sa.Column("trace", sa.String(length=55), nullable=False, server_default="")
+        "jobs",
+        sa.Column("trace", sa.String(length=55), nullable=False, server_default=sa.text("''")),
     )

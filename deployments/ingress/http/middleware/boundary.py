@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.logs.schema import ACCESS_LOGGER
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, logged_request, logged_trace, redact
+from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import (
     STATE_KEY,
@@ -97,8 +97,7 @@ class RequestBoundary:
         timer, tracing = ModelWaitTimer(clock), self._tracing
         state.timer, is_sampled = timer, tracing.draw() < tracing.ratio
         if is_sampled or traceparent is not None:
-            trace = timer.trace = tracing.begin(scope, traceparent, is_sampled=is_sampled)
-            logged_trace.set((trace.trace_id, trace.span_id))
+            timer.trace = tracing.begin(scope, traceparent, is_sampled=is_sampled)
         progress = state.response
         started_at = clock.monotonic()
 
@@ -278,9 +277,9 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         line["operation"] = state.operation
     if cache:
         line["cache"] = cache
-    trace_id, span_id = logged_trace.get()
-    if trace_id:
-        line["trace_id"], line["span_id"] = trace_id, span_id
+    if state.timer is not None and state.timer.trace is not None:
+        trace = state.timer.trace
+        line["trace_id"], line["span_id"] = trace.trace_id, trace.span_id
     if state.problem is not None:
         line["problem"] = state.problem
     encoded = orjson.dumps(line)
