@@ -49,12 +49,11 @@ RULES = (
         "MobulaBudgetNearEnd",
         ClusterPart.TENANTS,
         Severity.INFO,
-        f"{Q.aggregate('max', limits.BUDGET_USED, 'tenant', 'unit', 'period')} > {BUDGET:g}",
+        f"{Q.aggregate('max', limits.BUDGET_USED, 'tenant', 'limit')} > {BUDGET:g}",
         "0s",
         "30m",
         "Tenant {{ $labels.tenant }} has used up nearly all of a budget",
-        "{{ $value | humanizePercentage }} of its {{ $labels.unit }} a {{ $labels.period }}; what "
-        "goes beyond is refused.",
+        "{{ $value | humanizePercentage }} of {{ $labels.limit }}; what goes beyond is refused.",
     ),
     AlertRule(
         "MobulaJobsStuck",

@@ -1,6 +1,6 @@
 """The cluster: processes, the store, the scrape."""
 
-from cluster.metrics.catalogue import credentials, logs, process, scrape, storage
+from cluster.metrics.catalogue import credentials, logs, process, scrape, storage, tracing
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.cluster_rows import Q, dependencies, deployments, nodes
 from cluster.production.dashboards.panel import (
@@ -23,7 +23,7 @@ _EACH = "{{deployment}} {{replica}}"
 
 def _logs() -> Row:
     return Row(
-        "Logs",
+        "Logs and traces",
         (
             Panel(
                 "Errors",
@@ -40,6 +40,18 @@ def _logs() -> Row:
                     Shown(Q.rate(logs.LINES_LOST, "log"), "{{log}} lost"),
                     Shown(Q.rate(logs.LINES_SUPPRESSED), "repeated, left out"),
                 ),
+            ),
+            Panel(
+                "Traces recorded",
+                (
+                    Shown(Q.rate(tracing.RECORDED, "reason"), "{{reason}}"),
+                    Shown(Q.rate(tracing.DROPPED, "reason"), "{{reason}}, too many in a second"),
+                ),
+            ),
+            Panel(
+                "Sent to a collector",
+                (Shown(Q.rate(tracing.EXPORTED, "signal", "outcome"), "{{signal}} {{outcome}}"),),
+                fills_in="there is no collector.",
             ),
         ),
     )

@@ -41,7 +41,7 @@ Q = Queries({JOB: f"${JOB}"})
 def faults() -> Row:
     """One panel for each part that can be at fault."""
     gone = ended(Q.select(process.THREADS), GROWTH_WINDOW, ("deployment",))
-    budgets = Q.aggregate("max", limits.BUDGET_USED, "tenant", "unit", "period")
+    budgets = Q.aggregate("max", limits.BUDGET_USED, "tenant", "limit")
     growth = memory_growth(Q)
     return Row(
         "What is wrong",
@@ -138,7 +138,7 @@ def faults() -> Row:
                 (
                     Shown(
                         f"topk(10, {budgets})",
-                        "{{tenant}}: {{unit}} a {{period}}",
+                        "{{tenant}}: {{limit}}",
                     ),
                 ),
                 maximum=1,

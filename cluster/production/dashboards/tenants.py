@@ -100,8 +100,8 @@ def _usage() -> Row:
                 "Budgets: used",
                 (
                     Shown(
-                        Q.aggregate("max", limits.BUDGET_USED, "tenant", "unit", "period"),
-                        "{{tenant}}: {{unit}} a {{period}}",
+                        Q.aggregate("max", limits.BUDGET_USED, "tenant", "limit"),
+                        "{{tenant}}: {{limit}}",
                     ),
                 ),
                 PanelKind.BARS,

@@ -43,7 +43,7 @@ _LATE = {
 _DISK = 'mobula_node_disk{}_bytes{{job="m",node="n",disk="home",replica="i1"}}'
 _MEMORY = 'mobula_node_memory{}_bytes{{job="m",node="n",replica="i1"}}'
 _OF_REPLICA = 'job="m",deployment="Ingress",replica="i{}"'
-_BUDGET = 'job="m",replica="i1",tenant="acme",unit="tokens",period="day"'
+_BUDGET = 'job="m",replica="i1",tenant="acme",limit="tokens_day"'
 _HOUR, _DAY = 3600, 86_400
 
 
@@ -305,8 +305,8 @@ SCENARIOS = (
         {
             f"mobula_budget_used_ratio{{{_BUDGET}}}": gauge(0.6, 0.97),
         },
-        "97% of its tokens a day; what goes beyond is refused.",
-        {"tenant": "acme", "unit": "tokens", "period": "day"},
+        "97% of tokens_day; what goes beyond is refused.",
+        {"tenant": "acme", "limit": "tokens_day"},
         window_s=0,
         summary="Tenant acme has used up nearly all of a budget",
     ),
