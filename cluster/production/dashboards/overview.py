@@ -28,6 +28,8 @@ Q = Queries({JOB: f"${JOB}"})
 _ENDS = unlike("feed")
 _GOOD = like("ok|client_error|server_error")
 
+FAILURES = Q.rate(http.OUTCOMES, outcome="server_error")  # a second, answered with 5xx
+
 
 def available(window: str) -> str:
     """The share of requests that the server did not fail."""
@@ -110,6 +112,13 @@ def _traffic() -> Row:
                 (Shown(Q.rate(http.OUTCOMES, "outcome"), "{{outcome}}"),),
                 unit=PanelUnit.REQUESTS,
                 is_stacked=True,
+            ),
+            Panel(
+                "Failures",
+                (Shown(FAILURES, "5xx"),),
+                unit=PanelUnit.REQUESTS,
+                thresholds=ANY_IS_WRONG,
+                about="Clients that left and requests over a limit are no failures.",
             ),
             Panel(
                 "Time of a request",

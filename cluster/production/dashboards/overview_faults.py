@@ -1,5 +1,7 @@
 """The overview's row "What is wrong": which part is at fault, without another dashboard."""
 
+from functools import partial
+
 from cluster.metrics.catalogue import (
     generation,
     health,
@@ -43,6 +45,7 @@ def faults() -> Row:
     gone = ended(Q.select(process.THREADS), GROWTH_WINDOW, ("deployment",))
     budgets = Q.aggregate("max", limits.BUDGET_USED, "tenant", "limit")
     growth = memory_growth(Q)
+    of_tenants = partial(Q.rate, tenants.REQUESTS, "tenant")
     return Row(
         "What is wrong",
         (
@@ -107,21 +110,24 @@ def faults() -> Row:
                 link=uids.CLUSTER,
             ),
             Panel(
-                "Tenants: failures and refusals",
+                "Tenants: failed",
+                (Shown(f"topk(5, {of_tenants(outcome='server_error')})", "{{tenant}}"),),
+                about="The five tenants with the most. One alone: what it sends is at fault.",
+                thresholds=ANY_IS_WRONG,
+                link=uids.TENANTS,
+                fills_in="nothing failed.",
+            ),
+            Panel(
+                "Tenants: refused",
                 (
                     Shown(
-                        f"topk(5, {Q.rate(tenants.REQUESTS, 'tenant', outcome='server_error')})",
-                        "{{tenant}}, failed",
-                    ),
-                    Shown(
-                        "topk(5, "
-                        + Q.rate(tenants.REQUESTS, "tenant", outcome=like("client_error|limited"))
-                        + ")",
-                        "{{tenant}}, refused",
+                        f"topk(5, {of_tenants(outcome=like('client_error|limited'))})",
+                        "{{tenant}}",
                     ),
                 ),
-                about="The five tenants with the most of each.",
+                about="The five tenants with the most wrong requests and reached limits.",
                 link=uids.TENANTS,
+                fills_in="nothing was refused.",
             ),
             Panel(
                 "Problems",
@@ -175,16 +181,20 @@ def faults() -> Row:
                 link=uids.CLUSTER,
             ),
             Panel(
-                "Webhooks",
+                "Webhooks: not delivered",
                 (
                     Shown(
                         Q.rate(storage.DELIVERIES, "outcome", outcome=unlike("delivered")),
                         "{{outcome}}",
                     ),
-                    Shown(Q.rate(storage.DELIVERIES, outcome="delivered"), "delivered"),
-                    Shown(Q.aggregate("max", storage.WEBHOOK_BACKLOG), "due"),
                 ),
-                unit=PanelUnit.COUNT,
+                thresholds=ANY_IS_WRONG,
+                link=uids.JOBS_AND_VIDEO,
+            ),
+            Panel(
+                "Webhooks: due",
+                (Shown(Q.aggregate("max", storage.WEBHOOK_OLDEST), "oldest has been due for"),),
+                thresholds=rising(60, 600),
                 link=uids.JOBS_AND_VIDEO,
             ),
             Panel(

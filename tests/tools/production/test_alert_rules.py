@@ -22,6 +22,7 @@ from cluster.production.alerts.rule import (
     AlertRule,
     as_mapping,
     scaled,
+    scaled_windows,
     seconds,
 )
 from cluster.production.alerts.slo import Objectives
@@ -179,6 +180,8 @@ def test_rules_can_be_sped_up_for_a_trial() -> None:
     assert scaled("5m", 1) == "5m"
     assert scaled("5m", 0.1) == "30s"
     assert scaled("0s", 0.1) == "1s"
+    assert scaled_windows("rate(a[5m]) > b offset 1h", 0.01) == "rate(a[30s]) > b offset 36s"
+    assert scaled_windows("job:a:rate5m > 1", 0.01) == "job:a:rate5m > 1"
     rules = groups(Objectives(), scale=0.1)[1]["rules"]
     assert {seconds(each["for"]) for each in rules} <= set(range(1, 361))
 

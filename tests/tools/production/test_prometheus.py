@@ -12,9 +12,9 @@ import yaml
 from cluster.production.render import render
 from cluster.production.values import Values, parse
 from kubernetes_rendered import SERVE_CONFIG
-from prometheus_server import PrometheusServer
+from load_tests.benchmarks.common.prometheus_process import PrometheusProcess
 from test_alert_rules import promtool
-from tests.servers.process import wait_until
+from tests.servers.process import program, wait_until
 
 EXPOSED = b"# TYPE mobula_build_info gauge\nmobula_build_info 1\n"
 
@@ -86,7 +86,8 @@ def test_pods_that_become_one_target_are_scraped_once(exposition: int) -> None:
         ],
     }
 
-    with PrometheusServer({"scrape_configs": [scrape]}) as prometheus:
+    program("prometheus")
+    with PrometheusProcess({"scrape_configs": [scrape]}) as prometheus:
         wait_until(
             lambda: bool(prometheus.ask("query", query="mobula_build_info")["result"]), "a scrape"
         )
