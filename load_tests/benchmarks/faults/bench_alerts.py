@@ -83,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(build_table(measurements))
     console.print(_table(results))
     if options.picture:
-        options.picture.write_text(draw(pictures))
+        earlier = options.picture.read_text() if options.picture.exists() else ""
+        options.picture.write_text(draw(pictures, earlier))
     report = {
         "benchmark": "alerts",
         "machine": describe_machine(),
@@ -105,7 +106,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=float, default=60, help="seconds without a fault, before [%(default)s]"
     )
-    parser.add_argument("--picture", type=Path, help="draw the overview's panels here, as SVG")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        help="draw the overview's panels here, as SVG; other faults' rows stay",
+    )
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     options = parser.parse_args(argv)

@@ -5,6 +5,7 @@ something is wrong is red, and the line that does has its name.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -12,20 +13,28 @@ from load_tests.benchmarks.faults.monitoring.watching import Line
 from load_tests.benchmarks.faults.monitoring.wrong_panels import PANELS, PanelView
 
 CELL_W, CELL_H, GAP, LEFT, TOP = 118, 56, 6, 120, 66
+_ROW = re.compile(r'<g id="([a-z-]+)"[^>]*>\n(.*?)\n</g>', re.DOTALL)
 _CALM, _WRONG = "#4477aa", "#bb2222"
 
 
-def draw(rows: Mapping[str, Sequence[PanelView]]) -> str:
-    """`rows` are views by the fault's name, all with the same panels."""
+def draw(rows: Mapping[str, Sequence[PanelView]], earlier: str = "") -> str:
+    """`rows` are views by the fault's name, all with the same panels. Rows of an `earlier` picture
+    stay where a fault is not drawn again."""
+    drawn = dict(_ROW.findall(earlier))
+    drawn |= {fault: "\n".join(_row(fault, views)) for fault, views in rows.items()}
     width = LEFT + len(PANELS) * (CELL_W + GAP)
-    height = TOP + len(rows) * (CELL_H + GAP)
+    height = TOP + len(drawn) * (CELL_H + GAP)
+    groups = [
+        f'<g id="{fault}" transform="translate(0,{TOP + number * (CELL_H + GAP)})">\n{row}\n</g>'
+        for number, (fault, row) in enumerate(drawn.items())
+    ]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
             f' width="{width}" height="{height}" font-family="sans-serif" font-size="9">',
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
             *_titles(),
-            *_rows(rows),
+            *groups,
             "</svg>",
             "",
         ]
@@ -45,12 +54,10 @@ def _titles() -> Iterator[str]:
             yield f'<text x="{x}" y="{y}">{escape(line)}</text>'
 
 
-def _rows(rows: Mapping[str, Sequence[PanelView]]) -> Iterator[str]:
-    for number, (fault, views) in enumerate(rows.items()):
-        y = TOP + number * (CELL_H + GAP)
-        yield f'<text x="4" y="{y + CELL_H / 2}" font-size="12">{escape(fault)}</text>'
-        for column, view in enumerate(views):
-            yield from _cell(view, LEFT + column * (CELL_W + GAP), y)
+def _row(fault: str, views: Sequence[PanelView]) -> Iterator[str]:
+    yield f'<text x="4" y="{CELL_H / 2}" font-size="12">{escape(fault)}</text>'
+    for column, view in enumerate(views):
+        yield from _cell(view, LEFT + column * (CELL_W + GAP), 0)
 
 
 def _cell(view: PanelView, x: float, y: float) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What `bench panels` and `bench alerts` conclude from what Prometheus answers."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -109,6 +110,19 @@ def test_the_picture_has_a_row_for_each_fault_and_names_what_is_wrong() -> None:
     assert texts.count("a <write>") == 2
     lines = [element for element in picture.iter() if element.tag.endswith("polyline")]
     assert len(lines) == 2 * len(PANELS)
+
+
+def test_rows_of_an_earlier_picture_stay_where_they_are_not_drawn_again() -> None:
+    line = Line("a", [(0.0, 1.0), (10.0, 4.0)])
+    wrong = [PanelView(panel, [line], ("a",)) for panel in PANELS]
+    calm = [PanelView(panel, [line], ()) for panel in PANELS]
+
+    picture = draw({"leak": calm, "slow-store": calm}, draw({"full-disk": wrong, "leak": wrong}))
+
+    rows = re.findall(r'<g id="([a-z-]+)"', picture)
+    assert rows == ["full-disk", "leak", "slow-store"]
+    texts = [each.text for each in ElementTree.fromstring(picture).iter() if each.text == "a"]
+    assert len(texts) == len(PANELS)
 
 
 def test_every_trial_waits_for_alerts_that_exist_and_looks_at_panels_that_exist() -> None:
