@@ -120,6 +120,7 @@ def _limits() -> Row:
             Panel(
                 "Buckets",
                 (Shown(Q.sum(limits.BUCKETS, "replica"), "{{replica}}"),),
+                fills_in="limits are in Redis.",
             ),
             Panel(
                 "Age of what replicas know",

@@ -28,7 +28,7 @@ Q = Queries({JOB: f"${JOB}"})
 _ENDS = unlike("feed")
 _GOOD = like("ok|client_error|server_error")
 
-FAILURES = Q.rate(http.OUTCOMES, outcome="server_error")  # a second, answered with 5xx
+BY_OUTCOME = Q.rate(http.OUTCOMES, "outcome")
 
 
 def available(window: str) -> str:
@@ -109,13 +109,13 @@ def _traffic() -> Row:
         (
             Panel(
                 "Requests by outcome",
-                (Shown(Q.rate(http.OUTCOMES, "outcome"), "{{outcome}}"),),
+                (Shown(BY_OUTCOME, "{{outcome}}"),),
                 unit=PanelUnit.REQUESTS,
                 is_stacked=True,
             ),
             Panel(
                 "Failures",
-                (Shown(FAILURES, "5xx"),),
+                (Shown(Q.rate(http.OUTCOMES, outcome="server_error"), "5xx"),),
                 unit=PanelUnit.REQUESTS,
                 thresholds=ANY_IS_WRONG,
                 about="Clients that left and requests over a limit are no failures.",

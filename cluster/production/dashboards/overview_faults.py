@@ -190,6 +190,7 @@ def faults() -> Row:
                 ),
                 thresholds=ANY_IS_WRONG,
                 link=uids.JOBS_AND_VIDEO,
+                fills_in="every delivery arrived.",
             ),
             Panel(
                 "Webhooks: due",

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cluster.production.dashboards.overview import FAILURES
+from cluster.production.dashboards.overview import BY_OUTCOME
 from load_tests.benchmarks.common.measurement import (
     Measurement,
     all_met,
@@ -32,6 +32,7 @@ from load_tests.benchmarks.faults.monitoring.traffic_kinds import (
     leave_early,
 )
 from load_tests.benchmarks.faults.monitoring.watching import (
+    RATE_S,
     SCRAPE_S,
     every_panel,
     filled_in,
@@ -54,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         began = time.time()
         with TrafficOfEveryKind(cluster):
-            time.sleep(options.seconds)
+            time.sleep(options.seconds / 2)
+            leave_early(cluster, REQUESTS)
+            time.sleep(options.seconds / 2)
         empty, filled = look_at_panels(prometheus, began)
         measurements = [
             Measurement("panels", "with data", len(filled)),
@@ -102,19 +105,21 @@ def look_at_panels(
 
 def follow_failures(cluster: WatchedCluster, prometheus: PrometheusProcess) -> list[Measurement]:
     """Clients that leave are no failures; failures are seen in time."""
-    time.sleep(2 * SCRAPE_S)
-    before = failures(prometheus)
+    time.sleep(RATE_S + SCRAPE_S)  # until nothing of what was before counts
+    before = requests_a_second(prometheus, "server_error")
     leave_early(cluster, REQUESTS)
     time.sleep(3 * SCRAPE_S)
-    of_left = failures(prometheus) - before
+    of_left = requests_a_second(prometheus, "server_error") - before
+    left = requests_a_second(prometheus, "left")
     failed = fail_in_time(cluster, REQUESTS)
     began, seen_s = time.monotonic(), math.inf
     while time.monotonic() - began < 2 * SEEN_S:
-        if failures(prometheus) > before:
+        if requests_a_second(prometheus, "server_error") > before:
             seen_s = time.monotonic() - began
             break
         time.sleep(0.5)
     return [
+        Measurement("clients that left", "seen as such", left, "/s", at_least=0.001),
         Measurement("clients that left", "counted as failures", of_left, "/s", at_most=0),
         Measurement("requests that failed", "answered 5xx", failed, at_least=1),
         Measurement(
@@ -123,9 +128,10 @@ def follow_failures(cluster: WatchedCluster, prometheus: PrometheusProcess) -> l
     ]
 
 
-def failures(prometheus: PrometheusProcess) -> float:
-    """A second, as the overview has them."""
-    return sum(value for _, value in prometheus.query(filled_in(FAILURES, 60)))
+def requests_a_second(prometheus: PrometheusProcess, outcome: str) -> float:
+    """As the overview has them."""
+    found = prometheus.query(filled_in(BY_OUTCOME, RATE_S))
+    return sum(value for labels, value in found if labels["outcome"] == outcome)
 
 
 def _wrong(empty: Sequence[Empty]) -> list[Empty]:

@@ -18,12 +18,14 @@ from load_tests.benchmarks.faults.injections.event_source import EventSource
 from load_tests.benchmarks.faults.injections.watched_cluster import FRAIL, STEADY, WatchedCluster
 
 PAUSE_S = 0.1
+CLIPS_EVERY = 250  # rounds of the operator's
+LONG = "a long story about a small harbour " * 100  # which an echo says again
 LIMITED = "limited"
 CLIPS = {"count": 2, "min_s": 8, "max_s": 15, "captions": "none", "quality": "draft"}
 _PLAN = {
     "id": LIMITED,
     "rates": {"generate": {"requests": {"limit": 6, "burst": 2}}},
-    "budgets": {"tokens": {"day": 2000}},
+    "budgets": {"tokens": {"day": 300}},
     "prices": {"input_tokens": 2.0, "output_tokens": 8.0},
 }
 
@@ -42,7 +44,6 @@ class TrafficOfEveryKind:
         ]
 
     def __enter__(self) -> Self:
-        order_clips(self._cluster.http, self._cluster.command.folder, CLIPS)
         self._events.__enter__()
         for thread in self._threads:
             thread.start()
@@ -80,7 +81,10 @@ class TrafficOfEveryKind:
         http.post("/v1/chat/completions", json=body, headers=_bearer(self._limited))
 
     def _operate(self, http: httpx.Client, number: int) -> None:
-        """What an operator's pages ask for; wrong requests, too."""
+        """What an operator's pages ask for, a wrong request among them; and a clip job at times: the
+        first of a kind is only counted, a rate needs a second one."""
+        if number % CLIPS_EVERY == 0:
+            order_clips(self._cluster.http, self._cluster.command.folder, CLIPS)
         paths = ("/api/v1/usage", "/api/v1/jobs", "/api/v1/limits", "/v1/models", "/nowhere")
         http.get(paths[number % len(paths)], headers=dict(self._cluster.http.headers))
 
@@ -89,7 +93,7 @@ def leave_early(cluster: WatchedCluster, count: int) -> None:
     """Clients that begin to read a stream and go."""
     with httpx.Client(base_url=cluster.url, timeout=20, trust_env=False) as http:
         for number in range(count):
-            body = _chat(f"A long one, {number}.", STEADY) | {"stream": True, "max_tokens": 2000}
+            body = _chat(f"{number}: {LONG}", STEADY) | {"stream": True, "max_tokens": 2000}
             headers = _bearer(cluster.keys["calm"])
             with http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
                 next(answer.iter_raw())
@@ -100,7 +104,7 @@ def fail_in_time(cluster: WatchedCluster, count: int) -> int:
     failed = 0
     with httpx.Client(base_url=cluster.url, timeout=20, trust_env=False) as http:
         for number in range(count):
-            body = _chat(f"Too long for its time, {number}.", STEADY) | {"max_tokens": 2000}
+            body = _chat(f"{number}, in time: {LONG}", STEADY) | {"max_tokens": 2000}
             headers = _bearer(cluster.keys["calm"]) | {"Mobula-Timeout": "0.2"}
             answer = http.post("/v1/chat/completions", json=body, headers=headers)
             failed += answer.status_code >= 500
