@@ -81,8 +81,8 @@ class TrafficOfEveryKind:
         http.post("/v1/chat/completions", json=body, headers=_bearer(self._limited))
 
     def _operate(self, http: httpx.Client, number: int) -> None:
-        """What an operator's pages ask for, a wrong request among them; and a clip job at times: the
-        first of a kind is only counted, a rate needs a second one."""
+        """What an operator's pages ask for, a wrong request among them. At times a clip job: the
+        first of a kind is only counted, and a rate needs a second one."""
         if number % CLIPS_EVERY == 0:
             order_clips(self._cluster.http, self._cluster.command.folder, CLIPS)
         paths = ("/api/v1/usage", "/api/v1/jobs", "/api/v1/limits", "/v1/models", "/nowhere")
