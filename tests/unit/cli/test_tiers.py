@@ -204,6 +204,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
 ) -> None:
     order: list[str] = []
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
 
     def run(*_: object, **__: object) -> TierResult:
         order.append("tests")
