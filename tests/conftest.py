@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy.dialects import registry
 
-settings.register_profile("quick", deadline=None, max_examples=12)
+settings.register_profile("quick", deadline=None, max_examples=8)
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("quick")
 

@@ -24,6 +24,13 @@ from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import LettersEmbedder, Records, WordsClassifier, WordsModel
 from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
+from tests.servers.stores import (  # noqa: F401  one server for the whole tier
+    emptied_postgres,
+    empty_postgres,
+    migrated_file,
+    migrated_postgres,
+    postgres_server,
+)
 
 
 @pytest.fixture

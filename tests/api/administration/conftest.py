@@ -10,7 +10,6 @@ import pytest
 from cluster.runtime.settings import Settings
 from tests.api.administration.world import Seed, World, seeded, world_of
 from tests.api.web import MakeServices
-from tests.servers.stores import migrated_postgres, postgres_server  # noqa: F401
 
 NewWorld = Callable[[], AbstractAsyncContextManager[World]]
 
