@@ -24,6 +24,7 @@ from deployments.contracts.cache import TierUnavailable
 
 SAID = "one two three four"
 WORDS = ["one ", "two ", "three ", "four"]
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(3, 12))]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -171,7 +172,7 @@ async def test_those_who_follow_a_failure_compute_for_themselves() -> None:
     assert nothing_is_open(tier)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", SEEDS)
 @simulated
 async def test_whatever_happens_nothing_stays_open(seed: int) -> None:
     rng = random.Random(seed)
