@@ -28,5 +28,5 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(10_000)  # of 700 by default: young objects seldom form cycles
+        gc.set_threshold(50_000)  # of 700 by default: young objects seldom form cycles
         gc.enable()

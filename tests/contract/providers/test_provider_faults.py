@@ -12,10 +12,19 @@ from cluster.resilience.failure_class import UpstreamRefused
 from cluster.runtime.problems import DeadlineExceeded, Problem
 from deployments.contracts.generation import Chunk, GenerateRequest, TokenUsage
 from tests.contract.providers.polling import until
+from tests.upstream_server import transport_faults
 from tests.upstream_server.answers import PROMPT_TOKENS, WORDS
 from tests.upstream_server.content_faults import ends_late, repeats_names, streams_for_ever
 from tests.upstream_server.exchange import answer_rightly
-from tests.upstream_server.faults import ANSWER, ESTIMATED, FAULTS, OTHER, Outcome, UpstreamFault
+from tests.upstream_server.faults import (
+    ANSWER,
+    ESTIMATED,
+    FAULTS,
+    LATE,
+    OTHER,
+    Outcome,
+    UpstreamFault,
+)
 from tests.upstream_server.provider_models import ServedProvider, served_model
 from tests.upstream_server.requests import chat_request
 from tests.upstream_server.server import UpstreamServer
@@ -28,13 +37,19 @@ MIB = 1 << 20
 MOST_BYTES = 48 * MIB  # a whole answer may have 32 MiB
 
 
+def takes_turns(fault: UpstreamFault) -> bool:
+    is_of_transport = fault.respond.__module__ == transport_faults.__name__
+    return is_of_transport or LATE in (fault.whole, fault.stream)
+
+
 def cases() -> Iterator[Any]:
-    """Each fault once with each engine, whole and streamed in turn; in all forms with `--all`."""
+    """Faults of transport and those that last: once with each engine, whole and streamed in turn.
+    The others, which each codec reads in its own way, and with `--all` all: in every form."""
     for number, (name, fault) in enumerate(FAULTS.items()):
         forms = [streamed for streamed in (False, True) if fault.outcomes(streamed=streamed)]
         for turn, engine in enumerate(fault.engines):
             for streamed in forms:
-                is_turn = streamed == forms[(number + turn) % len(forms)]
+                is_turn = not takes_turns(fault) or streamed == forms[(number + turn) % len(forms)]
                 marks = () if is_turn else pytest.mark.exhaustive
                 id = f"{name}-{engine}-{'stream' if streamed else 'whole'}"
                 yield pytest.param(fault, engine, streamed, id=id, marks=marks)

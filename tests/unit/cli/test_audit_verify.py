@@ -52,11 +52,11 @@ def test_an_untouched_trail_passes(home: Path) -> None:
     "statement",
     [
         "UPDATE audit_records SET actor = 'key:x' WHERE seq = 7",
-        "DELETE FROM audit_records WHERE seq = 7",
+        "DELETE FROM audit_records WHERE seq > 15",  # the rest is a note as well
         *(
             pytest.param(statement, marks=pytest.mark.exhaustive)
             for statement in (
-                "DELETE FROM audit_records WHERE seq > 15",
+                "DELETE FROM audit_records WHERE seq = 7",
                 "UPDATE audit_records SET seq = 1000 WHERE seq = 7",
             )
         ),
@@ -76,12 +76,11 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
     [
         ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not match its MAC"),
         ("UPDATE api_keys SET mac = NULL", "has no MAC"),
-        *(
-            pytest.param(statement, "does not match its MAC", marks=pytest.mark.exhaustive)
-            for statement in (
-                "UPDATE signing_keys SET retires = 9e9",
-                "UPDATE api_keys SET digest = 'text', scopes = 'junk'",
-            )
+        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not match its MAC"),
+        pytest.param(
+            "UPDATE signing_keys SET retires = 9e9",
+            "does not match its MAC",
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )

@@ -24,7 +24,10 @@ from deployments.contracts.cache import TierUnavailable
 
 SAID = "one two three four"
 WORDS = ["one ", "two ", "three ", "four"]
-SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(3, 12))]
+SMOKE = (1, 3, 7)  # these reach all that the others do
+SEEDS = [
+    pytest.param(seed, marks=() if seed in SMOKE else pytest.mark.exhaustive) for seed in range(12)
+]
 
 
 @pytest.mark.parametrize("stream", [False, True])
