@@ -4,7 +4,7 @@ In: calls of Serve's and of callers of links. Out: stats. What Serve calls is as
 the replica's event loop.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers
 from deployments.clients.link.options import link_options
 from deployments.clients.serve.link_address import node_address, replica_name
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
@@ -40,7 +40,7 @@ class LinkedReplica:
         collect_rarely()
         return self._settings
 
-    def _serve(self, id: str, methods: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]]) -> None:
+    def _serve(self, id: str, methods: Handlers) -> None:
         """The model `id` is loaded; `methods` are what links may call."""
         self._links = LinkEndpoint(id, methods, link_options(self._settings))
         self._health.mark_ready()

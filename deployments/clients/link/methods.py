@@ -1,5 +1,6 @@
 """The methods of replicas that are called over links: their names and what they carry."""
 
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
     DetokenizeRequest,
@@ -33,6 +35,18 @@ class LinkMethod(Generic[Request, Answer]):
     answer: ValueCodec[Answer]
     streams: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class RelayedStream:
+    """The handler of a stream that may pass pieces of text to a relay, besides its items."""
+
+    begin: Callable[[Any, TextRelay], AsyncGenerator[Any, None]]
+
+
+UnaryHandler = Callable[[Any], Awaitable[Any]]
+StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
+# By method: what is given or yielded is an answer or a Problem.
+Handlers = Mapping[LinkMethod[Any, Any], UnaryHandler | StreamHandler | RelayedStream]
 
 GENERATE = LinkMethod("generate", ValueCodec(GenerateRequest), ValueCodec(Completion))
 STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), streams=True)

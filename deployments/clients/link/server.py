@@ -5,7 +5,7 @@ In: calls of ingress replicas. Out: results, items as the client takes them, pro
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -13,13 +13,11 @@ from cluster.runtime.background import create_detached_task
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, Problem
 from deployments.clients.link import frames
 from deployments.clients.link.errors import LinkError, MessageTooLarge
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers, LinkMethod, RelayedStream
 from deployments.clients.link.server_state import ServerState
+from deployments.clients.link.text_pieces import text_piece
 from deployments.clients.link.transport import LinkConnection
 from deployments.clients.link.values import ValueFault, encode_problem
-
-UnaryHandler = Callable[[Any], Awaitable[Any]]
-StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 # A method enforces its deadline itself; one that does not is ended so much later.
 _OVERTIME_S = 1.0
@@ -49,7 +47,7 @@ class ServerConnection(LinkConnection):
         self,
         state: ServerState,
         target: str,
-        handlers: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]],
+        handlers: Handlers,
         on_welcomed: Callable[["ServerConnection", str], object],
         on_ended: Callable[["ServerConnection"], object],
     ) -> None:
@@ -110,7 +108,10 @@ class ServerConnection(LinkConnection):
         try:
             try:
                 request = method.request.decode(message.body)
-                if method.streams:
+                if isinstance(handler, RelayedStream):
+                    relay = _ItemRelay(self, number)
+                    await self._stream(number, call, method, handler.begin(request, relay))
+                elif method.streams:
                     await self._stream(number, call, method, handler(request))
                 else:
                     self._answer(number, method, await handler(request))
@@ -164,6 +165,21 @@ class ServerConnection(LinkConnection):
         except TimeoutError:
             raise DeadlineExceeded("reader", round(call.timeout_s, 3)) from None
 
+    def takes_item(self, number: int) -> bool:
+        """Whether an item of the call may be sent at once."""
+        return self._server.credit(number) > 0 and self._writable.is_set()
+
+    def send_piece(self, number: int, index: int, text: str, tokens: int) -> None:
+        """A chunk that is text only, of a call that takes an item."""
+        try:
+            body = frames.encode_body(text_piece(index, text, tokens))
+            self._server.item(number, body)
+        except (ValueError, MessageTooLarge) as error:
+            logger.error("an item could not be carried: %s", error)
+            self._fail(number, self._not_carried())
+            self._cancel(self._calls.pop(number, None))
+        self._schedule_flush()
+
     def _fail(self, number: int, problem: Problem) -> None:
         try:
             body = frames.encode_body(encode_problem(problem))
@@ -201,3 +217,19 @@ class ServerConnection(LinkConnection):
     def _wake(self, call: RunningCall | None) -> None:
         if call is not None and call.credited is not None and not call.credited.done():
             call.credited.set_result(None)
+
+
+class _ItemRelay:
+    """The TextRelay of one call."""
+
+    __slots__ = ("_connection", "_number")
+
+    def __init__(self, connection: ServerConnection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def takes(self, index: int) -> bool:
+        return self._connection.takes_item(self._number)
+
+    def take(self, index: int, text: str, tokens: int) -> None:
+        self._connection.send_piece(self._number, index, text, tokens)

@@ -28,6 +28,7 @@ from deployments.ingress.pipeline.guarded_request import GuardedRequest, is_json
 from deployments.ingress.pipeline.guarded_stream import GuardedStream
 from deployments.ingress.pipeline.metering import Meter, UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,20 @@ class GuardedPipeline(ModelPipeline):
         return replace(completion, choices=tuple(choices))
 
     async def stream(
-        self, request: GenerateRequest, admitted: AdmittedRequest, *, raises: bool = False
+        self,
+        request: GenerateRequest,
+        admitted: AdmittedRequest,
+        relay: ResponseRelay | None = None,
+        *,
+        raises: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
-        """The same in chunks. Once every choice is refused or at its end, the model is stopped."""
+        """The same in chunks; `relay` gets none where the output is checked. Once every choice is refused or at its end, the model is stopped."""
         guard = self._guards.guard(admitted, raises=raises)
         if guard is not None:
             request = await guard.check_request(request)
-        async with aclosing(super().stream(request, admitted)) as chunks:
+        if guard is not None and guard.active.output:
+            relay = None
+        async with aclosing(super().stream(request, admitted, relay)) as chunks:
             if guard is None or not guard.active.output:
                 async for chunk in chunks:
                     yield chunk

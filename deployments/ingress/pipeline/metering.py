@@ -19,6 +19,7 @@ from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, 
 from deployments.contracts.limits import Reservation
 from deployments.ingress.context import ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 MAX_COST = 10**15  # nano-currency that a provider may say that one call costs
 _CLOSING_S = 5.0
@@ -117,6 +118,8 @@ class MeteredCall:
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
     tags: tuple[str, ...] = ()
+    relay: ResponseRelay | None = None  # gets pieces of text in place of `add`
+    chunks: int = 0  # of a stream, once it has ended
 
     def __enter__(self) -> Self:
         counters = self.recorder.counters
@@ -138,6 +141,7 @@ class MeteredCall:
         if self.timer is not None:
             self.timer.answered()
             self.timer = None
+        self.chunks += 1
         if chunk.usage is not None:
             self.usage, self.is_complete = chunk.usage, True
         else:
@@ -151,6 +155,10 @@ class MeteredCall:
         if self.timer is not None:
             self.timer.answered()
             self.timer = None
+        if self.relay is not None:
+            self.chunks += self.relay.pieces
+            if not self.is_complete:
+                self.usage += TokenUsage(0, self.relay.tokens)
         if error is not None:
             if isinstance(error, Exception) and to_problem(error).status >= 500:
                 counters.failed += 1

@@ -22,6 +22,7 @@ from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.pipeline.fast_path import RenderedResponses, view_name
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -110,8 +111,11 @@ def operation_endpoint(
         state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
-            events = stream_operation(admission, context, name, run, body)
-            return AsgiResponse(_event_stream(events, context, dialect, ndjson=NDJSON in accept))
+            ndjson = NDJSON in accept
+            # Nothing but the operation itself may need to see its events.
+            relay = ResponseRelay() if run is operation and not ndjson else None
+            events = stream_operation(admission, context, name, run, body, relay)
+            return AsgiResponse(_event_stream(events, context, dialect, relay, ndjson=ndjson))
         async with admission.admitted(
             context, operation.request_class, name, scope=operation.scope, model=model
         ) as admitted:
@@ -170,7 +174,12 @@ class AsgiResponse(Response):
 
 
 def _event_stream(
-    events: Events, context: RequestContext, dialect: Dialect, *, ndjson: bool
+    events: Events,
+    context: RequestContext,
+    dialect: Dialect,
+    relay: ResponseRelay | None,
+    *,
+    ndjson: bool,
 ) -> EventStream:
     return EventStream(
         events,
@@ -180,6 +189,7 @@ def _event_stream(
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
         error_event=dialect.error_event,
+        relay=relay,
     )
 
 

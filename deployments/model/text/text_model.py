@@ -6,7 +6,7 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from cluster.runtime.problems import (
     PromptTooLong,
 )
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
-from deployments.contracts.engine import Engine, TokenRequest
+from deployments.contracts.engine import Engine, TokenRequest, Tokens
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -32,6 +32,7 @@ from deployments.contracts.generation import (
     TokenUsage,
     joined_calls,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.model.errors import model_failed
 from deployments.model.load_stats import RoutingStats, Throughput
 from deployments.model.queueing.admission import Admission, QueueTicket
@@ -39,6 +40,7 @@ from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
+from deployments.model.text.token_relay import OutputCounts, TokenRelay, may_relay
 from deployments.model.text.tokenization import TokenizationService
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer, encode_messages
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
@@ -162,8 +164,13 @@ class TextModel:
         with_calls = constraint.tools is not None
         return tuple([_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
-    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        """Chunks of all choices as they come; closing the generator frees the engine's slots."""
+    async def stream(
+        self, request: GenerateRequest, relay: TextRelay | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Chunks of all choices as they come; closing the generator frees the engine's slots.
+
+        `relay` gets what comes after the first chunk and is text only, while the next is awaited.
+        """
         ends = asyncio.get_running_loop().time() + request.timeout_s
         with (
             self.admission.admit(request) as ticket,
@@ -177,10 +184,15 @@ class TextModel:
                 constraint = await _within(deadline, resolving, request, ticket)
             prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
-            interval_s = self.stream_interval_s
-            sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
             decoders = self._decoders(request, prompt, constraint)
-            unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
+            counts = OutputCounts(decoders)
+            tokens_relay: TokenRelay | None = None
+            if relay is not None and may_relay(request, decoders):
+                tokens_relay = TokenRelay(relay, decoders[0], ticket, counts)
+            on_tokens = None if tokens_relay is None else tokens_relay.take
+            interval_s = self.stream_interval_s
+            sequences = self._sequences(request, prompt, interval_s, tracker, constraint, on_tokens)
+            unfinished, prompt_tokens = len(sequences), len(prompt)
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
                     index, delta = await _within(deadline, anext(deltas), request, ticket)
@@ -189,19 +201,20 @@ class TextModel:
                         delta.text or delta.finish_reason or delta.logprobs or delta.tool_calls
                     ):
                         continue
-                    generated = sum([decoder.tokens for decoder in decoders])
                     yield Chunk(
                         index,
                         delta.text,
                         delta.finish_reason,
                         delta.logprobs,
                         None if unfinished else tracker.usage(),
-                        generated - reported,
+                        counts.take(),
                         prompt_tokens,
                         tool_calls=delta.tool_calls,
                         stop=delta.stop,
                     )
-                    reported, prompt_tokens = generated, 0
+                    prompt_tokens = 0
+                    if tokens_relay is not None:
+                        tokens_relay.has_begun = True
 
     def _sequences(
         self,
@@ -210,6 +223,7 @@ class TextModel:
         interval_s: float,
         tracker: UsageTracker,
         constraint: Constraint,
+        on_tokens: Callable[[Tokens], bool] | None = None,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
@@ -237,6 +251,7 @@ class TextModel:
             logit_bias=sampling.logit_bias,
             grammar=constraint.grammar,
             prompt_logprobs=request.echo and sampling.logprobs is not None,
+            on_tokens=on_tokens,
         )
         if request.n == 1:
             return [first]
@@ -363,8 +378,8 @@ class _LocalModelCall:
     async def generate(self) -> Completion:
         return await self._model.generate(self._request)
 
-    def stream(self) -> AsyncGenerator[Chunk, None]:
-        return self._model.stream(self._request)
+    def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
+        return self._model.stream(self._request, relay)
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._model.settle(self._request.call)
