@@ -10,6 +10,8 @@ from typing import Protocol
 
 from deployments.contracts.generation import FinishReason
 
+OnTokens = Callable[[tuple[int, ...]], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
@@ -23,8 +25,8 @@ class TokenRequest:
     tokens that the engine had generated and not yielded (possibly none). It is not
     called for a sequence that ended by a `finish_reason` or a Problem.
 
-    `on_tokens` may be called on the event loop while the next batch is awaited, with tokens that
-    do not end the sequence, in place of yielding them. False: it has not taken them.
+    `on_tokens` may be called on the event loop while the next batch is awaited, with ids that do
+    not end the sequence, in place of yielding them. False: it has not taken them.
 
     With `prompt_logprobs` the first batch has the log probabilities of the prompt's tokens, with
     `logprobs` alternatives each.
@@ -52,7 +54,7 @@ class TokenRequest:
     logit_bias: tuple[tuple[int, float], ...] = ()
     grammar: str = ""
     prompt_logprobs: bool = False
-    on_tokens: "Callable[[Tokens], bool] | None" = None
+    on_tokens: OnTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
         settings = self._begin()
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
-        stream = RelayedStream(self._relayed_stream)
+        stream = RelayedStream(self._relayed_stream, lambda: self._model.relay_hold_s)
         methods: Handlers = {GENERATE: self.generate, STREAM: stream, SETTLE: self.settle}
         self._serve(spec.id, {**self._tokenizer_methods(), **methods})
 

@@ -133,14 +133,22 @@ class StreamLinkAttempt(_LinkAttempt):
         return self._decode(body)
 
     def _pass_on(self, bodies: Sequence[Any]) -> int:
-        """How many of the items were passed to the relay: from the first on, pieces of text."""
-        relay, passed = self._relay, 0
-        if relay is not None:
-            for body in bodies:
-                if not (is_text_piece(body) and relay.takes(body[0])):
-                    break
-                relay.take(body[0], body[1], body[5])
+        """How many of the items were passed to the relay: pieces of text, from the first item on.
+        Those of one choice that came together are one."""
+        relay = self._relay
+        if relay is None:
+            return 0
+        passed, size = 0, len(bodies)
+        while passed < size:
+            body = bodies[passed]
+            if not (is_text_piece(body) and relay.takes(body[0])):
+                break
+            index, text, _, _, _, tokens = body
+            passed += 1
+            while passed < size and is_text_piece(body := bodies[passed]) and body[0] == index:
+                text, tokens = text + body[1], tokens + body[5]
                 passed += 1
+            relay.take(index, text, tokens)
         return passed
 
 

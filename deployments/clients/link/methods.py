@@ -38,9 +38,11 @@ class LinkMethod(Generic[Request, Answer]):
 
 @dataclass(frozen=True, slots=True)
 class RelayedStream:
-    """The handler of a stream that may pass pieces of text to a relay, besides its items."""
+    """The handler of a stream that may pass pieces of text to a relay, besides its items. A piece
+    may be held for `hold_s` seconds, to be sent together with those of other streams."""
 
     begin: Callable[[Any, TextRelay], AsyncGenerator[Any, None]]
+    hold_s: Callable[[], float] = float
 
 
 UnaryHandler = Callable[[Any], Awaitable[Any]]

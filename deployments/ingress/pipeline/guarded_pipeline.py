@@ -99,14 +99,16 @@ class GuardedPipeline(ModelPipeline):
         *,
         raises: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
-        """The same in chunks; `relay` gets none where the output is checked. Once every choice is refused or at its end, the model is stopped."""
+        """The same in chunks; `relay` gets none where the output is checked. Once every choice is
+        refused or at its end, the model is stopped.
+        """
         guard = self._guards.guard(admitted, raises=raises)
         if guard is not None:
             request = await guard.check_request(request)
-        if guard is not None and guard.active.output:
-            relay = None
-        async with aclosing(super().stream(request, admitted, relay)) as chunks:
-            if guard is None or not guard.active.output:
+        guard = _output_guard(guard)
+        unchecked = super().stream(request, admitted, relay if guard is None else None)
+        async with aclosing(unchecked) as chunks:
+            if guard is None:
                 async for chunk in chunks:
                     yield chunk
                 return
@@ -124,6 +126,11 @@ class GuardedPipeline(ModelPipeline):
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         return _BoundGuardedPipeline(self, admitted)
+
+
+def _output_guard(guard: GuardedRequest | None) -> GuardedRequest | None:
+    """The guard, if it has to see the output."""
+    return guard if guard is not None and guard.active.output else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,9 +156,7 @@ class MeteredCall:
             self.timer.answered()
             self.timer = None
         if self.relay is not None:
-            self.chunks += self.relay.pieces
-            if not self.is_complete:
-                self.usage += TokenUsage(0, self.relay.tokens)
+            self._add_relayed(self.relay)
         if error is not None:
             if isinstance(error, Exception) and to_problem(error).status >= 500:
                 counters.failed += 1
@@ -170,6 +168,11 @@ class MeteredCall:
             if is_server_fault(error):
                 self.usage, self.is_complete = _NO_USAGE, False
         self._settle(None)
+
+    def _add_relayed(self, relay: ResponseRelay) -> None:
+        self.chunks += relay.pieces
+        if not self.is_complete:
+            self.usage += TokenUsage(0, relay.tokens)
 
     def _settle(self, reported: TokenUsage | None) -> None:
         """`reported` is what the model says that a call used which was given up."""

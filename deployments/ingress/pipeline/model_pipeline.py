@@ -86,13 +86,11 @@ class ModelPipeline:
             stream = self._cache.stream(request, generator, context)
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
-                if chunk.model and chunk.model != request.model:
-                    _note_fallback(admitted, chunk.model)
-                elif renamed:
-                    chunk = replace(chunk, model=request.model)
+                if chunk.model or renamed:
+                    chunk = _named(chunk, request, admitted, renamed=renamed)
                 renamed = False
-                if relay is not None and _bypasses_cache(context):
-                    relay.is_allowed = True
+                if relay is not None:
+                    relay.is_allowed = _bypasses_cache(context)
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
@@ -241,6 +239,16 @@ class _UnsettledCall:
 def _is_settling(kind: type) -> bool:
     """Once for each class: a Protocol is looked through member by member."""
     return issubclass(kind, SettlingModel)
+
+
+def _named(
+    chunk: Chunk, request: GenerateRequest, admitted: AdmittedRequest, *, renamed: bool
+) -> Chunk:
+    """The first chunk, with the model that answers."""
+    if chunk.model and chunk.model != request.model:
+        _note_fallback(admitted, chunk.model)
+        return chunk
+    return replace(chunk, model=request.model) if renamed else chunk
 
 
 def _bypasses_cache(context: CacheContext) -> bool:

@@ -17,6 +17,7 @@ from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import parse_json, receive_json
+from deployments.ingress.http.serve_bypass import SERVER_CYCLE
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
@@ -112,8 +113,8 @@ def operation_endpoint(
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
             ndjson = NDJSON in accept
-            # Nothing but the operation itself may need to see its events.
-            relay = ResponseRelay() if run is operation and not ndjson else None
+            # Whatever stands around the operation has to see its events.
+            relay = _relay(request) if run is operation and not ndjson else None
             events = stream_operation(admission, context, name, run, body, relay)
             return AsgiResponse(_event_stream(events, context, dialect, relay, ndjson=ndjson))
         async with admission.admitted(
@@ -171,6 +172,11 @@ class AsgiResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+
+def _relay(request: Request) -> ResponseRelay | None:
+    """None where parts of the response cannot be written past the layers around it."""
+    return None if request.scope.get(SERVER_CYCLE) is None else ResponseRelay()
 
 
 def _event_stream(

@@ -133,7 +133,7 @@ class EchoEngine:
 
         def passes() -> bool:
             nonlocal at
-            if on_tokens is None or at + 1 >= len(ids) or not on_tokens(Tokens((ids[at],))):
+            if on_tokens is None or at + 1 >= len(ids) or not on_tokens(ids[at : at + 1]):
                 return False
             self._count(1)
             at += 1

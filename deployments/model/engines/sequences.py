@@ -11,10 +11,9 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from cluster.runtime.problems import Problem
-from deployments.contracts.engine import EngineStats, Tokens
+from deployments.contracts.engine import EngineStats, OnTokens, Tokens
 
 OnLeft = Callable[[Tokens], None]
-OnTokens = Callable[[Tokens], bool]
 
 
 class TokenQueue:
@@ -126,9 +125,8 @@ class TokenQueue:
             return False
         if ready[-1].finish_reason is not None:
             return False
-        if len(ready) > 1:
-            ready = self._ready = [merge_tokens(ready)]
-        if not on_tokens(ready[0]):
+        ids = ready[0].ids if len(ready) == 1 else merge_tokens(ready).ids
+        if not on_tokens(ids):
             return False
         self._ready = []
         self._next_at = now + self._interval

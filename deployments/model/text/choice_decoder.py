@@ -93,6 +93,12 @@ class ChoiceDecoder:
             delta = self._checked(delta, self._accepts)
         return delta if self._tools is None else _without_calls(delta, self._tools)
 
+    def add_plain(self, ids: tuple[int, ...]) -> str:
+        """The text of tokens that do not end the sequence; only of a plain decoder."""
+        text = self._detokenizer.push(ids)
+        self.tokens += len(ids)
+        return text
+
     def _checked(self, delta: TextDelta, accepts: Callable[[str], bool]) -> TextDelta:
         self._texts.append(delta.text)
         if delta.finish_reason == "stop" and not accepts("".join(self._texts)):

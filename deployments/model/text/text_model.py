@@ -6,7 +6,7 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from cluster.runtime.problems import (
     PromptTooLong,
 )
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
-from deployments.contracts.engine import Engine, TokenRequest, Tokens
+from deployments.contracts.engine import Engine, OnTokens, TokenRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -48,6 +48,7 @@ from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
+_RELAY_SHARE = 0.6
 _STOP_INTERVAL_S = 0.02  # between looks for stop strings in a response that is not streamed
 
 
@@ -90,6 +91,13 @@ class TextModel:
         self.tokenization = TokenizationService(
             tokenizer, card.id, limits.context_length, partial(encode_messages, tokenizer, card.id)
         )
+
+    @property
+    def relay_hold_s(self) -> float:
+        """How long a relay may hold what it gets; the engine holds it for the rest of
+        `stream_interval_s` at most.
+        """
+        return _RELAY_SHARE * self.stream_interval_s
 
     def card(self) -> ModelCard:
         return self._card
@@ -189,8 +197,9 @@ class TextModel:
             tokens_relay: TokenRelay | None = None
             if relay is not None and may_relay(request, decoders):
                 tokens_relay = TokenRelay(relay, decoders[0], ticket, counts)
-            on_tokens = None if tokens_relay is None else tokens_relay.take
-            interval_s = self.stream_interval_s
+            interval_s, on_tokens = self.stream_interval_s, None
+            if tokens_relay is not None:
+                interval_s, on_tokens = interval_s - self.relay_hold_s, tokens_relay.take
             sequences = self._sequences(request, prompt, interval_s, tracker, constraint, on_tokens)
             unfinished, prompt_tokens = len(sequences), len(prompt)
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
@@ -223,7 +232,7 @@ class TextModel:
         interval_s: float,
         tracker: UsageTracker,
         constraint: Constraint,
-        on_tokens: Callable[[Tokens], bool] | None = None,
+        on_tokens: OnTokens | None = None,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling

@@ -6,7 +6,6 @@ counted as those that go through the generators of TextModel.
 
 from collections.abc import Sequence
 
-from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import GenerateRequest
 from deployments.contracts.text_relay import TextRelay
 from deployments.model.queueing.admission import QueueTicket
@@ -48,18 +47,13 @@ class TokenRelay:
         self._ticket = ticket
         self._counts = counts
 
-    def take(self, tokens: Tokens) -> bool:
+    def take(self, ids: tuple[int, ...]) -> bool:
         """For `TokenRequest.on_tokens`."""
-        size = len(tokens.ids)
-        if (
-            not self.has_begun
-            or tokens.finish_reason is not None
-            or size > SLICE
-            or not self._relay.takes(0)
-        ):
+        size = len(ids)
+        if not self.has_begun or size > SLICE or not self._relay.takes(0):
             return False
         try:
-            text = self._decoder.add(tokens).text
+            text = self._decoder.add_plain(ids)
         except Exception:  # noqa: BLE001 - raised again in the task of the request, by these tokens
             return False
         self._ticket.charge_output_tokens(size)

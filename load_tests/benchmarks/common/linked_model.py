@@ -44,7 +44,7 @@ async def linked_model(name: str, model: TextModel, clock: Clock) -> AsyncIterat
     replica = _Replica(model)
     handlers: Handlers = {
         GENERATE: replica.generate,
-        STREAM: RelayedStream(replica.stream),
+        STREAM: RelayedStream(replica.stream, lambda: model.relay_hold_s),
         SETTLE: replica.settle,
     }
     endpoint = LinkEndpoint(name, handlers)
