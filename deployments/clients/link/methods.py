@@ -1,6 +1,6 @@
 """The methods of replicas that are called over links: their names and what they carry."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -45,10 +45,10 @@ class RelayedStream:
     hold_s: Callable[[], float] = float
 
 
-UnaryHandler = Callable[[Any], Awaitable[Any]]
-StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
-# By method: what is given or yielded is an answer or a Problem.
-Handlers = Mapping[LinkMethod[Any, Any], UnaryHandler | StreamHandler | RelayedStream]
+# A coroutine function, or of a stream an async generator function; what it gives or yields is an
+# answer or a Problem.
+Handler = Callable[[Any], Any] | RelayedStream
+Handlers = Mapping[LinkMethod[Any, Any], Handler]
 
 GENERATE = LinkMethod("generate", ValueCodec(GenerateRequest), ValueCodec(Completion))
 STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), streams=True)

@@ -148,6 +148,7 @@ class EchoEngine:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.add(waiter)
+        timer: asyncio.TimerHandle | None = None
 
         def end_wait() -> None:
             nonlocal timer
@@ -162,7 +163,8 @@ class EchoEngine:
         try:
             await waiter
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._waiters.discard(waiter)
         if self._stopping:
             raise Draining("The model is shutting down.")
