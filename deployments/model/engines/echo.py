@@ -49,7 +49,8 @@ class EchoEngine:
         """Nothing to load."""
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
-        self._check(request)
+        if request.grammar or self._stopping:
+            self._refuse(request)
         ids, reason = continuation(request)
         prompt = request.prompt_ids if request.prompt_logprobs else ()
         self._submitted += 1
@@ -114,12 +115,10 @@ class EchoEngine:
         for waiter in self._waiters:
             _end_wait(waiter)
 
-    def _check(self, request: TokenRequest) -> None:
-        """Raises Draining, and what is raised for what it lacks."""
-        if request.grammar:
-            refuse_unsupported(request, self.supports, self.name)
-        if self._stopping:
-            raise Draining("The model is shutting down.")
+    def _refuse(self, request: TokenRequest) -> None:
+        """Raises Draining, and before it what is raised for what it lacks."""
+        refuse_unsupported(request, self.supports, self.name)
+        raise Draining("The model is shutting down.")
 
     def _count(self, tokens: int) -> None:
         """One step of one sequence."""
