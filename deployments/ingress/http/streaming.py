@@ -101,14 +101,17 @@ class FrameStream(Response):
                 await self._write(first, scope, send)
 
     async def _write(self, first: Any, scope: Scope, send: Send) -> None:
-        item = first
+        item, relay, ending = first, self._relay, b""
         try:
             async with self._timeout():
                 while item is not None:
                     frame = self._encode(item)
-                    await send({"type": "http.response.body", "body": frame, "more_body": True})
-                    if item is first and self._relay is not None:
-                        self._relay.writer = response_writer(scope)
+                    if relay is not None and relay.is_ending:
+                        ending += frame  # the end follows at once, in the same write
+                    else:
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+                    if item is first and relay is not None:
+                        relay.writer = response_writer(scope)
                     item = await anext(self._items, None)
             last = self._end
         except Exception as error:
@@ -117,7 +120,7 @@ class FrameStream(Response):
                 logger.exception("stream %s failed", request_state(scope).request_id)
             request_state(scope).problem = problem.slug
             last = self._error_frame(problem, first, item)
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+        await send({"type": "http.response.body", "body": ending + last, "more_body": False})
 
     @asynccontextmanager
     async def _timeout(self) -> AsyncIterator[None]:

@@ -87,9 +87,8 @@ class Chat:
                 usage = chunk.usage or usage
                 if chunk.model:
                     shared["model"] = chunk.model
-                if relay is not None and not relay.knows(chunk.index):
-                    piece = _delta(Chunk(chunk.index, TEXT_MARK), first=False)
-                    relay.add_form(chunk.index, shared | {"choices": [piece]})
+                if relay is not None:
+                    _guide(relay, chunk, shared)
                 yield None, shared | {"choices": [_delta(chunk, first=chunk.index not in begun)]}
                 begun.add(chunk.index)
         if body.include_usage:
@@ -150,6 +149,15 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     if "tool" in [message.role for message in generate.messages]:
         check_tool_results(generate.messages)
     return generate
+
+
+def _guide(relay: ResponseRelay, chunk: Chunk, shared: dict[str, Any]) -> None:
+    """What a relay has to know of a stream: the form of its events, and its end."""
+    if not relay.knows(chunk.index):
+        piece = _delta(Chunk(chunk.index, TEXT_MARK), first=False)
+        relay.add_form(chunk.index, shared | {"choices": [piece]})
+    # A provider may wait between its last chunk and its end; replicas do not.
+    relay.is_ending = chunk.usage is not None and relay.pieces > 0
 
 
 def _whole_message(choice: Choice) -> dict[str, Any]:

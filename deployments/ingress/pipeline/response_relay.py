@@ -23,12 +23,14 @@ class PartWriter(Protocol):
 
 
 class ResponseRelay:
-    """Implements `TextRelay`. `tokens` and `pieces` count what it has taken."""
+    """Implements `TextRelay`. `tokens` and `pieces` count what it has taken. `is_ending`: the
+    events that follow are the last, without a wait between them.
+    """
 
-    __slots__ = ("_forms", "is_allowed", "pieces", "tokens", "writer")
+    __slots__ = ("_forms", "is_allowed", "is_ending", "pieces", "tokens", "writer")
 
     def __init__(self) -> None:
-        self.is_allowed = False
+        self.is_allowed = self.is_ending = False
         self.writer: PartWriter | None = None
         self.tokens = self.pieces = 0
         self._forms: dict[int, tuple[bytes, bytes]] = {}

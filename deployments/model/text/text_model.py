@@ -48,7 +48,7 @@ from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
-_RELAY_SHARE = 0.6
+_RELAY_SHARE = 0.8
 _STOP_INTERVAL_S = 0.02  # between looks for stop strings in a response that is not streamed
 
 
