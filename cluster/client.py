@@ -27,6 +27,7 @@ from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.json_values import encode
 from cluster.runtime.problems import InvalidRequest, Malformed, Overloaded, Problem
+from cluster.tracing.log_context import current_traceparent
 
 _REMOTE = (*REMOTE_ERRORS, OSError, TimeoutError, Problem)
 _TARGET, POLL_S = "mobula", 0.5
@@ -242,7 +243,9 @@ class AsyncMobula:
 
     def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[Any, ...]:
         given = {key: value for key, value in body.items() if value is not None}
-        return self._api_key, operation, encode(given), self._timeout_s, self._priority
+        arguments = (self._api_key, operation, encode(given), self._timeout_s, self._priority)
+        trace = current_traceparent()  # of a job that the cluster runs
+        return (*arguments, trace) if trace else arguments
 
 
 class Mobula:

@@ -76,6 +76,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         providers_config(args.provider_models, args.provider_embeddings, args.egress),
         args.name_settings,
         args.guardrails.config(),
+        args.health.config(args.egress.private_hosts, replicas),
     )
     return ingress.bind(
         models,

@@ -17,6 +17,7 @@ from deployments.model.classification.spec import ClassifierSpec
 from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 from graphs.guardrail_args import GuardrailArgs
+from graphs.health_args import HealthArgs
 from graphs.name_args import check_names, name_settings
 from graphs.provider_args import (
     EgressArgs,
@@ -278,6 +279,7 @@ class AppArgs(_Args):
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
     guardrails: GuardrailArgs = GuardrailArgs()
+    health: HealthArgs = HealthArgs()
 
     @model_validator(mode="after")
     def _check_ids(self) -> Self:
@@ -349,6 +351,7 @@ class AppArgs(_Args):
     @model_validator(mode="after")
     def _check_upstreams(self) -> Self:
         check_urls(self.external, self.egress)
+        self.health.check_urls(self.egress.private_hosts)
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.administration.actor import Actor
 from cluster.administration.cache import CacheService, InvalidationRefresher
 from cluster.administration.keys import KeyService
+from cluster.administration.logs import LogLevelService
 from cluster.administration.plans import PlanService
 from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
@@ -51,6 +52,7 @@ class Administration:
     scaling: ScalingService
     teams: TeamService
     templates: TemplateService
+    logs: LogLevelService
 
 
 def administration(
@@ -100,6 +102,7 @@ def administration(
         scaling=ScalingService(unit_of_work),
         teams=TeamService(unit_of_work, macs),
         templates=TemplateService(unit_of_work, _template_limits(settings)),
+        logs=LogLevelService(unit_of_work),
     )
 
 

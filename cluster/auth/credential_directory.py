@@ -26,6 +26,7 @@ from cluster.auth.snapshot import CredentialHolder, Snapshot, TenantEntry
 from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, verify
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Forbidden, NotFound, Problem, Unauthenticated
+from cluster.secrets.key_files import BOOTSTRAP_TENANT
 from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
@@ -110,12 +111,29 @@ class CredentialDirectory(PolledCache):
         """What a tenant has set for itself. Raises NotFound."""
         return self.tenant(tenant).settings
 
+    def tenants_with_events(self) -> frozenset[str]:
+        """Those that want `generation.*` events; from any thread."""
+        return self._snapshot.with_events
+
     def secret_of(self, tenant: str) -> bytes:
         """What keys and encrypts everything that is stored for a tenant. Raises NotFound."""
         entry = self._snapshot.tenants.get(tenant)
         if entry is None:
             raise _no_tenant(tenant)
         return entry.secret
+
+    def operator_key_expiry(self) -> float | None:
+        """Unix seconds at which the first of the operator's keys expires that administer or read
+        metrics; None: none of them does."""
+        vital = {Scope.ADMIN, Scope.METRICS_READ}
+        expiries = [
+            entry.expires
+            for entry in self._snapshot.keys.values()
+            if entry.expires is not None
+            and entry.holder.tenant == BOOTSTRAP_TENANT
+            and not entry.holder.scopes.isdisjoint(vital)
+        ]
+        return min(expiries, default=None)
 
     def template_generation(self, tenant: str) -> int:
         """Changes with the tenant's templates (cluster/templates/directory.py)."""

@@ -109,6 +109,7 @@ class Snapshot:
         self._macs = macs
         self.seq = NEVER
         self.tenants: dict[str, TenantEntry] = {}
+        self.with_events: frozenset[str] = frozenset()  # that want `generation.*` events
         self.keys: dict[str, KeyEntry] = {}
         self.users: dict[str, UserEntry] = {}
         self.signing: dict[str, PublicKey] = {}
@@ -225,7 +226,10 @@ class Snapshot:
             self.tenants[row.id] = TenantEntry(
                 row.id, row.name, row.status, plan, row.secret, settings
             )
-        return {row.id for row in rows}
+        found = {row.id for row in rows}
+        wanting = {id for id in found if self.tenants[id].settings.generation_events is not None}
+        self.with_events = self.with_events - found | wanting
+        return found
 
     def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
         genuine = self._macs.all_genuine(api_keys, rows)

@@ -58,6 +58,9 @@ class ReplicaWaiter:
 
 Outcome = Literal["ok", "failed", "silent", "gone"]  # silent: no sign of life; gone: cancelled
 
+# Why a replica is chosen: the call names it, an ejected one is due for a trial, it is the only one
+# that may be called, the balancing policy prefers it, or it is ejected and there are no others.
+CHOICES = ("named", "trial", "only", "policy", "ejected")
 _EVALUATION_INTERVAL_S = 0.1
 
 
@@ -100,6 +103,7 @@ class ReplicaSet:
         self._listeners: list[Callable[[], object]] = []
         self._next_evaluation = 0.0
         self._pings = pings
+        self.choices = dict.fromkeys(CHOICES, 0)  # how often a replica was chosen, by why
         self._apply_spec(spec)
 
     def configure(self, spec: RoutingSpec, *, pings: bool = False) -> None:
@@ -162,8 +166,9 @@ class ReplicaSet:
         dispatch = self._in_flight.calls.get(call)
         return dispatch is not None and dispatch.over
 
-    def report(self, call: str, outcome: Outcome, seconds: float) -> None:
+    def report(self, call: str, outcome: Outcome, seconds: float) -> str | None:
         """Reports the outcome of `call` (or that it is silent so far); untracks it unless `silent`.
+        Returns the replica that it was sent to; None if it is not tracked.
 
         `failed` is a fault of the replica, not a request that was refused for its content.
         `silent` counts once, after the spec's `silence_s`.
@@ -173,7 +178,7 @@ class ReplicaSet:
             dispatch = self._in_flight.calls.get(call)
             if dispatch is None:
                 self._in_flight.gone(call)
-                return
+                return None
             if outcome == "silent":
                 self._record_silence(dispatch, seconds, now)
             else:
@@ -182,6 +187,7 @@ class ReplicaSet:
                 if self._ejected:
                     self._partition()  # the call may have been a trial
             self._evaluate(now)
+        return dispatch.state.replica
 
     def statuses(self) -> Mapping[str, ReplicaStatus]:
         now = self._clock.monotonic()
@@ -296,12 +302,14 @@ class ReplicaSet:
         available ones, avoided ones, ejected ones."""
         preferred_name = request.replica or self._in_flight.take_preferred(request.call)
         if preferred_name and preferred_name in reachable and preferred_name in self._states:
+            self.choices["named"] += 1
             return self._states[preferred_name]
         avoided = self._in_flight.avoided(request.call)
         for state in self._ejected:
             name = state.replica
             may_probe = request.call and name not in avoided and name in reachable
             if may_probe and self._ejection.probe(name, request.call, now):
+                self.choices["trial"] += 1
                 return state
         for states in (self._available, self._ejected):
             candidates = [state for state in states if state.replica in reachable]
@@ -309,11 +317,10 @@ class ReplicaSet:
                 state for state in candidates if state.replica not in avoided
             ] or candidates
             if preferred:
-                return (
-                    preferred[0]
-                    if len(preferred) == 1
-                    else self._policy.order(preferred, request, now)[0]
-                )
+                is_only = len(preferred) == 1
+                why = "ejected" if states is self._ejected else "only" if is_only else "policy"
+                self.choices[why] += 1
+                return preferred[0] if is_only else self._policy.order(preferred, request, now)[0]
         return None
 
     def _evaluate(self, now: float) -> None:

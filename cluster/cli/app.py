@@ -9,14 +9,17 @@ from cluster.cli.api import Key
 from cluster.cli.audit import audit
 from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
+from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
+from cluster.cli.logs import logs
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
 from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
+from cluster.cli.trace import trace
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
@@ -54,9 +57,12 @@ app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")
 app.add_typer(scaling, name="scaling")
+app.add_typer(logs, name="logs")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
+app.command()(health)
+app.command()(trace)
 
 
 @app.command()

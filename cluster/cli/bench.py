@@ -35,9 +35,12 @@ GROUPS = {
             "cpu": "CPU time of our own code for one request, in one process.",
             "guardrails": "Time to the first token with guardrails; planted data in streams.",
             "doors": "Files, functions and calls of our own code that one chat passes.",
+            "observe": "CPU of counting a request, and of a scrape of the metrics.",
+            "traces": "Whether all traces that should be there are there, and are complete.",
             "upstream-client": "CPU time of a call of a provider over HTTP, beside other clients.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
             "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",
+            "room": "Time, memory and reserved CPUs of a default `up`.",
         },
     ),
     "cache": Group(
@@ -75,6 +78,7 @@ GROUPS = {
             "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed.",
             "nodes": "Three Ray nodes on this machine: the head is lost, then a node.",
             "slow-clients": "Thousands of connections that never become requests.",
+            "health": "Whether health and metrics show which part of a cluster is at fault.",
             "disconnects": "How soon a request ends whose client has left.",
             "hostile-input": "Requests that are expensive to parse: lag of each event loop.",
         },
@@ -88,6 +92,7 @@ GROUPS = {
     ),
 }
 HELP = ("-h", "--help")
+STARTS_TREES = ("room",)  # benchmarks that start `up` of another commit themselves
 
 bench = typer.Typer(
     help="Measure this machine. `mobula bench GROUP NAME` and `mobula bench NAME` are the same; "
@@ -102,7 +107,9 @@ def run_benchmark(group: str, name: str, arguments: Sequence[str]) -> int:
     """`main(arguments)` of the benchmark's module, or it and that of another commit in turn."""
     from cluster.cli.run_module import main_of
 
-    if any(word.partition("=")[0] == "--against" for word in arguments):
+    if name not in STARTS_TREES and any(
+        word.partition("=")[0] == "--against" for word in arguments
+    ):
         return main_of("load_tests.benchmarks.against.run", [name, *arguments])
     module = f"load_tests.benchmarks.{group}.bench_{name.replace('-', '_')}"
     return main_of(module, arguments)

@@ -5,15 +5,17 @@ or when its cluster was stopped or replaced by another command.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cluster.cli.output import Stages, print_plain
 from cluster.cli.signals import Interrupted, Interrupts
+from cluster.logs.process_log import logged_process
 from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.cluster_state import ClusterState
@@ -28,6 +30,8 @@ from cluster.runtime.settings import MARKER, Settings, process_environment
 from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 
 LOG = "supervisor.log"
+
+log = logging.getLogger("mobula.supervisor")
 
 
 def start_supervisor(plan: StartPlan) -> None:
@@ -46,6 +50,16 @@ def start_supervisor(plan: StartPlan) -> None:
         )  # fmt: skip
     # Written here, so that commands that stop the cluster find it from now on.
     supervisions.save(plan.home, Supervision(ClusterId.of(process.pid), detached=True))
+
+
+def also_logged(print_line: Callable[[str], None]) -> Callable[[str], None]:
+    """What the supervisor tells the operator is a line of its log as well."""
+
+    def tell(line: str) -> None:
+        print_line(line)
+        log.warning("%s", line)
+
+    return tell
 
 
 def supervised_run(
@@ -103,8 +117,15 @@ def run(arguments: Mapping[str, Any]) -> int:
     interrupts.force = lambda: sweep_now(cluster)
 
     try:
-        with cluster:
-            print_plain(Supervisor(cluster, settings.home, print_plain, detached=True).run())
+        with cluster, logged_process(settings, "supervisor") as process_log:
+            supervisor = Supervisor(
+                cluster,
+                settings.home,
+                also_logged(print_plain),
+                detached=True,
+                on_poll=process_log.levels.reload,
+            )
+            also_logged(print_plain)(supervisor.run())
             return 1
     except Interrupted:
         return 0

@@ -75,6 +75,12 @@ def tenant_settings(
     default_embedding_model: Annotated[
         str | None, typer.Option(help="Answers requests for embeddings that name no model.")
     ] = None,
+    generation_events: Annotated[
+        str | None, typer.Option(help="Events of generations: counted (per minute) or sampled.")
+    ] = None,
+    generation_event_ratio: Annotated[
+        float | None, typer.Option(help="The part of requests that is sampled. [default: 0.01]")
+    ] = None,
     unset: Annotated[
         list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
     ] = None,
@@ -82,8 +88,13 @@ def tenant_settings(
     as_json: Json = False,
 ) -> None:
     """Show what a tenant has set for itself, or change it."""
-    given = {"default_model": default_model, "default_embedding_model": default_embedding_model}
-    body: dict[str, str | None] = {name.replace("-", "_"): None for name in unset or ()}
+    given = {
+        "default_model": default_model,
+        "default_embedding_model": default_embedding_model,
+        "generation_events": generation_events,
+        "generation_event_ratio": generation_event_ratio,
+    }
+    body: dict[str, str | float | None] = {name.replace("-", "_"): None for name in unset or ()}
     body |= {name: value for name, value in given.items() if value is not None}
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "settings")

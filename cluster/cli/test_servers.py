@@ -1,13 +1,15 @@
-"""Finds or installs the PostgreSQL and Redis servers that tests start.
+"""Finds or installs the programs that tests start: PostgreSQL, Redis, Prometheus.
 
 Wheels of the extra `dev` bring both, so neither root nor the system's package manager is needed.
-apt-get is the fallback on machines without such wheels. Tests whose server is missing skip (in CI
-they fail).
+apt-get is the fallback on machines without such wheels. No wheel has Prometheus: its Debian package
+is unpacked into the environment, not installed, because it would start a server. Tests whose
+program is missing skip (in CI they fail).
 """
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +20,10 @@ from cluster.runtime.settings import process_environment
 
 TIERS = frozenset({"contract", "cluster", "chaos"})  # tiers that need servers
 PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql"}  # Debian package by program
+# Debian package by program, of those that are unpacked into FOLDER; and the tiers that need them.
+UNPACKED = {"promtool": "prometheus", "prometheus": "prometheus"}
+FOLDER = Path(sys.prefix) / "share" / "mobula-tests"
+UNPACKED_TIERS = frozenset({"tools"})
 LIMIT_S = 600
 # No prompts, and no server that is started by the package and occupies a port.
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -32,10 +38,15 @@ def find_program(name: str) -> Path | None:
     on_path = shutil.which(name)
     candidates = [
         *(folder / name for folder in _wheel_folders()),
+        *(FOLDER / package / "usr" / "bin" / name for package in _packages_of(name)),
         *([Path(on_path)] if on_path else []),
         *(each / name for each in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
     ]
     return next((each for each in candidates if each.exists()), None)
+
+
+def _packages_of(program: str) -> list[str]:
+    return [UNPACKED[program]] if program in UNPACKED else []
 
 
 def _wheel_folders() -> Iterator[Path]:
@@ -92,4 +103,24 @@ def ensure_servers(machine: Machine | None = None) -> bool:
         print_plain(
             f"apt-get could not install {' and '.join(still_missing)}: tests that need them skip"
         )
+    return not still_missing
+
+
+def ensure_unpacked(machine: Machine | None = None) -> bool:
+    """Downloads and unpacks packages whose programs are missing; returns whether all are there."""
+    machine = machine or Machine()
+    missing = sorted({each for name, each in UNPACKED.items() if not machine.has(name)})
+    for package in missing:
+        print_plain(f"unpacking Debian's {package} into {FOLDER}, once, for the tests")
+        folder = FOLDER / package
+        folder.mkdir(parents=True, exist_ok=True)
+        if machine.is_root():
+            machine.run(["apt-get", "update", "-qq"])
+        machine.run(["env", f"--chdir={folder}", "apt-get", "download", "-qq", package])
+        for file in sorted(folder.glob("*.deb")):
+            machine.run(["dpkg-deb", "--extract", str(file), str(folder)])
+            file.unlink()
+    still_missing = [name for name in UNPACKED if not machine.has(name)]
+    if still_missing:
+        print_plain(f"no {' and no '.join(still_missing)}: tests that need them skip")
     return not still_missing

@@ -105,6 +105,8 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
     tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
     if test_servers.TIERS & set(tiers):
         test_servers.ensure_servers()
+    if test_servers.UNPACKED_TIERS & set(tiers):
+        test_servers.ensure_unpacked()
     clock = SystemClock()
     began = clock.monotonic()
     outcomes = _run_tiers(tiers, TierOptions(keyword, stop, exhaustive))

@@ -6,7 +6,14 @@ from pathlib import Path
 from cluster.cli.config_problems import find_application_problems
 from cluster.cli.output import Stages, fail, print_plain, print_rich
 from cluster.cli.signals import Interrupted, Interrupts
-from cluster.cli.supervise import count_cpus, start_supervisor, supervised_run, sweep_now
+from cluster.cli.supervise import (
+    also_logged,
+    count_cpus,
+    start_supervisor,
+    supervised_run,
+    sweep_now,
+)
+from cluster.logs.process_log import logged_process
 from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.cluster_state import ClusterState
@@ -154,15 +161,16 @@ def _stay(plan: StartPlan, state: ClusterState, interrupts: Interrupts, logs: bo
     follower = LogTail(Path(state.ray_dir), logs)
     code = 0
 
-    def print_lines() -> None:
-        for line in follower.new_lines():
-            print_plain(line)
-
     try:
-        with cluster:
-            supervisor = Supervisor(
-                cluster, plan.home, print_rich, detached=False, on_poll=print_lines
-            )
+        with cluster, logged_process(plan.settings, "supervisor") as log:
+
+            def poll() -> None:
+                log.levels.reload()
+                for line in follower.new_lines():
+                    print_plain(line)
+
+            print_line = also_logged(print_rich)
+            supervisor = Supervisor(cluster, plan.home, print_line, detached=False, on_poll=poll)
             supervisor.announce()
             notify("READY=1")
             print_rich("Ctrl-C ends it")

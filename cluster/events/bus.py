@@ -28,7 +28,16 @@ FLUSH_S = 0.5
 REPEAT_INTERVAL_S = 60.0
 MAX_PENDING = 10_000  # pending events, and distinct repeated ones
 BATCH = 500
-COUNTED = frozenset({EventKind.LIMIT_HIT, EventKind.LIMIT_SHADOW_HIT})
+COUNTED = frozenset(
+    {
+        EventKind.LIMIT_HIT,
+        EventKind.LIMIT_SHADOW_HIT,
+        EventKind.GENERATION_SUCCEEDED,
+        EventKind.GENERATION_REFUSED,
+        EventKind.GENERATION_FAILED,
+        EventKind.GENERATION_CACHED,
+    }
+)
 
 log = logging.getLogger("mobula.events")
 
@@ -127,7 +136,7 @@ class EventBus:
             self.lost += 1
             return
         self.notify(tenant, kind, draft.data)
-        if draft.kind in COUNTED:
+        if draft.kind in COUNTED and not draft.data.get("request_id"):
             self._count(draft)
         else:
             self._enqueue(draft)
@@ -205,5 +214,11 @@ class EventBus:
         async with self._database.begin() as connection:
             for draft in drafts:
                 await publish(
-                    connection, self._clock, draft.tenant, draft.kind, draft.data, once=draft.once
+                    connection,
+                    self._clock,
+                    draft.tenant,
+                    draft.kind,
+                    draft.data,
+                    once=draft.once,
+                    trace="",
                 )

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 
 from sqlalchemy import select
@@ -24,6 +25,8 @@ from cluster.events.queue import DeliveryLease, DeliveryPolicy, DueDelivery
 from cluster.events.sender import DeliveryAttempt, Sender
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Webhook, find_secret
+from cluster.metrics.catalogue import storage
+from cluster.metrics.series import Reading
 from cluster.net.transport import PinnedTransport
 from cluster.runtime.background import PeriodicTask, end_tasks
 from cluster.runtime.clock import Clock
@@ -59,6 +62,7 @@ class WebhookDeliveryWorker:
         self._random = random
         self._sender = Sender(transport, clock, self.policy.attempt_s)
         self._open: dict[asyncio.Task[None], DeliveryLease] = {}
+        self._outcomes: Counter[str] = Counter()
         self._housekeeping_due = clock.monotonic() + self.policy.housekeeping_s
         self._polls = PeriodicTask(
             self._poll,
@@ -188,12 +192,21 @@ class WebhookDeliveryWorker:
         last = attempts >= self.policy.attempts or now - lease.event.at > self.policy.age_s
         async with self._database.begin() as connection:
             if attempt.delivered:
+                outcome = "delivered"
                 await queue.record_delivered(connection, lease)
             elif attempt.gone or last:
+                outcome = "failed"
                 await self._record_end(connection, lease, attempt)
             else:
+                outcome = "retried"
                 retry_at = now + self.policy.backoff_s(attempts, self._random)
                 await queue.record_retry(connection, lease, error, retry_at)
+        self._outcomes[outcome] += 1
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Attempts whose outcome was recorded, and those under way."""
+        yield storage.DELIVERIES, [((name,), count) for name, count in self._outcomes.items()]
+        yield storage.DELIVERIES_OPEN, [((), len(self._open))]
 
     async def _record_end(
         self, connection: AsyncConnection, lease: DeliveryLease, attempt: DeliveryAttempt

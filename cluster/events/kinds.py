@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     BUDGET_THRESHOLD = "budget.threshold"
     AUTHORITY_DOWN = "authority.down"
     AUTHORITY_UP = "authority.up"
+    DEPENDENCY_DOWN = "dependency.down"
+    DEPENDENCY_UP = "dependency.up"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_UPDATED = "webhook.updated"
     WEBHOOK_DELETED = "webhook.deleted"
@@ -53,6 +55,10 @@ class EventKind(StrEnum):
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
     CLIP_READY = "clip.ready"
+    GENERATION_SUCCEEDED = "generation.succeeded"
+    GENERATION_REFUSED = "generation.refused"
+    GENERATION_FAILED = "generation.failed"
+    GENERATION_CACHED = "generation.cached"
     SCALING_BOUND = "scaling.bound"
     SCALING_RELEASED = "scaling.released"
 
@@ -146,6 +152,17 @@ class AuthorityChanged(EventPayload):
     replica: Short = ""
 
 
+class DependencyChanged(ResourceRef):
+    """Dependency `id` (GET /api/v1/health/dependencies) is away, or has come back, as `replica`
+    sees it; `since` is Unix seconds, `state` what it is now, `detail` what is wrong."""
+
+    dependency_kind: Short = ""
+    state: Literal["up", "degraded", "down"]
+    since: float
+    detail: Short = ""
+    replica: Short = ""
+
+
 class WebhookDisabled(ResourceRef):
     reason: Short
 
@@ -182,6 +199,20 @@ class ScalingBound(ResourceRef):
     until: float | None = None
 
 
+class GenerationEnded(EventPayload):
+    """Generations by HTTP that ended alike: `count` in the last minute or so; or one that was
+    sampled, with its `request_id` and `ms` until the end of the response. `model` is empty where it
+    is none of the cluster's, `problem` where there was none."""
+
+    operation: Short
+    model: Short = ""
+    status: Annotated[int, Field(ge=100, le=599)]
+    problem: Short = ""
+    count: Annotated[int, Field(ge=1)] = 1
+    request_id: Short = ""
+    ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
 PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: ResourceUpdated,
@@ -208,6 +239,8 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.BUDGET_THRESHOLD: BudgetThreshold,
     EventKind.AUTHORITY_DOWN: AuthorityChanged,
     EventKind.AUTHORITY_UP: AuthorityChanged,
+    EventKind.DEPENDENCY_DOWN: DependencyChanged,
+    EventKind.DEPENDENCY_UP: DependencyChanged,
     EventKind.WEBHOOK_CREATED: ResourceRef,
     EventKind.WEBHOOK_UPDATED: ResourceUpdated,
     EventKind.WEBHOOK_DELETED: ResourceRef,
@@ -219,6 +252,10 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.JOB_FAILED: JobFailed,
     EventKind.JOB_CANCELED: JobEnded,
     EventKind.CLIP_READY: ClipReady,
+    EventKind.GENERATION_SUCCEEDED: GenerationEnded,
+    EventKind.GENERATION_REFUSED: GenerationEnded,
+    EventKind.GENERATION_FAILED: GenerationEnded,
+    EventKind.GENERATION_CACHED: GenerationEnded,
     EventKind.SCALING_BOUND: ScalingBound,
     EventKind.SCALING_RELEASED: ResourceRef,
 }

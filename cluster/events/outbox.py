@@ -17,17 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.events.kinds import EventKind, matches_any, validate_payload
 from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
+from cluster.tracing.log_context import current_traceparent
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of a tenant; `at` is Unix seconds."""
+    """An event of a tenant; `at` is Unix seconds. `trace` is the span in which it was published, as
+    a `traceparent`; empty: none."""
 
     id: str
     tenant: str
     kind: str
     at: float
     data: Mapping[str, Any]
+    trace: str = ""
 
 
 async def publish(
@@ -38,15 +41,19 @@ async def publish(
     data: Mapping[str, Any],
     *,
     once: str | None = None,
+    trace: str | None = None,
 ) -> str:
     """Writes the event and its deliveries in the caller's transaction; returns the event's id.
 
     With `once`, only the first call with that text (for this tenant and kind) publishes, across
     all processes, so that several replicas report an event once; this lasts until the event is
-    pruned (DeliveryPolicy.kept_s). Raises ValueError if `data` is invalid for `kind`.
+    pruned (DeliveryPolicy.kept_s). `trace` is the `traceparent` that webhooks get (None: that of
+    the current task). Raises ValueError if `data` is invalid for `kind`.
     """
     payload = validate_payload(kind, data)
-    event = Event(_id(tenant, kind, once), tenant, str(kind), clock.wall(), payload)
+    if trace is None:
+        trace = current_traceparent()
+    event = Event(_id(tenant, kind, once), tenant, str(kind), clock.wall(), payload, trace)
     if await _write(connection, event):
         await _fan_out(connection, event)
     return event.id
@@ -61,7 +68,7 @@ def _id(tenant: str, kind: str, once: str | None) -> str:
 async def _write(connection: AsyncConnection, event: Event) -> bool:
     """Inserts the event; returns whether it is new."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    row = {"id": event.id, "tenant": event.tenant, "kind": event.kind}
+    row = {"id": event.id, "tenant": event.tenant, "kind": event.kind, "trace": event.trace}
     statement = dialect.insert(events).values(**row, at=event.at, data=dict(event.data))
     written = await connection.execute(
         statement.on_conflict_do_nothing(index_elements=["id"]).returning(events.c.id)

@@ -22,6 +22,7 @@ from cluster.storage.tables import deliveries, events, webhooks
 
 MAX_ERROR = 300
 HOUR_S = 3600.0
+FAILING_ATTEMPTS = 2  # of one delivery, after which its webhook counts as failing
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,45 @@ async def find_due(
         .limit(limit)
     )
     return [DueDelivery(row.id, row.webhook, row.tenant) for row in rows]
+
+
+async def find_overdue(connection: AsyncConnection, now: float) -> tuple[int, float | None]:
+    """How many deliveries of active webhooks are due and not claimed, and since when the oldest of
+    them is due (Unix seconds)."""
+    query = (
+        select(func.count(), func.min(deliveries.c.next))
+        .join(webhooks, webhooks.c.id == deliveries.c.webhook)
+        .where(_is_due(now), webhooks.c.status == "active")
+    )
+    row = (await connection.execute(query)).one()
+    return row[0], row[1]
+
+
+async def count_failing(connection: AsyncConnection) -> tuple[int, int]:
+    """How many active webhooks have refused or missed an event twice and accepted nothing that was
+    due since that event, and how many active webhooks there are."""
+    failed = (
+        select(deliveries.c.webhook, func.max(events.c.at).label("at"))
+        .join(events, events.c.id == deliveries.c.event)
+        .join(webhooks, webhooks.c.id == deliveries.c.webhook)
+        .where(
+            deliveries.c.status == "pending",
+            deliveries.c.attempts >= FAILING_ATTEMPTS,
+            webhooks.c.status == "active",
+        )
+        .group_by(deliveries.c.webhook)
+        .subquery()
+    )
+    later = deliveries.alias()
+    has_accepted = exists().where(
+        later.c.webhook == failed.c.webhook,
+        later.c.status == "delivered",
+        later.c.next >= failed.c.at,
+    )
+    failing = select(func.count()).select_from(failed).where(~has_accepted).scalar_subquery()
+    active = select(func.count()).where(webhooks.c.status == "active").scalar_subquery()
+    row = (await connection.execute(select(failing, active))).one()
+    return row[0], row[1]
 
 
 async def claim(

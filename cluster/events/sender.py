@@ -60,6 +60,8 @@ class Sender:
         content = encode_event(event)
         headers = signed_headers(keys, event.id, self._clock.wall(), content)
         headers["content-type"] = "application/json"
+        if event.trace:
+            headers["traceparent"] = event.trace
         try:
             async with (
                 asyncio.timeout(self._limit_s),

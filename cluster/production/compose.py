@@ -5,12 +5,13 @@ file of secrets, whose values Compose takes from `.env` or the environment when 
 them to containers as files in memory; no secret is in a container's environment or command line.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.ops.ports import Ports
-from cluster.production.dashboard import dashboard
+from cluster.production.alerts.files import groups
+from cluster.production.dashboards.files import own_files, ray_files
+from cluster.production.dashboards.grafana import SCRAPE_INTERVAL
 from cluster.production.environment import CERTIFICATES, HOME, TLS, env_name, optional_variables
 from cluster.production.values import Values, is_built_here
 from cluster.runtime.settings import Settings
@@ -35,6 +36,7 @@ DERIVED = {
 # Settings that a file holds, in the container of Mobula.
 IN_FILES = ("database_url", "redis_url", "pepper", "bootstrap_key", "metrics_key")
 WHERE = "/run/secrets"
+RULES = "/etc/prometheus/rules"
 MOBULA, POSTGRES, REDIS = 10001, 999, 999  # users of the images
 PROMETHEUS, GRAFANA = 65534, 472
 
@@ -52,18 +54,36 @@ def render_files(values: Values, dump: Dump) -> dict[str, str]:
                 "access": "proxy",
                 "url": "http://prometheus:9090",
                 "isDefault": True,
+                "jsonData": {"timeInterval": SCRAPE_INTERVAL, "httpMethod": "POST"},
             }
         ],
     }
-    provider = {"name": "mobula", "type": "file", "options": {"path": "/etc/grafana/dashboards"}}
+    objectives = values.monitoring.objectives
+    rules = groups(objectives, values.monitoring.runbooks)
+    ours, rays = own_files(objectives), ray_files()
     return {
         "compose.yaml": dump([project(values)]),
         "example.env": _example(),
         "prometheus.yml": dump([prometheus(values)]),
+        "rules/mobula.yml": dump([{"groups": rules}]),
         "grafana/datasources/prometheus.yaml": dump([source]),
-        "grafana/providers/mobula.yaml": dump([{"apiVersion": 1, "providers": [provider]}]),
-        "grafana/dashboards/mobula.json": json.dumps(dashboard(), indent=1) + "\n",
+        "grafana/providers/mobula.yaml": dump([{"apiVersion": 1, "providers": _providers()}]),
+        **{f"grafana/dashboards/mobula/{name}": text for name, text in ours.items()},
+        **{f"grafana/dashboards/ray/{name}": text for name, text in rays.items()},
     }
+
+
+def _providers() -> list[dict[str, Any]]:
+    """A folder of dashboards each."""
+    return [
+        {
+            "name": name,
+            "folder": title,
+            "type": "file",
+            "options": {"path": f"/etc/grafana/dashboards/{name}"},
+        }
+        for name, title in (("mobula", "Mobula"), ("ray", "Ray"))
+    ]
 
 
 def project(values: Values) -> dict[str, Any]:
@@ -96,13 +116,21 @@ def prometheus(values: Values) -> dict[str, Any]:
     tls = {"scheme": "https", "tls_config": {"insecure_skip_verify": True}}
     own = tls if values.compose.tls else {}
     return {
-        "global": {"scrape_interval": "15s"},
+        "global": {"scrape_interval": SCRAPE_INTERVAL, "evaluation_interval": SCRAPE_INTERVAL},
+        "rule_files": [f"{RULES}/*.yml"],
+        **_alerting(values.monitoring.alertmanagers),
         "scrape_configs": [
             {**_scrape("mobula", "/metrics"), **own},
             {**_scrape("ray", "/metrics/ray"), **own},
             {**_scrape("haproxy", "/metrics/haproxy"), **own},
         ],
     }
+
+
+def _alerting(alertmanagers: Sequence[str]) -> dict[str, Any]:
+    if not alertmanagers:
+        return {}
+    return {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [*alertmanagers]}]}]}}
 
 
 def _scrape(job: str, path: str) -> dict[str, Any]:
@@ -206,6 +234,7 @@ def _prometheus(values: Values) -> dict[str, Any]:
         "networks": ["metrics", "dashboards"],
         "volumes": [
             "./prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+            f"./rules:{RULES}:ro",
             "prometheus:/prometheus",
         ],
         "healthcheck": _check(["CMD", "wget", "-q", "-O-", "http://127.0.0.1:9090/-/ready"]),

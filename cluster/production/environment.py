@@ -35,7 +35,7 @@ TLS = {
 }
 
 SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")
-OPTIONAL = ("metrics_key",)  # the Secret may do without
+OPTIONAL = ("metrics_key", "sentry_dsn")  # the Secret may do without
 # What the manifests decide themselves; as `settings` they would contradict the rest.
 DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_hosts"} | {
     "metrics_host",
@@ -54,6 +54,18 @@ def env_name(setting: str) -> str:
     return f"MOBULA_{setting.upper()}"
 
 
+def metrics_host(values: Values) -> str:
+    """The name of the service that Prometheus asks for the metrics of all replicas."""
+    return f"{values.name}-metrics.{values.namespace}.svc"
+
+
+def allowed_hosts(values: Values) -> tuple[str, ...]:
+    """Also the name by which Prometheus asks."""
+    if "*" in values.hosts or values.network.monitoring is None:
+        return values.hosts
+    return (*values.hosts, metrics_host(values))
+
+
 def plain_variables(values: Values) -> dict[str, str]:
     """Everything that is no secret, by name."""
     return {
@@ -69,6 +81,7 @@ def plain_variables(values: Values) -> dict[str, str]:
         **MONITORED,
         **(TLS if values.secrets.tls else {}),
         **optional_variables(values),
+        "MOBULA_ALLOWED_HOSTS": ",".join(allowed_hosts(values)),
         **({"HF_HOME": MODELS} if values.models_claim else {}),
     }
 

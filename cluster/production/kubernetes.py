@@ -32,7 +32,7 @@ def ray_service(values: Values, serve_config: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
-        "metadata": _metadata(values, values.name),
+        "metadata": metadata(values, values.name),
         "spec": {
             "upgradeStrategy": _upgrade(values.upgrade),
             # The old cluster's streams and pieces of jobs get this long to end.
@@ -114,7 +114,7 @@ def _same(**amounts: str) -> dict[str, Any]:
     return {"requests": amounts, "limits": dict(amounts)}
 
 
-def _metadata(values: Values, name: str) -> dict[str, Any]:
+def metadata(values: Values, name: str) -> dict[str, Any]:
     return {"name": name, "namespace": values.namespace, "labels": labels(values)}
 
 
@@ -123,7 +123,7 @@ def _service_account(values: Values, component: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": _metadata(values, service_account(values, component)),
+        "metadata": metadata(values, service_account(values, component)),
         "automountServiceAccountToken": component == HEAD,
     }
 
@@ -142,7 +142,7 @@ def _disruption_budget(values: Values) -> list[dict[str, Any]]:
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": _metadata(values, name),
+            "metadata": metadata(values, name),
             "spec": spec,
         }
     ]
@@ -159,10 +159,10 @@ def _policies(values: Values) -> list[dict[str, Any]]:
         _policy(values, "operator", HEAD, _namespaces((network.operator,)), [PORTS.dashboard]),
     ]
     if network.monitoring is not None:
+        monitoring = _namespaces((network.monitoring,))
         ports = [PORTS.metrics, PORTS.haproxy_metrics]
-        policies.append(
-            _policy(values, "monitoring", None, _namespaces((network.monitoring,)), ports)
-        )
+        policies.append(_policy(values, "monitoring", None, monitoring, ports))
+        policies.append(_policy(values, "metrics", WORKER, monitoring, [PORTS.http]))
     return policies
 
 
@@ -181,7 +181,7 @@ def _policy(
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": _metadata(values, service_account(values, name)),
+        "metadata": metadata(values, service_account(values, name)),
         "spec": {
             "podSelector": {"matchLabels": labels(values, to)},
             "policyTypes": ["Ingress"],

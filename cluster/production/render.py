@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from cluster.production import compose, kubernetes, systemd
+from cluster.production import compose, kubernetes, monitoring, systemd
 from cluster.production.values import Values, is_built_here
 
 Kind = Literal["kubernetes", "compose", "images", "systemd"]
@@ -35,7 +35,10 @@ _Dumper.add_representer(str, _text)
 def render(kind: Kind, values: Values, serve_config: dict[str, Any]) -> dict[str, str]:
     """File names and their content. Raises BadValues."""
     if kind == "kubernetes":
-        return {"mobula.yaml": as_yaml(kubernetes.render_objects(values, serve_config))}
+        return {
+            "mobula.yaml": as_yaml(kubernetes.render_objects(values, serve_config)),
+            **{name: as_yaml(each) for name, each in monitoring.render_objects(values).items()},
+        }
     if kind == "compose":
         return compose.render_files(values, as_yaml)
     if kind == "systemd":

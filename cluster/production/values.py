@@ -11,13 +11,18 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cluster.metrics.catalogue.generation import TIME_TO_FIRST_TOKEN
 from cluster.ops.environment import LONGEST_STREAM_S
+from cluster.production.alerts.rule import RUNBOOKS
+from cluster.production.alerts.slo import Objectives
 from cluster.runtime.version import VERSION
 
 # A label of a DNS name, short enough that what KubeRay appends still fits.
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 SecretKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/:@-]{0,250}$")]
+OBJECTIVES = Objectives()
+FIRST_TOKEN_BOUNDS = TIME_TO_FIRST_TOKEN.buckets
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 Count = Annotated[int, Field(ge=0, le=10_000)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]
@@ -39,7 +44,8 @@ class _ValuesModel(BaseModel):
 class Secrets(_ValuesModel):
     """Where Kubernetes keeps what is secret: names of Secrets, and of the keys in `name`.
 
-    A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token
+    A Secret without `metrics_key` makes no key for Prometheus, one without `sentry_dsn` reports to
+    no Sentry. `ray` holds Ray's cluster token
     under `auth_token`. The keys of `object_store` become environment variables as the store's
     vendor names them (AWS_ACCESS_KEY_ID, ...); None: the pods' service account may use the store.
     `tls` is a Secret of type kubernetes.io/tls; None: pods speak plain HTTP, to whatever terminates
@@ -52,6 +58,7 @@ class Secrets(_ValuesModel):
     pepper: SecretKey = "pepper"
     bootstrap_key: SecretKey = "bootstrap-key"
     metrics_key: SecretKey = "metrics-key"
+    sentry_dsn: SecretKey = "sentry-dsn"
     gcs_redis_password: SecretKey | None = "gcs-redis-password"
     ray: Name = "mobula-ray"
     object_store: Name | None = None
@@ -123,9 +130,37 @@ class Upgrade(_ValuesModel):
         return self
 
 
+class Monitoring(_ValuesModel):
+    """What alerts and dashboards go by. Of all requests `available` are not failed by the server,
+    of streams `prompt` have their first token within `first_token_s`, a bound of that histogram's
+    buckets. `runbooks` is where docs/runbooks is published; alerts link to its pages.
+    `alertmanagers` (host:port) are told of alerts in the Compose project; `labels` are those by
+    which the Prometheus operator finds monitors and rules.
+    """
+
+    available: Annotated[float, Field(gt=0.5, lt=1)] = OBJECTIVES.available
+    prompt: Annotated[float, Field(gt=0.5, lt=1)] = OBJECTIVES.prompt
+    first_token_s: float = OBJECTIVES.first_token_s
+    runbooks: Annotated[str, Field(pattern=r"^[^\s\"']{1,500}$")] = RUNBOOKS
+    alertmanagers: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")], ...] = ()
+    labels: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _first_token_is_a_bound(self) -> Self:
+        if self.first_token_s not in FIRST_TOKEN_BOUNDS:
+            bounds = ", ".join(f"{bound:g}" for bound in FIRST_TOKEN_BOUNDS)
+            raise ValueError(f"first_token_s, {self.first_token_s:g}, must be one of {bounds}")
+        return self
+
+    @property
+    def objectives(self) -> Objectives:
+        return Objectives(self.available, self.prompt, self.first_token_s)
+
+
 class Network(_ValuesModel):
     """Namespaces that may reach the pods: callers (gateway or ingress controller) the HTTP port
-    alone, KubeRay's operator the dashboard, monitoring the metrics (None: nobody).
+    alone, KubeRay's operator the dashboard, monitoring the metrics (None: nobody; then no objects
+    for Prometheus and Grafana are rendered).
     """
 
     callers: Annotated[tuple[Name, ...], Field(min_length=1)] = ("istio-ingress",)
@@ -179,6 +214,7 @@ class Values(_ValuesModel):
     gpu_workers: GpuWorkers | None = None
     upgrade: Upgrade = Upgrade()
     network: Network = Network()
+    monitoring: Monitoring = Monitoring()
     compose: Compose = Compose()
     systemd: Systemd = Systemd()
 

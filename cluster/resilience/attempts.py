@@ -7,7 +7,7 @@ Whether there is another attempt is decided in resilient_call.py.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_set import Outcome, ReplicaSet
 from cluster.resilience.breaker import CircuitBreaker
 from cluster.resilience.failure_class import (
     FailureClass,
@@ -20,6 +20,8 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 
+CANCELLED, OVERTAKEN = "cancelled", "overtaken"
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -27,11 +29,13 @@ T_co = TypeVar("T_co", covariant=True)
 class Attempt(MonitoredAttempt, Protocol[T_co]):
     """One request to one replica. `lasts`: more comes after its response (a stream).
 
-    `replica` is set when the attempt has failed or was given up: the replica that it was sent to,
-    None if to none.
+    `replica` is set when the attempt has ended, well or not: the replica that it was sent to, None
+    if to none. `ending` is when it failed or was given up (monotonic), and the problem's slug,
+    CANCELLED or OVERTAKEN.
     """
 
     replica: str | None
+    ending: tuple[float, str] | None
 
     @property
     def lasts(self) -> bool: ...
@@ -93,7 +97,7 @@ class AttemptRunner:
         self.breaker.record(lease, failed=False, seconds=seconds)
         self.watch.answered(seconds)
         if not attempt.lasts:
-            self._fleet.report(attempt.call, "ok", seconds)
+            attempt.replica = self._fleet.report(attempt.call, "ok", seconds)
         return response
 
     async def run_with(self, attempt: Attempt[T], lease: int) -> tuple[Attempt[T], T]:
@@ -107,8 +111,12 @@ class AttemptRunner:
         for number, attempt in enumerate(sent):
             if attempt is not winner:
                 attempt.cancel()
-                seconds = self._now() - attempt.sent_at
-                self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
+                now = self._now()
+                attempt.ending = attempt.ending or (now, OVERTAKEN)
+                seconds = now - attempt.sent_at
+                outcome: Outcome = "gone" if number else "failed"
+                placed = self._fleet.report(attempt.call, outcome, seconds)
+                attempt.replica = attempt.replica or placed
 
     def abandon(self, sent: Sequence[Attempt[T]]) -> None:
         """End all of them."""
@@ -139,7 +147,9 @@ class AttemptRunner:
         return problem if is_shown_to_callers(problem) else self._unavailable()
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
-        seconds = self._now() - attempt.sent_at
+        now = self._now()
+        attempt.ending = now, problem.slug
+        seconds = now - attempt.sent_at
         failure = classify(problem, seconds, self._slow_s)
         attempt.replica = self._fleet.placed(attempt.call)
         if failure is FailureClass.LOST or failure is FailureClass.FAILED:
@@ -153,7 +163,9 @@ class AttemptRunner:
     def _given_up(self, attempt: Attempt[T], lease: int) -> None:
         """The caller left. For the breaker, an attempt that took longer than a slow call was
         slow."""
-        seconds = self._now() - attempt.sent_at
+        now = self._now()
+        attempt.ending = now, CANCELLED
+        seconds = now - attempt.sent_at
         if seconds > self._slow_s:
             self.breaker.record(lease, failed=False, seconds=seconds)
         else:

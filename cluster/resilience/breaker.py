@@ -25,8 +25,9 @@ _NO_LEASE = 0
 
 @dataclass(frozen=True, slots=True)
 class BreakerFigures:
-    """Shares are of the window's attempts that ended; `opened_at` (None: never) is Unix seconds of
-    the last time it opened, `open_for_s` for how long, `retry_after_s` what is left of that.
+    """Shares are of the window's attempts that ended; `opened` and `closed` count how often it did
+    either; `opened_at` (None: never) is Unix seconds of the last time it opened, `open_for_s` for
+    how long, `retry_after_s` what is left of that.
     """
 
     state: State
@@ -38,6 +39,7 @@ class BreakerFigures:
     open_for_s: float
     retry_after_s: float
     probes: int
+    closed: int = 0
 
 
 class CircuitBreaker:
@@ -62,6 +64,7 @@ class CircuitBreaker:
         self._good = 0
         self._leases: dict[int, float] = {}  # lease -> when it expires
         self.opened = 0
+        self._closed = 0
         self.probes = 0
 
     @classmethod
@@ -162,6 +165,7 @@ class CircuitBreaker:
             open_for_s=self._open_s,
             retry_after_s=left_s,
             probes=self.probes,
+            closed=self._closed,
         )
 
     def _trips(self) -> bool:
@@ -183,6 +187,7 @@ class CircuitBreaker:
         self._good += 1
         if self._good >= self._spec.probes:
             self._until = None
+            self._closed += 1
             self._row = 0
             self._counts.clear()
 

@@ -6,22 +6,38 @@ For logs, not for audit.
 """
 
 import atexit
+import logging
 import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FLUSH_S = 0.25
 ROTATE_BYTES = 64 << 20
 ROTATED_FILES = 4  # name.1.jsonl (the newest) to name.4.jsonl
 
+log = logging.getLogger("mobula.logs")
+# Lines of this process that could not be written, by the part of the file's name before its "-".
+lost_lines: Counter[str] = Counter()
+
 
 class BufferedLineWriter:
     """`write` never blocks on the disk. Lines that cannot be written are counted as lost."""
 
-    def __init__(self, folder: Path, name: str, *, rotate_bytes: int = ROTATE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        on_lines: Callable[[Sequence[bytes]], None] | None = None,
+    ) -> None:
+        """`on_lines` gets every batch of lines in the thread that has written them."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{name}.jsonl"
         self.lost = 0
         self._rotate_bytes = rotate_bytes
+        self._on_lines = on_lines
         self._lines: list[bytes] = []
         self._stopped = threading.Event()
         self._write_lock = threading.Lock()
@@ -45,6 +61,8 @@ class BufferedLineWriter:
                     file.write(b"\n".join(lines) + b"\n")
             except OSError:
                 self.lost += len(lines)
+                lost_lines[self.path.name.partition("-")[0]] += len(lines)
+        self._pass_on(lines)
 
     def close(self) -> None:
         """Writes the remaining lines and ends the thread."""
@@ -52,6 +70,14 @@ class BufferedLineWriter:
         self._thread.join(timeout=2.0)
         self.flush()
         atexit.unregister(self.close)
+
+    def _pass_on(self, lines: Sequence[bytes]) -> None:
+        if self._on_lines is None:
+            return
+        try:
+            self._on_lines(lines)
+        except Exception:
+            log.exception("lines of %s could not be passed on", self.path.name)
 
     def _run(self) -> None:
         while not self._stopped.wait(FLUSH_S):

@@ -1,22 +1,16 @@
-"""Structured logs, and the removal of credentials from text that is logged or stored.
+"""What log lines are made of: which request they are about, and text without credentials.
 
-In: records of the loggers under `mobula`, and the request that is being served. Out: one JSON
-object per line on standard error, with `ts`, `level`, `logger`, `message`, `request_id` and
-`tenant` while a request is being served, and the record's `extra`. Ray stores the standard error of
-each process in its log folder. The access log is a journal (cluster/runtime/line_log.py).
+In: text that is to be logged or stored. Out: the same without credentials and without characters
+that a terminal acts on. Lines are made in cluster/logs.
 
 Every credential that Mobula issues has its pattern here (tests/unit/runtime/test_redaction.py
 issues one of each). The patterns are linear in their input: a repetition is bounded, or possessive
 and tried once for each run of the characters that it matches.
 """
 
-import logging
 import re
-import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
-
-import orjson
 
 REDACTED = "[secret]"
 MIN_LENGTH = 14  # characters of the shortest text that any pattern matches
@@ -103,45 +97,7 @@ def escape_active(line: bytes) -> bytes:
     return line.decode("utf-8", "replace").translate(_ESCAPES).encode()
 
 
-_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 logged_request: ContextVar[tuple[str, str]] = ContextVar("logged_request", default=("", ""))
 """Request id and tenant in the log lines of this task and of the tasks that it starts."""
-
-
-class JsonLines(logging.Formatter):
-    """A record as JSON, with its exception; credentials are removed."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
-            "ts": round(record.created, 3),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        request_id, tenant = logged_request.get()
-        if request_id:
-            line["request_id"] = request_id
-        if tenant:
-            line["tenant"] = tenant
-        for name, value in vars(record).items():
-            if name not in _FIELDS and value is not None:
-                line.setdefault(name, value)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return redact(escape_active(orjson.dumps(line, default=str)).decode())
-
-
-def configure_logging(level: str) -> None:
-    """Send everything under `mobula` to standard error, once; other loggers stay as they are.
-
-    Every deployment's constructor calls it; a process without it logs no failures.
-    """
-    logger = logging.getLogger("mobula")
-    logger.setLevel(level)
-    logger.propagate = False
-    if not logger.handlers:
-        # Serve replaces a replica's sys.stderr by a stream that passes every line to Serve's log as
-        # INFO, where the level drops it.
-        handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)
-        handler.setFormatter(JsonLines())
-        logger.addHandler(handler)
+logged_trace: ContextVar[tuple[str, str]] = ContextVar("logged_trace", default=("", ""))
+"""Trace id and span id (W3C, hexadecimal) in the same lines, where a trace is named or sampled."""

@@ -7,6 +7,7 @@ inspect` show the environment. Only this module reads the process environment.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,6 +23,7 @@ PREFIX = "MOBULA_"
 MAX_SECRET_BYTES = 1 << 16
 MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
 LOOPBACK = "127.0.0.1"
+DSN = r"https?://\w+@[\w.\-:\[\]]+(?:/[\w\-]+)*/\d+"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
@@ -65,6 +67,11 @@ class Settings(BaseSettings):
     max_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Traces (docs/guides/tracing.md): the part of requests whose traces are recorded in any case,
+    # and the seconds from which on a request is slow, so that its trace is recorded too.
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    trace_slow_s: Annotated[float, Field(gt=0)] = 10.0
 
     # TLS at HAProxy: PEM files, the certificate with its chain and the key without a password. When
     # they change, the new ones are taken within a second or two, and no connection is lost.
@@ -147,6 +154,10 @@ class Settings(BaseSettings):
     # confine the process that does it (Landlock, seccomp).
     video_sandbox: Literal["required", "best-effort"] = "required"
 
+    # Errors of all processes are reported there (cluster/logs/sentry.py); None: nowhere. Form:
+    # https://<key>@<host>/<project>
+    sentry_dsn: SecretStr | None = None
+
     # Webhooks may reach hosts in private networks (never wise on a shared network).
     webhooks_private_hosts: bool = False
 
@@ -191,6 +202,13 @@ class Settings(BaseSettings):
     def _check_pepper_length(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:
             raise ValueError("a pepper must have 32 characters or more")
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _check_dsn(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(DSN, value.get_secret_value()):
+            raise ValueError("a Sentry DSN is of the form https://<key>@<host>/<project>")
         return value
 
     @field_validator("home")

@@ -6,7 +6,8 @@ rolls back; repositories take the connection and never commit. Knows no tables.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from cluster.metrics.catalogue import storage
+from cluster.metrics.series import Histogram, Reading
 from cluster.runtime.problems import Overloaded
 
 BUSY_TIMEOUT_MS = 5_000
@@ -43,6 +46,8 @@ class Database:
     def __init__(self, url: str) -> None:
         """`url` is SQLAlchemy's: sqlite+aiosqlite:///path or postgresql+asyncpg://..."""
         self.is_sqlite = url.startswith("sqlite")
+        self._transactions = Histogram(storage.TRANSACTIONS)
+        self._unavailable, self._is_up = 0, True
         options: dict[str, Any] = (
             {"connect_args": {"factory": _RollbackOnClose}} if self.is_sqlite else dict(POOL)
         )
@@ -58,25 +63,45 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction. Raises DatabaseUnavailable if the database cannot be reached."""
+        began = time.monotonic()
         try:
             async with self.engine.begin() as connection:
                 yield connection
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-            raise DatabaseUnavailable from error
+            raise self._unreachable() from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise DatabaseUnavailable from error
+                raise self._unreachable() from error
             raise
+        self._record("write", began)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A read transaction, without locks if the database allows it."""
+        began = time.monotonic()
         try:
             async with self.engine.connect() as connection:
                 connection = await connection.execution_options(mobula_read=True)
                 yield connection
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-            raise DatabaseUnavailable from error
+            raise self._unreachable() from error
+        self._record("read", began)
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Transactions that ended well, those that the store could not be reached for, and whether
+        the last one could."""
+        yield from self._transactions.read()
+        yield storage.UNAVAILABLE, [((), self._unavailable)]
+        yield storage.UP, [((), int(self._is_up))]
+
+    def _record(self, kind: str, began: float) -> None:
+        self._transactions.observe((kind,), time.monotonic() - began)
+        self._is_up = True
+
+    def _unreachable(self) -> DatabaseUnavailable:
+        self._unavailable += 1
+        self._is_up = False
+        return DatabaseUnavailable()
 
     async def close(self) -> None:
         await self.engine.dispose()

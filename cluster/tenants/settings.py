@@ -3,6 +3,7 @@
 In: JSON from the API or the database. Out: frozen TenantSettings.
 """
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,17 +19,28 @@ ModelName = Annotated[
 ]
 
 
+class GenerationEvents(StrEnum):
+    """How `generation.*` events come: one a minute with a count, or some requests one by one."""
+
+    COUNTED = "counted"
+    SAMPLED = "sampled"
+
+
 class TenantSettings(BaseModel):
     """None: as the operator has configured it.
 
     `default_model` answers requests that name no model, `default_embedding_model` those for
-    embeddings; both may be any name by which the tenant may ask for a model.
+    embeddings; both may be any name by which the tenant may ask for a model. `generation_events`
+    turns events of generations on (None: off), `generation_event_ratio` is the part of requests
+    that are sampled (None: one in a hundred).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     default_model: ModelName | None = None
     default_embedding_model: ModelName | None = None
+    generation_events: GenerationEvents | None = None
+    generation_event_ratio: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
 
 
 NO_SETTINGS = TenantSettings()

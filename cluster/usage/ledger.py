@@ -34,6 +34,7 @@ from cluster.usage.journal import OrphanedBatch, Terms, UsageJournal, is_forgott
 from cluster.usage.price_book import PriceBook
 from cluster.usage.prices import NO_PRICES, Prices, by_unit
 from cluster.usage.pseudonyms import Pseudonyms
+from cluster.usage.totals import UsageTotals
 from cluster.usage.value_limit import ValueLimit
 
 FLUSH_S = 1.0
@@ -90,6 +91,7 @@ class Ledger:
         self._book = book or PriceBook()
         self._pseudonyms = pseudonyms or Pseudonyms(secrets.token_bytes(32))
         self._values = ValueLimit()
+        self.totals = UsageTotals()
         self._cells: _Cells = {}
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
@@ -97,6 +99,7 @@ class Ledger:
         self._collecting = 1  # the batch that `_cells` will be
         self._folder = folder
         self._journal = None if folder is None else UsageJournal(folder, self.writer)
+        self._written_at = clock.monotonic()  # when nothing was left to be written
         self._flushing = asyncio.Lock()
         self._flushes = PeriodicTask(self.flush, FLUSH_S, "writing of usage", delayed=True)
 
@@ -205,7 +208,17 @@ class Ledger:
         async with self._flushing:
             if (self._pending.usage or self._taken) and not await self._write():
                 return False
-            return not self._cells or await self._write()
+            if self._cells and not await self._write():
+                return False
+            self._written_at = self._clock.monotonic()
+            return True
+
+    @property
+    def unwritten_s(self) -> float:
+        """How long usage has waited to be written; 0: there is none that does."""
+        if not (self._pending.usage or self._taken or self._cells):
+            return 0.0
+        return max(0.0, self._clock.monotonic() - self._written_at)
 
     async def _write(self) -> bool:
         if not self._pending.usage:
@@ -262,6 +275,7 @@ class Ledger:
             self._collecting += 1
         self._pending = await asyncio.to_thread(self._batch, self._taken)
         self._taken = {}
+        self.totals.add(self._pending.usage)
         self._seq += 1
 
     async def _apply(self) -> bool:

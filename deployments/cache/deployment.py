@@ -6,25 +6,42 @@ replica: two would lease one key twice. Followers wait inside their calls, so
 `max_ongoing_requests` must be large.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ray import serve
+
+from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
+from cluster.metrics.catalogue import cache
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 
-class CacheShard:
+class CacheShard(LoggedReplica):
     """If it dies, its entries and leases are lost: leaders get -1 and False, followers `gone`.
     `max_bytes` bounds the entries.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        configure_logging(Settings().log_level)
+        configure_logging(Settings(), "cache")
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
+
+    def _readings(self) -> Iterator[Reading]:
+        figures = self._tier.figures()
+        yield cache.SHARD_BYTES, [((), figures["bytes"])]
+        yield cache.SHARD_ENTRIES, [((), figures["entries"])]
+        yield cache.SHARD_EVICTIONS, [((), figures["evictions"])]
+
+    async def report(self, name: str) -> NamedReport:
+        self._lag.start()
+        return self._metrics.report(name, serve.get_replica_context())
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._tier.get(key)

@@ -27,6 +27,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    MadeAttempt,
     ModelCard,
     ModelLoad,
     SettleRequest,
@@ -142,6 +143,7 @@ class RemoteModelCall:
     """One call of a ModelClient; implements `ModelCall`."""
 
     __slots__ = ("_attempts", "_client", "_id", "_request")
+    provider = ""
 
     def __init__(self, client: ModelClient, request: GenerateRequest) -> None:
         self._client = client
@@ -189,6 +191,13 @@ class RemoteModelCall:
             return attempt
 
         return send
+
+    def attempts_made(self) -> tuple[MadeAttempt, ...]:
+        """Implements `ReportsAttempts`."""
+        return tuple(
+            MadeAttempt(attempt.sent_at, attempt.replica or "", *(attempt.ending or ()))
+            for attempt in self._attempts
+        )
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._settle() if self._attempts else None

@@ -17,7 +17,8 @@ class ClassifyRequest:
     query, one that is longer than the model takes is judged in parts, of which the highest scores
     count.
 
-    `timeout_s` is the rest of the caller's deadline at the time of sending.
+    `timeout_s` is the rest of the caller's deadline at the time of sending. `trace` is the call's
+    span, as in GenerateRequest.
     """
 
     request_id: str
@@ -27,6 +28,8 @@ class ClassifyRequest:
     query: str | None = None
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
+    trace: str = ""
+    trace_state: str = ""
 
 
 @version_tolerant

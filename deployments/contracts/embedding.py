@@ -27,6 +27,7 @@ class EmbedRequest:
     the caller's deadline at the time of sending. `input_types` says what the texts are (`query`,
     `document` ...): one for all or one for each; a model that has a prompt for one puts it before
     the text. `truncate`: a text that is longer than the model takes is cut, not refused.
+    `trace` is the call's span, `trace_state` as in GenerateRequest.
     """
 
     request_id: str
@@ -39,6 +40,8 @@ class EmbedRequest:
     token_ids: tuple[tuple[int, ...], ...] = ()
     input_types: tuple[str, ...] = ()
     truncate: bool = False
+    trace: str = ""
+    trace_state: str = ""
 
 
 @version_tolerant

@@ -7,7 +7,7 @@ shallow. They know nothing of HTTP or of token ids.
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
@@ -158,6 +158,8 @@ class GenerateRequest:
     `output_format` constrains the text, `tool_settings` are the tools that may be called. With
     `echo` each choice's text begins with the prompt's, and its log probabilities, if they are asked
     for, with those of the prompt's tokens; `sampling.max_tokens` may be 0 then.
+    `trace` is the call's span as a `traceparent` (cluster/tracing); empty: its trace is neither
+    sampled nor named by a caller. `trace_state` is that caller's `tracestate`.
     """
 
     request_id: str
@@ -175,6 +177,8 @@ class GenerateRequest:
     output_format: OutputFormat | None = None
     prompt_ids: tuple[int, ...] = ()
     echo: bool = False
+    trace: str = ""
+    trace_state: str = ""
 
     @property
     def tool_bytes(self) -> int:
@@ -297,7 +301,7 @@ class Chunk:
     the prompt, on the stream's first chunk only: the cost of an abandoned stream. `model` is set on
     a stream's first chunk where another model than the requested one responds. `stop` is the stop
     string that ended the text, on the last chunk of a choice. `refusal` and `reasoning` are pieces
-    of those texts of a choice.
+    of those texts of a choice. `timing` is Completion.timing, on the very last chunk.
     """
 
     index: int
@@ -312,6 +316,7 @@ class Chunk:
     stop: str = ""
     refusal: str = ""
     reasoning: str = ""
+    timing: tuple[float, ...] = field(default=(), compare=False)
 
 
 @version_tolerant
@@ -335,11 +340,16 @@ class Choice:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The `GenerateRequest.n` choices and their usage."""
+    """The `GenerateRequest.n` choices and their usage.
+
+    `timing` is how long the replica took, in seconds: until the first choice left its queue, from
+    there to the first token, and from there to the end; empty: not known.
+    """
 
     choices: tuple[Choice, ...]
     usage: TokenUsage
     model: str = ""
+    timing: tuple[float, ...] = field(default=(), compare=False)
 
 
 @version_tolerant
@@ -411,6 +421,28 @@ class ModelCall(Protocol):
         context; raises a Problem where the usage is no longer known.
         """
         ...
+
+
+class MadeAttempt(NamedTuple):
+    """One attempt of a call at a replica or an upstream, `target`, as far as that is known.
+    `ended_at` is when it failed or was given up, and `error` why; 0: it ended with its call. Both
+    times are monotonic."""
+
+    sent_at: float
+    target: str
+    ended_at: float = 0.0
+    error: str = ""
+
+
+@runtime_checkable
+class ReportsAttempts(Protocol):
+    """A ModelCall that knows where it was sent. `provider` is gen_ai's name of who answers; empty:
+    a model of the cluster."""
+
+    @property
+    def provider(self) -> str: ...
+
+    def attempts_made(self) -> tuple[MadeAttempt, ...]: ...
 
 
 @runtime_checkable

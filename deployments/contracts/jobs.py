@@ -23,7 +23,8 @@ ENDED: frozenset[JobState] = frozenset({"succeeded", "partial", "failed", "cance
 class NewJob:
     """A job to accept. Tenants' shares are counted in `cost` (cost units, >= 1); `weight` is the
     tenant's share. `spec` is the handler's own. `subject` (a video's id) can be searched for.
-    `keep_s` is how long the job is retained after its end.
+    `keep_s` is how long the job is retained after its end. `trace` is the `traceparent` of the
+    request that ordered it; empty: that is not traced.
     """
 
     tenant: str
@@ -37,6 +38,7 @@ class NewJob:
     max_attempts: int = 4
     keep_s: float = 7 * 86_400.0
     request_id: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Job:
     ended: float | None
     expires: float | None
     request_id: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

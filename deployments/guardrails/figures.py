@@ -4,8 +4,10 @@ In: findings. Out: counts by policy, rule, action and direction, which peers add
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from cluster.metrics.catalogue import limits
+from cluster.metrics.series import Reading
 from deployments.guardrails.spec import Direction
 from deployments.guardrails.stream_window import RuleFinding
 
@@ -25,6 +27,9 @@ class GuardrailFigures:
     def record_unchecked(self, policy: str, rule: str, direction: Direction) -> None:
         """A text was refused because the rule could not be asked about it."""
         self._counts[policy, rule, UNCHECKED, direction] += 1
+
+    def read_metrics(self) -> Iterator[Reading]:
+        yield limits.FINDINGS, list(self._counts.items())
 
     def report(self) -> GuardrailReport:
         return dict(self._counts)

@@ -16,6 +16,7 @@ from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_api
 from deployments.ingress.operations import operations
@@ -50,7 +51,9 @@ def description(home: Path) -> bytes:
     tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
     stub = StubBackends()
     config = IngressConfig(ModelSettings("nano", {}, {}, {}), OFF, VideoConfig())
-    services, _ = build_services(settings, clock, tenancy, stub, config, stub, stub, lambda _: None)
+    services, _ = build_services(
+        settings, clock, tenancy, stub, config, ClusterView(stub, stub), lambda _: None
+    )
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

@@ -78,6 +78,8 @@ class AdmissionControl:
                 tags=context.tags,
                 permit=permit,
             )
+            if context.timer.admitted_at == 0.0:
+                context.timer.admitted_at = self._clock.monotonic()
             if scope is not None and not context.caller.allows(scope):
                 raise missing_scope(scope)
             yield admitted

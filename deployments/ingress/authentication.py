@@ -58,6 +58,7 @@ def authenticate(
         policies=services.policies.get(caller.key_id),
         tags=tags,
     )
+    state.timer.authenticated_at = services.clock.monotonic()
     return state.context
 
 

@@ -10,6 +10,7 @@ from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
 from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.spec import GuardrailConfig
+from deployments.ingress.health.config import HealthConfig
 from deployments.ingress.names.spec import NameSettings
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
@@ -40,7 +41,7 @@ class IngressConfig:
     `by_handle` are the models whose calls go by Serve handle and not over links. `rerankers` are
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
     outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
-    are the policies over what models read and write.
+    are the policies over what models read and write. `health` is about checks of dependencies.
     """
 
     offer: ModelSettings
@@ -55,3 +56,4 @@ class IngressConfig:
     providers: ProvidersConfig = ProvidersConfig()
     names: NameSettings = NameSettings()
     guardrails: GuardrailConfig = GuardrailConfig()
+    health: HealthConfig = HealthConfig()

@@ -7,9 +7,10 @@
 An AdmittedRequest is only made by AdmissionControl, so no model is called without admission.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope as AsgiScope
@@ -19,40 +20,108 @@ from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.trace_context import TraceContext
 from deployments.contracts.cache import CacheOutcome, Directives
+from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 MODEL_HEADER = b"mobula-model"
+MAX_STAGES = 64  # of a request that its trace shows
+GUARDRAILS, RESERVE = "guardrails", "reserve"  # checks of texts; waits for limits of a model call
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 
 HeaderFields = list[tuple[bytes, bytes]]
 StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 
 
+class TimedCall(Protocol):
+    """One call of a model, as its request's trace shows it (pipeline/metering.py).
+
+    `answered_at` is when the first of its answer came; None: nothing has. `ended_at` 0: it has not
+    ended. `timing` is Completion.timing. `error` is the slug of the problem by which it failed.
+    """
+
+    request: GenerateRequest
+    call: ModelCall
+    usage: TokenUsage
+    opened_at: float
+    answered_at: float | None
+    ended_at: float
+    timing: tuple[float, ...]
+    finish_reasons: tuple[str, ...]
+    error: str
+
+
+@dataclass(slots=True)
+class TimedEncoderCall:
+    """One call of an embedding model or a classifier, as its request's trace shows it. `operation`
+    is gen_ai's name of it, `trace` the call's span; the rest is as in TimedCall."""
+
+    operation: str
+    model: str
+    trace: str
+    opened_at: float
+    ended_at: float = 0.0
+    tokens: int = 0
+    error: str = ""
+
+
 @dataclass(slots=True)
 class ModelWaitTimer:
-    """Adds up the time during which at least one model call was open; calls may overlap."""
+    """Adds up the time during which at least one model call was open; calls may overlap.
 
-    _clock: Clock
+    It also holds what the trace of the request is made of, should it be recorded: readings of the
+    monotonic clock (0: not reached), the first model calls, the request's span (None: neither
+    is it sampled, nor has a caller named a trace), and parts of the work, with begin and end.
+    """
+
+    clock: Clock
     _open: int = 0
     _since: float = 0.0
     _waited: float = 0.0
+    authenticated_at: float = 0.0
+    admitted_at: float = 0.0
+    calls: list[TimedCall | TimedEncoderCall] = field(default_factory=list)
+    trace: TraceContext | None = None
+    stages: list[tuple[str, float, float]] | None = None
 
-    def opened(self) -> None:
+    def add_stage(self, name: str, since: float) -> None:
+        """A part of the work that its trace shows has ended now; the first MAX_STAGES are kept."""
+        if self.stages is None:
+            self.stages = []
+        if len(self.stages) < MAX_STAGES:
+            self.stages.append((name, since, self.clock.monotonic()))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Around such a part."""
+        since = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.add_stage(name, since)
+
+    def opened(self) -> float:
+        """Returns the time."""
+        now = self.clock.monotonic()
         if self._open == 0:
-            self._since = self._clock.monotonic()
+            self._since = now
         self._open += 1
+        return now
 
-    def answered(self) -> None:
+    def answered(self) -> float:
+        """Returns the time."""
+        now = self.clock.monotonic()
         self._open -= 1
         if self._open == 0:
-            self._waited += self._clock.monotonic() - self._since
+            self._waited += now - self._since
+        return now
 
     def waited_s(self) -> float:
         """Seconds up to now."""
-        running = self._clock.monotonic() - self._since if self._open else 0.0
+        running = self.clock.monotonic() - self._since if self._open else 0.0
         return self._waited + running
 
 
@@ -97,6 +166,12 @@ class RequestContext:
             policies=self.policies,
             tags=self.tags,
         )
+
+    @property
+    def traceparent(self) -> str:
+        """The request's span; empty where it is neither sampled nor in a caller's trace."""
+        trace = self.timer.trace
+        return "" if trace is None else trace.traceparent
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
@@ -170,12 +245,19 @@ class AdmittedRequest(RequestContext):
 
 @dataclass(slots=True)
 class ResponseProgress:
-    """How much of a response has been sent."""
+    """How much of a response has been sent; `first_byte_s` after the request its headers were.
+
+    `kind` is "unary", or what the response has become: "stream" or "feed". `overhead_ms` is the
+    part of `first_byte_s` that no model took (negative: nothing was sent).
+    """
 
     status: int = CLIENT_CLOSED_REQUEST
     body_bytes: int = 0
     is_started: bool = False
     is_complete: bool = False
+    first_byte_s: float = 0.0
+    overhead_ms: float = -1.0
+    kind: str = "unary"
 
 
 @dataclass(slots=True)
@@ -187,6 +269,7 @@ class RequestState:
     a response without an end. `is_head`: the client asked for the headers of the response only.
     `problem` is the slug of the problem that was answered. `body_key` is the fast path's key of the
     body's bytes, `ignored` names the fields of the body that have no effect.
+    `operation` is the name of the requested one. `cache` says how the fast path answered.
     """
 
     request_id: str = ""
@@ -202,6 +285,8 @@ class RequestState:
     problem: str | None = None
     body_key: bytes = b""
     ignored: bytes = b""
+    operation: str | None = None
+    cache: str | None = None
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 

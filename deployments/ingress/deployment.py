@@ -1,6 +1,5 @@
 """The `Ingress` deployment: builds the services, and passes requests by HTTP and handle to them."""
 
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,26 +8,26 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
-from cluster.runtime.line_log import BufferedLineWriter
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
+from deployments.ingress.access_log import AccessLog
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
 from deployments.ingress.names.spec import load_settings
+from deployments.ingress.serve_view import serve_view
 from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
 
 
-class Ingress:
+class Ingress(LoggedReplica):
     """A plain class; `graphs/app.py` makes it a deployment."""
 
     def __init__(
@@ -46,9 +45,8 @@ class Ingress:
         check_store_to_start(settings)
         if settings.ingress_names is not None:
             config = replace(config, names=load_settings(settings.ingress_names))
-        configure_logging(settings.log_level)
+        configure_logging(settings, "ingress")
         collect_rarely()
-        self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
         self._backends = ServeBackends(
             models,
             embedders,
@@ -62,14 +60,14 @@ class Ingress:
             classifiers=classifiers or {},
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
+        self._access_log = AccessLog(settings, self._tenancy, self._backends.models)
         self._services, self._caches = build_services(
             settings,
             clock,
             self._tenancy,
             self._backends,
             config,
-            IngressPeers(),
-            ServeStatusClient(clock),
+            serve_view(clock),
             self._access_log.write,
             LOCAL.open_requests,
         )
@@ -85,6 +83,7 @@ class Ingress:
         await self._tenancy.start()
         await self._caches.start()
         await self._services.start()
+        self._access_log.start()
         return serve_application(self.create_application())
 
     def create_application(self) -> ASGIApp:
@@ -113,6 +112,6 @@ class Ingress:
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._services.close()
+        await self._access_log.close()
         await self._tenancy.close()
         await self._backends.close()
-        self._access_log.close()

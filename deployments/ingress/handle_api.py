@@ -40,17 +40,21 @@ class HandleApi:
         body: bytes,
         timeout_s: float,
         priority: str | None = None,
+        traceparent: str = "",
     ) -> Any:
-        """Raises Unauthenticated for an invalid credential, and what HTTP would answer."""
+        """Raises Unauthenticated for an invalid credential, and what HTTP would answer. Callers by
+        handle are of the cluster: their `traceparent` says whether the call is recorded.
+        """
         run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
-        async with self._services.admission.admitted(
-            context,
-            run.request_class,
-            operation,
-            scope=run.scope,
-            model=getattr(parsed, "model", None),
-        ) as admitted:
-            return await run.answer(admitted, parsed)
+        with self._services.tracing.handle_call(context, operation, traceparent):
+            async with self._services.admission.admitted(
+                context,
+                run.request_class,
+                operation,
+                scope=run.scope,
+                model=getattr(parsed, "model", None),
+            ) as admitted:
+                return await run.answer(admitted, parsed)
 
     async def stream(
         self,
@@ -59,13 +63,16 @@ class HandleApi:
         body: bytes,
         timeout_s: float,
         priority: str | None = None,
+        traceparent: str = "",
     ) -> AsyncGenerator[tuple[str | None, Any], None]:
         """The same as (event name, value) pairs."""
         run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
         admission = self._services.admission
-        async with aclosing(stream_operation(admission, context, operation, run, parsed)) as events:
-            async for event in events:
-                yield event
+        with self._services.tracing.handle_call(context, operation, traceparent):
+            stream = stream_operation(admission, context, operation, run, parsed)
+            async with aclosing(stream) as events:
+                async for event in events:
+                    yield event
 
     async def answer(self, *arguments: Any) -> Any:
         """As `call`, but a Problem is returned, and the caller raises it: Serve logs the traceback

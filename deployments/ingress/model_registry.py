@@ -93,6 +93,11 @@ class ModelRegistry:
         return tuple(self.text_models)
 
     @property
+    def all_ids(self) -> tuple[str, ...]:
+        """The ids of the models of every kind."""
+        return tuple(self._models)
+
+    @property
     def embedder_ids(self) -> tuple[str, ...]:
         return tuple(self._embedders)
 

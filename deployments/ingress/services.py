@@ -16,21 +16,24 @@ from cluster.templates.directory import TemplateDirectory
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
+from cluster.tracing.span import RecordedTrace
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
-from deployments.guardrails.figures import GuardrailReport
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
-from deployments.ingress.http.model_metrics import CallReport
-from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats
+from deployments.ingress.health.overview import HealthOverview
+from deployments.ingress.http.request_metrics import RequestMetrics
+from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
 from deployments.video.services import MediaServices
 
@@ -67,16 +70,18 @@ class AppServices:
     together). `responses` stores those that may be continued (None: none). `rendered_responses` is
     where the fast path finds responses (None: no memory tier). `media` is behind videos, jobs and
     files (None: off). `scaling` says how the cluster scales; `reports` are this replica's own
-    reports by name, for its peers. `request_metrics` counts this replica's HTTP requests,
-    `request_stats` gives the sum of all replicas, `model_calls` the counts of model calls of each.
-    `guardrails` are the policies that the pipelines apply (None: none are configured), and
-    `guardrail_counts` what they have found, by replica.
+    reports by name, for its peers. `request_metrics` counts this replica's HTTP requests, `scrape`
+    asks all replicas for their figures. `guardrails` are the policies that the pipelines apply
+    (None: none are configured).
     `loop_lag` measures how late this replica's event loop runs, once it is started. `is_draining`
     says whether the server that a request came in by, for a Host, is to stop. `start` begins what
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store).
+    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    dependencies are (None: nobody checks them). `logs` are those of every process (None: the
+    others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
+    request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     """
 
     settings: Settings
@@ -102,16 +107,18 @@ class AppServices:
     scaling: ScalingOverview | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     request_metrics: RequestMetrics = field(default_factory=RequestMetrics)
-    request_stats: Callable[[], Awaitable[RequestStats]] | None = None
-    model_calls: Callable[[], Awaitable[Sequence[CallReport]]] | None = None
+    scrape: MetricsScrape = field(default_factory=MetricsScrape)
     guardrails: Guardrails | None = None
-    guardrail_counts: Callable[[], Awaitable[Sequence[GuardrailReport]]] | None = None
     loop_lag: LoopLag = field(default_factory=LoopLag)
     is_draining: Callable[[Server, str], Awaitable[bool]] = _is_not_draining
     start: Callable[[], Awaitable[None]] = _do_nothing
     close: Callable[[], Awaitable[None]] = _do_nothing
     policies: Mapping[str, CallerPolicies] = field(default_factory=dict)
     templates: TemplateDirectory | None = None
+    health: HealthOverview | None = None
+    logs: ProcessLogs | None = None
+    tracing: RequestTracing = field(default_factory=RequestTracing)
+    find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

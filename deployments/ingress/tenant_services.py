@@ -6,7 +6,7 @@ and plans, the limiter, and where usage, audit records and events go. Knows no H
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from random import SystemRandom
 from typing import Any
 
@@ -20,6 +20,8 @@ from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.signing import WebhookSecrets
 from cluster.idempotency.store import IdempotencyStore
 from cluster.invalidation.feed import InvalidationFeed
+from cluster.metrics.catalogue import limits, storage
+from cluster.metrics.series import Reading
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.responses.store import ResponseLimits, ResponseStore
@@ -67,8 +69,9 @@ class TenantServices:
 
         Raises FileNotFoundError before the first `up`.
         """
+        self.authority = authority
         self.pepper = pepper = load_pepper(settings.home, settings)
-        name = f"ingress-{secrets.token_hex(6)}"
+        self.replica = name = f"ingress-{secrets.token_hex(6)}"
         self.database = Database(store_url(settings.home, settings))
         self.directory = CredentialDirectory(self.database, pepper, clock)
         folder = settings.home / AUDIT
@@ -173,6 +176,17 @@ class TenantServices:
             "invalidations_age_s": round(min(self.invalidations.age_s, 1e9), 3),
             "limits_authority_is_up": self.limiter.authority_is_up,
         }
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of everything that the replica holds about tenants."""
+        yield storage.LOST, [(("audit",), self.trail.lost), (("events",), self.bus.lost)]
+        yield limits.DIRECTORY_AGE, [((), self.directory.age_s)]
+        yield limits.INVALIDATIONS_AGE, [((), min(self.invalidations.age_s, 1e9))]
+        yield from self.limiter.read_metrics()
+        yield from self.database.read_metrics()
+        yield from self.deliverer.read_metrics()
+        yield from self.ledger.totals.read()
+        yield storage.LEDGER_BEHIND, [((), self.ledger.unwritten_s)]
 
     def _notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
         """An administrative change has written an event: its webhooks need not wait for a poll."""

@@ -3,15 +3,25 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.health.checks.collector import CollectorCheck
+from cluster.logs.readings import log_readings
+from cluster.metrics.catalogue.scrape import MISSING
+from cluster.metrics.replica_metrics import common_sources
+from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from cluster.tracing.configured_exporter import configured_exporter
+from cluster.tracing.span import RecordedTrace
+from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -20,16 +30,27 @@ from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.contracts.moderation import RULES
-from deployments.contracts.scaling import DeploymentStatusSource
 from deployments.guardrails.engine import Guardrails
-from deployments.guardrails.figures import GuardrailFigures, GuardrailReport
+from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
-from deployments.ingress.http.model_metrics import CallReport
-from deployments.ingress.http.request_metrics import RequestMetrics, RequestStats, sum_stats
+from deployments.ingress.health.dependencies import CheckedParts, DependencyCatalogue
+from deployments.ingress.health.overview import HealthOverview
+from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
+from deployments.ingress.metrics.cache_readings import cache_readings
+from deployments.ingress.metrics.expiry_readings import expiry_source
+from deployments.ingress.metrics.health_readings import health_readings
+from deployments.ingress.metrics.model_readings import (
+    balancing_readings,
+    model_readings,
+    provider_readings,
+)
+from deployments.ingress.metrics.scrape import MetricsScrape
+from deployments.ingress.metrics.store_readings import StoreReadings
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
@@ -42,9 +63,11 @@ from deployments.ingress.pipeline.guarded_pipeline import (
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -71,8 +94,7 @@ def build_services(
     tenancy: TenantServices,
     backends: Backends,
     config: IngressConfig,
-    peers: Peers,
-    serve_status: DeploymentStatusSource,
+    cluster: ClusterView,
     access_log: Callable[[bytes], None],
     open_requests: OpenRequests | None = None,
 ) -> tuple[AppServices, CacheStack]:
@@ -80,7 +102,7 @@ def build_services(
 
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
-    directory, model_settings = tenancy.directory, config.offer
+    directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -112,11 +134,15 @@ def build_services(
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
     pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
-    media = media_services(settings, config.video, tenancy, clock)
+    exporter = configured_exporter("ingress")
+    tracer = Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
+    tracing = RequestTracing(tracer, clock, settings.trusted_proxies)
+    export = None if exporter is None else exporter.export
+    media = media_services(settings, config.video, tenancy, clock, export)
     loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
-        serve_status,
+        cluster.serve_status,
         peers,
         clock,
         replica_statuses=lambda name: replica_set(name).statuses(),
@@ -124,30 +150,66 @@ def build_services(
         open_calls=lambda: recorder.counters.open,
     )
 
+    parts = CheckedParts(
+        settings,
+        config,
+        clock,
+        tenancy,
+        backends.shared,
+        models,
+        cluster.serve_status,
+        cluster.gcs_address,
+        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
+    )
+    health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
+
     async def collect_cache_stats(tenant: str | None) -> CacheStats:
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
+    tracing.exemplify = request_metrics.exemplify
+    source = cluster.metrics
+    missing, store_figures = Counter(MISSING), StoreReadings(tenancy.database, clock)
+    metrics = MetricSet(
+        lambda: request_metrics.read(opened.count),
+        lambda: cache_readings(caches.report(None)),
+        lambda: model_readings(models.resilience()),
+        lambda: balancing_readings(config.deployments, replica_set),
+        lambda: provider_readings(providers.models, clock.monotonic()),
+        findings.read_metrics,
+        tracing.read_metrics,
+        *(() if exporter is None else (exporter.read_metrics,)),
+        tenancy.read_metrics,
+        missing.read,
+        store_figures.read,
+        lambda: health_readings(health.runner.figures(), health.report(), clock.wall()),
+        log_readings,
+        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
+        *common_sources(lambda: source.deployment, loop_lag.worst, settings),
+    )
 
-    def report_requests() -> RequestStats:
-        return request_metrics.stats(opened.count)
-
-    async def collect_request_stats() -> RequestStats:
-        return sum_stats(await peers.ask("report", "http") or [report_requests()])
+    logs = ProcessLogs(cluster.replicas or peers)
 
     async def start() -> None:
         loop_lag.start()
+        logs.start()
         providers.start(models)
+        health.start()
+        store_figures.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
         loop_lag.stop()
+        await store_figures.close()
+        await health.close()
+        await logs.close()
         if media is not None:
             await media.close()
         await caches.close()
         await recorder.settlements.close()
+        await asyncio.to_thread(tracing.tracer.close)
         await providers.close()
 
     services = AppServices(
@@ -173,16 +235,14 @@ def build_services(
         cache_stats=collect_cache_stats,
         scaling=scaling,
         request_metrics=request_metrics,
-        request_stats=collect_request_stats,
-        model_calls=partial(_collect_model_calls, peers, models),
+        scrape=MetricsScrape(metrics.report, source, clock, missing),
         guardrails=None if guards is None else guards.guardrails,
-        guardrail_counts=None if guards is None else partial(_collect_findings, peers, findings),
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "http": report_requests,
-            "models": models.resilience,
-            "guardrails": findings.report,
+            "metrics": lambda: (source.replica, metrics.report()),
+            "health": health.report,
+            "traces": tracing.tracer.ring.find,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -196,6 +256,10 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        health=health,
+        logs=logs,
+        tracing=tracing,
+        find_traces=partial(_find_traces, peers, tracing),
     )
     return services, caches
 
@@ -229,11 +293,9 @@ def _pipelines(
     )
 
 
-async def _collect_model_calls(peers: Peers, models: ModelRegistry) -> Sequence[CallReport]:
-    """Of every ingress replica."""
-    return await peers.ask("report", "models") or [models.resilience()]
-
-
-async def _collect_findings(peers: Peers, findings: GuardrailFigures) -> Sequence[GuardrailReport]:
-    """Of every ingress replica."""
-    return await peers.ask("report", "guardrails") or [findings.report()]
+async def _find_traces(
+    peers: Peers, tracing: RequestTracing, id: str, tenant: str | None
+) -> Sequence[RecordedTrace]:
+    """On every ingress replica."""
+    found = await peers.ask("report", "traces", id, tenant)
+    return [*chain.from_iterable(found or [tracing.tracer.ring.find(id, tenant)])]

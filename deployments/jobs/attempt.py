@@ -13,8 +13,10 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from cluster.runtime.clock import Clock
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import Problem, to_problem
 from cluster.storage.database import DatabaseUnavailable
+from cluster.tracing.log_context import log_span
 from deployments.contracts.jobs import (
     Job,
     JobHandler,
@@ -25,6 +27,8 @@ from deployments.contracts.jobs import (
     PartState,
     WriteInTransaction,
 )
+from deployments.jobs.job_metrics import JobMetrics
+from deployments.jobs.job_trace import job_span
 from deployments.jobs.store import JobStore
 
 T = TypeVar("T")
@@ -52,8 +56,12 @@ class JobAttempt:
         lease: JobLease,
         clock: Clock,
         valid_until: float,
+        metrics: JobMetrics | None = None,
     ) -> None:
         self.lease = lease
+        self.metrics = metrics or JobMetrics()
+        self._outcome = "lost"
+        self._result: JobResult | None = None
         self.key = (lease.job.id, lease.fence)
         self.valid_until = valid_until
         self.store = store
@@ -76,6 +84,10 @@ class JobAttempt:
         return self._stop is StopReason.LOST
 
     async def _attempt(self) -> None:
+        began, job = self.clock.monotonic(), self.lease.job
+        logged_request.set((job.request_id, job.tenant))  # of its order
+        log_span(job_span(job.id))
+        self.metrics.begin(job, self.lease.fence, self.clock.wall())
         try:
             await self._run_handler()
             await self._conclude()
@@ -86,6 +98,8 @@ class JobAttempt:
         finally:
             if self._handler_task is not None:
                 self._handler_task.cancel()
+            elapsed_s = self.clock.monotonic() - began
+            self.metrics.end(job, self._outcome, elapsed_s, self._result)
 
     async def _run_handler(self) -> None:
         checkpoints = await self.persist(lambda: self.store.checkpoints(self.lease))
@@ -93,6 +107,7 @@ class JobAttempt:
             context = LeasedJobContext(self, checkpoints)
             self._handler_task = asyncio.create_task(self._handler.run(context))
             await asyncio.wait([self._handler_task])
+            context.leave_stage()
 
     async def _conclude(self) -> None:
         task = self._handler_task
@@ -100,8 +115,10 @@ class JobAttempt:
             await self._finish(task.result())
         elif self._stop is StopReason.CANCELED:
             await self.persist(lambda: self.store.confirm_cancel(self.lease))
+            self._outcome = "canceled"
         elif self._stop is StopReason.CLOSING:
             await self.persist(lambda: self.store.release(self.lease))
+            self._outcome = "released"
         elif self._stop is None:
             assert task is not None
             await self._fail(None if task.cancelled() else task.exception())
@@ -109,6 +126,7 @@ class JobAttempt:
     async def _finish(self, result: JobResult) -> None:
         try:
             await self.persist(lambda: self.store.finish(self.lease, result))
+            self._outcome, self._result = "finished", result
         except (LeaseLost, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - a result that the store refuses is a failure
@@ -122,6 +140,7 @@ class JobAttempt:
         if problem is not error:
             log.error("job %s failed", self._id, exc_info=error)
         await self.persist(lambda: self.store.fail(self.lease, problem))
+        self._outcome = "failed"
 
     async def persist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Repeat the write while the store is unavailable; LeaseLost once the lease has expired."""
@@ -152,6 +171,7 @@ class LeasedJobContext:
         self._checkpoints = checkpoints
         self._job = attempt.lease.job
         self._reported_at = attempt.clock.monotonic() - REPORT_S
+        self._stage, self._stage_since = "", 0.0
 
     @property
     def job(self) -> Job:
@@ -167,6 +187,9 @@ class LeasedJobContext:
 
     async def report(self, stage: str, percent: float) -> None:
         now = self._attempt.clock.monotonic()
+        if stage != self._stage:
+            self.leave_stage()
+            self._stage, self._stage_since = stage, now
         if stage == self._job.stage and now - self._reported_at < REPORT_S:
             return
         self._reported_at = now
@@ -174,6 +197,13 @@ class LeasedJobContext:
             self._job = await self._store.report(self._lease, stage, percent)
         except DatabaseUnavailable:
             return
+
+    def leave_stage(self) -> None:
+        """The attempt goes on to another stage, or ends."""
+        attempt = self._attempt
+        elapsed_s = attempt.clock.monotonic() - self._stage_since
+        attempt.metrics.leave_stage(self._job, self._stage, elapsed_s)
+        self._stage = ""
 
     async def checkpoint(
         self, name: str, data: Any, also: WriteInTransaction | None = None
@@ -191,6 +221,7 @@ class LeasedJobContext:
     ) -> None:
         lease = self._lease
         await self._attempt.persist(lambda: self._store.set_part(lease, number, state, data, also))
+        self._attempt.metrics.finish_part(self._job, state)
 
     async def parts(self) -> tuple[JobOutput, ...]:
         job = self._job

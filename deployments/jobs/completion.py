@@ -19,6 +19,7 @@ from cluster.storage.tables import job_checkpoints, jobs
 from cluster.usage.entries import record
 from deployments.contracts.jobs import Job, JobResult, JobState
 from deployments.jobs.job_rows import to_job, transition
+from deployments.jobs.job_trace import job_span
 from deployments.jobs.retries import stored_problem
 
 AtEnd = Callable[[AsyncConnection, Job], Awaitable[None]]
@@ -80,7 +81,8 @@ async def publish_job_ended(connection: AsyncConnection, clock: Clock, job: Job)
     payload = {"id": job.id, "work": job.kind, "subject": job.subject, "attempts": job.attempts}
     if job.state == "failed" and job.problem is not None:
         payload |= {"problem": job.problem["slug"], "status": job.problem["status"]}
-    await publish(connection, clock, job.tenant, f"job.{job.state}", payload, once=job.id)
+    kind, trace = f"job.{job.state}", job_span(job.id).traceparent
+    await publish(connection, clock, job.tenant, kind, payload, once=job.id, trace=trace)
 
 
 async def publish_output_ready(
@@ -89,7 +91,8 @@ async def publish_output_ready(
     kind = OUTPUT_EVENTS.get(job.kind)
     if kind is not None:
         payload = {"job": job.id, "number": number, "video": job.subject}
-        await publish(connection, clock, job.tenant, kind, payload, once=f"{job.id}:{number}")
+        once, trace = f"{job.id}:{number}", job_span(job.id).traceparent
+        await publish(connection, clock, job.tenant, kind, payload, once=once, trace=trace)
 
 
 async def has_refundable(connection: AsyncConnection, kind: str, since: float) -> bool:

@@ -22,7 +22,7 @@ _RANK = {priority: rank for rank, priority in enumerate(PRIORITIES)}
 _JOB_COLUMNS = (
     *("id", "tenant", "kind", "key", "subject", "state", "stage", "percent", "cost", "weight"),
     *("spec", "result", "problem", "attempts", "max_attempts", "version", "created", "started"),
-    *("ended", "expires", "request_id"),
+    *("ended", "expires", "request_id", "trace"),
 )
 
 
@@ -77,6 +77,7 @@ def new_row(new: NewJob, now: float) -> Mapping[str, Any]:
         "keep_s": new.keep_s,
         "expires": None,
         "request_id": new.request_id,
+        "trace": new.trace,
     }
 
 

@@ -4,7 +4,6 @@ Flows in: a transaction and a tenant. Flows out: values. A query over all tenant
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, case, func, select, tuple_
@@ -15,16 +14,7 @@ from cluster.storage.pagination import MAX_LIMIT, Page, decode_cursor, encode_cu
 from cluster.storage.tables import job_checkpoints, job_events, job_parts, jobs
 from deployments.contracts.jobs import Job, JobEvent, JobOutput, JobState
 from deployments.jobs.job_rows import to_event, to_job, to_output
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDepth:
-    """Jobs that a worker could claim now, running jobs, and the wait of the oldest of the former
-    (seconds)."""
-
-    queued: int
-    running: int
-    oldest_s: float
+from deployments.jobs.queue_depth import QueueDepth
 
 
 def job_not_found(id: str) -> NotFound:

@@ -23,7 +23,7 @@ from deployments.jobs.completion import AtEnd, JobCompletion, no_op
 from deployments.jobs.event_notifier import EventNotifier
 from deployments.jobs.job_rows import new_row, to_job, transition
 from deployments.jobs.lease_store import LeaseStore
-from deployments.jobs.queries import QueueDepth
+from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.retries import RetryPolicy
 
 OnDelete = Callable[[str, Job], Awaitable[None]]

@@ -14,6 +14,7 @@ from cluster.runtime.clock import Clock
 from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.jobs import JobHandler
 from deployments.jobs.attempt import JobAttempt, StopReason
+from deployments.jobs.job_metrics import JobMetrics
 from deployments.jobs.store import JobStore
 
 MAX_NAME = 80
@@ -31,7 +32,8 @@ class WorkerTimings:
 
 
 class JobWorker:
-    """Runs up to `concurrency` jobs; a lease is renewed after a third of `lease_s`."""
+    """Runs up to `concurrency` jobs; a lease is renewed after a third of `lease_s`. `metrics` are
+    those of its attempts."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class JobWorker:
         self._lease_s = lease_s
         self._pace = pace or WorkerTimings()
         self._attempts: dict[tuple[str, int], JobAttempt] = {}  # by job and fence
+        self.metrics = JobMetrics()
         self._renewed = clock.monotonic()
         self._closing = False
         self._pause_s = self._pace.poll_s
@@ -106,7 +109,7 @@ class JobWorker:
         if lease is None:
             return False
         handler = self._handlers[lease.job.kind]
-        attempt = JobAttempt(self._store, handler, lease, self._clock, valid_until)
+        attempt = JobAttempt(self._store, handler, lease, self._clock, valid_until, self.metrics)
         self._attempts[attempt.key] = attempt
         attempt.task.add_done_callback(lambda _: self._on_done(attempt))
         return True

@@ -5,15 +5,19 @@ In: exchanges over a handle, hand-overs from other shards, the layout from the d
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
+from cluster.metrics.catalogue import limits
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Reading
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from deployments.contracts.limits import AuthorityUnavailable
@@ -55,16 +59,24 @@ class LimiterPeer:
         return self._handle
 
 
-class LimiterReplica:
+class LimiterReplica(LoggedReplica):
     """Its death loses the state; the next one's epoch shows that to the ingress replicas."""
 
     def __init__(self, index: int = 0) -> None:
-        configure_logging(Settings().log_level)
+        configure_logging(Settings(), "limiter")
         peers: dict[int, LimiterPeer] = {}
         self._shard = AuthorityShard(
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
         )
         self._lag = LoopLag()
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
+
+    def _readings(self) -> Iterator[Reading]:
+        yield limits.BUCKETS, [((), self._shard.buckets)]
+
+    async def report(self, name: str) -> NamedReport:
+        self._lag.start()
+        return self._metrics.report(name, serve.get_replica_context())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """`version` and `shards` of the layout; Serve calls this at the start and on changes."""

@@ -7,6 +7,7 @@ affect the request.
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +65,7 @@ class LimitEventEmitter:
     """Aggregates hits and thresholds into events."""
 
     def __init__(self, observe: Callable[[LimitEvent], None], clock: Clock) -> None:
+        self.refusals: Counter[tuple[str, str]] = Counter()  # by limit, and whether in shadow
         self._observe = observe
         self._clock = clock
         self._hits: dict[tuple[str, bool, Source], _Hits] = {}
@@ -83,6 +85,7 @@ class LimitEventEmitter:
     def hit(self, tenant: str, bucket: LeasedBucket, source: Source, now: float) -> None:
         """A limit refused a request, or would have."""
         shadow = bucket.limit.shadow
+        self.refusals[bucket.limit.name, "yes" if shadow else "no"] += 1
         key = (bucket.limit.spec.key, shadow, source)
         hits = self._hits.get(key)
         if hits is None:

@@ -9,6 +9,7 @@ time again (degraded mode).
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from cluster.metrics.series import Histogram
 from cluster.runtime.clock import Clock
 from cluster.tenants.plan import Plan
 from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
@@ -51,6 +52,11 @@ class LeaseClient:
         )  # fmt: skip
         self._shards: dict[int, tuple[Authority, ShardExchanger]] = {}
         self._by_session: dict[LeaseSession, ShardExchanger] = {}
+
+    @property
+    def times(self) -> Histogram:
+        """Of all exchanges."""
+        return self._terms.times
 
     def open(self, tenant: str, plan: Plan) -> TenantLimits:
         """The limits of a tenant that is new here."""

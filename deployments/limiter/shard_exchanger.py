@@ -14,6 +14,8 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from cluster.metrics.catalogue import limits as limit_metrics
+from cluster.metrics.series import Histogram
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Overloaded
@@ -62,6 +64,7 @@ class ExchangeTerms:
     schedule: Callable[[TenantLimits, float], None]
     replicas: ReplicaCount = field(default_factory=ReplicaCount)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    times: Histogram = field(default_factory=lambda: Histogram(limit_metrics.EXCHANGES))
 
 
 class ShardExchanger:
@@ -201,22 +204,26 @@ class ShardExchanger:
         timer = asyncio.get_running_loop().call_later(
             terms.patience_s, self._overdue, number, sent_at + terms.patience_s
         )
+        outcome = "answered"
         try:
             result = await self._authority.exchange(
                 terms.replica, self.session.epoch, terms.ttl_s, requests
             )
         except AuthorityUnavailable:
+            outcome = "unavailable"
             self.degraded.misses += 1
             self._enter_degraded_mode()
             self._reschedule(tenant for tenant, _ in batch)
             return False
         except TenantsMoved:
+            outcome = "moved"
             terms.relocate()
             for tenant, _ in batch:
                 terms.request(tenant)
             return True
         finally:
             timer.cancel()
+            terms.times.observe((outcome,), terms.clock.monotonic() - sent_at)
             self._number = 0
             self._done.set()
             self._done = asyncio.Event()

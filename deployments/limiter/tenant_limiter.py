@@ -7,9 +7,11 @@ contracts/limits.py describes; degraded_mode.py states the rules without the aut
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from cluster.metrics.catalogue import limits as limit_metrics
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
@@ -17,6 +19,7 @@ from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.units import Unit, UsageAmounts, amount_of
 from cluster.usage.price_book import PriceBook
 from deployments.contracts.limits import Authority, AuthorityShards, BucketKind
+from deployments.limiter.budget_readings import fullest_budgets
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
 from deployments.limiter.lease_client import LeaseClient
 from deployments.limiter.leased_bucket import LeasedBucket
@@ -205,6 +208,12 @@ class TenantLimiter:
     @property
     def authority_is_up(self) -> bool:
         return self._leases.is_up
+
+    def read_metrics(self) -> Iterator[Reading]:
+        yield limit_metrics.REFUSALS, list(self._events.refusals.items())
+        yield limit_metrics.AUTHORITY_UP, [((), int(self.authority_is_up))]
+        yield from self._leases.times.read()
+        yield limit_metrics.BUDGET_USED, fullest_budgets(self._tenants.values(), self.clock)
 
     def _update_tenant(self, tenant: str, plan: Plan) -> TenantLimits:
         limits = self._tenants.get(tenant)

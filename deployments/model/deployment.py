@@ -4,11 +4,12 @@ In: a ModelSpec and calls over a handle. Out: Completions, Chunks, stats. A plai
 graphs/ makes the deployment.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import fields
 from typing import Any
 
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
 from deployments.clients.link.methods import GENERATE, SETTLE, STREAM, Handlers, RelayedStream
@@ -82,6 +83,9 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         load = self._model.load() | self._model.admission.report()
         return load | self._health.summary() | {"links": self._links.offers}
+
+    def _readings(self) -> Iterable[Reading]:
+        return self._model.read_metrics()
 
     async def record_routing_stats(self) -> dict[str, int | float]:
         return self._model.routing()

@@ -16,6 +16,7 @@ from cluster.resilience.failure_class import ReplicaLost
 from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed, Problem
 from cluster.tenants.caller import Caller
+from cluster.tracing.log_context import log_trace
 
 P = TypeVar("P", bound=Problem)
 T = TypeVar("T")
@@ -55,9 +56,17 @@ class Request(Protocol):
     def model(self) -> str: ...
 
 
+def _log_context(request: Request) -> None:
+    """Log lines of this task are about the request, and its span where it is traced."""
+    logged_request.set((request.request_id, request.caller.tenant))
+    trace = getattr(request, "trace", "")
+    if trace:
+        log_trace(trace)
+
+
 async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
     """The result of a call, or its problem."""
-    logged_request.set((request.request_id, request.caller.tenant))
+    _log_context(request)
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - logged there, and returned
@@ -68,7 +77,7 @@ async def as_response_stream(
     items: AsyncGenerator[T, None], request: Request
 ) -> AsyncGenerator[T | Problem, None]:
     """The items of a call, and its problem as the last one."""
-    logged_request.set((request.request_id, request.caller.tenant))
+    _log_context(request)
     try:
         async with aclosing(items):
             async for item in items:

@@ -4,19 +4,22 @@ In: calls of Serve's and of callers of links. Out: stats. What Serve calls is as
 the replica's event loop.
 """
 
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.readings import log_readings
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.garbage_collection import collect_rarely
-from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.methods import Handlers
 from deployments.clients.link.options import link_options
-from deployments.clients.serve.link_address import node_address, replica_name
+from deployments.clients.serve.link_address import node_address, replica_identity, replica_name
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
 from deployments.model.process_health import ProcessHealth
 
@@ -27,7 +30,7 @@ class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class LinkedReplica:
+class LinkedReplica(LoggedReplica):
     """A base of replicas. Their constructors call `_begin`, set `_model`, and call `_serve`."""
 
     _model: _Closable
@@ -35,16 +38,26 @@ class LinkedReplica:
     def _begin(self) -> Settings:
         """Prepares the process, before the model is loaded."""
         self._health = ProcessHealth(SystemClock())
+        self._metrics = ReplicaMetrics(self._health.lag, log_readings)
         self._settings = Settings()
-        configure_logging(self._settings.log_level)
+        configure_logging(self._settings, "model")
         collect_rarely()
         return self._settings
 
     def _serve(self, id: str, methods: Handlers) -> None:
         """The model `id` is loaded; `methods` are what links may call."""
+        self._id = id
         self._links = LinkEndpoint(id, methods, link_options(self._settings))
+        self._metrics.add(self._readings)
         self._health.mark_ready()
         self._serving = True
+
+    def _readings(self) -> Iterable[Reading]:
+        """Figures of the model."""
+        return ()
+
+    async def report(self, name: str) -> NamedReport:
+        return self._metrics.report(name, replica_identity())
 
     async def open_link(
         self, request: OpenLinkRequest

@@ -6,6 +6,8 @@ of it. Of an answer no more is read than its limit allows, whatever the upstream
 """
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from cluster.balancing.replica_state import Dispatch
@@ -75,6 +77,7 @@ class UpstreamAttempt:
         "_wire",
         "accepted",
         "call",
+        "ending",
         "patience_s",
         "placed",
         "refused",
@@ -103,6 +106,7 @@ class UpstreamAttempt:
         self.silent = self.accepted = self.was_sent = False
         self.refused = 0
         self.replica: str | None = None
+        self.ending: tuple[float, str] | None = None
         self._placement = placement
         self._wire = wire
         self._timeout_s = timeout_s
@@ -112,6 +116,11 @@ class UpstreamAttempt:
         self._until = 0.0
         self._open: tuple[HttpConnection, Exchange] | None = None
         self._is_over = False
+
+    @property
+    def upstream(self) -> str:
+        """The name of the one that was chosen; empty: none was."""
+        return "" if self._chosen is None else self._chosen[0].name
 
     def give_up(self, problem: Problem) -> None:
         if self._task is not None and self._given_up is None:
@@ -152,7 +161,10 @@ class UpstreamAttempt:
             raise UpstreamRefused(self._placement.model, detail)
         pool, limits = upstream.pool, upstream.pool.limits
         limit = limits.max_stream_bytes if streams else limits.max_body_bytes
-        sent = upstream.post(self._wire.encode(upstream.source))
+        wire, request = self._wire.encode(upstream.source), self._wire.request
+        if request.trace:
+            wire = replace(wire, headers=(*wire.headers, *_trace_headers(request)))
+        sent = upstream.post(wire)
         try:
             self._open = await pool.send(sent, limit, until, limits.first_byte_s, self._note_sent)
         except HttpFault as fault:
@@ -257,6 +269,13 @@ class UnaryUpstreamAttempt(UpstreamAttempt):
         answer = self._wire.decode(await self._body(exchange))
         self._finish()
         return answer
+
+
+def _trace_headers(request: Any) -> Iterator[tuple[str, str]]:
+    """The headers of W3C Trace Context."""
+    yield "traceparent", request.trace
+    if request.trace_state:
+        yield "tracestate", request.trace_state
 
 
 def fault_problem(model: str, fault: HttpFault) -> UpstreamFailed:

@@ -19,6 +19,7 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    MadeAttempt,
     ModelCard,
     TokenUsage,
 )
@@ -130,6 +131,17 @@ class ProviderCall:
             if not attempt.ended:
                 attempt.cancel()
             model.calls.attempts.stream_ended(attempt, failure, first_s)
+
+    @property
+    def provider(self) -> str:
+        return self._model.codec.provider
+
+    def attempts_made(self) -> tuple[MadeAttempt, ...]:
+        """Implements `ReportsAttempts`."""
+        return tuple(
+            MadeAttempt(attempt.sent_at, attempt.upstream, *(attempt.ending or ()))
+            for attempt in self._attempts
+        )
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """None where nothing was sent."""

@@ -54,7 +54,10 @@ class StreamDecoder(Protocol):
 
 
 class WireCodec(Protocol):
-    """One engine's wire format, for one model (its id in Mobula and its options)."""
+    """One engine's wire format, for one model (its id in Mobula and its options). `provider` is
+    gen_ai's name of who speaks it."""
+
+    provider: str
 
     def encode(self, request: GenerateRequest, source: str, *, stream: bool) -> WireRequest:
         """`source` is the model's name at the upstream. Raises UnsupportedParameter, which names

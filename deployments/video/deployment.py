@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from cluster.logs.process_log import LoggedReplica
+from cluster.logs.readings import log_readings
+from cluster.metrics.replica_metrics import NamedReport, ReplicaMetrics
+from cluster.metrics.series import Source
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.problems import Problem
+from deployments.jobs.queue_depth import QueueDepth, depth_readings
 from deployments.video.config import VideoConfig
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 START_DELAY_S = 3.0  # stages that requests wait for start first
 
 
-class ClipperReplica:
+class ClipperReplica(LoggedReplica):
     """A plain class; `graphs/video.py` makes it a deployment. It is ready at once, and starts its
     worker a moment later: on a machine with few cores the cluster is ready sooner.
     """
@@ -34,6 +39,7 @@ class ClipperReplica:
         self._starting = asyncio.create_task(self._start_worker(), name="clip-worker")
         self._lag = LoopLag()
         self._lag.start()
+        self._metrics = ReplicaMetrics(self._lag.worst, log_readings)
         self._open = True
 
     async def loop_lag(self) -> float:
@@ -46,13 +52,22 @@ class ClipperReplica:
         await self._worker.start()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        if self._worker is None:
-            return {}
+        depth = await self._depth()
+        return {} if depth is None else depth.summary()
+
+    async def report(self, name: str) -> NamedReport:
+        depth, identity = await self._depth(), serve.get_replica_context()
+        more: list[Source] = [lambda: depth_readings(depth)]
+        if self._worker is not None:
+            more.append(self._worker.read_metrics)
+        return self._metrics.report(name, identity, *more)
+
+    async def _depth(self) -> QueueDepth | None:
+        """None before the worker runs, and while the store is away."""
         try:
-            depth = await self._worker.depth()
+            return None if self._worker is None else await self._worker.depth()
         except Problem:
-            return {}
-        return {"queued": depth.queued, "running": depth.running, "oldest_s": depth.oldest_s}
+            return None
 
     async def check_health(self) -> None:
         """Raises the error that kept the worker from starting. Otherwise the answer itself shows
@@ -86,8 +101,8 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
     deferred: they load most of the product. Raises SqliteNeedsSingleNode, and FileNotFoundError
     before `up`."""
     from cluster.auth.delegation import Delegation
+    from cluster.logs.process_log import configure_logging
     from cluster.runtime.clock import SystemClock
-    from cluster.runtime.logging import configure_logging
     from cluster.runtime.settings import Settings
     from cluster.secrets.key_files import load_pepper
     from deployments.clients.serve.node_check import check_store_to_start
@@ -98,7 +113,7 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
 
     settings, clock = Settings(), SystemClock()
     check_store_to_start(settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings, "clipper")
     delegation = Delegation(load_pepper(settings.home, settings), clock)
     writer = DelegatedTextClient(delegation, app, config.writer or "")
     executor = RayTaskExecutor(SandboxFailed, config.piece_cpus)

@@ -4,7 +4,7 @@ Flows in: settings, the database, the plans of tenants. Flows out: the collabora
 workers. The ingress and every Clipper replica create one each, over the same database and store.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import SystemRandom
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,8 +15,12 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.tracing.span import TraceSpan
 from cluster.usage.entries import record
 from deployments.contracts.jobs import Job
+from deployments.jobs import queries
+from deployments.jobs.job_rows import MAX_EVENTS
+from deployments.jobs.job_trace import job_trace
 from deployments.jobs.store import JobStore
 from deployments.video.billing import refund
 from deployments.video.catalog import VideoCatalog
@@ -27,6 +31,7 @@ from deployments.video.job_spec import CLIPS, clips_folder
 from deployments.video.probe.probe import probe
 from deployments.video.uploads.repository import UploadStore
 
+ExportSpans = Callable[[Sequence[TraceSpan]], None]
 SCRATCH = "scratch"  # in the home: private folders of jobs
 
 
@@ -40,9 +45,12 @@ class MediaContext:
         config: VideoConfig,
         plan_of: Callable[[str], Plan],
         clock: Clock,
+        export: ExportSpans | None = None,
     ) -> None:
-        """Raises obstore's BaseError for an invalid store URL."""
+        """`export` takes the spans of jobs that have ended. Raises obstore's BaseError for an
+        invalid store URL."""
         self.database = database
+        self._export = export
         self.scratch = settings.home / SCRATCH
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = config.store if "://" in config.store else str(settings.home / config.store)
@@ -66,6 +74,9 @@ class MediaContext:
 
     async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
         """A job that failed or was cancelled is refunded, and its clips are deleted."""
+        if self._export is not None:
+            events = await queries.events(connection, job.tenant, job.id, 0, MAX_EVENTS)
+            self._export(job_trace(job, events).spans)
         await self._on_import_ended(connection, job)
         if job.kind == CLIPS and job.state in ("failed", "canceled"):
             if (entry := refund(job)) is not None:

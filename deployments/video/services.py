@@ -28,7 +28,7 @@ from deployments.video.capabilities import ffmpeg_version, probe_nvenc, probe_sa
 from deployments.video.catalog import VideoCatalog
 from deployments.video.config import VideoConfig
 from deployments.video.ingest import VideoIngest
-from deployments.video.media_context import MediaContext
+from deployments.video.media_context import ExportSpans, MediaContext
 from deployments.video.transcript import speech_ability
 from deployments.video.uploads.repository import UploadStore
 
@@ -81,13 +81,18 @@ class TenantContext(Protocol):
 
 
 def media_services(
-    settings: Settings, config: VideoConfig, tenants: TenantContext, clock: Clock
+    settings: Settings,
+    config: VideoConfig,
+    tenants: TenantContext,
+    clock: Clock,
+    export: ExportSpans | None = None,
 ) -> "MediaServices | None":
-    """None if video is disabled. Jobs run in Clipper replicas, not here."""
+    """None if video is disabled. Jobs run in Clipper replicas, not here. `export` takes the spans
+    of jobs that end here."""
     if not config.enabled:
         return None
     plan_of = tenants.directory.plan_of
-    media = MediaContext(settings, tenants.database, config, plan_of, clock)
+    media = MediaContext(settings, tenants.database, config, plan_of, clock, export)
     return MediaServices(
         database=tenants.database,
         files=media.files,

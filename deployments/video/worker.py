@@ -6,8 +6,10 @@ Flows in: settings, a task executor, a text model. Flows out: finished jobs. Imp
 import asyncio
 import os
 import secrets
+from collections.abc import Iterator
 
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.metrics.series import Reading
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.runtime.background import PeriodicTask
@@ -16,7 +18,8 @@ from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.jobs.queries import QueueDepth
+from cluster.tracing.configured_exporter import configured_exporter
+from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.worker import JobWorker
 from deployments.video.analysis_cache import VideoAnalyzer
 from deployments.video.capabilities import probe_nvenc
@@ -53,7 +56,9 @@ class ClipWorker:
         self._database = Database(store_url(settings.home, settings))
         pepper = load_pepper(settings.home, settings)
         self._directory = CredentialDirectory(self._database, pepper, clock)
-        self.media = MediaContext(settings, self._database, config, self._plan_of, clock)
+        self._exporter = configured_exporter("clipper")
+        export = None if self._exporter is None else self._exporter.export
+        self.media = MediaContext(settings, self._database, config, self._plan_of, clock, export)
         guard = SsrfGuard(settings.webhooks_private_hosts)
         self._downloader = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
@@ -86,6 +91,8 @@ class ClipWorker:
         await self._executor.close()
         await self._directory.close()
         await self._database.close()
+        if self._exporter is not None:
+            await asyncio.to_thread(self._exporter.close)
 
     def wake(self) -> None:
         """Call it when a job was added."""
@@ -95,6 +102,14 @@ class ClipWorker:
     async def depth(self) -> QueueDepth:
         """Queued and running jobs of all replicas. Raises DatabaseUnavailable."""
         return await self.media.jobs.depth(KINDS)
+
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of this replica's jobs, of their exported traces, and of its transactions."""
+        if self._worker is not None:
+            yield from self._worker.metrics.read()
+        yield from self._database.read_metrics()
+        if self._exporter is not None:
+            yield from self._exporter.read_metrics()
 
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan

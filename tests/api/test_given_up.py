@@ -28,7 +28,7 @@ from deployments.contracts.generation import (
 from deployments.ingress.context import AdmittedRequest, ModelWaitTimer
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.estimates import TokenEstimator
-from deployments.ingress.pipeline.metering import UsageRecorder
+from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import Records, WordsModel
@@ -185,3 +185,15 @@ async def test_a_failure_costs_nothing_and_a_refusal_is_no_failure(
     await _settled(path)
     assert records.usage == []
     assert path.recorder.counters.failed == failed
+
+
+async def test_a_call_that_has_ended_does_not_hold_its_request() -> None:
+    """They would hold each other, and the garbage collector runs seldom in a replica."""
+    admitted, model = await _admitted(), WordsModel()
+
+    await _path(model, Records()).generate(REQUEST, admitted)
+
+    [call] = admitted.timer.calls
+    assert isinstance(call, MeteredCall)
+    assert call.timer is None
+    assert call.ended_at >= call.opened_at > 0

@@ -34,6 +34,8 @@ COMMANDS = [
     "failover --scenario killed --seconds 3",
     "nodes --away 3 --jobs 1 --seconds 20",
     "recovery --part controller --clients 2 --no-job",
+    "health --fault redis-away --lasts 1",
+    "room --rest 1",
     "slow-clients --rounds 1 --seconds 1 --connections 60 --bound 1000",
     "disconnects --clients 20 --at-once 4",
     "autoscaling --live",
@@ -41,7 +43,7 @@ COMMANDS = [
     "video --goals S5,S9,S10 --rounds 1 --seconds 10",
 ]
 NEEDS_WRK = ("path", "stream", "compare", "capacity", "cache")
-NEEDS_SERVERS = ("nodes",)
+NEEDS_SERVERS = ("nodes", "health")
 
 
 @pytest.mark.exhaustive

@@ -13,6 +13,7 @@ import pytest
 
 from cluster.ops.environment import PROFILES
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.otlp_receiver import OtlpReceiver
 from tests.cluster.servers import production_servers
 
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))
@@ -34,8 +35,17 @@ NAMES = {
     "canary": {"weights": {"echo": 1, "slow": 1}},
 }
 
+COLLECTOR = OtlpReceiver()
+
 # Sets the environment before any test module imports Ray.
-LOCAL = LocalServe(profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", **SETTINGS)
+LOCAL = LocalServe(
+    profile=PROFILE,
+    MOBULA_WEBHOOKS_PRIVATE_HOSTS="true",
+    MOBULA_TRACE_RATIO="1",
+    OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR.url,
+    OTEL_LOGS_EXPORTER="otlp",
+    **SETTINGS,
+)
 
 
 def graph(served: Sequence[str]) -> dict[str, object]:
@@ -64,12 +74,18 @@ def served(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture(scope="session")
 def cluster(served: list[str]) -> Iterator[LocalServe]:
-    with LOCAL as local:
+    with COLLECTOR, LOCAL as local:
         from graphs.app import build
         from graphs.args import AppArgs
 
         local.run(build(AppArgs.model_validate(graph(served))), "mobula", "/")
         yield local
+
+
+@pytest.fixture
+def collector() -> OtlpReceiver:
+    """Where the cluster's spans and log records go."""
+    return COLLECTOR
 
 
 @pytest.fixture

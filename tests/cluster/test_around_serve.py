@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
@@ -141,5 +142,10 @@ async def test_requests_are_counted_by_us(client: httpx.AsyncClient) -> None:
     await client.get("/nowhere")
     metrics = (await client.get("/metrics")).text
 
-    assert 'mobula_http_requests_total{status="404"}' in metrics
-    assert "\nmobula_http_open 1.0\n" in metrics, "the one that asks"
+    assert 'mobula_http_requests_total{route="other",method="GET",code="404",' in metrics
+    opened = re.findall(r"^mobula_http_open_requests\{.*\} (\d+)$", metrics, re.M)
+    assert sum(map(int, opened)) == 1, "the one that asks"
+    for family in ("mobula_running", "mobula_limit_buckets", "mobula_process_threads"):
+        assert f"\n{family}{{" in metrics, family
+    assert f'mobula_scrape_replicas{{deployment="Ingress"}} {len(opened)}' in metrics
+    assert "mobula_scrape_missing_total{" not in metrics

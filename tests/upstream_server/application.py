@@ -5,7 +5,7 @@ ledger and budget. No Ray: an ingress replica's services run in this process.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,6 +97,7 @@ async def gateway_application(
     aliases: Mapping[str, Any] | None = None,
     guardrails: Mapping[str, Any] | None = None,
     prices: Mapping[str, Prices] | None = None,
+    access_log: Callable[[bytes], None] = lambda _: None,
     **settings: Any,
 ) -> AsyncIterator[GatewayApplication]:
     """`models`, `embeddings`, `aliases` and `guardrails` are as in serve_config.yaml; each `local`
@@ -128,6 +129,7 @@ async def gateway_application(
             resilience=resilience,
             guardrails=GuardrailConfig.model_validate(guardrails or {}),
             names=NameSettings(NamesSpec.model_validate({"aliases": aliases or {}})),
+            access_log=access_log,
         ) as running,
         serve_over_http(running.app) as url,
         httpx.AsyncClient(

@@ -5,6 +5,7 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 """
 
 from cluster.storage.tables.base import metadata
+from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
     api_keys,
     changes,
@@ -44,6 +45,7 @@ __all__ = [
     "deliveries",
     "ended_sessions",
     "events",
+    "health_probes",
     "idempotency_keys",
     "job_checkpoints",
     "job_events",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    text,
 )
 
 from cluster.storage.tables.base import TENANT, metadata
@@ -47,6 +48,8 @@ jobs = Table(
     Column("keep_s", Float, nullable=False),
     Column("expires", Float, index=True),
     Column("request_id", String(64), nullable=False),
+    # of the order: a traceparent
+    Column("trace", String(55), nullable=False, server_default=text("''")),
     Index("ix_jobs_state_next", "state", "next"),
     Index("ix_jobs_tenant_created", "tenant", "created"),
 )

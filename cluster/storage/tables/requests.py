@@ -145,6 +145,7 @@ events = Table(
     Column("kind", String(64), nullable=False),
     Column("at", Float, nullable=False),
     Column("data", JSON, nullable=False),
+    Column("trace", String(55), nullable=False, server_default=""),  # a traceparent
     Index("ix_events_tenant_at", "tenant", "at"),
 )
 

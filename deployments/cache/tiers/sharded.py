@@ -95,6 +95,15 @@ class ShardedTier:
     async def close(self) -> None:
         await asyncio.gather(*(shard.close() for shard in self._shards))
 
+    async def count_answers(self) -> tuple[int, int]:
+        """How many shards answer now, and how many there are; past their breakers, for reports."""
+        key = bytes(32)
+        answers = await asyncio.gather(
+            *(shard.get(key) for shard in self._shards), return_exceptions=True
+        )
+        failed = sum(isinstance(answer, TierUnavailable) for answer in answers)
+        return len(answers) - failed, len(answers)
+
     def figures(self) -> Mapping[str, int]:
         """The sums over the shards (-1 if one is unknown), `overflows` and `too_long`."""
         each = [shard.figures() for shard in self._shards]

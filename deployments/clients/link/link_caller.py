@@ -42,6 +42,7 @@ class _LinkAttempt:
         "_method",
         "_model",
         "call",
+        "ending",
         "patience_s",
         "placed",
         "refused",
@@ -66,6 +67,7 @@ class _LinkAttempt:
         self.silent = False
         self.refused = 0
         self.replica: str | None = None
+        self.ending: tuple[float, str] | None = None
         self._model = model
         self._method = method
         self._call = link_call

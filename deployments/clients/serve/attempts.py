@@ -28,6 +28,7 @@ class _PendingCall:
         "_given_up",
         "_model",
         "call",
+        "ending",
         "patience_s",
         "placed",
         "refused",
@@ -56,6 +57,7 @@ class _PendingCall:
         self.placed = self.silent = False
         self.refused = 0
         self.replica: str | None = None
+        self.ending: tuple[float, str] | None = None
         self._model = model
         self._given_up: Problem | None = None
 

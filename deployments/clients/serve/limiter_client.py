@@ -61,6 +61,12 @@ class LimiterClient:
         shards = [self._shard(number) for number in range(self.layout.shards)]
         await asyncio.gather(*(shard.warm_up(timeout_s) for shard in shards))
 
+    async def count_answers(self, timeout_s: float = 0.8) -> tuple[int, int]:
+        """How many shards answer within `timeout_s`, and how many there are; for reports."""
+        shards = [self._shard(number) for number in range(self.layout.shards)]
+        answers = await asyncio.gather(*(shard.answers(timeout_s) for shard in shards))
+        return sum(answers), len(answers)
+
     async def close(self) -> None:
         """Serve owns the handles."""
 
@@ -82,9 +88,20 @@ class LimiterShardClient:
         self._timeout_s = timeout_s
 
     async def warm_up(self, timeout_s: float) -> None:
+        await self.answers(timeout_s)
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Whether the replica answers within `timeout_s`."""
         with contextlib.suppress(TimeoutError, *REMOTE_ERRORS):
-            async with asyncio.timeout(timeout_s):
-                await self._check_health.remote()
+            response = self._check_health.remote()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await response
+            except (TimeoutError, asyncio.CancelledError):
+                response.cancel()  # else it waits for a replica without end
+                raise
+            return True
+        return False
 
     async def exchange(
         self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]

@@ -59,6 +59,8 @@ class ServeStatusClient:
         return next(iter(done)).result() if done else None
 
     async def _query_status(self) -> ServeSnapshot | None:
+        if not ray.is_initialized():
+            return None  # Ray would start a cluster, to look for the controller in it
         try:
             details = await self._details()
         except _UNAVAILABLE as error:
@@ -90,6 +92,14 @@ class ServeStatusClient:
             return ()
 
 
+def gcs_address() -> str | None:
+    """`host:port` of the GCS of the cluster that this process is part of; None without one."""
+    if not ray.is_initialized():
+        return None
+    address: str = ray.get_runtime_context().gcs_address
+    return address
+
+
 class IngressPeers:
     """Fan-out to all ingress replicas of this application; `timeout_s` is for all together."""
 
@@ -112,18 +122,20 @@ class IngressPeers:
 async def collect_answers(
     handle: DeploymentHandle, timeout_s: float, method: str, *arguments: Any
 ) -> list[Any]:
-    """The results of `method` of every replica that answers in time.
+    """The results of `method` of every replica that answers in time: `timeout_s` is for all of it.
 
     Raises Ray's error where no replica can be reached. Serve's own `results_async` gives nothing at
     all if one replica is late, and a report is most needed while a replica hangs.
     """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + timeout_s
     broadcast = handle.broadcast(method, *arguments)
-    async with asyncio.timeout(timeout_s):
+    async with asyncio.timeout_at(ends):
         calls = await broadcast._fetch_replica_results_async()
     tasks = [asyncio.ensure_future(call.get_async()) for call in calls]
     if not tasks:
         return []
-    done, late = await asyncio.wait(tasks, timeout=timeout_s)
+    done, late = await asyncio.wait(tasks, timeout=max(0.0, ends - loop.time()))
     for task in late:
         task.cancel()
     return [task.result() for task in done if task.exception() is None]

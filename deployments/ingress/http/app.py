@@ -38,6 +38,7 @@ from deployments.ingress.http.openapi import (
     stream_content,
 )
 from deployments.ingress.http.problems import error_form, from_http_exception, render
+from deployments.ingress.http.route_templates import RouteTemplates
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
@@ -111,6 +112,9 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
 # Other paths of the same operations, which clients of other servers use.
 ALIASES = {"/rerank": "/v1/rerank", "/v2/rerank": "/v1/rerank"}
 
+OPERATION_OF = {path: name for path, name, *_ in _ROUTES}
+OPERATION_OF |= {alias: OPERATION_OF[path] for alias, path in ALIASES.items()}
+
 # The operationId of each operation: the name of its method in a generated client.
 _OPERATION_IDS = {
     "chat": "create_chat_completion",
@@ -155,6 +159,8 @@ def create_app(
     id of each request that the fast path does not answer, in the context of its task.
     """
     api = create_api(services, operations(services))
+    services.request_metrics.template_of = RouteTemplates(api.routes).find
+    services.request_metrics.operations = OPERATION_OF
     app: ASGIApp = OperationRouter(api, api.state.operation_endpoints)
     app = wrap(app, services, on_request)
     others: ASGIApp = AzurePaths(app)
@@ -178,6 +184,7 @@ def create_app(
             hosts=hosts,
             max_body_bytes=services.settings.max_body_bytes,
             metrics=services.request_metrics,
+            tracing=services.tracing,
             others=others,
         )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)

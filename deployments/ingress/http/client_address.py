@@ -7,9 +7,16 @@ replica's port too; a proxy in front of it is trusted by its network (MOBULA_TRU
 """
 
 import hmac
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, MutableMapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,9 +24,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cluster.ops.haproxy_configuration import TOKEN_HEADER
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 MAX_ADDRESS = 45  # characters of an IPv6 address
 MAX_HOPS = 20  # of X-Forwarded-For, from its end
+
+# Of the ASGI scope, where a trusted peer has sent the request: X-Forwarded-For as HAProxy sent it,
+# or None for another trusted proxy, which is then the sender.
+FORWARDED_FOR = "mobula_forwarded_for"
 
 _TOKEN = TOKEN_HEADER.encode()
 _FORWARDED, _FOR, _PROTO = b"x-forwarded-", b"x-forwarded-for", b"x-forwarded-proto"
@@ -43,6 +55,17 @@ def client_address(scope: MutableMapping[str, Any]) -> str:
     """
     client = scope.get("client")
     return "" if client is None else str(client[0])
+
+
+def is_sender_trusted(scope: Scope, networks: Collection[Network]) -> bool:
+    """Whether what sent the request to this cluster is in one of `networks`."""
+    if FORWARDED_FOR not in scope:
+        return False
+    hops = scope[FORWARDED_FOR]
+    if hops is None:
+        return True
+    address = parse_address(hops.rpartition(b",")[2].decode("latin-1").strip())
+    return address is not None and any(address in network for network in networks)
 
 
 class ClientAddress:
@@ -76,6 +99,7 @@ class ClientAddress:
         is_from_haproxy = bool(tokens) and self._has_token(tokens)
         if is_from_haproxy or (peer is not None and self._is_trusted(peer)):
             hops = b",".join([value for name, value in forwarded if name == _FOR])
+            scope[FORWARDED_FOR] = hops if is_from_haproxy else None
             find = self._known_client_of if len(hops) <= MAX_ADDRESS else self._client_of
             text = find(hops, None if is_from_haproxy else peer)
             scope["client"] = None if text is None else (text, 0)

@@ -1,103 +1,181 @@
-"""HTTP requests of the ingress for Prometheus: by status, and how long they took.
+"""HTTP requests of one ingress replica: by route, status and tenant, and how long they took.
 
-In: one count for each response. Out: whole numbers since the start, summed over the ingress
-replicas, in the text exposition format. Serve's own series lack the requests that go around its
-wrapper (serve_bypass.py).
+In: one call for each response, of the fast path too. Out: readings for the scrape. Serve's own
+series lack the requests that go around its wrapper (serve_bypass.py). All that one request counts
+is one call and some additions (`./mobula bench observe`).
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from operator import add
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
+from cluster.metrics.catalogue import http, tenants
+from cluster.metrics.metric import DURATION_S, OTHER, OVERHEAD_S
+from cluster.metrics.series import Distribution, Exemplars, Reading, Sample
+
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
-from prometheus_client.registry import Collector
-
-from cluster.runtime.pickle_compat import version_tolerant
-
-PREFIX = "mobula_http_"
-# Upper bounds in milliseconds; the last bucket has none.
-BUCKETS_MS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
-
-
-@version_tolerant
-@dataclass(frozen=True, slots=True)
-class RequestStats:
-    """`statuses` are counts by HTTP status, `buckets` by duration (one more than BUCKETS_MS),
-    `total_ms` is the sum of all durations, `open` the requests that have not ended."""
-
-    statuses: Mapping[int, int] = field(default_factory=dict)
-    buckets: Sequence[int] = (0,) * (len(BUCKETS_MS) + 1)
-    total_ms: float = 0.0
-    open: int = 0
+MAX_CELLS = 2_000  # of route, method and status; of tenant and status ten times as many
+_MAX_TENANT_CELLS = 10 * MAX_CELLS
+_BOUNDS_MS = tuple(bound * 1000 for bound in DURATION_S)
+_OVERHEAD_BOUNDS_MS = tuple(bound * 1000 for bound in OVERHEAD_S)
+# A cell: counts by duration, the sum of durations in ms, that of bytes, then the same of overheads.
+_MS = len(_BOUNDS_MS) + 1
+_BYTES = _MS + 1
+_OVERHEADS = _BYTES + 1
+_OVERHEAD_MS = _OVERHEADS + len(_OVERHEAD_BOUNDS_MS) + 1
+_NOT_STARTED = -1.0
+OUTCOMES = ("ok", "client_error", "limited", "server_error", "left")
+_LIMITED = 429
+_LEFT = 499
 
 
 class RequestMetrics:
-    """The counts of one replica."""
+    """`template_of` gives the route of a path, OTHER where there is none; `operations` the name of
+    a route's operation, of those that have one.
+    """
 
-    def __init__(self) -> None:
-        self._statuses: dict[int, int] = {}
-        self._buckets = [0] * (len(BUCKETS_MS) + 1)
-        self._total_ms = 0.0
+    def __init__(
+        self,
+        template_of: Callable[[str], str] = lambda path: OTHER,
+        operations: Mapping[str, str] | None = None,
+    ) -> None:
+        self.template_of = template_of
+        self.operations = operations or {}
+        self._cells: dict[tuple[str, str, int, str], list[float]] = {}
+        self._tenants: dict[tuple[str, int], int] = {}
+        self._problems: Counter[str] = Counter()
+        self._exemplars: dict[tuple[str, str], dict[int, tuple[str, float, float]]] = {}
 
-    def record(self, status: int, ms: float) -> None:
-        """One request has ended after `ms` milliseconds; 499: its client left before."""
-        self._statuses[status] = self._statuses.get(status, 0) + 1
-        self._buckets[bisect_left(BUCKETS_MS, ms)] += 1
-        self._total_ms += ms
+    def record(
+        self,
+        path: str,
+        method: str,
+        status: int,
+        ms: float,
+        size: int,
+        tenant: str | None,
+        problem: str | None = None,
+        kind: str = "unary",
+        overhead_ms: float = _NOT_STARTED,
+    ) -> None:
+        """One request has ended after `ms` milliseconds with `size` bytes of body; status 499: its
+        client left before. `tenant` is the verified caller's, `problem` the slug of the answer,
+        `overhead_ms` the time to its first byte that no model took (negative: there was none).
+        """
+        try:  # a path without parameters is its own template
+            cell = self._cells[path, method, status, kind]
+        except KeyError:
+            cell = self._cell(path, method, status, kind)
+        cell[bisect_left(_BOUNDS_MS, ms)] += 1
+        cell[_MS] += ms
+        cell[_BYTES] += size
+        if overhead_ms >= 0:
+            cell[_OVERHEADS + bisect_left(_OVERHEAD_BOUNDS_MS, overhead_ms)] += 1
+            cell[_OVERHEAD_MS] += overhead_ms
+        if tenant is not None:
+            try:
+                self._tenants[tenant, status] += 1
+            except KeyError:
+                self._count_new(tenant, status)
+        if problem is not None:
+            self._problems[problem] += 1
 
-    def stats(self, open_requests: int) -> RequestStats:
-        statuses, buckets = dict(self._statuses), tuple(self._buckets)
-        return RequestStats(statuses, buckets, self._total_ms, open_requests)
+    def exemplify(self, path: str, kind: str, ms: float, trace: str, at: float) -> None:
+        """The request that has just ended was sampled as `trace`, at `at` Unix seconds."""
+        found = self._exemplars.setdefault((self.template_of(path), kind), {})
+        found[bisect_left(_BOUNDS_MS, ms)] = (trace, ms / 1000, at)
 
-
-def sum_stats(reports: Sequence[RequestStats]) -> RequestStats:
-    """Of all replicas. A sum falls when a replica ends: use `rate()` and `increase()`."""
-    statuses: dict[int, int] = {}
-    buckets = [0] * (len(BUCKETS_MS) + 1)
-    for report in reports:
-        for status, count in report.statuses.items():
-            statuses[status] = statuses.get(status, 0) + count
-        buckets = [sum(pair) for pair in zip(buckets, report.buckets, strict=True)]
-    total_ms = sum(report.total_ms for report in reports)
-    return RequestStats(statuses, tuple(buckets), total_ms, sum(each.open for each in reports))
-
-
-def render_requests(stats: RequestStats) -> bytes:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_RequestStatsSource(stats))
-    return generate_latest(registry)
-
-
-class _RequestStatsSource(Collector):
-    def __init__(self, stats: RequestStats) -> None:
-        self._stats = stats
-
-    def collect(self) -> Iterator[Metric]:
-        stats = self._stats
-        statuses = CounterMetricFamily(
-            PREFIX + "requests", "HTTP requests by status; 499: the client left.", labels=["status"]
+    def read(self, open_requests: int) -> Iterator[Reading]:
+        """Everything since the start."""
+        requests: Counter[tuple[str, str, str]] = Counter()
+        outcomes = dict.fromkeys(OUTCOMES, 0)
+        routes: dict[tuple[str, str], list[float]] = {}
+        for (route, method, status, kind), cell in list(self._cells.items()):
+            count = int(sum(cell[:_MS]))
+            requests[route, method, str(status)] += count
+            outcomes[outcome_of(status)] += count
+            _add(routes, (route, kind), cell)
+        yield http.REQUESTS, list(requests.items())
+        yield http.OUTCOMES, [((outcome,), count) for outcome, count in outcomes.items()]
+        yield (
+            http.DURATION,
+            [
+                (key, (*_distribution(cell[:_MS], cell[_MS])[:2], self._exemplars_of(key)))
+                for key, cell in routes.items()
+            ],
         )
-        for status, count in sorted(stats.statuses.items()):
-            statuses.add_metric([str(status)], count)
-        yield statuses
-        yield GaugeMetricFamily(PREFIX + "open", "HTTP requests that are open.", value=stats.open)
-        durations = HistogramMetricFamily(
-            PREFIX + "duration_seconds",
-            "Seconds until an HTTP request was answered.",
+        sizes: Counter[tuple[str]] = Counter()
+        for (route, _), cell in routes.items():
+            sizes[route,] += int(cell[_BYTES])
+        yield http.RESPONSE_BYTES, list(sizes.items())
+        yield http.OPEN, [((), open_requests)]
+        yield http.PROBLEMS, [((slug,), count) for slug, count in self._problems.items()]
+        yield from self._read_operations()
+        yield tenants.REQUESTS, self._by_tenant()
+
+    def _read_operations(self) -> Iterator[Reading]:
+        """Of each operation that was asked for."""
+        counts: dict[tuple[str, str], int] = {}
+        overheads: dict[tuple[str, str], list[float]] = {}
+        for (route, method, status, _), cell in list(self._cells.items()):
+            operation = self.operations.get(route)
+            if operation is None or method != "POST":
+                continue
+            for outcome in OUTCOMES:
+                counts.setdefault((operation, outcome), 0)
+            counts[operation, outcome_of(status)] += int(sum(cell[:_MS]))
+            _add(overheads, (operation, ""), cell)
+        yield http.OPERATIONS, list(counts.items())
+        yield (
+            http.OVERHEAD,
+            [
+                ((operation,), _distribution(cell[_OVERHEADS:_OVERHEAD_MS], cell[_OVERHEAD_MS]))
+                for (operation, _), cell in overheads.items()
+            ],
         )
-        durations.add_metric([], list(_cumulated(stats)), sum_value=stats.total_ms / 1000)
-        yield durations
+
+    def _by_tenant(self) -> list[Sample]:
+        outcomes: Counter[tuple[str, str]] = Counter()
+        for (tenant, status), count in list(self._tenants.items()):
+            outcomes[tenant, outcome_of(status)] += count
+        return list(outcomes.items())
+
+    def _exemplars_of(self, key: tuple[str, str]) -> Exemplars:
+        return dict(self._exemplars.get(key, {}))
+
+    def _cell(self, path: str, method: str, status: int, kind: str) -> list[float]:
+        """A cell under names that no stranger has chosen."""
+        route = self.template_of(path)
+        if len(self._cells) >= MAX_CELLS:
+            route = OTHER
+        key = route, method if method in METHODS else OTHER, status, kind
+        return self._cells.setdefault(key, [0] * (_OVERHEAD_MS + 1))
+
+    def _count_new(self, tenant: str, status: int) -> None:
+        key = (tenant if len(self._tenants) < _MAX_TENANT_CELLS else OTHER, status)
+        self._tenants[key] = self._tenants.get(key, 0) + 1
 
 
-def _cumulated(stats: RequestStats) -> Iterator[tuple[str, float]]:
-    """Prometheus counts in each bucket all that are shorter."""
-    total = 0
-    for bound, count in zip((*BUCKETS_MS, None), stats.buckets, strict=True):
-        total += count
-        yield "+Inf" if bound is None else f"{bound / 1000:g}", total
+def _add(
+    cells: dict[tuple[str, str], list[float]], key: tuple[str, str], cell: list[float]
+) -> None:
+    known = cells.get(key)
+    cells[key] = list(cell) if known is None else list(map(add, known, cell))
+
+
+def _distribution(counts: list[float], sum_ms: float) -> Distribution:
+    return [int(n) for n in counts], sum_ms / 1000, {}
+
+
+def outcome_of(status: int) -> str:
+    """What a status means for who asked."""
+    if status == _LEFT:
+        return "left"
+    if status == _LIMITED:
+        return "limited"
+    if status >= 500:
+        return "server_error"
+    return "client_error" if status >= 400 else "ok"

@@ -64,6 +64,7 @@ class FrameStream(Response):
     """
 
     cache_control = b"no-cache"
+    kind = "stream"  # as the metrics of requests name it
 
     def __init__(
         self,
@@ -93,9 +94,11 @@ class FrameStream(Response):
         async with aclosing(self._items):
             async with self._timeout():
                 first = await anext(self._items, None)  # raises before any header is sent
+            state = request_state(scope)
+            state.response.kind = self.kind
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
-            if request_state(scope).is_head:
+            if state.is_head:
                 await send({"type": "http.response.body", "body": b""})
             else:
                 await self._write(first, scope, send)
@@ -182,6 +185,7 @@ class EventFeedResponse(FrameStream):
     """
 
     cache_control = b"no-store"
+    kind = "feed"
 
     def __init__(
         self, frames: AsyncGenerator[bytes, None], still_allowed: Callable[[], object]

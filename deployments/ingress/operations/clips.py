@@ -77,6 +77,7 @@ class Clips:
             priority=request.priority,
             keep_s=plan.media.clip_days * DAY_S,
             request_id=request.request_id,
+            trace=request.traceparent,
         )
         async with media.database.begin() as connection:
             await media.videos.lock(connection, caller.tenant, spec.video)
@@ -111,6 +112,6 @@ class GetJob:
 def job_response(job: Job) -> dict[str, Any]:
     """A job as responses show it: of its spec, which names paths, only the warnings."""
     fields = asdict(job)
-    del fields["spec"]
+    del fields["spec"], fields["trace"]
     warnings = list(job.spec.get(WARNINGS, ()))
     return {"object": "job", **fields, "priority": str(job.priority), WARNINGS: warnings}

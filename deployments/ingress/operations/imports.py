@@ -62,4 +62,5 @@ def _new_job(request: AdmittedRequest, video: Video, url: str) -> NewJob:
         weight=request.caller.weight,
         priority=request.priority,
         request_id=request.request_id,
+        trace=request.traceparent,
     )

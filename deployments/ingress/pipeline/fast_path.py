@@ -40,6 +40,7 @@ from deployments.ingress.http.request_body import FirstMessageWait
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_fingerprints import ModelFingerprints
+from deployments.ingress.tracing.request_tracing import RequestTracing
 
 # Headers that ask for something which only the whole application does.
 _SPECIAL_HEADERS = frozenset(
@@ -173,6 +174,7 @@ class FastPath:
         hosts: TrustedHosts | None,
         max_body_bytes: int,
         metrics: RequestMetrics,
+        tracing: RequestTracing,
         others: ASGIApp,
     ) -> None:
         """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems.
@@ -191,6 +193,7 @@ class FastPath:
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
+        self._tracing = tracing
         self._others = others
         self._wait = FirstMessageWait(BODY_WAIT_S)
 
@@ -272,10 +275,11 @@ class FastPath:
         hit = CacheOutcome(detail="l1", age_s=age_s, ttl_s=entry.lives.soft - age_s)
         fields = [*permit.headers(), *cache_status_headers((hit,))]
         permit.close()
-        request_id, is_clients = request_id_of(scope)
+        request_id, is_clients, traceparent = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
-        operation = route.operation
+        state.operation = operation = route.operation
+        state.cache = hit.detail
         rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
@@ -283,11 +287,17 @@ class FastPath:
         self._recorder.record_cache_hit(caller, plan, model)
         self._responses.record_hit(caller.tenant, tokens)
         elapsed_ms = (self._clock.monotonic() - started) * 1000
-        self._metrics.record(200, elapsed_ms)
-        self._access_log(access_line(self._clock, scope, 200, elapsed_ms, len(content)))
+        path, size = scope["path"], len(content)
+        tenant = caller.tenant
+        self._metrics.record(path, "POST", 200, elapsed_ms, size, tenant, overhead_ms=elapsed_ms)
+        tracing = self._tracing
+        is_sampled = tracing.draw() < tracing.ratio
+        if is_sampled or traceparent is not None:
+            tracing.record_hit(scope, state, traceparent, started, elapsed_ms, is_sampled)
+        self._access_log(access_line(self._clock, scope, 200, elapsed_ms, size))
         headers = [
             (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(content)),
+            (b"content-length", b"%d" % size),
             (b"x-mobula-overhead-ms", b"%.2f" % elapsed_ms),
             *API_HEADERS,
             *fields,

@@ -21,7 +21,7 @@ from deployments.guardrails.figures import GuardrailFigures
 from deployments.guardrails.spec import Direction
 from deployments.guardrails.stream_window import RuleFinding
 from deployments.ingress.admission import AdmissionControl
-from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.context import GUARDRAILS, AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.guarded_request import GuardedRequest, is_json_output
@@ -85,10 +85,16 @@ class GuardedPipeline(ModelPipeline):
         if guard is None:
             return await super().generate(request, admitted)
         is_json = is_json_output(request)
-        completion = await super().generate(await guard.check_request(request), admitted)
+        timer = admitted.timer
+        with timer.stage(GUARDRAILS):
+            request = await guard.check_request(request)
+        completion = await super().generate(request, admitted)
         if not guard.active.output:
             return completion
-        choices = [await guard.check_choice(each, is_json=is_json) for each in completion.choices]
+        with timer.stage(GUARDRAILS):
+            choices = [
+                await guard.check_choice(each, is_json=is_json) for each in completion.choices
+            ]
         return replace(completion, choices=tuple(choices))
 
     async def stream(
@@ -104,7 +110,8 @@ class GuardedPipeline(ModelPipeline):
         """
         guard = self._guards.guard(admitted, raises=raises)
         if guard is not None:
-            request = await guard.check_request(request)
+            with admitted.timer.stage(GUARDRAILS):
+                request = await guard.check_request(request)
         guard = _output_guard(guard)
         unchecked = super().stream(request, admitted, relay if guard is None else None)
         async with aclosing(unchecked) as chunks:
@@ -171,7 +178,9 @@ class GuardedEmbeddingPipeline(EmbeddingPipeline):
                         "'input' has what a guardrail redacts; send it as text, not as tokens.",
                         param="input",
                     )
-            request = replace(request, texts=await _checked(guard, request.texts))
+            with admitted.timer.stage(GUARDRAILS):
+                texts = await _checked(guard, request.texts)
+            request = replace(request, texts=texts)
         return await super().embed(request, admitted)
 
     async def classify(
@@ -185,7 +194,10 @@ class GuardedEmbeddingPipeline(EmbeddingPipeline):
 
     async def checked(self, texts: tuple[str, ...], admitted: AdmittedRequest) -> tuple[str, ...]:
         guard = self._guards.guard(admitted)
-        return texts if guard is None else await _checked(guard, texts)
+        if guard is None:
+            return texts
+        with admitted.timer.stage(GUARDRAILS):
+            return await _checked(guard, texts)
 
 
 async def _checked(guard: GuardedRequest, texts: tuple[str, ...]) -> tuple[str, ...]:

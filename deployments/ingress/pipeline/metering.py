@@ -21,6 +21,7 @@ from deployments.ingress.context import ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 
+MAX_TIMED_CALLS = 64  # of a request: its trace shows no more
 MAX_COST = 10**15  # nano-currency that a provider may say that one call costs
 _CLOSING_S = 5.0
 _NO_USAGE = TokenUsage()
@@ -107,6 +108,8 @@ class MeteredCall:
     given up, or whose time was up, costs what was generated until its model ended it: the model is
     asked after the caller has left, and the reservation stands until it answers. Where it cannot
     answer any more, the tokens that arrived are charged.
+
+    Implements `TimedCall` (deployments/ingress/context.py).
     """
 
     recorder: UsageRecorder
@@ -114,36 +117,43 @@ class MeteredCall:
     plan: Plan
     reservation: Reservation
     call: ModelCall
-    timer: ModelWaitTimer | None  # until the model answers
+    timer: ModelWaitTimer | None  # until the call ends: it has the call, for the trace
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
     tags: tuple[str, ...] = ()
     relay: ResponseRelay | None = None  # gets pieces of text in place of `add`
     chunks: int = 0  # of a stream, once it has ended
+    opened_at: float = 0.0
+    answered_at: float | None = None
+    ended_at: float = 0.0
+    timing: tuple[float, ...] = ()
+    finish_reasons: tuple[str, ...] = ()
+    error: str = ""
 
     def __enter__(self) -> Self:
         counters = self.recorder.counters
         counters.calls += 1
         counters.open += 1
-        if self.timer is not None:
-            self.timer.opened()
+        timer = self.timer
+        if timer is not None:
+            self.opened_at = timer.opened()
+            if len(timer.calls) < MAX_TIMED_CALLS:
+                timer.calls.append(self)
         return self
 
     def complete(self, usage: TokenUsage) -> None:
         """The model has answered, and used `usage`."""
-        if self.timer is not None:
-            self.timer.answered()
-            self.timer = None
+        if self.answered_at is None and self.timer is not None:
+            self.answered_at = self.timer.answered()
         self.usage, self.is_complete = usage, True
 
     def add(self, chunk: Chunk) -> None:
         """The model has sent a chunk."""
-        if self.timer is not None:
-            self.timer.answered()
-            self.timer = None
+        if self.answered_at is None and self.timer is not None:
+            self.answered_at = self.timer.answered()
         self.chunks += 1
         if chunk.usage is not None:
-            self.usage, self.is_complete = chunk.usage, True
+            self.usage, self.is_complete, self.timing = chunk.usage, True, chunk.timing
         else:
             self.usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
 
@@ -152,13 +162,16 @@ class MeteredCall:
     ) -> None:
         counters = self.recorder.counters
         counters.open -= 1
-        if self.timer is not None:
-            self.timer.answered()
-            self.timer = None
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            waits = self.answered_at is None
+            self.ended_at = timer.answered() if waits else timer.clock.monotonic()
         if self.relay is not None:
             self._add_relayed(self.relay)
         if error is not None:
-            if isinstance(error, Exception) and to_problem(error).status >= 500:
+            problem = to_problem(error) if isinstance(error, Exception) else None
+            self.error = "client-gone" if problem is None else problem.slug
+            if problem is not None and problem.status >= 500:
                 counters.failed += 1
             if not self.is_complete and is_given_up(error):
                 usage = self.call.settlement()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import cast
 
+from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import UnknownModel, unknown_policy
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
@@ -24,7 +25,7 @@ from deployments.contracts.generation import (
     TextGenerator,
 )
 from deployments.contracts.text_relay import TextRelay
-from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.context import RESERVE, AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
@@ -185,6 +186,9 @@ class MeteredGenerator:
     async def generate(self, request: GenerateRequest) -> Completion:
         with await self._reserve(request) as metered:
             completion = await metered.call.generate()
+            metered.timing = completion.timing
+            if metered.request.trace:
+                metered.finish_reasons = tuple([each.finish_reason for each in completion.choices])
             metered.complete(completion.usage)
         return completion
 
@@ -201,7 +205,13 @@ class MeteredGenerator:
     async def _reserve(self, request: GenerateRequest) -> MeteredCall:
         admitted, model = self.admitted, self.model
         amounts = self.recorder.estimator.estimate(request, admitted.plan)
+        timer, trace = admitted.timer, admitted.timer.trace
+        since = 0.0 if trace is None else timer.clock.monotonic()
         reservation = await admitted.permit.reserve(request.model, amounts, lasting=True)
+        if trace is not None:
+            timer.add_stage(RESERVE, since)
+            span = trace.child().traceparent
+            request = copied(request, trace=span, trace_state=trace.state)
         call: ModelCall
         if _is_settling(type(model)):
             call = cast(SettlingModel, model).begin(request)
@@ -213,7 +223,7 @@ class MeteredGenerator:
             admitted.plan,
             reservation,
             call,
-            admitted.timer,
+            timer,
             tags=admitted.tags,
         )
 

@@ -3,26 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.responses import Response
 
 from cluster.administration.cache import VISIBLE_WITHIN_S
 from cluster.invalidation.target import EVERYBODY
 from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
-from deployments.ingress.http.cache_metrics import render_metrics
-from deployments.ingress.http.guardrail_metrics import render_guardrails
-from deployments.ingress.http.model_metrics import render_models
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.http.request_metrics import RequestStats, render_requests
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.permissions import (
     AdminAccess,
     ReadsCache,
-    ReadsMetrics,
     WritesCache,
     services_of,
 )
@@ -38,7 +30,6 @@ from deployments.ingress.schemas.cache import (
 )
 
 router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
-metrics = APIRouter(tags=["system"])
 
 
 @router.post(
@@ -83,25 +74,6 @@ async def get_cache_stats(
     ask = services_of(request).cache_stats
     figures = CacheFigures.model_validate(await ask(tenant) if ask else CacheStats())
     return CacheStatsResponse(tenant=tenant, **figures.model_dump())
-
-
-@metrics.get(
-    "/metrics",
-    response_class=PlainTextResponse,
-    responses=LOOK,
-    summary="Figures of all replicas, as Prometheus reads them",
-)
-async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
-    """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
-    token."""
-    services = services_of(request)
-    stats = await services.cache_stats(None) if services.cache_stats else CacheStats()
-    requests = await services.request_stats() if services.request_stats else RequestStats()
-    calls = await services.model_calls() if services.model_calls else ()
-    rendered = render_metrics(stats) + render_requests(requests) + render_models(calls)
-    if services.guardrail_counts is not None:
-        rendered += render_guardrails(await services.guardrail_counts())
-    return Response(rendered, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _invalidate(

@@ -1,7 +1,8 @@
-"""`/metrics/{part}`: figures of Ray and HAProxy on this node, behind the API's port and a key.
+"""`/metrics`: figures of all replicas. `/metrics/{part}`: those of Ray and HAProxy on this node.
 
 Their own ports ask for no credential and listen on loopback, or ought to. Flows in: a caller with
-the scope `metrics:read`. Flows out: what the part answers, as it comes, up to MAX_BYTES.
+the scope `metrics:read`. Flows out: every series of the catalogue (cluster/metrics), or what the
+part answers, as it comes, up to MAX_BYTES.
 """
 
 from collections.abc import AsyncIterator
@@ -9,8 +10,9 @@ from typing import Literal
 
 import httpx
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
+from cluster.metrics.exposition import OPENMETRICS, TEXT, wants_openmetrics
 from cluster.ops.ports import Ports
 from cluster.runtime.problems import Overloaded
 from cluster.runtime.settings import LOOPBACK, Settings
@@ -20,9 +22,23 @@ from deployments.ingress.routes.responses import LOOK
 Part = Literal["ray", "haproxy"]
 MAX_BYTES = 32 << 20
 TIMEOUT_S = 5.0
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 router = APIRouter(tags=["system"])
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=LOOK,
+    summary="Figures of all replicas, as Prometheus reads them",
+)
+async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
+    """One series for each replica; OpenMetrics with exemplars where `Accept` prefers it. Give
+    Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer token.
+    """
+    openmetrics = wants_openmetrics(request.headers.get("accept", ""))
+    content = await services_of(request).scrape.text(openmetrics=openmetrics)
+    return Response(content, headers={"content-type": OPENMETRICS if openmetrics else TEXT})
 
 
 @router.get(
@@ -40,7 +56,7 @@ async def get_process_metrics(access: ReadsMetrics, part: Part, request: Request
         raise Overloaded(
             f"The figures of {part} cannot be read on this node.", retry_after_s=5.0
         ) from error
-    return Response(content, media_type=TEXT)
+    return Response(content, headers={"content-type": TEXT})
 
 
 def url_of(part: Part, settings: Settings) -> str:

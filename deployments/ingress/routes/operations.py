@@ -87,6 +87,8 @@ def operation_endpoint(
     has_metadata = "metadata" in operation.schema.model_fields
 
     async def serve(request: Request) -> Response:
+        state: RequestState = request.scope[STATE_KEY]
+        state.operation = name
         context = authenticate(services, request, operation.request_class)
         run = operation
         try:
@@ -108,7 +110,6 @@ def operation_endpoint(
             raise
         if not END_USER_FIELDS.isdisjoint(body.model_fields_set):
             name_end_user(context, body)
-        state: RequestState = request.scope[STATE_KEY]
         state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):

@@ -15,13 +15,16 @@ from deployments.ingress.routes import (
     cache,
     clips,
     files,
+    health,
     jobs,
+    logs,
     metrics,
     models,
     scaling,
     stored_responses,
     system,
     templates,
+    traces,
     uploads,
     usage,
     videos,
@@ -42,6 +45,7 @@ from deployments.ingress.schemas.admin import (
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -85,6 +89,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
+    LogLevelPut,
     TemplateCreate,
     TemplatePatch,
     VersionCreate,
@@ -118,9 +123,10 @@ def resource_routes() -> APIRouter:
         templates,
     )
     media = (videos, uploads, clips, jobs)
-    for module in (*people, usage, audit, cache, scaling, stored_responses, *media):
+    operators = (audit, logs, traces, health, scaling, cache)
+    for module in (*people, usage, *operators, stored_responses, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
-    for part in (webhooks.events, cache.metrics, metrics.router):
+    for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router

@@ -74,6 +74,8 @@ async def get_health(request: Request) -> Response:
             },
             "replica": dict(services.load()),
         }
+    if is_known and services.health is not None:
+        answer["dependencies"] = services.health.worst().value
     return _json(answer, NO_STORE)
 
 

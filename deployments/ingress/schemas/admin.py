@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Id, Plan
 from cluster.tenants.policy import LimitPolicy
-from cluster.tenants.settings import ModelName
+from cluster.tenants.settings import GenerationEvents, ModelName
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 
@@ -102,6 +103,10 @@ class TenantSettingsPatch(Strict):
 
     default_model: ModelName | None = None
     default_embedding_model: ModelName | None = None
+    generation_events: GenerationEvents | None = None
+    generation_event_ratio: (
+        Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), FLOAT32] | None
+    ) = None
 
     @model_validator(mode="after")
     def _names_a_setting(self) -> Self:
@@ -116,6 +121,8 @@ class TenantSettingsResponse(BaseModel):
     tenant: str
     default_model: str | None
     default_embedding_model: str | None
+    generation_events: GenerationEvents | None
+    generation_event_ratio: float | None
 
 
 class TenantResponse(BaseModel):

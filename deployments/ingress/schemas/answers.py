@@ -148,9 +148,12 @@ class ProblemBody(BaseModel):
 
 
 class Health(_Response):
-    """`ok` when everything answers, `degraded` when something does not. The rest needs a key."""
+    """`ok` when every model answers, `degraded` when one does not. The rest needs a key.
+    `dependencies` is the worst state of what this replica depends on, of which
+    `/api/v1/health/dependencies` tells the operator more."""
 
     status: Literal["ok", "degraded"]
+    dependencies: Literal["up", "degraded", "down"] | None = None
     version: str | None = None
     models: dict[str, dict[str, Any]] | None = None
     replica: dict[str, Any] | None = None

@@ -5,11 +5,17 @@ awaits, or a Problem with the time after which to retry.
 """
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from cluster.metrics.catalogue import generation
+from cluster.metrics.metric import DURATION_S
+from cluster.metrics.series import Reading, Sample
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Draining, InvalidRequest, Overloaded, Problem, RateLimited
+from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights
 from deployments.contracts.generation import GenerateRequest
 from deployments.model.queueing.backlog import QueuedRequest, TenantQueue
@@ -51,6 +57,8 @@ class Admission:
         self.clock = clock
         self._cache_tokens = cache_tokens
         self._mean_s: float | None = None
+        # By priority: counts of waits by DURATION_S and one beyond, and their sum.
+        self._waits = {each: [0.0] * (len(DURATION_S) + 2) for each in Priority}
 
     @property
     def running(self) -> int:
@@ -84,7 +92,14 @@ class Admission:
         self.latency.tokens -= ticket.tokens
         if ticket.finished == ticket.slots:
             self.latency.record_response(ticket.since, now)
+            later = ticket.output_tokens - ticket.first_tokens
+            if ticket.streams and later > 0:
+                seconds = (now - ticket.first_at) * ticket.slots / later
+                self.latency.record_time_per_token(seconds)
         if ticket.granted:
+            wait_s, waits = ticket.started - ticket.since, self._waits[ticket.priority]
+            waits[bisect_left(DURATION_S, wait_s)] += 1
+            waits[-1] += wait_s
             held_s = now - ticket.started
             mean_s = held_s if self._mean_s is None else self._mean_s
             self._mean_s = mean_s + _SMOOTHING * (held_s - mean_s)
@@ -111,6 +126,19 @@ class Admission:
         included, and latencies, over the last half minute."""
         tokens = {"tokens": self.latency.tokens, "tokens_capacity": self._cache_tokens}
         return tokens | self.latency.summary()
+
+    def read_metrics(self, model: str) -> Iterator[Reading]:
+        """Waits of requests that have ended, and their times."""
+        waits: list[Sample] = [
+            ((model, str(priority)), ([int(n) for n in cell[:-1]], cell[-1], {}))
+            for priority, cell in self._waits.items()
+            if any(cell)
+        ]
+        yield generation.QUEUE_WAIT, waits
+        if self._cache_tokens:
+            used = self.latency.tokens / self._cache_tokens
+            yield generation.KV_USED, [((model,), used)]
+        yield from self.latency.read_metrics(model)
 
     def _on_granted(self, entry: QueuedRequest) -> None:
         over_share = self._over_share(entry.tenant, 1)
@@ -211,13 +239,19 @@ class QueueTicket(QueuedRequest):
     no slot is held back for them; `finish_choice` frees the slot of a choice that has ended.
     """
 
-    __slots__ = ("_admission", "_claimed", "_waiters", "streams", "tokens")
+    __slots__ = (
+        "_admission", "_claimed", "_waiters", "first_at", "first_tokens", "output_tokens",
+        "streams", "tokens",
+    )  # fmt: skip
 
     def __init__(
         self, admission: Admission, tenant: TenantQueue, request: GenerateRequest, since: float
     ) -> None:
         super().__init__(tenant, request.priority, request.n, since, request.timeout_s)
         self.tokens = 0  # prompt and output so far
+        self.output_tokens = 0
+        self.first_tokens = 0  # of the first batch
+        self.first_at = 0.0  # when that came; 0: none has
         self.streams = False  # whether the time of the first token is to be recorded
         self._admission = admission
         self._claimed = 0
@@ -264,10 +298,12 @@ class QueueTicket(QueuedRequest):
     def charge_output_tokens(self, tokens: int) -> None:
         """A choice grew by `tokens`."""
         admission = self._admission
-        if self.streams:
-            self.streams = False
-            admission.latency.record_first_token(self.since, admission.clock.monotonic())
+        if self.first_at == 0.0:
+            self.first_at, self.first_tokens = admission.clock.monotonic(), tokens
+            if self.streams:
+                admission.latency.record_first_token(self.since, self.first_at)
         self.tokens += tokens
+        self.output_tokens += tokens
         admission.latency.tokens += tokens
         admission.queue.charge(self, tokens * _COST.output_tokens)
 

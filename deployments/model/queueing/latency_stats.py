@@ -4,8 +4,13 @@ Costs a request a fraction of a microsecond; holds half a minute at most.
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterator
 
+from cluster.metrics.catalogue import generation
+from cluster.metrics.metric import DURATION_S, LATENCY_S, TOKEN_S
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 
 SLICE_S = 10.0
@@ -70,6 +75,10 @@ class LatencyStats:
     def __init__(self, clock: Clock) -> None:
         self.tokens = 0
         self._clock = clock
+        # Counts by the bounds of their metrics and one beyond, and sums, since the start.
+        self._first_tokens, self._first_tokens_s = [0] * (len(LATENCY_S) + 1), 0.0
+        self._responses, self._responses_s = [0] * (len(DURATION_S) + 1), 0.0
+        self._tokens, self._tokens_s = [0] * (len(TOKEN_S) + 1), 0.0
         self._slices = deque([_Slice(clock.monotonic())], SLICES)
 
     def record_arrival(self, now: float) -> None:
@@ -83,14 +92,36 @@ class LatencyStats:
         newest = self._slices[-1]
         if now - newest.began >= SLICE_S:
             newest = self._rotate(now)
-        newest.first_token.add(now - since)
+        seconds = now - since
+        newest.first_token.add(seconds)
+        self._first_tokens[bisect_left(LATENCY_S, seconds)] += 1
+        self._first_tokens_s += seconds
+
+    def record_time_per_token(self, seconds: float) -> None:
+        """The mean time between two tokens of a choice that was streamed, after its first one."""
+        self._tokens[bisect_left(TOKEN_S, seconds)] += 1
+        self._tokens_s += seconds
 
     def record_response(self, since: float, now: float) -> None:
         """The response to a request that arrived at `since` is complete."""
         newest = self._slices[-1]
         if now - newest.began >= SLICE_S:
             newest = self._rotate(now)
-        newest.response.add(now - since)
+        seconds = now - since
+        newest.response.add(seconds)
+        self._responses[bisect_left(DURATION_S, seconds)] += 1
+        self._responses_s += seconds
+
+    def read_metrics(self, model: str) -> Iterator[Reading]:
+        """Since the start."""
+        first_tokens, responses = tuple(self._first_tokens), tuple(self._responses)
+        yield (
+            generation.TIME_TO_FIRST_TOKEN,
+            [((model,), (first_tokens, self._first_tokens_s, {}))],
+        )
+        yield generation.DURATION, [((model,), (responses, self._responses_s, {}))]
+        tokens = tuple(self._tokens)
+        yield generation.TIME_PER_OUTPUT_TOKEN, [((model,), (tokens, self._tokens_s, {}))]
 
     def summary(self) -> dict[str, float]:
         now = self._clock.monotonic()

@@ -6,13 +6,15 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
+from cluster.metrics.catalogue import generation
+from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 from cluster.runtime.merge import merge
 from cluster.runtime.problems import (
@@ -117,6 +119,23 @@ class TextModel:
         rate = self._throughput.rate(self.engine.stats().tokens_out)
         return {**self.admission.load(), "tokens_per_s": rate}
 
+    def read_metrics(self) -> Iterator[Reading]:
+        """Of this model since it started."""
+        id, stats = self._card.id, self.engine.stats()
+        yield generation.RUNNING, [((id,), self.admission.running)]
+        yield generation.QUEUE_LENGTH, [((id,), self.admission.waiting + stats.waiting)]
+        outcomes = {
+            "finished": stats.finished,
+            "cancelled": stats.cancelled,
+            "failed": stats.failed,
+        }
+        yield generation.SEQUENCES, [((id, name), count) for name, count in outcomes.items()]
+        yield generation.ENGINE_STEPS, [((id,), stats.steps)]
+        yield generation.ENGINE_TOKENS, [((id,), stats.tokens_out)]
+        yield generation.ENGINE_RUNNING, [((id,), stats.running)]
+        yield generation.ENGINE_WAITING, [((id,), stats.waiting)]
+        yield from self.admission.read_metrics(id)
+
     def routing(self) -> dict[str, int | float]:
         """Figures by which callers select a replica."""
         admission, rate = self.admission, self.load()["tokens_per_s"]
@@ -150,7 +169,10 @@ class TextModel:
                     choices = await self._generate(request, ticket, tracker)
             except TimeoutError as error:
                 raise _too_late(request, ticket) from error
-            return Completion(choices, tracker.usage(), self._card.id)
+            ended = self.admission.clock.monotonic()
+            first_at = ticket.first_at or ended
+            timing = (ticket.started - ticket.since, first_at - ticket.started, ended - first_at)
+            return Completion(choices, tracker.usage(), self._card.id, timing)
 
     async def _generate(
         self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
@@ -210,6 +232,12 @@ class TextModel:
                         delta.text or delta.finish_reason or delta.logprobs or delta.tool_calls
                     ):
                         continue
+                    timing: tuple[float, ...] = ()
+                    if not unfinished:
+                        ended = self.admission.clock.monotonic()
+                        first_at = ticket.first_at or ended
+                        waited_s = ticket.started - ticket.since
+                        timing = (waited_s, first_at - ticket.started, ended - first_at)
                     yield Chunk(
                         index,
                         delta.text,
@@ -220,6 +248,7 @@ class TextModel:
                         prompt_tokens,
                         tool_calls=delta.tool_calls,
                         stop=delta.stop,
+                        timing=timing,
                     )
                     prompt_tokens = 0
                     if tokens_relay is not None:

@@ -21,6 +21,8 @@ _OFFERED = frozenset(
 class AnthropicCodec:
     """What the API does not offer is refused, whatever `capabilities` say."""
 
+    provider = "anthropic"
+
     def __init__(self, options: AnthropicOptions, capabilities: frozenset[str] = _OFFERED) -> None:
         self._options = options
         self._features = FeatureCheck(capabilities & _OFFERED)

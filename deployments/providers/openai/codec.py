@@ -13,6 +13,8 @@ from deployments.providers.wire import WireRequest
 
 
 class OpenAICodec:
+    provider = "openai"
+
     def __init__(self, options: OpenAIOptions, capabilities: frozenset[str]) -> None:
         self._options = options
         self._features = FeatureCheck(capabilities)

@@ -8,7 +8,7 @@ call crosses a Serve handle.
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,7 @@ from deployments.contracts.generation import (
 from deployments.contracts.scaling import ServeSnapshot
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
 from deployments.ingress.names.spec import NameSettings
@@ -121,6 +122,7 @@ async def start_application(
     embedders: Mapping[str, ServedEmbedder] | None = None,
     guardrails: GuardrailConfig | None = None,
     names: NameSettings | None = None,
+    access_log: Callable[[bytes], None] = lambda _: None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
@@ -138,7 +140,7 @@ async def start_application(
         names=names or NameSettings(),
     )
     services, caches = build_services(
-        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
+        settings, clock, tenancy, stages, config, ClusterView(stages, stages), access_log
     )
     await tenancy.start()
     await caches.start()

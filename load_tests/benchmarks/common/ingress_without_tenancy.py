@@ -5,12 +5,17 @@ application answers under a prefix of its own and lets everybody in. Never deplo
 benchmark.
 """
 
+from collections.abc import Iterator
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from cluster.audit.record import AuditRecord
 from cluster.invalidation.generations import Generations
+from cluster.metrics.series import Reading
 from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import store_url
+from cluster.storage.database import Database
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
@@ -46,11 +51,14 @@ class NoInvalidations:
 class NoTenancy(TenantServices):
     """Checks nothing, limits nothing, writes nothing down."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.limiter = NullLimiter()  # type: ignore[assignment]
+        self.authority = None  # type: ignore[assignment]
+        self.database, self.replica = Database(store_url(settings.home, settings)), "open"
         self.administration = None  # type: ignore[assignment]
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
         self.idempotency = self.responses = self.templates = None  # type: ignore[assignment]
+        self.bus = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
         self.policies: dict[str, CallerPolicies] = {}
 
@@ -58,7 +66,7 @@ class NoTenancy(TenantServices):
         pass
 
     async def close(self) -> None:
-        pass
+        await self.database.close()
 
     def secret_of(self, tenant: str) -> bytes:
         return bytes(32)
@@ -68,6 +76,9 @@ class NoTenancy(TenantServices):
 
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
+
+    def tenants_with_events(self) -> frozenset[str]:
+        return frozenset()
 
     def settings_of(self, tenant: str) -> TenantSettings:
         return NO_SETTINGS
@@ -88,6 +99,9 @@ class NoTenancy(TenantServices):
     ) -> None:
         pass
 
+    def read_metrics(self) -> Iterator[Reading]:
+        yield from ()
+
     def load(self) -> dict[str, int | float | bool]:
         return {}
 
@@ -100,7 +114,7 @@ class IngressWithoutTenancy(Ingress):
 
     @override
     def _open_tenancy(self, settings: Settings, offer: ModelSettings) -> TenantServices:
-        return NoTenancy()
+        return NoTenancy(settings)
 
     @override
     def create_application(self) -> ASGIApp:

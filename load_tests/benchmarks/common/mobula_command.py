@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from cluster.ops.cluster_state import ClusterState
 from cluster.ops.ports import Ports, is_free
 from cluster.ops.processes import ClusterId, cluster_processes, end_all
 from cluster.runtime.installation import command
-from cluster.runtime.settings import process_environment
+from cluster.runtime.settings import ROOT, process_environment
 
 READY_S, END_S = 120.0, 40.0
 
@@ -28,6 +29,7 @@ class MobulaCommand:
     folder: Path
     ports: Ports
     settings: Mapping[str, str] = field(default_factory=dict)  # further ones, by their variable
+    tree: Path = ROOT  # of another commit: it runs with the packages of this environment
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         env = process_environment({
@@ -35,11 +37,12 @@ class MobulaCommand:
             "MOBULA_HTTP_PORT": str(self.ports.http),
             "MOBULA_DASHBOARD_PORT": str(self.ports.dashboard),
             "MOBULA_GCS_PORT": str(self.ports.gcs),
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": f"{self.tree}:{self.folder}",
             **self.settings,
         })  # fmt: skip
+        own = command() if self.tree == ROOT else [sys.executable, "-m", "cluster.cli"]
         return subprocess.Popen(
-            [*command(), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
+            [*own, *arguments], env=env, cwd=self.tree, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -70,9 +73,11 @@ class MobulaCommand:
 
     @classmethod
     @contextmanager
-    def create_temporary(cls, folder: Path, **settings: str) -> Iterator[Self]:
+    def create_temporary(
+        cls, folder: Path, *, tree: Path = ROOT, **settings: str
+    ) -> Iterator[Self]:
         """One whose cluster and logs are gone afterwards, however the test ended."""
-        launcher = cls(folder / "home", folder, Ports.free(), settings)
+        launcher = cls(folder / "home", folder, Ports.free(), settings, tree)
         try:
             yield launcher
         finally:

@@ -13,6 +13,8 @@ import pytest
 import uvicorn
 
 from cluster.cli import api
+from cluster.logs.process_log import logged_process
+from cluster.runtime.settings import Settings
 from tests.api.administration.conftest import NewWorld
 from tests.api.administration.world import HOOK, PASSWORD, World
 from tests.command_line import CommandResult, run_command
@@ -228,6 +230,19 @@ def test_webhooks(run: Run) -> None:
 
 def test_signing_keys(run: Run) -> None:
     assert "signs in about 5 s" in run("signing-keys rotate").stdout
+
+
+def test_log_levels(run: Run, tmp_path: Path) -> None:
+    with logged_process(Settings(home=tmp_path), "ingress"):
+        set_ = json.loads(run("logs level debug --logger mobula.jobs --for 10m --json").stdout)
+        listed = json.loads(run("logs levels --json").stdout)
+        run("logs reset --logger mobula.jobs")
+
+        assert (set_["level"], set_["until"] - set_["set_at"]) == ("DEBUG", 600.0)
+        assert listed == [set_]
+        assert json.loads(run("logs levels --json").stdout) == []
+        assert json.loads(run("logs errors --json").stdout) == []
+        assert "level" in run("logs level loud", code=1).stderr
 
 
 def test_scaling(run: Run) -> None:

@@ -121,15 +121,21 @@ GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
+GET    /api/v1/traces/{trace}?tenant=acme               401  404 404 403 403 404 403 404 404
 GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
 POST   /api/v1/audit/prune                              401  403 403 403 403 403 403 200 403
 GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
 POST   /api/v1/cache/invalidations?tenant=acme          401  200 200 200 403 403 403 200 404
 DELETE /api/v1/cache?tenant=acme                        401  200 200 200 403 403 403 200 404
+GET    /api/v1/health/dependencies                      401  403 403 403 403 403 403 200 403
 GET    /api/v1/scaling/status                           401  403 403 403 403 403 403 200 403
 GET    /api/v1/scaling/history                          401  403 403 403 403 403 403 200 403
 PUT    /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 200 403
 DELETE /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 204 403
+GET    /api/v1/logs/errors                              401  403 403 403 403 403 403 200 403
+GET    /api/v1/logs/levels                              401  403 403 403 403 403 403 200 403
+PUT    /api/v1/logs/levels                              401  403 403 403 403 403 403 200 403
+DELETE /api/v1/logs/levels                              401  403 403 403 403 403 403 204 403
 GET    /api/v1/capabilities                             401  200 200 200 200 403 403 200 200
 GET    /api/v1/videos                                   401  200 200 200 200 403 403 200 200
 POST   /api/v1/videos                                   401  202 202 202 403 403 403 202 202
@@ -195,6 +201,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/audit/prune": {"before": "2026-01-31"},
     "POST /api/v1/cache/invalidations?tenant=acme": {"tag": "post:17"},
     "PUT /api/v1/scaling/{deployment:path}/bounds": {"floor": 2},
+    "PUT /api/v1/logs/levels": {"level": "DEBUG"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
     "PATCH /api/v1/tenants/{tenant}/settings": {"default_model": "words"},
@@ -312,7 +319,7 @@ async def status(world: World, caller: str, method: str, path: str) -> int:
     plan = "spare" if method == "DELETE" else "team"
     model = "letters" if path.endswith("/embeddings") else "words"
     where = path.replace("{model:path}", model).replace("{deployment:path}", "words")
-    where = where.format(**world.ids, plan=plan)
+    where = where.format(**world.ids, plan=plan, trace="req_unknown")
     headers = HEADERS.get(f"{method} {path}")
     answer = await world.ask(caller, method, where, json=body, headers=headers)
     assert PASSWORD not in answer.text

@@ -10,6 +10,7 @@ from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from tests.api.administration.world import OPERATOR, World
 
 SETTINGS = "/api/v1/tenants/acme/settings"
+NO_EVENTS = {"generation_events": None, "generation_event_ratio": None}
 
 
 def known(world: World) -> TenantSettings:
@@ -26,6 +27,7 @@ async def test_nothing_is_set_at_first(world: World) -> None:
         "tenant": "acme",
         "default_model": None,
         "default_embedding_model": None,
+        **NO_EVENTS,
     }
     assert known(world) == NO_SETTINGS
 
@@ -35,7 +37,7 @@ async def test_a_setting_is_changed_alone_and_counts_at_once(world: World) -> No
     await world.ask("owner", "PATCH", SETTINGS, json=both)
     answer = await world.ask("owner", "PATCH", SETTINGS, json={"default_embedding_model": None})
 
-    assert answer.json() == {"tenant": "acme", **both, "default_embedding_model": None}
+    assert answer.json() == {"tenant": "acme", **both, "default_embedding_model": None, **NO_EVENTS}
     assert (await world.ask("owner", "GET", SETTINGS)).json() == answer.json()
     assert known(world) == TenantSettings(default_model="words")
     assert (await world.ask("stranger", "GET", "/api/v1/tenants/other/settings")).json()[
@@ -62,6 +64,8 @@ async def test_changes_are_audited_and_told_to_webhooks(world: World) -> None:
         pytest.param({"default_model": 3}, 422, id="type"),
         pytest.param({"default_model": "x" * 101}, 422, id="long"),
         pytest.param({"default_model": "a b"}, 422, id="form"),
+        pytest.param({"generation_events": "all"}, 422, id="unknown-events"),
+        pytest.param({"generation_event_ratio": 0}, 422, id="no-ratio"),
         pytest.param({"style": "casual"}, 422, id="unknown-field"),
         pytest.param({"default_model": "default"}, 400, id="itself"),
         pytest.param({"default_model": "gpt-9"}, 400, id="unknown-model"),
@@ -98,3 +102,16 @@ async def test_a_tenant_that_does_not_exist_has_none(world: World) -> None:
     for method, body in (("GET", None), ("PATCH", {"default_model": "words"})):
         path = "/api/v1/tenants/nobody/settings"
         assert (await world.ask("operator", method, path, json=body)).status_code == 404
+
+
+async def test_events_of_generations_are_turned_on_and_off(world: World) -> None:
+    directory = world.services.authenticator
+    assert isinstance(directory, CredentialDirectory)
+    wanted = {"generation_events": "sampled", "generation_event_ratio": 0.25}
+    answer = await world.ask("owner", "PATCH", SETTINGS, json=wanted)
+
+    assert answer.json().items() >= wanted.items()
+    assert directory.tenants_with_events() == {"acme"}
+
+    await world.ask("owner", "PATCH", SETTINGS, json={"generation_events": None})
+    assert directory.tenants_with_events() == set()

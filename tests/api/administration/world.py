@@ -31,11 +31,14 @@ from cluster.templates.repository import TemplateRepository
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
+from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
+from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.web import MakeServices, client_of, settings_of
@@ -220,7 +223,11 @@ async def serving(
                 TemplateRepository(directory.secret_of, bare.clock),
                 directory.template_generation,
             ),
+            logs=ProcessLogs(NoPeers()),
             scaling=scaling_of(Elsewhere(bare.clock)),
+            health=HealthOverview(
+                NothingChecked(bare.clock), NoPeers(), EventBus(database, bare.clock), "test"
+            ),
             limit_status=lambda tenant, policies=None: limiter.view(
                 tenant, plan_of(tenant), policies
             ),

@@ -71,9 +71,6 @@ class GuardedWorld:
         recorder = UsageRecorder(self.records, TokenEstimator({}))
         pipeline = GuardedPipeline(guards, self.models, recorder, self.caches.responses)
 
-        async def counts() -> list[Any]:
-            return [self.figures.report()]
-
         self.made = replace(
             self.services,
             models=self.models,
@@ -82,7 +79,6 @@ class GuardedWorld:
             plan_of=self.plans.__getitem__,
             rendered_responses=self.caches.rendered,
             guardrails=guardrails,
-            guardrail_counts=counts,
         )
         return create_app(self.made)
 

@@ -58,6 +58,25 @@ async def test_what_is_posted_reaches_the_outbox_and_only_what_is_posted(
     assert delivery.kind == "key.expiring"
 
 
+async def test_generations_are_counted_and_those_that_name_their_request_are_not(
+    bench: Bench, bus: EventBus
+) -> None:
+    ended = {"operation": "chat", "model": "nano", "status": 200}
+    for number in range(3):
+        bus.publish("acme", "generation.succeeded", ended)
+        sample = {**ended, "request_id": f"req_{number}", "ms": 1.5}
+        bus.publish("acme", "generation.succeeded", sample)
+    await bus.flush()
+
+    rows = [row.data for row in await bench.events()]
+    assert sorted((row["request_id"], row["count"]) for row in rows) == [
+        ("", 3),
+        ("req_0", 1),
+        ("req_1", 1),
+        ("req_2", 1),
+    ]
+
+
 async def test_a_limit_met_again_and_again_is_one_event_a_minute_with_a_count(
     bench: Bench, bus: EventBus
 ) -> None:

@@ -10,6 +10,8 @@ from standardwebhooks import WebhookVerificationError
 from cluster.events.queue import DeliveryPolicy
 from cluster.events.webhooks import Webhook
 from cluster.storage.tables import webhooks as table
+from cluster.tracing.log_context import log_span
+from cluster.tracing.trace_context import new_context
 from tests.contract.events.receiver import KEY, PUBLIC, Bench
 
 DAY = 86_400.0
@@ -222,3 +224,16 @@ def test_the_pauses_grow_and_are_spread() -> None:
         pauses = [policy.backoff_s(tried, random) for _ in range(200)]
         assert 0.8 * middle <= min(pauses) < 0.85 * middle
         assert 1.15 * middle < max(pauses) <= 1.2 * middle
+
+
+async def test_a_webhook_gets_the_trace_in_which_its_event_was_published(bench: Bench) -> None:
+    await bench.add()
+    await bench.publish()
+    span = new_context(is_sampled=True)
+    log_span(span)
+    await bench.publish()
+
+    await bench.deliverer.run_once()
+
+    sent = [got.headers.get("traceparent") for got in bench.receiver.received]
+    assert sorted(sent, key=str) == [span.traceparent, None]

@@ -6,7 +6,7 @@ from cluster.runtime.problems import Conflict, InvalidRequest, NotFound, Overloa
 from deployments.contracts.jobs import ENDED, Job, JobEvent, JobResult
 from deployments.jobs.event_stream import GapEvent, follow, has_ended
 from deployments.jobs.job_rows import MAX_EVENTS
-from deployments.jobs.queries import QueueDepth
+from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.store import JobStore
 from tests.contract.jobs.office import KIND, LEASE_S, Office
 

@@ -3,9 +3,17 @@
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
+from cluster.metrics.catalogue import jobs
+from cluster.metrics.metric import Metric
+from cluster.metrics.series import LabelValues
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.storage.tables import events
+from cluster.tracing.log_context import current_traceparent
 from deployments.contracts.jobs import JobContext, JobResult
+from deployments.jobs.job_trace import job_trace
 from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import Office, answer, until
 from tests.contract.jobs.working import at_once, ended, failed_once, forever, working
@@ -182,3 +190,69 @@ async def test_workers_side_by_side_run_every_job_once(office: Office) -> None:
 def test_a_worker_s_name_fits_its_column(office: Office) -> None:
     with pytest.raises(ValueError, match="80"):
         JobWorker(office.store, [], "w" * 81, office.clock)
+
+
+async def test_a_job_works_in_its_own_trace_and_its_events_are_told_with_it(
+    office: Office,
+) -> None:
+    seen: list[tuple[str, tuple[str, str]]] = []
+
+    async def look(work: JobContext) -> JobResult:
+        seen.append((current_traceparent(), logged_request.get()))
+        return JobResult("succeeded", {})
+
+    made = await office.add()
+    async with working(office, look):
+        await ended(office, made.id)
+
+    span = job_trace(made, []).spans[0]
+    traceparent = f"00-{span.trace_id}-{span.span_id}-01"
+    assert seen == [(traceparent, (made.request_id, "acme"))]
+    async with office.database.read() as connection:
+        assert list((await connection.execute(select(events.c.trace))).scalars()) == [traceparent]
+
+
+async def test_waits_attempts_stages_and_clips_are_counted(office: Office) -> None:
+    async def two_stages(work: JobContext) -> JobResult:
+        await work.report("ranking", 10.0)
+        office.clock.advance(4.0)
+        await work.part(1, "running", {})
+        await work.report("making clips", 50.0)
+        office.clock.advance(3.0)
+        await work.part(1, "ready", {})
+        await work.part(2, "failed", {})
+        return JobResult("partial", {"duration": 61.5})
+
+    made = await office.add()
+    office.clock.advance(2.0)
+    async with working(office, two_stages) as (worker, _):
+        await ended(office, made.id)
+        await until(lambda: not worker.running)
+        found = {metric: dict(samples) for metric, samples in worker.metrics.read()}
+
+    def seconds(metric: Metric) -> dict[LabelValues, object]:
+        return {
+            labels: value[1] for labels, value in found[metric].items() if isinstance(value, tuple)
+        }
+
+    assert seconds(jobs.QUEUE_WAIT) == {("video.clips",): 2.0}
+    assert seconds(jobs.DURATION) == {("video.clips", "finished"): 7.0}
+    assert seconds(jobs.STAGES) == {
+        ("video.clips", "ranking"): 4.0,
+        ("video.clips", "making clips"): 3.0,
+    }
+    assert found[jobs.CLIPS] == {("ready",): 1, ("failed",): 1}
+    assert found[jobs.VIDEO_SECONDS] == {(): 61.5}
+
+
+async def test_attempts_are_counted_by_how_they_ended(office: Office) -> None:
+    async def broken(work: JobContext) -> JobResult:
+        raise InvalidRequest("never")
+
+    made = await office.add()
+    async with working(office, broken) as (worker, _):
+        assert await ended(office, made.id) == "failed"
+        await until(lambda: not worker.running)
+        counts = dict(dict(worker.metrics.read())[jobs.DURATION])
+
+    assert set(counts) == {("video.clips", "failed")}

@@ -100,6 +100,24 @@ async def test_nothing_is_lost_while_the_store_is_down(
     assert await tokens(database, "acme") == 10
 
 
+async def test_it_tells_how_long_usage_has_waited_for_the_store(
+    database: Database, clock: ManualClock, unreachable: Callable[[], Database]
+) -> None:
+    ledger = Ledger(unreachable(), "ingress", clock)
+    clock.advance(100.0)
+    assert await ledger.flush()
+    assert ledger.unwritten_s == 0.0
+
+    ledger.add(entry(clock, amounts=UsageAmounts(1, 1)))
+    clock.advance(30.0)
+    assert not await ledger.flush()
+    assert ledger.unwritten_s == 30.0
+
+    ledger._database = database
+    assert await ledger.flush()
+    assert ledger.unwritten_s == 0.0
+
+
 async def test_a_clean_close_writes_everything(database: Database, clock: ManualClock) -> None:
     ledger = Ledger(database, "ingress", clock)
     await ledger.start()

@@ -11,6 +11,7 @@ from cluster.auth.repository import ApiKeyRepository, UserRepository
 from cluster.auth.sessions import Sessions
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Forbidden, Unauthenticated
+from cluster.secrets.key_files import BOOTSTRAP_TENANT
 from cluster.storage.database import Database
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
@@ -221,3 +222,31 @@ async def test_only_suspended_or_live_credentials_take_memory(
     await directory.refresh()
 
     assert len(directory) == 0
+
+
+async def test_it_tells_when_the_first_of_the_operators_keys_expires(
+    database: Database, directory: CredentialDirectory, clock: ManualClock
+) -> None:
+    now = clock.wall()
+    async with database.begin() as connection:
+        await TenantRepository(clock).create(connection, BOOTSTRAP_TENANT, "Operator", "free")
+        for scope, expires in (
+            (Scope.GENERATE, now + 10),
+            (Scope.METRICS_READ, now + 300),
+            (Scope.ADMIN, now + 200),
+            (Scope.ADMIN, None),
+        ):
+            await ApiKeyIssuer(PEPPER, clock).create(
+                connection,
+                BOOTSTRAP_TENANT,
+                name="operator",
+                scopes=[scope],
+                created_by="system",
+                expires=expires,
+            )
+    await add_key(database, clock, expires=now + 20)
+    assert directory.operator_key_expiry() is None
+
+    await directory.refresh()
+
+    assert directory.operator_key_expiry() == now + 200

@@ -3,7 +3,6 @@
 import json
 import re
 from functools import cache
-from importlib.metadata import distribution
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +13,13 @@ import pytest
 import yaml
 
 from cluster.ops.ports import Ports
+from cluster.production.alerts.files import groups
+from cluster.production.alerts.slo import Objectives
 from cluster.production.compose import DERIVED, IN_FILES, SECRETS
+from cluster.production.dashboards.files import own_files, ray_files
 from cluster.production.render import render
-from cluster.production.values import Values, parse
+from cluster.production.values import InvalidValues, Values, parse
 from cluster.runtime.settings import Settings
-from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.http.cache_metrics import render_metrics
-from deployments.ingress.http.model_metrics import render_models
-from deployments.ingress.http.request_metrics import RequestStats, render_requests
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = Values()
@@ -221,31 +219,56 @@ def test_prometheus_asks_mobula_alone_with_a_key_for_metrics_alone() -> None:
         assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret['target']}"
 
 
-CALLS = dict.fromkeys(("calls", "attempts", "retries", "hedges", "refused", "fallbacks"), 1)
-
-
-def test_the_dashboard_shows_metrics_that_exist() -> None:
-    dashboard = json.loads(render("compose", DEFAULT, {})["grafana/dashboards/mobula.json"])
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    used = set(re.findall(r"\b(?:ray|mobula)_[a-z_0-9]+", " ".join(expressions)))
-    ours = (
-        render_metrics(CacheStats(l1=TierStats()))
-        + render_requests(RequestStats({200: 1}))
-        + render_models([{"nano": CALLS}])
-    ).decode()
-    panels = "ray/dashboard/modules/metrics/dashboards/serve_deployment_dashboard_panels.py"
-    rays = Path(str(distribution("ray").locate_file(panels))).read_text()
-
-    assert used
-    for name in used:
-        assert f"\n{name}" in ours or name in rays, name
-
-
-def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
+def test_grafana_gets_every_dashboard_and_the_source_they_can_choose() -> None:
     texts = render("compose", DEFAULT, {})
     [source] = yaml.safe_load(texts["grafana/datasources/prometheus.yaml"])["datasources"]
-    dashboard = json.loads(texts["grafana/dashboards/mobula.json"])
-    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    scraped = yaml.safe_load(texts["prometheus.yml"])["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scraped
+
+    providers = yaml.safe_load(texts["grafana/providers/mobula.yaml"])["providers"]
+    [mount] = [
+        each
+        for each in project(DEFAULT)["services"]["grafana"]["volumes"]
+        if each.startswith("./grafana/dashboards:")
+    ]
+    folders = {each["options"]["path"] for each in providers}
+    expected = {"mobula": own_files(Objectives()), "ray": ray_files()}
+    for name, contents in expected.items():
+        assert f"{mount.split(':')[1]}/{name}" in folders
+        for file, text in contents.items():
+            assert texts[f"grafana/dashboards/{name}/{file}"] == text
+
+
+def test_prometheus_reads_the_rules_and_tells_alertmanagers_where_there_are_any() -> None:
+    values = parse({"monitoring": {"alertmanagers": ["alerts.example.com:9093"]}})
+    texts = render("compose", values, {})
+    config = yaml.safe_load(texts["prometheus.yml"])
+
+    [manager] = config["alerting"]["alertmanagers"]
+    assert manager == {"static_configs": [{"targets": ["alerts.example.com:9093"]}]}
+    assert "alerting" not in yaml.safe_load(render("compose", DEFAULT, {})["prometheus.yml"])
+    [pattern] = config["rule_files"]
+    mounted = dict(
+        each.split(":")[:2] for each in project(values)["services"]["prometheus"]["volumes"]
+    )
+    assert f"{mounted['./rules']}/*.yml" == pattern
+    assert yaml.safe_load(texts["rules/mobula.yml"])["groups"] == groups(Objectives())
+
+
+def test_objectives_and_runbooks_are_the_installations() -> None:
+    values = parse(
+        {"monitoring": {"available": 0.99, "runbooks": "https://wiki.example.com/mobula/"}}
+    )
+    text = render("compose", values, {})["rules/mobula.yml"]
+
+    assert "> 14.4 * 0.01" in text
+    assert "runbook_url: https://wiki.example.com/mobula/store-slow.md" in text
+
+
+def test_a_bound_that_the_histogram_lacks_is_refused() -> None:
+    with pytest.raises(InvalidValues, match=r"first_token_s, 2, must be one of .*2\.5"):
+        parse({"monitoring": {"first_token_s": 2}})
 
 
 @EVERY

@@ -68,7 +68,8 @@ def test_from_outside_only_the_http_port_of_workers_is_reached(values: Values) -
     for caller in network.callers:
         assert reached.pop(caller) == {("worker", PORTS.http)}
     if network.monitoring is not None:
-        metrics = {(None, PORTS.metrics), (None, PORTS.haproxy_metrics)}
+        of_nodes = {(None, PORTS.metrics), (None, PORTS.haproxy_metrics)}
+        metrics = {*of_nodes, ("worker", PORTS.http)}
         assert reached.pop(network.monitoring) == metrics
     assert reached == {}
 

@@ -137,6 +137,7 @@ IRRELEVANT: dict[str, Any] = {
     "start_within_s": 0.5,
     "call": "attempt",
     "priority": Priority.BATCH,
+    "trace": f"00-{'a' * 32}-{'b' * 16}-01",
     "caller": Caller("t", "k2", frozenset(Scope), "gold", "user", 9.0),
 }
 

@@ -110,6 +110,7 @@ def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
 ) -> None:
     fake = FakeTiers(together)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
 
@@ -128,6 +129,7 @@ def test_who_computes_beside_the_contract_tier_gives_way_to_it_and_has_one_proce
 ) -> None:
     lower = " ".join(test_tiers.LOWER_PRIORITY)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
     for tiers, given, workers in (
         (["contract", "unit"], {"unit"}, [True, True]),
@@ -146,6 +148,7 @@ def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
 ) -> None:
     fake = FakeTiers(1)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
     lowest = " ".join(test_tiers.lowest_priority())
@@ -265,6 +268,40 @@ def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) 
 
     assert not test_servers.ensure_servers(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
+
+
+def test_a_package_that_would_start_a_server_is_unpacked_and_not_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(test_servers, "FOLDER", tmp_path)
+    fake = FakeMachine("apt-get")
+
+    def run(command: Sequence[str]) -> int:
+        fake.commands.append(" ".join(command))
+        if "download" in command:
+            (tmp_path / "prometheus" / "prometheus_1.deb").touch()
+        if command[0] == "dpkg-deb":
+            fake.programs |= {"promtool", "prometheus"}
+        return 0
+
+    assert test_servers.ensure_unpacked(Machine(fake.programs.__contains__, run, lambda: False))
+
+    folder = tmp_path / "prometheus"
+    assert fake.commands == [
+        f"env --chdir={folder} apt-get download -qq prometheus",
+        f"dpkg-deb --extract {folder}/prometheus_1.deb {folder}",
+    ]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_package_that_cannot_be_downloaded_is_only_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(test_servers, "FOLDER", tmp_path)
+    fake = FakeMachine("apt-get", works=False)
+
+    assert not test_servers.ensure_unpacked(fake.machine)
+    assert "no promtool" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["redis-server", "initdb", "postgres", "psql"])

@@ -52,6 +52,20 @@ async def test_answers_come_from_those_that_give_one_in_time() -> None:
     assert silent.given_up
 
 
+async def test_the_time_is_for_finding_the_replicas_and_for_their_answers_together() -> None:
+    class Late(Handle):
+        async def _fetch_replica_results_async(self) -> list[Replica]:
+            await asyncio.sleep(0.2)
+            return await super()._fetch_replica_results_async()
+
+    handle: Any = Late(Replica(None), Replica("a"))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    assert await collect_answers(handle, 0.3, "report") == ["a"]
+    assert loop.time() - began < 0.45
+
+
 async def test_without_replicas_there_are_no_answers() -> None:
     nobody: Any = Handle()
 

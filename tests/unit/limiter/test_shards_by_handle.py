@@ -25,10 +25,13 @@ FAILURES = [
 
 
 class FailingHandle:
-    """Raises where the call is sent, or where its answer is awaited; None: it hangs."""
+    """Raises where the call is sent, or where its answer is awaited; None: it hangs, or it
+    `answers`."""
 
-    def __init__(self, failure: BaseException | None, *, at_once: bool = False) -> None:
-        self._failure, self._at_once = failure, at_once
+    def __init__(
+        self, failure: BaseException | None, *, at_once: bool = False, answers: bool = False
+    ) -> None:
+        self._failure, self._at_once, self._answers = failure, at_once, answers
         self.cancelled = 0
 
     def options(self, **_: object) -> "FailingHandle":
@@ -46,6 +49,8 @@ class FailingHandle:
         return self._answer().__await__()
 
     async def _answer(self) -> None:
+        if self._answers:
+            return
         if self._failure is None:
             await asyncio.Event().wait()
         else:
@@ -88,3 +93,12 @@ async def test_an_exchange_that_is_late_is_cancelled() -> None:
     with pytest.raises(AuthorityUnavailable):
         await client.locate("acme").exchange("r1", "", 1.0, ())
     assert handle.cancelled == 1
+
+
+async def test_shards_that_answer_are_counted_and_late_calls_cancelled() -> None:
+    late, failing = FailingHandle(None), FailingHandle(FAILURES[0])
+    handles: list[Any] = [late, failing, FailingHandle(None, answers=True)]
+    client = LimiterClient(handles.__getitem__, 3, SystemClock())
+
+    assert await client.count_answers(timeout_s=0.01) == (1, 3)
+    assert late.cancelled == 1

@@ -14,6 +14,7 @@ VALUES = {
     "redis_url": "redis://:hidden@redis:6379/0",
     "gcs_redis_url": "redis://:hidden@redis:6379",
     "pepper": "hidden-" * 8,
+    "sentry_dsn": "https://hidden@sentry.example/1",
 }
 
 

@@ -26,6 +26,7 @@ class Sent:
         self.placed = self.silent = False
         self.refused = 0
         self.replica: str | None = None
+        self.ending: tuple[float, str] | None = None
         self.accepted = False
         self.lasts = self.tells = lasts
         self.cancelled = False

@@ -240,3 +240,17 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_it_counts_how_often_it_opened_and_closed() -> None:
+    clock = ManualClock()
+    tripped = opened(clock)
+    clock.advance(SPEC.open_s)
+    fail(tripped)
+    clock.advance(2 * SPEC.open_s)
+    for _ in range(SPEC.probes):
+        answer(tripped)
+
+    figures = tripped.figures()
+
+    assert (figures.state, figures.opened, figures.closed) == ("closed", 2, 1)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from cluster.resilience.attempts import OVERTAKEN
 from cluster.resilience.failure_class import (
     AllUpstreamsBusy,
     ReplicaLost,
@@ -32,6 +33,17 @@ async def test_an_ordinary_call_is_one_attempt_under_its_own_id() -> None:
     world = World("a", "b")
     assert await world.call() in ("a", "b")
     assert [sent.call for sent in world.sent] == ["c"]
+
+
+async def test_an_attempt_knows_where_it_was_and_how_it_failed() -> None:
+    world = World("a", "b")
+    world.ends = {"a": LOST}
+    while not any(sent.to == "a" for sent in world.sent):
+        await world.call()
+
+    assert all(sent.replica == sent.to for sent in world.sent)
+    failed = world.clock.monotonic(), LOST.slug
+    assert all(sent.ending == (failed if sent.to == "a" else None) for sent in world.sent)
 
 
 @pytest.mark.parametrize("problem", [LOST, Draining("it ends")])
@@ -274,6 +286,8 @@ async def test_a_late_call_is_hedged_and_the_loser_is_cancelled() -> None:
     await asyncio.sleep(0)
     assert first.cancelled
     assert world.calls.figures().hedges == 1
+    assert [sent.replica for sent in (first, second)] == [first.to, second.to]
+    assert [sent.ending and sent.ending[1] for sent in (first, second)] == [OVERTAKEN, None]
 
 
 async def test_a_hedged_stream_that_begins_as_its_caller_leaves_is_ended() -> None:

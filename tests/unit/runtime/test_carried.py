@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, fields
 
 import pytest
 
+from cluster.health import report
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
+from cluster.tracing import span
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import (
     cache,
@@ -21,6 +23,7 @@ from deployments.contracts import (
     tokenization,
 )
 from deployments.ingress.config import IngressConfig, ModelSettings
+from deployments.ingress.health.config import HealthConfig, OwnCheckSpec
 from deployments.ingress.names.spec import NameSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
@@ -34,11 +37,16 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails",
+    "rerankers moderation providers names guardrails health",
+    HealthConfig: "own replicas",
+    OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
+    report.HealthReport: "replica node dependencies",
+    report.DependencyStatus: "name kind state consequence since checked_at latency_s detail",
     ProvidersConfig: "models embeddings private_hosts",
     NameSettings: "spec served_names discovered",
     moderation.ModerationConfig: "default builtin rules thresholds",
-    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority",
+    classification.ClassifyRequest: "request_id caller model texts query timeout_s priority trace "
+    "trace_state",
     classification.Classification: "scores labels tokens model",
     tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s "
     "tool_settings",
@@ -53,7 +61,7 @@ PINNED: dict[type, str] = {
     cache.TierStats: "hits misses bytes entries evictions errors",
     cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
     embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions "
-    "token_ids input_types truncate",
+    "token_ids input_types truncate trace trace_state",
     embedding.Embeddings: "vectors tokens model",
     generation.ToolCall: "id name arguments",
     generation.ToolCallDelta: "index id name arguments",
@@ -65,7 +73,8 @@ PINNED: dict[type, str] = {
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
     "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority start_within_s call tool_settings output_format prompt_ids echo",
+    "priority start_within_s call tool_settings output_format prompt_ids echo trace "
+    "trace_state",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",
@@ -73,9 +82,9 @@ PINNED: dict[type, str] = {
     "is_estimated cost",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model "
-    "tool_calls stop refusal reasoning",
+    "tool_calls stop refusal reasoning timing",
     generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
-    generation.Completion: "choices usage model",
+    generation.Completion: "choices usage model timing",
     generation.ModelCard: "id engine source revision context_length created parameters "
     "description capabilities tool_format provider",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
@@ -88,6 +97,11 @@ PINNED: dict[type, str] = {
     hand_over.HandOver: "layout buckets is_last is_whole knows_s is_pending",
     hand_over.MovedBucket: "key level ago_s capacity born_ago_s known lasts_s leases",
     hand_over.MovedLease: "number held granted adjusted ago_s seen_ago_s",
+    span.SpanEvent: "name at attributes",
+    span.SpanLink: "trace_id span_id",
+    span.TraceSpan: "name trace_id span_id parent_id start end kind attributes error events links "
+    "process",
+    span.RecordedTrace: "request_id tenant reason spans",
     layout.ShardLayout: "version shards",
     scaling.ServeReplica: "replica state node address since",
     scaling.DeploymentState: "name status message target replicas",

@@ -7,13 +7,17 @@ import logging
 import pickle
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.logs.json_lines import JsonLines
+from cluster.logs.process_log import ProcessLog, configure_logging
 from cluster.resilience.failure_class import FailureClass, classify
-from cluster.runtime.logging import JsonLines, configure_logging, logged_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed
+from cluster.runtime.settings import Settings
 from deployments.ingress.http.problems import native_body
 from deployments.model.errors import (
     as_picklable,
@@ -96,39 +100,38 @@ async def test_refused_parameters_are_a_400_that_counts_for_nobody(lines: io.Str
     assert "secret" not in json.dumps(native_body(answer))
 
 
-def test_a_process_is_configured_once() -> None:
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """The logger `mobula` of a process that has just started."""
     logger = logging.getLogger("mobula")
-    before = logger.handlers[:], logger.propagate, logger.level
-    try:
-        configure_logging("INFO")
-        handlers = len(logger.handlers)
-        configure_logging("INFO")
-        assert len(logger.handlers) == handlers
-    finally:
-        logger.handlers, logger.propagate, level = before
-        logger.setLevel(level)
-
-
-def test_lines_go_past_what_stands_in_for_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray Serve replaces a replica's `sys.stderr`, and drops what is written there."""
-    logger = logging.getLogger("mobula")
-    before = logger.handlers[:], logger.propagate, logger.level
+    before = logger.propagate, logger.level
     monkeypatch.setattr(logger, "handlers", [])
+    yield logger
+    for handler in logger.handlers:
+        if isinstance(handler, ProcessLog):
+            handler.close()
+    logger.propagate, level = before
+    logger.setLevel(level)
+
+
+def test_a_process_is_configured_once(unconfigured: logging.Logger, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+
+    assert configure_logging(settings, "model") is configure_logging(settings, "model")
+    assert sum(isinstance(each, ProcessLog) for each in unconfigured.handlers) == 1
+
+
+def test_lines_go_past_what_stands_in_for_standard_error(
+    unconfigured: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Serve replaces a replica's `sys.stderr`, and drops what is written there."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    try:
-        configure_logging("INFO")
-        [handler] = logger.handlers
-        assert isinstance(handler, logging.StreamHandler)
-        assert handler.stream is sys.__stderr__
-    finally:
-        logger.handlers, logger.propagate, level = before
-        logger.setLevel(level)
+
+    assert configure_logging(Settings(home=tmp_path), "model").stream is sys.__stderr__
 
 
 def test_every_deployment_configures_its_process() -> None:
     """A process that does not says nothing of its failures."""
-    from pathlib import Path
-
     root = Path(__file__).parents[3] / "deployments"
     silent = []
     for path in sorted(root.glob("**/deployment.py")):

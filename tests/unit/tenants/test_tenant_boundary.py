@@ -20,7 +20,8 @@ OF_A_TENANT = (ApiKeyRepository, UserRepository, RefreshTokenRepository)
 FINDERS = {("UserRepository", "find"), ("RefreshTokenRepository", "find")}
 # not a tenant's own
 OPERATORS = {
-    "changes", "plans", "scaling_bounds", "scaling_decisions", "signing_keys", "tenants",
+    "changes", "health_probes", "plans", "scaling_bounds", "scaling_decisions", "signing_keys",
+    "tenants",
 }  # fmt: skip
 OF_A_JOB = {"job_checkpoints", "job_events"}  # reached through their job, which names it
 WRITERS = {"usage_batches", "audit_heads"}  # by writer; they hold numbers only

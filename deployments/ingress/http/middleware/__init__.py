@@ -98,7 +98,7 @@ def wrap(
     if settings.cors_origins:
         app = _allow_origins(app, settings.cors_origins)
     write, metrics = services.access_log, services.request_metrics
-    return RequestBoundary(app, clock, write, metrics, on_request)
+    return RequestBoundary(app, clock, write, metrics, services.tracing, on_request)
 
 
 def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
@@ -128,6 +128,8 @@ def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "If-Range",
             "Last-Event-ID",
             "Prefer",
+            "Traceparent",
+            "Tracestate",
             *TUS_ALLOWED,
         ),
         expose_headers=EXPOSED_HEADERS,

@@ -14,13 +14,21 @@ from typing import Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.logs.schema import ACCESS_LOGGER
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
 from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
-from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
+from deployments.ingress.context import (
+    STATE_KEY,
+    HeaderFields,
+    ModelWaitTimer,
+    RequestState,
+    request_state,
+)
 from deployments.ingress.http.problems import send_problem
 from deployments.ingress.http.request_metrics import RequestMetrics
+from deployments.ingress.tracing.request_tracing import RequestTracing
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -49,6 +57,7 @@ _PAGE_HEADERS: Final = (
 
 class RequestBoundary:
     """Assigns the request id, writes the access log line, and adds headers to each response.
+    Records the request's trace, if it is sampled, or was slow, or failed by a fault of the server.
 
     Sets the `request_id` and the `timer` of the request's state, and keeps its `response` up to
     date. The headers are `X-Request-ID`; those that tell a browser to trust as little as possible;
@@ -64,9 +73,11 @@ class RequestBoundary:
         clock: Clock,
         write: WriteLine,
         metrics: RequestMetrics,
+        tracing: RequestTracing,
         on_request: Callable[[str], None] | None = None,
     ) -> None:
         self._app = app
+        self._tracing = tracing
         self._clock = clock
         self._write = write
         self._metrics = metrics
@@ -78,12 +89,15 @@ class RequestBoundary:
             return
         clock = self._clock
         state = scope[STATE_KEY] = scope.get(STATE_KEY) or RequestState()
-        request_id, is_clients = request_id_of(scope)
+        request_id, is_clients, traceparent = request_id_of(scope)
         state.request_id, state.is_clients_id = request_id, is_clients
         logged_request.set((request_id, ""))
         if self._on_request is not None:
             self._on_request(request_id)
-        timer = state.timer = ModelWaitTimer(clock)
+        timer, tracing = ModelWaitTimer(clock), self._tracing
+        state.timer, is_sampled = timer, tracing.draw() < tracing.ratio
+        if is_sampled or traceparent is not None:
+            timer.trace = tracing.begin(scope, traceparent, is_sampled=is_sampled)
         progress = state.response
         started_at = clock.monotonic()
 
@@ -93,13 +107,14 @@ class RequestBoundary:
                 headers = list(message["headers"])
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
-                overhead_s = clock.monotonic() - started_at - timer.waited_s()
-                headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
+                progress.first_byte_s = clock.monotonic() - started_at
+                overhead_ms = (progress.first_byte_s - timer.waited_s()) * 1000
+                progress.overhead_ms = max(0.0, overhead_ms)
+                headers.append((b"x-mobula-overhead-ms", b"%.2f" % overhead_ms))
                 admitted = None if state.context is None else state.context.admitted
                 added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
-                if progress.status == 429:  # names the limit that was exceeded, and only that
-                    added = [header for header in added if header[0] != b"ratelimit"]
-                headers += added
+                # A 429 names the limit that was exceeded, and only that.
+                headers += added if progress.status != 429 else without_limits(added)
                 headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
             elif message["type"] == "http.response.body":
@@ -111,8 +126,22 @@ class RequestBoundary:
             await self._app(scope, receive, send_with_headers)
         finally:
             elapsed_ms = (clock.monotonic() - started_at) * 1000
-            self._metrics.record(progress.status, elapsed_ms)
-            self._write(access_line(clock, scope, progress.status, elapsed_ms, progress.body_bytes))
+            caller, status, size = state.caller, progress.status, progress.body_bytes
+            tenant, problem = None if caller is None else caller.tenant, state.problem
+            path, method = scope["path"], scope["method"]
+            kind, overhead_ms = progress.kind, progress.overhead_ms
+            self._metrics.record(
+                path, method, status, elapsed_ms, size, tenant, problem, kind, overhead_ms
+            )
+            if (
+                status >= 500
+                or (status == 200 and problem is not None)
+                or (timer.trace is not None and timer.trace.is_sampled)
+                or (progress.first_byte_s if progress.is_started else elapsed_ms / 1000)
+                >= tracing.slow_s
+            ):
+                tracing.record(scope, state, timer, started_at, elapsed_ms)
+            self._write(access_line(clock, scope, status, elapsed_ms, size))
 
 
 class ErrorBoundary:
@@ -171,16 +200,25 @@ class TrustedHosts:
         return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
 
 
-def request_id_of(scope: Scope) -> tuple[str, bool]:
+def without_limits(fields: HeaderFields) -> HeaderFields:
+    """The fields but those that say how all limits stand."""
+    return [field for field in fields if field[0] != b"ratelimit"]
+
+
+def request_id_of(scope: Scope) -> tuple[str, bool, bytes | None]:
     """The request's id, and whether it is the client's own: one of the accepted form, else a new
-    one.
+    one. The header `traceparent` of the caller, unchecked.
     """
+    own: bytes | None = None
+    traceparent: bytes | None = None
     for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            if _REQUEST_ID.fullmatch(value):
-                return value.decode(), True
-            break
-    return f"req_{_random.take()}", False
+        if name == b"x-request-id" and own is None:
+            own = value
+        elif name == b"traceparent":  # of several, none counts
+            traceparent = value if traceparent is None else b""
+    if own is not None and _REQUEST_ID.fullmatch(own):
+        return own.decode(), True, traceparent
+    return f"req_{_random.take()}", False, traceparent
 
 
 class _RandomHex:
@@ -203,18 +241,26 @@ _random = _RandomHex()
 
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
-    """The access log line of a response of `size` bytes that took `ms`.
+    """The access log line (cluster/logs/schema.py) of a response of `size` bytes that took `ms`.
 
     Path, model and request id are the client's text: credentials in them are replaced.
     """
     state: RequestState = scope[STATE_KEY]
     path, client = scope["path"], scope.get("client")
-    caller, model = state.caller, state.model
+    caller, model, cache = state.caller, state.model, state.cache
     if state.context is not None and state.context.admitted is not None:
-        resolved = state.context.admitted.resolved_models
+        admitted = state.context.admitted
+        resolved = admitted.resolved_models
         model = ", ".join(resolved) if resolved else model
+        for outcome in admitted.outcomes:
+            cache = outcome.forwarded or outcome.detail
+            if outcome.forwarded:
+                break
     line = {
         "ts": round(clock.wall(), 3),
+        "level": "info" if status < 500 else "error",
+        "logger": ACCESS_LOGGER,
+        "message": "request",
         "event": "request",
         "request_id": redact(state.request_id) if state.is_clients_id else state.request_id,
         "method": scope["method"],
@@ -227,6 +273,13 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         "model": model and redact(model),
         "client": None if client is None else str(client[0]) or None,
     }
+    if state.operation is not None:
+        line["operation"] = state.operation
+    if cache:
+        line["cache"] = cache
+    if state.timer is not None and state.timer.trace is not None:
+        trace = state.timer.trace
+        line["trace_id"], line["span_id"] = trace.trace_id, trace.span_id
     if state.problem is not None:
         line["problem"] = state.problem
     encoded = orjson.dumps(line)

@@ -9,15 +9,14 @@ import itertools
 import threading
 import time
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import httpx
 
-from load_tests import synthetic_recording
+from load_tests.benchmarks.common.clip_orders import order_clips
 from load_tests.benchmarks.common.mobula_command import wait_for
 
 TENANT = "recovery"
-TALK_S = 40
 ORDER = {"count": 1, "min_s": 8, "max_s": 15, "captions": "none", "quality": "draft"}
 ENDED = ("succeeded", "partial", "failed", "canceled")
 KNOWN_S, JOB_S, FLUSH_S = 10.0, 180.0, 2.5
@@ -108,19 +107,7 @@ class DurabilityCheck:
 
     def order_clips(self, folder: Path) -> str:
         """Upload a short talk and order a clip; the job's path, once it was accepted."""
-        video = folder / "talk.mp4"
-        if not video.exists():
-            synthetic_recording.write_recording(video, TALK_S, 320, 180, fps=15)
-        with video.open("rb") as file:
-            files: dict[str, tuple[str, IO[bytes] | str]] = {
-                "file": (video.name, file),
-                "transcript": ("t.srt", synthetic_recording.build_transcript(TALK_S)),
-            }
-            made = self._admin.post("/api/v1/videos", files=files)
-        made.raise_for_status()
-        job = self._admin.post(f"/api/v1/videos/{made.json()['id']}/clips", json=ORDER)
-        job.raise_for_status()
-        return f"/api/v1/jobs/{job.json()['id']}"
+        return order_clips(self._admin, folder, ORDER)
 
     def succeeds(self, job: str) -> bool:
         """Whether it ends with what was ordered."""

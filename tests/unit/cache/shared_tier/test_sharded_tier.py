@@ -224,3 +224,17 @@ async def test_an_answer_that_is_too_long_is_not_kept_and_ends_its_claim(
 
     assert await tier.get_or_lease(key, 0) is None
     assert tier.figures()["too_long"] == 2
+
+
+async def test_shards_that_answer_are_counted_past_their_breakers(
+    tier: ShardedTier, shards: list[Shard], placing: ShardSelector
+) -> None:
+    shards[0].away = True
+    for _ in range(20):
+        with pytest.raises(TierUnavailable):
+            await tier.get(key_of(placing, home=0))
+
+    assert await tier.count_answers() == (SHARDS - 1, SHARDS)
+
+    shards[0].away = False
+    assert await tier.count_answers() == (SHARDS, SHARDS)

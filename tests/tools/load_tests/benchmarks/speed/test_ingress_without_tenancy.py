@@ -36,7 +36,7 @@ CHAT = {
 
 async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_path: Path) -> None:
     settings, clock = Settings(home=tmp_path), SystemClock()
-    tenancy = NoTenancy()
+    tenancy = NoTenancy(settings)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     video = video_config(open_args())
 

@@ -1,0 +1,1 @@
+"""Health of what the cluster depends on, checked in the background of each ingress replica."""

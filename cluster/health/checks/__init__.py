@@ -1,0 +1,1 @@
+"""Checks of dependencies that every kind of process has."""

@@ -1,0 +1,1 @@
+"""Figures of every process: declared once (catalogue/), counted here, written for Prometheus."""

@@ -1,0 +1,1 @@
+"""Alert rules for Prometheus, over the catalogue of metrics."""

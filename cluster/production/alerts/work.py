@@ -1,0 +1,173 @@
+"""Rules about work and processes: budgets, jobs, webhooks, replicas, the scrape."""
+
+from cluster.metrics.catalogue import jobs, limits, process, scaling, scrape, storage
+from cluster.metrics.metric import REPLICA
+from cluster.production.alerts.rule import AlertRule, Part, Severity
+from cluster.production.alerts.thresholds import (
+    BUDGET,
+    ENDED_REPLICAS,
+    ENDED_WINDOW,
+    LEAK_BYTES_PER_HOUR,
+    LEAK_WINDOW,
+    LOOP_LAG_S,
+    OLDEST_DELIVERY_S,
+    OLDEST_JOB_S,
+    STALE_STATUS_S,
+)
+from cluster.production.promql import JOB, Queries, ended, like, unlike
+
+Q = Queries(keep=(JOB,), window="5m")
+_EACH = (JOB, "deployment", REPLICA)
+
+
+def _leak() -> str:
+    """Of a process that was there for the whole window, so that one which is only warming up is
+    not meant."""
+    memory, by = Q.select(process.MEMORY), ", ".join(_EACH)
+    growth = f"max by ({by}) (deriv({memory}[{LEAK_WINDOW}])) * 3600"
+    return f"{growth} > {LEAK_BYTES_PER_HOUR} and max by ({by}) ({memory} offset {LEAK_WINDOW}) > 0"
+
+
+def _missing_replicas() -> str:
+    target = Q.aggregate("max", scaling.TARGET, "deployment")
+    ready = Q.aggregate("max", scaling.REPLICAS, "deployment", state="ready")
+    return f"{target} - ({ready} or 0 * {target}) > 0"
+
+
+def _failing_deliveries() -> str:
+    failed = Q.rate(storage.DELIVERIES, outcome=unlike("delivered"))
+    return f"{failed} > {Q.rate(storage.DELIVERIES, outcome='delivered')}"
+
+
+def _failing_jobs() -> str:
+    failed = Q.observed(jobs.DURATION, "kind", window="15m", outcome=like("failed|lost"))
+    return f"{failed} > {Q.observed(jobs.DURATION, 'kind', window='15m', outcome='finished')}"
+
+
+RULES = (
+    AlertRule(
+        "MobulaBudgetNearEnd",
+        Part.TENANTS,
+        Severity.INFO,
+        f"{Q.aggregate('max', limits.BUDGET_USED, 'tenant', 'unit', 'period')} > {BUDGET:g}",
+        "0s",
+        "30m",
+        "Tenant {{ $labels.tenant }} has used up nearly all of a budget",
+        "{{ $value | humanizePercentage }} of its {{ $labels.unit }} a {{ $labels.period }}; what "
+        "goes beyond is refused.",
+    ),
+    AlertRule(
+        "MobulaJobsStuck",
+        Part.JOBS,
+        Severity.TICKET,
+        f"{Q.aggregate('max', jobs.OLDEST_WAIT)} > {OLDEST_JOB_S:g}",
+        "5m",
+        "15m",
+        "The oldest job has waited for {{ $value | humanizeDuration }}",
+        "No worker takes jobs, or all of them are busy with others.",
+    ),
+    AlertRule(
+        "MobulaJobsFailing",
+        Part.JOBS,
+        Severity.TICKET,
+        _failing_jobs(),
+        "5m",
+        "30m",
+        "More jobs of {{ $labels.kind }} fail than finish",
+        '{{ printf "%.2g" $value }} attempts a second fail or lose their worker.',
+    ),
+    AlertRule(
+        "MobulaWebhooksFailing",
+        Part.WEBHOOKS,
+        Severity.TICKET,
+        _failing_deliveries(),
+        "10m",
+        "30m",
+        "More deliveries to webhooks fail than arrive",
+        '{{ printf "%.2g" $value }} attempts a second fail. Each is tried again for hours.',
+    ),
+    AlertRule(
+        "MobulaWebhooksBacklog",
+        Part.WEBHOOKS,
+        Severity.TICKET,
+        f"{Q.aggregate('max', storage.WEBHOOK_OLDEST)} > {OLDEST_DELIVERY_S:g}",
+        "5m",
+        "15m",
+        "Deliveries to webhooks are late",
+        "The oldest has been due for {{ $value | humanizeDuration }}.",
+    ),
+    AlertRule(
+        "MobulaReplicasDying",
+        Part.CLUSTER,
+        Severity.PAGE,
+        f"{ended(Q.select(process.THREADS), ENDED_WINDOW, (JOB, 'deployment'))}"
+        f" >= {ENDED_REPLICAS}",
+        "2m",
+        "15m",
+        "Replicas of {{ $labels.deployment }} end again and again",
+        f"{{{{ $value | humanize }}}} of them ended within {ENDED_WINDOW}.",
+    ),
+    AlertRule(
+        "MobulaReplicasMissing",
+        Part.CLUSTER,
+        Severity.TICKET,
+        _missing_replicas(),
+        "10m",
+        "15m",
+        "{{ $labels.deployment }} has fewer replicas than it is to have",
+        "{{ $value | humanize }} are missing: no room for them on the nodes, or they do not start.",
+    ),
+    AlertRule(
+        "MobulaControllerSilent",
+        Part.CLUSTER,
+        Severity.PAGE,
+        f"{Q.aggregate('max', scaling.STATUS_AGE)} > {STALE_STATUS_S:g}",
+        "2m",
+        "5m",
+        "Serve's controller has said nothing for {{ $value | humanizeDuration }}",
+        "Nothing scales and dead replicas are not replaced until it is back; requests go on.",
+    ),
+    AlertRule(
+        "MobulaLoopLag",
+        Part.CLUSTER,
+        Severity.TICKET,
+        f"min_over_time({Q.select(process.LOOP_LAG)}[2m]) > {LOOP_LAG_S:g}",
+        "3m",
+        "10m",
+        "The event loop of a replica of {{ $labels.deployment }} is late",
+        "By {{ $value | humanizeDuration }} at least, in {{ $labels.replica }}: everything it does "
+        "takes that much longer.",
+    ),
+    AlertRule(
+        "MobulaMemoryLeak",
+        Part.CLUSTER,
+        Severity.TICKET,
+        _leak(),
+        "15m",
+        "30m",
+        "A replica of {{ $labels.deployment }} grows without end",
+        "By {{ $value | humanize1024 }}B an hour, in {{ $labels.replica }}.",
+    ),
+    AlertRule(
+        "MobulaScrapeMissing",
+        Part.MONITORING,
+        Severity.TICKET,
+        f"{Q.aggregate('max', scrape.MISSING_NOW, 'deployment')} > 0",
+        "5m",
+        "15m",
+        "Replicas of {{ $labels.deployment }} are missing in scrapes",
+        "{{ $value | humanize }} run, and do not answer within a second: what is shown of them is "
+        "incomplete.",
+    ),
+    AlertRule(
+        "MobulaUnreachable",
+        Part.MONITORING,
+        Severity.PAGE,
+        f"absent({scrape.BUILD.name})",
+        "2m",
+        "5m",
+        "Prometheus gets no metrics of Mobula",
+        "No ingress replica answers its scrapes: it is down, or Prometheus' key or address is "
+        "wrong. No other alert can fire meanwhile.",
+    ),
+)

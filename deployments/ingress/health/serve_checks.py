@@ -1,0 +1,131 @@
+"""Checks of models, and of the parts of Ray and Serve that an ingress replica depends on.
+
+A deployment without replicas is never called, because that would start one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from cluster.health.checks.tcp import TcpCheck
+from cluster.health.state import (
+    UP,
+    CheckOutcome,
+    DependencyState,
+    degraded,
+    down,
+    off,
+)
+from deployments.contracts.generation import ModelCard
+from deployments.contracts.scaling import DeploymentState, DeploymentStatusSource
+
+
+class ModelDirectory(Protocol):
+    """deployments/ingress/model_registry.py"""
+
+    async def card(self, model: str) -> ModelCard: ...
+
+    def resilience(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+
+class ControllerCheck:
+    """Whether Serve's controller says how the deployments are."""
+
+    def __init__(self, serve: DeploymentStatusSource) -> None:
+        self._serve = serve
+
+    async def __call__(self) -> CheckOutcome:
+        return down("does not answer") if await self._serve.status() is None else UP
+
+
+class DeploymentCheck:
+    """Whether a deployment has a ready replica, by the controller's last status."""
+
+    def __init__(self, serve: DeploymentStatusSource, name: str) -> None:
+        self._serve = serve
+        self._name = name
+
+    async def __call__(self) -> CheckOutcome:
+        await self._serve.status()
+        state = find_deployment(self._serve, self._name)
+        if state is None:
+            return CheckOutcome(DependencyState.UNKNOWN, "the controller has not told yet")
+        return rate_deployment(state)
+
+
+class ModelCheck:
+    """Whether a model answers, and calls of it do not fail. `deployment` is None for a provider's
+    model, which tells of its upstreams' background check and asks nobody."""
+
+    def __init__(
+        self,
+        models: ModelDirectory,
+        model: str,
+        serve: DeploymentStatusSource,
+        deployment: str | None,
+    ) -> None:
+        self._models = models
+        self._model = model
+        self._serve = serve
+        self._deployment = deployment
+
+    async def __call__(self) -> CheckOutcome:
+        found = UP
+        if self._deployment is not None:
+            await self._serve.status()
+            state = find_deployment(self._serve, self._deployment)
+            if state is not None:
+                found = rate_deployment(state)
+                if state.count("ready") == 0:
+                    return found
+        await self._models.card(self._model)
+        calls = self._models.resilience().get(self._model)
+        if calls is not None and calls["breaker"]["state"] == "open":
+            return degraded("its circuit breaker is open: calls fail")
+        return found
+
+
+class ListenerCheck:
+    """Whether something accepts connections on this node, once it has. Not every node has one."""
+
+    def __init__(self, port: int, host: str) -> None:
+        self._connect = TcpCheck(host, port)
+        self._has_answered = False
+
+    async def __call__(self) -> CheckOutcome:
+        found = await self._connect()
+        if found is UP:
+            self._has_answered = True
+        elif not self._has_answered:
+            return CheckOutcome(DependencyState.UNKNOWN, "none has answered on this node yet")
+        return found
+
+
+class GcsCheck:
+    """Whether Ray's GCS accepts connections. `address` gives `host:port`, or None without Ray."""
+
+    def __init__(self, address: Callable[[], str | None]) -> None:
+        self._address = address
+
+    async def __call__(self) -> CheckOutcome:
+        address = self._address()
+        if address is None:
+            return off("this process is not part of a Ray cluster")
+        host, _, port = address.rpartition(":")
+        return await TcpCheck(host.strip("[]"), int(port))()
+
+
+def find_deployment(serve: DeploymentStatusSource, name: str) -> DeploymentState | None:
+    """As the controller knew it last."""
+    last = serve.last_status
+    return None if last is None else last.deployments.get(name)
+
+
+def rate_deployment(state: DeploymentState) -> CheckOutcome:
+    if state.count("ready"):
+        is_unhealthy = state.status in ("UNHEALTHY", "DEPLOY_FAILED")
+        return degraded(f"its deployment is {state.status}") if is_unhealthy else UP
+    if state.target == 0:
+        return off("scaled to zero: a request starts a replica")
+    if state.status == "UPDATING":
+        return degraded("no replica is ready yet: it is being deployed")
+    return down(f"no replica is ready; {state.target} are wanted")

@@ -1,0 +1,1 @@
+"""Traces of requests: what is recorded, and their spans."""
