@@ -3,25 +3,13 @@
 Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
-from cluster.health.checks.collector import CollectorCheck
-from cluster.logs.readings import log_readings
-from cluster.metrics.catalogue.scrape import MISSING
-from cluster.metrics.replica_metrics import common_sources
-from cluster.metrics.series import Counter, MetricSet
 from cluster.runtime.clock import Clock
-from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
-from cluster.tracing.configured_exporter import configured_exporter
-from cluster.tracing.span import RecordedTrace
-from cluster.tracing.tracer import Tracer
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -37,22 +25,10 @@ from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
-from deployments.ingress.health.dependencies import CheckedParts, DependencyCatalogue
-from deployments.ingress.health.overview import HealthOverview
-from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.http.serve_bypass import OpenRequests
-from deployments.ingress.metrics.cache_readings import cache_readings
-from deployments.ingress.metrics.expiry_readings import expiry_source
-from deployments.ingress.metrics.health_readings import health_readings
-from deployments.ingress.metrics.model_readings import (
-    balancing_readings,
-    model_readings,
-    provider_readings,
-)
-from deployments.ingress.metrics.scrape import MetricsScrape
-from deployments.ingress.metrics.store_readings import StoreReadings
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
+from deployments.ingress.observability import Observability, ObservedParts
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.guarded_pipeline import (
@@ -63,11 +39,9 @@ from deployments.ingress.pipeline.guarded_pipeline import (
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
-from deployments.ingress.process_logs import ProcessLogs
-from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
+from deployments.ingress.scaling import ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
-from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -134,12 +108,19 @@ def build_services(
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
     pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
-    exporter = configured_exporter("ingress")
-    tracer = Tracer(settings.trace_ratio, settings.trace_slow_s, exporter)
-    tracing = RequestTracing(tracer, clock, settings.trusted_proxies)
+    observed = ObservedParts(
+        tenancy,
+        models,
+        providers,
+        caches,
+        backends.shared,
+        findings,
+        open_requests or OpenRequests(),
+    )
+    observability = Observability(settings, config, clock, cluster, observed)
+    exporter, loop_lag = observability.exporter, observability.loop_lag
     export = None if exporter is None else exporter.export
     media = media_services(settings, config.video, tenancy, clock, export)
-    loop_lag = LoopLag()
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -150,67 +131,23 @@ def build_services(
         open_calls=lambda: recorder.counters.open,
     )
 
-    parts = CheckedParts(
-        settings,
-        config,
-        clock,
-        tenancy,
-        backends.shared,
-        models,
-        cluster.serve_status,
-        cluster.gcs_address,
-        None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
-    )
-    health = HealthOverview(DependencyCatalogue(parts), peers, tenancy.bus, tenancy.replica)
-
     async def collect_cache_stats(tenant: str | None) -> CacheStats:
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
-    request_metrics, opened = RequestMetrics(), open_requests or OpenRequests()
-    tracing.exemplify = request_metrics.exemplify
-    source = cluster.metrics
-    missing, store_figures = Counter(MISSING), StoreReadings(tenancy.database, clock)
-    metrics = MetricSet(
-        lambda: request_metrics.read(opened.count),
-        lambda: cache_readings(caches.report(None)),
-        lambda: model_readings(models.resilience()),
-        lambda: balancing_readings(config.deployments, replica_set),
-        lambda: provider_readings(providers.models, clock.monotonic()),
-        findings.read_metrics,
-        tracing.read_metrics,
-        *(() if exporter is None else (exporter.read_metrics,)),
-        tenancy.read_metrics,
-        missing.read,
-        store_figures.read,
-        lambda: health_readings(health.runner.figures(), clock.wall()),
-        log_readings,
-        expiry_source(settings.tls_cert_file, directory.operator_key_expiry),
-        *common_sources(lambda: source.deployment, loop_lag.worst, settings),
-    )
-
-    metrics_scrape = MetricsScrape(metrics.report, source, clock, missing)
-    logs = ProcessLogs(cluster.replicas or peers)
-
     async def start() -> None:
-        loop_lag.start()
-        logs.start()
+        observability.start()
         providers.start(models)
-        health.start()
-        store_figures.start()
         if media is not None:
             await media.start()
 
     async def close() -> None:
-        loop_lag.stop()
-        await store_figures.close()
-        await health.close()
-        await logs.close()
+        await observability.close()
         if media is not None:
             await media.close()
         await caches.close()
         await recorder.settlements.close()
-        await asyncio.to_thread(tracing.tracer.close)
+        await observability.close_tracing()
         await providers.close()
 
     services = AppServices(
@@ -235,15 +172,15 @@ def build_services(
         rendered_responses=caches.rendered,
         cache_stats=collect_cache_stats,
         scaling=scaling,
-        request_metrics=request_metrics,
-        scrape=metrics_scrape,
+        request_metrics=observability.request_metrics,
+        scrape=observability.scrape,
         guardrails=None if guards is None else guards.guardrails,
         reports={
             "cache": caches.report,
             "scaling": scaling.report,
-            "metrics": metrics_scrape.report_own,
-            "health": health.report,
-            "traces": tracing.tracer.ring.find,
+            "metrics": observability.scrape.report_own,
+            "health": observability.health.report,
+            "traces": observability.tracing.tracer.ring.find,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -257,10 +194,10 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
-        health=health,
-        logs=logs,
-        tracing=tracing,
-        find_traces=partial(_find_traces, peers, tracing),
+        health=observability.health,
+        logs=observability.logs,
+        tracing=observability.tracing,
+        find_traces=observability.find_traces,
     )
     return services, caches
 
@@ -292,11 +229,3 @@ def _pipelines(
         GuardedPipeline(guards, models, recorder, caches.responses),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )
-
-
-async def _find_traces(
-    peers: Peers, tracing: RequestTracing, id: str, tenant: str | None
-) -> Sequence[RecordedTrace]:
-    """On every ingress replica."""
-    found = await peers.ask("report", "traces", id, tenant)
-    return [*chain.from_iterable(found or [tracing.tracer.ring.find(id, tenant)])]

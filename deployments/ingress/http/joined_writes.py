@@ -26,8 +26,6 @@ _STATUS_LINES: Final = {
     if status >= 200 and status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 }
 
-SERVER_CYCLE = "mobula.cycle"  # of the scope: whose `disconnected` says that the client has left
-
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -39,14 +37,9 @@ class JoinedWrites:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cycle: Any = getattr(send, "__self__", None)
-        if scope["type"] != "http" or not hasattr(cycle, "transport"):
-            await self._app(scope, receive, send)
-            return
-        scope[SERVER_CYCLE] = cycle
-        try:
-            await self._app(scope, receive, _HeldHead(cycle, send))
-        finally:
-            del scope[SERVER_CYCLE]  # it refers to the scope
+        if scope["type"] == "http" and hasattr(cycle, "transport"):
+            send = _HeldHead(cycle, send)
+        await self._app(scope, receive, send)
 
 
 class _HeldHead:

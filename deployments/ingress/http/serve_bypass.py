@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RUNNING_REQUESTS = "running_requests"  # Serve's name of the metric by which it scales a deployment
-SERVER_CYCLE = "mobula.cycle"  # of the scope: uvicorn's object behind `send` (joined_writes.py)
+# Of the scope: uvicorn's object behind `send` (joined_writes.py). Only the application of this
+# process gets it: Serve's proxy sends a scope to other processes, and this cannot be pickled.
+SERVER_CYCLE = "mobula.cycle"
 _REQUESTS = frozenset({"http", "websocket"})
 _SERVES_PATHS = "/-/"
 
@@ -95,6 +97,7 @@ class ServeBypass:
         try:
             await application(scope, receive, send)
         finally:
+            del scope[SERVER_CYCLE]  # it refers to the scope
             self._open.count -= 1
 
 

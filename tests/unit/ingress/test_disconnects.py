@@ -10,12 +10,12 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded, Overloaded, RequestTimeout
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.disconnects import WATCHED_AFTER_S
-from deployments.ingress.http.joined_writes import SERVER_CYCLE
 from deployments.ingress.http.middleware.limits import (
     GRACE_S,
     LimitedRequests,
     RequestLimits,
 )
+from deployments.ingress.http.serve_bypass import SERVER_CYCLE
 from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 from tests.cluster.polling import eventually
 

@@ -1,16 +1,20 @@
 """What goes around Serve's wrapper, what stays Serve's, and what is counted."""
 
 import asyncio
+import pickle
 import subprocess
 import sys
+import threading
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.settings import ROOT
+from deployments.ingress.http.joined_writes import JoinedWrites
 from deployments.ingress.http.listener import RequestGuard, ServeHeaderFilter, middlewares
 from deployments.ingress.http.serve_bypass import (
     RUNNING_REQUESTS,
+    SERVER_CYCLE,
     LocalApplication,
     OpenRequests,
     ServeBypass,
@@ -166,3 +170,38 @@ def test_serves_proxies_load_nothing_heavy_with_it() -> None:
     code += f"assert not {{{heavy}}} & set(sys.modules), sorted(sys.modules)"
 
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+class ServerCycle:
+    """What uvicorn has behind `send`; like uvicorn's, it cannot be pickled."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.transport, self.lock = scope, None, threading.Lock()
+
+    async def send(self, message: Message) -> None:
+        pass
+
+
+@pytest.mark.parametrize("has_application", [False, True])
+async def test_the_servers_object_reaches_the_own_application_alone_and_no_other_process(
+    has_application: bool,
+) -> None:
+    local, seen = LocalApplication(), list[object]()
+    scope: Scope = {"type": "http", "path": "/v1/models", "root_path": ""}
+    cycle = ServerCycle(scope)
+
+    async def serves(scope: Scope, receive: Receive, send: Send) -> None:
+        pickle.dumps(scope)  # as Serve's proxy does
+
+    async def own(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope[SERVER_CYCLE])
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    if has_application:
+        local.install(own)
+    await JoinedWrites(ServeBypass(serves, local))(scope, receive, cycle.send)
+
+    assert seen == ([cycle] if has_application else [])
+    assert SERVER_CYCLE not in scope, "a scope that refers to its cycle is freed late"

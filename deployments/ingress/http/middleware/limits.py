@@ -25,7 +25,7 @@ from cluster.runtime.problems import (
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.disconnects import RequestWatch, RequestWatches
-from deployments.ingress.http.joined_writes import SERVER_CYCLE
+from deployments.ingress.http.serve_bypass import SERVER_CYCLE
 
 NO_DEADLINE = "/files/"  # downloads take as long as they take; the route ends those that stall
 GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
