@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy.dialects import registry
 
-settings.register_profile("quick", deadline=None, max_examples=12)
+settings.register_profile("quick", deadline=None, max_examples=8)
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("quick")
 
@@ -28,5 +28,5 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(10_000)  # of 700 by default: young objects seldom form cycles
+        gc.set_threshold(50_000)  # of 700 by default: young objects seldom form cycles
         gc.enable()

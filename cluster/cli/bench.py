@@ -81,6 +81,8 @@ GROUPS = {
             "slow-clients": "Thousands of connections that never become requests.",
             "health": "Whether health and metrics show which part of a cluster is at fault.",
             "disconnects": "How soon a request ends whose client has left.",
+            "panels": "Whether every panel of the dashboards has data under traffic.",
+            "alerts": "Which alert fires for which fault, how soon, and what the overview shows.",
             "hostile-input": "Requests that are expensive to parse: lag of each event loop.",
         },
     ),

@@ -23,7 +23,7 @@ PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql"}  # Debian pa
 # Debian package by program, of those that are unpacked into FOLDER; and the tiers that need them.
 UNPACKED = {"promtool": "prometheus", "prometheus": "prometheus"}
 FOLDER = Path(sys.prefix) / "share" / "mobula-tests"
-UNPACKED_TIERS = frozenset({"tools"})
+UNPACKED_TIERS = frozenset({"unit", "tools", "chaos"})
 LIMIT_S = 600
 # No prompts, and no server that is started by the package and occupies a port.
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}

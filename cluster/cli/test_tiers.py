@@ -53,10 +53,11 @@ IN_MEMORY = frozenset({"unit", "contract", "api", "tools"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
 # Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
-# others compute meanwhile, at a lower priority, so that they do not delay it. Only it and the
-# longest one, which is alone at the end, have several workers: each worker imports all that its
-# tier does.
+# others compute meanwhile, at a lower priority, so that they do not delay it. Only it has several
+# workers, and where there are processors for them also the longest one, which is alone at the end:
+# each worker imports all that its tier does.
 WAITING, LONGEST = "contract", "unit"
+FEW = 2  # processors that the tiers of TOGETHER keep busy with one process each
 TOGETHER = (WAITING, "unit", "api", LINT)
 LOWER_PRIORITY = ("nice", "-n", "10")
 # Tiers that compute, one after the other, in the time that the tiers after the fast ones leave:
@@ -238,14 +239,23 @@ def _pytest(
         report = Path(folder) / "report.xml"
         arguments = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         arguments += selection(options, again)
-        if tier in WORKERS and (tier == LONGEST or tier in BACKGROUND or not beside):
-            arguments += ["-n", WORKERS[tier], "--dist", "loadfile"]
+        arguments += _workers(tier, beside)
         command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *arguments]
         code, output = _call(command, changes, quiet=beside)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests
     return TierResult(name, passed, failed, skipped, clock.monotonic() - began, output)
+
+
+def _workers(tier: str, beside: bool) -> list[str]:
+    """pytest's options for the processes of a tier."""
+    several = not beside or tier in BACKGROUND or (tier == LONGEST and processors() > FEW)
+    return ["-n", WORKERS[tier], "--dist", "loadfile"] if several and tier in WORKERS else []
+
+
+def processors() -> int:
+    return os.cpu_count() or 1
 
 
 def scratch(memory: Path = MEMORY) -> dict[str, str]:

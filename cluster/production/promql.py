@@ -111,7 +111,9 @@ class Queries:
 
     def aggregate(self, operator: str, metric: Metric, *by: str, **where: Where) -> str:
         """`operator` is PromQL's: max where replicas see the same thing, min for `up`."""
-        return aggregated(operator, self.select(metric, **where), self.labels(metric, by))
+        return aggregated(
+            operator, self.select(metric, suffix="", **where), self.labels(metric, by)
+        )
 
     def labels(self, metric: Metric, by: Sequence[str] = ()) -> tuple[str, ...]:
         """Those of an aggregation by `by`, in the order of `keep`."""
@@ -127,7 +129,7 @@ class Queries:
     ) -> str:
         if metric.kind is not MetricKind.COUNTER:
             raise WrongQuery(f"{metric.name} is no counter")
-        series = self.select(metric, **where)
+        series = self.select(metric, suffix="", **where)
         return self._sum(f"{function}({series}[{window or self.window}])", metric, by)
 
     def _sum(self, expression: str, metric: Metric, by: Sequence[str]) -> str:

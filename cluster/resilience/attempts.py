@@ -87,7 +87,7 @@ class AttemptRunner:
             self._failed(attempt, lease, problem)
             raise
         except BaseException:
-            attempt.replica = self._fleet.placed(attempt.call)
+            attempt.replica = attempt.replica or self._fleet.placed(attempt.call)
             attempt.cancel()
             self._given_up(attempt, lease)
             raise
@@ -164,7 +164,7 @@ class AttemptRunner:
         """The caller left. For the breaker, an attempt that took longer than a slow call was
         slow."""
         now = self._now()
-        attempt.ending = now, CANCELLED
+        attempt.ending = attempt.ending or (now, CANCELLED)  # one may have been overtaken
         seconds = now - attempt.sent_at
         if seconds > self._slow_s:
             self.breaker.record(lease, failed=False, seconds=seconds)

@@ -33,6 +33,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
     DetokenizeRequest,
@@ -154,7 +155,7 @@ class RemoteModelCall:
         send = self._sender("generate", self._client._caller.call)
         return await self._client._calls.run(self._id, self._request.timeout_s, send)
 
-    async def stream(self) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
         client = self._client
         send = self._sender("stream", client._caller.stream)
         attempt: ReplicaStream
@@ -164,7 +165,7 @@ class RemoteModelCall:
         try:
             if first is not None:
                 yield first
-            async for chunk in attempt.rest():
+            async for chunk in attempt.rest(relay):
                 yield chunk
             attempt.ended = True
         except Problem as problem:

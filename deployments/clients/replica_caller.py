@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol, Self
 
 from cluster.resilience.attempts import Attempt
+from deployments.contracts.text_relay import TextRelay
 
 
 class ReplicaStream(Attempt[tuple[Any, Any]], Protocol):
@@ -18,8 +19,9 @@ class ReplicaStream(Attempt[tuple[Any, Any]], Protocol):
 
     async def answer(self) -> tuple[Self, Any]: ...
 
-    def rest(self) -> AsyncIterator[Any]:
-        """The items after the first. Raises Problems."""
+    def rest(self, relay: TextRelay | None = None) -> AsyncIterator[Any]:
+        """The items after the first; pieces of text may be passed to `relay` instead. Raises
+        Problems."""
         ...
 
 

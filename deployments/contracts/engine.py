@@ -11,6 +11,8 @@ from typing import Protocol
 from cluster.runtime.quick_init import quick_init
 from deployments.contracts.generation import FinishReason
 
+OnTokens = Callable[[tuple[int, ...]], bool]
+
 
 @quick_init
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class TokenRequest:
     `on_left` is called once, and soon, where the consumer has left before the end: with the
     tokens that the engine had generated and not yielded (possibly none). It is not
     called for a sequence that ended by a `finish_reason` or a Problem.
+
+    `on_tokens` may be called on the event loop while the next batch is awaited, with ids that do
+    not end the sequence, in place of yielding them. False: it has not taken them.
 
     With `prompt_logprobs` the first batch has the log probabilities of the prompt's tokens, with
     `logprobs` alternatives each.
@@ -51,6 +56,7 @@ class TokenRequest:
     logit_bias: tuple[tuple[int, float], ...] = ()
     grammar: str = ""
     prompt_logprobs: bool = False
+    on_tokens: OnTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
+from deployments.contracts.text_relay import TextRelay
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -409,7 +410,10 @@ class ModelCall(Protocol):
 
     async def generate(self) -> Completion: ...
 
-    def stream(self) -> AsyncGenerator[Chunk, None]: ...
+    def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
+        """After the first chunk, pieces of text may be passed to `relay` instead, while the next
+        chunk is awaited."""
+        ...
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         """The usage of the call, once it was abandoned: its caller has left, or its deadline has

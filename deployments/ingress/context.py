@@ -25,6 +25,7 @@ from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 MODEL_HEADER = b"mobula-model"
 MAX_STAGES = 64  # of a request that its trace shows
@@ -203,7 +204,8 @@ class AdmittedRequest(RequestContext):
     request's Idempotency-Key, in the operation's own transaction (None: there is no key).
     `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
     `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
-    request may be for another model at another time.
+    request may be for another model at another time. `relay` takes pieces of a stream's text past
+    the operation (None: it takes none).
     """
 
     permit: Permit
@@ -217,6 +219,7 @@ class AdmittedRequest(RequestContext):
     is_templated: bool = False
     resolved_models: tuple[str, ...] = ()
     varies: bool = False
+    relay: ResponseRelay | None = None
 
     def headers(self) -> HeaderFields:
         """Response headers about limits, the cache and other models than the one that was named,

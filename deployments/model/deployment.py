@@ -12,7 +12,7 @@ from typing import Any
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
-from deployments.clients.link.methods import GENERATE, SETTLE, STREAM
+from deployments.clients.link.methods import GENERATE, SETTLE, STREAM, Handlers, RelayedStream
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -22,6 +22,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.model.errors import as_response, as_response_stream
 from deployments.model.loading import load_text_model
 from deployments.model.replica import LinkedReplica
@@ -39,9 +40,9 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
         settings = self._begin()
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
-        methods = self._tokenizer_methods()
-        methods |= {GENERATE: self.generate, STREAM: self.stream, SETTLE: self.settle}
-        self._serve(spec.id, methods)
+        stream = RelayedStream(self._relayed_stream, lambda: self._model.relay_hold_s)
+        methods: Handlers = {GENERATE: self.generate, STREAM: stream, SETTLE: self.settle}
+        self._serve(spec.id, {**self._tokenizer_methods(), **methods})
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
         """Returns problems: of what is raised, Serve logs the whole traceback."""
@@ -52,6 +53,12 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
         async with aclosing(as_response_stream(self._model.stream(request), request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def _relayed_stream(
+        self, request: GenerateRequest, relay: TextRelay
+    ) -> AsyncGenerator[Chunk | Problem, None]:
+        """The same for links."""
+        return as_response_stream(self._model.stream(request, relay), request)
 
     async def settle(self, request: SettleRequest) -> TokenUsage:
         """The usage of an abandoned call; the request names this replica to the router."""

@@ -4,7 +4,7 @@ In: calls of Serve's and of callers of links. Out: stats. What Serve calls is as
 the replica's event loop.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.link.endpoint import LinkEndpoint
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers
 from deployments.clients.link.options import link_options
 from deployments.clients.serve.link_address import node_address, replica_identity, replica_name
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
@@ -44,7 +44,7 @@ class LinkedReplica(LoggedReplica):
         collect_rarely()
         return self._settings
 
-    def _serve(self, id: str, methods: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]]) -> None:
+    def _serve(self, id: str, methods: Handlers) -> None:
         """The model `id` is loaded; `methods` are what links may call."""
         self._id = id
         self._links = LinkEndpoint(id, methods, link_options(self._settings))

@@ -121,9 +121,9 @@ class ModelSpec(BaseModel):
         default=0.005,
         ge=0,
         le=5,
-        description="The longest time in seconds that a token of a stream is held back: those that "
-        "follow a chunk within it are sent as one. The first, and any that comes later, is sent at "
-        "once. A longer time saves CPU where many streams are open.",
+        description="The longest time in seconds that a token of a stream is held back, to go with "
+        "those that come meanwhile, of its own stream or of others. The first and the last are "
+        "sent at once. A longer time saves CPU where many streams are open.",
     )
     tokens_per_second: float | None = Field(
         default=None, gt=0, description="echo only: pace of each sequence; None emits all at once."

@@ -3,11 +3,10 @@
 In: TokenizeRequests, DetokenizeRequests. Out: ids, text, or a Problem.
 """
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from cluster.runtime.problems import Problem
-from deployments.clients.link.methods import DETOKENIZE, TOKENIZE, LinkMethod
+from deployments.clients.link.methods import DETOKENIZE, TOKENIZE, Handler, LinkMethod
 from deployments.contracts.tokenization import (
     Detokenization,
     DetokenizeRequest,
@@ -34,6 +33,6 @@ class TokenizingReplica:
     async def detokenize(self, request: DetokenizeRequest) -> Detokenization | Problem:
         return await as_response(self._model.tokenization.detokenize(request), request)
 
-    def _tokenizer_methods(self) -> dict[LinkMethod[Any, Any], Callable[[Any], Any]]:
+    def _tokenizer_methods(self) -> dict[LinkMethod[Any, Any], Handler]:
         """For the replica's links."""
         return {TOKENIZE: self.tokenize, DETOKENIZE: self.detokenize}

@@ -23,6 +23,7 @@ from deployments.contracts.generation import (
     ModelCard,
     TokenUsage,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.providers.attempts import UnaryUpstreamAttempt
 from deployments.providers.output_speed import OutputSpeed
 from deployments.providers.provided_model import ProvidedModel
@@ -108,7 +109,8 @@ class ProviderCall:
         model.speed.observe(completion.usage.completion_tokens / request.n, model.now() - began)
         return completion
 
-    async def stream(self) -> AsyncGenerator[Chunk, None]:
+    async def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
+        """All of it in chunks."""
         model, request = self._model, self._request
         self._wire = CompletionCall(model.codec, request, streams=True)
         attempt: StreamUpstreamAttempt

@@ -9,21 +9,27 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.runtime.clock import SystemClock
 from cluster.tenants.plan import Plan
-from deployments.content.registry import ProviderRegistry
 from deployments.contracts.limits import Limiter
-from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.http.app import create_app
-from deployments.ingress.model_registry import ModelRegistry
-from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
-from deployments.ingress.pipeline.estimates import TokenEstimator
-from deployments.ingress.pipeline.metering import UsageRecorder
-from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
+from tests.api.fake_services import Fakes, services_over
 from tests.api.fakes import LettersEmbedder, Records, WordsClassifier, WordsModel
-from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
+from tests.api.web import MakeServices, client_of
+from tests.servers.stores import (  # noqa: F401  one server for the whole tier
+    emptied_postgres,
+    empty_postgres,
+    migrated_file,
+    migrated_postgres,
+    postgres_server,
+)
+from tests.store_matrix import mark_other_stores
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_other_stores(items)
 
 
 @pytest.fixture
@@ -82,31 +88,10 @@ def make_services(
     limiter: Limiter,
     tmp_path: FilePath,
 ) -> MakeServices:
+    fakes = Fakes(model, embedder, cross_encoder, judge, records, plan, limiter)
+
     def make(**settings: object) -> AppServices:
-        clock = SystemClock()
-        classifiers = {"cross": cross_encoder, "judge": judge}
-        models = ModelRegistry(
-            {"words": model},
-            clock,
-            {"letters": embedder},
-            classifiers=classifiers,
-            rerankers=("cross",),
-        )
-        pipeline = ModelPipeline(models, UsageRecorder(records, TokenEstimator({})))
-        return AppServices(
-            settings=settings_of(tmp_path, **settings),
-            authenticator=FixedKeys(),
-            plan_of=lambda _: plan,
-            admission=AdmissionControl(limiter, records, clock),
-            models=models,
-            model_pipeline=pipeline,
-            embedding_pipeline=EmbeddingPipeline(models, records),
-            providers=ProviderRegistry({"words"}, "words", {"house": "words"}),
-            clock=clock,
-            version="9.9.9",
-            access_log=access_log.append,
-            load=pipeline.load,
-        )
+        return services_over(fakes, tmp_path, access_log.append, **settings)
 
     return make
 

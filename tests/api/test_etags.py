@@ -1,15 +1,28 @@
 """Strong ETags and 304, over the whole application."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
+import pytest_asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.http.app import create_app
 from deployments.ingress.http.middleware.representation import MAX_TAGGED_BYTES, Representation
+from tests.api.fake_services import Fakes, services_over
 from tests.api.web import MakeServices, client_of
 
 MODELS = "/v1/models"
 PLAIN = {"Accept-Encoding": "identity"}
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of `client`
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """One application for all: describing its routes takes longer than most of these tests."""
+    app = create_app(services_over(Fakes(), tmp_path_factory.mktemp("etags"), lambda _: None))
+    async with client_of(app) as client:
+        yield client
 
 
 async def tag_of(client: httpx.AsyncClient, path: str = MODELS, **headers: str) -> str:

@@ -35,7 +35,9 @@ COMMANDS = [
     "nodes --away 3 --jobs 1 --seconds 20",
     "recovery --part controller --clients 2 --no-job",
     "health --fault redis-away --lasts 1",
-    "room --rest 1",
+    "room --settle 1 --rest 1",
+    "panels --seconds 20",
+    "alerts --fault redis-away --soak 5",
     "slow-clients --rounds 1 --seconds 1 --connections 60 --bound 1000",
     "disconnects --clients 20 --at-once 4",
     "autoscaling --live",
@@ -43,7 +45,8 @@ COMMANDS = [
     "video --goals S5,S9,S10 --rounds 1 --seconds 10",
 ]
 NEEDS_WRK = ("path", "stream", "compare", "capacity", "cache")
-NEEDS_SERVERS = ("nodes", "health")
+NEEDS_SERVERS = ("nodes", "health", "panels", "alerts")
+NEEDS_PROMETHEUS = ("panels", "alerts")
 
 
 @pytest.mark.exhaustive
@@ -54,6 +57,8 @@ def test_a_tiny_run_comes_to_a_report(command: str, tmp_path: Path) -> None:
         pytest.skip("wrk is not installed")
     if name in NEEDS_SERVERS and None in (find_program("redis-server"), find_program("initdb")):
         pytest.skip("redis-server or PostgreSQL is not installed")
+    if name in NEEDS_PROMETHEUS and find_program("prometheus") is None:
+        pytest.skip("prometheus is not installed")
     report = tmp_path / "report.json"
     result = subprocess.run(
         [sys.executable, "-m", "cluster.cli", "bench", name, *arguments, "--json", str(report)],

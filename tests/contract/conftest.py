@@ -1,5 +1,7 @@
 """Both stores, for every folder of the tier; some put others in their place."""
 
+import pytest
+
 from tests.servers.stores import (
     emptied_postgres,
     empty_postgres,
@@ -13,6 +15,7 @@ from tests.servers.stores import (
     tenants_postgres,
     tenants_url,
 )
+from tests.store_matrix import mark_other_stores
 
 __all__ = [
     "emptied_postgres",
@@ -27,3 +30,8 @@ __all__ = [
     "tenants_postgres",
     "tenants_url",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_other_stores(items)

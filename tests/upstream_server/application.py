@@ -133,10 +133,12 @@ async def gateway_application(
         ) as running,
         serve_over_http(running.app) as url,
         httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {admin_key}"}, timeout=60
+            base_url=url, headers={"Authorization": f"Bearer {admin_key}"}, timeout=60, verify=False
         ) as operator,
     ):
         key = await create_tenant(operator, admin_key, TENANT, plan or PLAN)
         headers = {"Authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=60, verify=False
+        ) as client:
             yield GatewayApplication(url, key, client, operator, running, tenancy)

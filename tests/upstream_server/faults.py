@@ -46,6 +46,10 @@ class UpstreamFault:
     fields: Mapping[str, Any] | None = None
     is_big: bool = False
 
+    def outcomes(self, *, streamed: bool) -> tuple[Outcome, ...]:
+        """Those that are right."""
+        return self.stream if streamed else self.whole
+
 
 def _last_first(rows: list[Any]) -> list[Any]:
     return rows[::-1]

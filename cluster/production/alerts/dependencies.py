@@ -1,7 +1,7 @@
 """Rules about what the cluster depends on: store, Redis, limits, cache, disks, machines."""
 
 from cluster.metrics.catalogue import cache, credentials, health, limits, node, storage
-from cluster.production.alerts.rule import AlertRule, Part, Severity
+from cluster.production.alerts.rule import AlertRule, ClusterPart, Severity
 from cluster.production.alerts.thresholds import (
     EXPIRY_DAYS,
     FILLING_DISK,
@@ -44,7 +44,7 @@ def _expires(metric: str) -> str:
 RULES = (
     AlertRule(
         "MobulaStoreDown",
-        Part.STORE,
+        ClusterPart.STORE,
         Severity.PAGE,
         f"{Q.aggregate('min', storage.UP)} == 0 or on ({JOB}) {_is_down('store')}",
         "1m",
@@ -55,7 +55,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaStoreSlow",
-        Part.STORE,
+        ClusterPart.STORE,
         Severity.TICKET,
         f"{Q.quantile(0.95, storage.TRANSACTIONS, 'kind')} > {STORE_S:g}",
         "5m",
@@ -65,7 +65,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaLedgerBehind",
-        Part.STORE,
+        ClusterPart.STORE,
         Severity.TICKET,
         f"{Q.aggregate('max', storage.LEDGER_BEHIND)} > {LEDGER_BEHIND_S:g}",
         "1m",
@@ -76,7 +76,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaRecordsLost",
-        Part.STORE,
+        ClusterPart.STORE,
         Severity.PAGE,
         f"{Q.increase(storage.LOST, 'what', window='15m')} > 0",
         "0s",
@@ -87,7 +87,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaDirectoryStale",
-        Part.STORE,
+        ClusterPart.STORE,
         Severity.TICKET,
         f"{Q.aggregate('max', limits.DIRECTORY_AGE)} > {STALE_DIRECTORY_S:g}",
         "2m",
@@ -97,7 +97,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaRedisDown",
-        Part.LIMITS,
+        ClusterPart.LIMITS,
         Severity.PAGE,
         _is_down("redis"),
         "1m",
@@ -108,7 +108,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaLimiterDegraded",
-        Part.LIMITS,
+        ClusterPart.LIMITS,
         Severity.PAGE,
         f"{Q.aggregate('min', limits.AUTHORITY_UP)} == 0 or on ({JOB}) {_is_down('limiter')}",
         "1m",
@@ -119,7 +119,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaCacheErrors",
-        Part.CACHE,
+        ClusterPart.CACHE,
         Severity.TICKET,
         f"{Q.rate(cache.ERRORS, 'tier')} > 0.1",
         "5m",
@@ -130,7 +130,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaDependencyDown",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.PAGE,
         _is_down(_OTHERS),
         "2m",
@@ -141,7 +141,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaDiskFull",
-        Part.MACHINE,
+        ClusterPart.MACHINE,
         Severity.PAGE,
         f"{_free()} < {FULL_DISK:g} or on ({JOB}) {_is_down(like('disk:.*'))}",
         "2m",
@@ -153,7 +153,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaDiskFilling",
-        Part.MACHINE,
+        ClusterPart.MACHINE,
         Severity.TICKET,
         _filling(),
         "30m",
@@ -163,7 +163,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaNodeMemory",
-        Part.MACHINE,
+        ClusterPart.MACHINE,
         Severity.PAGE,
         f"{Q.aggregate('min', node.MEMORY_AVAILABLE, 'node')}"
         f" / {Q.aggregate('max', node.MEMORY, 'node')} < {LITTLE_MEMORY:g}",
@@ -174,7 +174,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaCertificateExpires",
-        Part.API,
+        ClusterPart.API,
         Severity.TICKET,
         _expires(Q.aggregate("min", credentials.CERTIFICATE)),
         "10m",
@@ -184,7 +184,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaOperatorKeyExpires",
-        Part.MONITORING,
+        ClusterPart.MONITORING,
         Severity.TICKET,
         _expires(Q.aggregate("min", credentials.OPERATOR_KEY)),
         "10m",

@@ -6,10 +6,10 @@ In: objectives, where the runbooks are. Out: groups of rules, as mappings.
 from typing import Any
 
 from cluster.production.alerts import dependencies, requests, work
-from cluster.production.alerts.rule import RUNBOOKS, AlertRule, as_mapping
+from cluster.production.alerts.rule import RUNBOOKS, AlertRule, as_mapping, scaled_windows
 from cluster.production.alerts.slo import Objectives, slos
 
-FAST, SLOW = "15s", "1m"
+INTERVAL, TRIAL_INTERVAL = "15s", "5s"
 
 
 def alert_rules(objectives: Objectives) -> tuple[AlertRule, ...]:
@@ -20,14 +20,15 @@ def alert_rules(objectives: Objectives) -> tuple[AlertRule, ...]:
 def groups(
     objectives: Objectives, runbooks: str = RUNBOOKS, scale: float = 1
 ) -> list[dict[str, Any]]:
-    """`scale` below 1 shortens `for` and `keep_firing_for`, for trials of the rules."""
+    """`scale` below 1 shortens `for`, `keep_firing_for` and windows, for trials of the rules."""
     recordings = [
-        {"record": name, "expr": expression}
+        {"record": name, "expr": scaled_windows(expression, scale)}
         for slo in slos(objectives)
         for name, expression in slo.recordings()
     ]
     alerts = [as_mapping(rule, runbooks, scale) for rule in alert_rules(objectives)]
+    interval = INTERVAL if scale == 1 else TRIAL_INTERVAL
     return [
-        {"name": "mobula-objectives", "interval": FAST, "rules": recordings},
-        {"name": "mobula-alerts", "interval": FAST, "rules": alerts},
+        {"name": "mobula-objectives", "interval": interval, "rules": recordings},
+        {"name": "mobula-alerts", "interval": interval, "rules": alerts},
     ]

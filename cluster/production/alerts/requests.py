@@ -1,7 +1,7 @@
 """Rules about what callers notice: failed and slow requests, of models and of tenants."""
 
 from cluster.metrics.catalogue import generation, health, http, models, tenants
-from cluster.production.alerts.rule import AlertRule, Part, Severity
+from cluster.production.alerts.rule import AlertRule, ClusterPart, Severity
 from cluster.production.alerts.slo import BURNS, Burn, Objectives, Slo, slos
 from cluster.production.alerts.thresholds import FAILED_SHARE, QUEUE_WAIT_S
 from cluster.production.promql import JOB, Queries, like, share
@@ -32,13 +32,14 @@ def _burn(slo: Slo, burn: Burn) -> AlertRule:
     text = _CONSEQUENCE[slo.name].replace("{window}", burn.long)
     return AlertRule(
         f"Mobula{slo.title.title().replace(' ', '')}Burn{speed}",
-        Part.API if slo.name == "availability" else Part.MODELS,
+        ClusterPart.API if slo.name == "availability" else ClusterPart.MODELS,
         Severity(burn.severity),
         burn.expression(slo),
         burn.wait,
         burn.keep,
         f"{slo.title}: the error budget burns {_HOW_FAST[burn.factor]}",
         text.replace("{budget:.2%}", f"{slo.budget:.2%}"),
+        f"{slo.name.replace('_', '-')}-burn",
     )
 
 
@@ -62,7 +63,7 @@ def _failed_of_a_tenant() -> str:
 CAUSES = (
     AlertRule(
         "MobulaModelFailing",
-        Part.MODELS,
+        ClusterPart.MODELS,
         Severity.PAGE,
         _failed_of_a_model(),
         "2m",
@@ -73,7 +74,7 @@ CAUSES = (
     ),
     AlertRule(
         "MobulaBreakerOpen",
-        Part.MODELS,
+        ClusterPart.MODELS,
         Severity.PAGE,
         f"{Q.aggregate('max', models.BREAKER, 'model')} == 2",
         "1m",
@@ -84,7 +85,7 @@ CAUSES = (
     ),
     AlertRule(
         "MobulaModelDown",
-        Part.MODELS,
+        ClusterPart.MODELS,
         Severity.PAGE,
         f"{Q.aggregate('min', health.UP, 'dependency', dependency=like('model:.*'))} == 0",
         "2m",
@@ -95,7 +96,7 @@ CAUSES = (
     ),
     AlertRule(
         "MobulaProviderDown",
-        Part.MODELS,
+        ClusterPart.MODELS,
         Severity.PAGE,
         f"{Q.aggregate('min', models.UPSTREAM_UP, 'model', 'upstream')} == 0",
         "2m",
@@ -105,7 +106,7 @@ CAUSES = (
     ),
     AlertRule(
         "MobulaQueueWait",
-        Part.MODELS,
+        ClusterPart.MODELS,
         Severity.TICKET,
         f"{Q.quantile(0.95, generation.QUEUE_WAIT, 'model')} > {QUEUE_WAIT_S:g}",
         "5m",
@@ -116,7 +117,7 @@ CAUSES = (
     ),
     AlertRule(
         "MobulaTenantFailing",
-        Part.TENANTS,
+        ClusterPart.TENANTS,
         Severity.TICKET,
         _failed_of_a_tenant(),
         "5m",

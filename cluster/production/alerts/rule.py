@@ -11,6 +11,8 @@ from typing import Any
 
 PREFIX = "Mobula"
 RUNBOOKS = "docs/runbooks"
+SHORTEST_WINDOW_S = 30
+_WINDOW = re.compile(r"(\[|offset )([0-9]+[smhd])(\]|)")
 
 
 class Severity(StrEnum):
@@ -19,7 +21,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-class Part(StrEnum):
+class ClusterPart(StrEnum):
     """Which part of the cluster is at fault, as far as the rule can tell."""
 
     API = "api"
@@ -38,30 +40,32 @@ class Part(StrEnum):
 @dataclass(frozen=True, slots=True)
 class AlertRule:
     """`wait` is Prometheus' `for`, `keep` its `keep_firing_for`; both like 5m. `summary` and
-    `description` are templates of Prometheus' with $labels and $value."""
+    `description` are templates of Prometheus' with $labels and $value. `runbook` names a page that
+    it shares with others; "": it has its own."""
 
     name: str
-    part: Part
+    part: ClusterPart
     severity: Severity
     expression: str
     wait: str
     keep: str
     summary: str
     description: str
+    runbook: str = ""
 
     @property
     def page(self) -> str:
         """The file of its runbook in docs/runbooks: MobulaStoreSlow is in store-slow.md."""
         words = re.sub(r"(?<!^)([A-Z])", r"-\1", self.name.removeprefix(PREFIX))
-        return f"{words.lower()}.md"
+        return f"{self.runbook or words.lower()}.md"
 
 
 def as_mapping(rule: AlertRule, runbooks: str = RUNBOOKS, scale: float = 1) -> dict[str, Any]:
-    """As in a rule file. `runbooks` is where the pages are; `scale` below 1 shortens `for` and
-    `keep_firing_for`, for trials of the rules."""
+    """As in a rule file. `runbooks` is where the pages are; `scale` below 1 shortens `for`,
+    `keep_firing_for` and the windows of the expression, for trials of the rules."""
     return {
         "alert": rule.name,
-        "expr": rule.expression,
+        "expr": scaled_windows(rule.expression, scale),
         "for": scaled(rule.wait, scale),
         "keep_firing_for": scaled(rule.keep, scale),
         "labels": {"severity": str(rule.severity), "part": str(rule.part)},
@@ -81,3 +85,16 @@ def seconds(duration: str) -> int:
 def scaled(duration: str, scale: float) -> str:
     """The same duration, or `scale` of it in whole seconds, at least one."""
     return duration if scale == 1 else f"{max(1, round(seconds(duration) * scale))}s"
+
+
+def scaled_windows(expression: str, scale: float) -> str:
+    """With the windows and offsets of its selectors scaled, to no less than SHORTEST_WINDOW_S;
+    names of recorded series keep theirs."""
+    if scale == 1:
+        return expression
+
+    def shorter(found: re.Match[str]) -> str:
+        length_s = max(SHORTEST_WINDOW_S, round(seconds(found[2]) * scale))
+        return f"{found[1]}{length_s}s{found[3]}"
+
+    return _WINDOW.sub(shorter, expression)

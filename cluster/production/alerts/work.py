@@ -2,7 +2,7 @@
 
 from cluster.metrics.catalogue import jobs, limits, process, scaling, scrape, storage
 from cluster.metrics.metric import REPLICA
-from cluster.production.alerts.rule import AlertRule, Part, Severity
+from cluster.production.alerts.rule import AlertRule, ClusterPart, Severity
 from cluster.production.alerts.thresholds import (
     BUDGET,
     ENDED_REPLICAS,
@@ -47,18 +47,17 @@ def _failing_jobs() -> str:
 RULES = (
     AlertRule(
         "MobulaBudgetNearEnd",
-        Part.TENANTS,
+        ClusterPart.TENANTS,
         Severity.INFO,
-        f"{Q.aggregate('max', limits.BUDGET_USED, 'tenant', 'unit', 'period')} > {BUDGET:g}",
+        f"{Q.aggregate('max', limits.BUDGET_USED, 'tenant', 'limit')} > {BUDGET:g}",
         "0s",
         "30m",
         "Tenant {{ $labels.tenant }} has used up nearly all of a budget",
-        "{{ $value | humanizePercentage }} of its {{ $labels.unit }} a {{ $labels.period }}; what "
-        "goes beyond is refused.",
+        "{{ $value | humanizePercentage }} of {{ $labels.limit }}; what goes beyond is refused.",
     ),
     AlertRule(
         "MobulaJobsStuck",
-        Part.JOBS,
+        ClusterPart.JOBS,
         Severity.TICKET,
         f"{Q.aggregate('max', jobs.OLDEST_WAIT)} > {OLDEST_JOB_S:g}",
         "5m",
@@ -68,7 +67,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaJobsFailing",
-        Part.JOBS,
+        ClusterPart.JOBS,
         Severity.TICKET,
         _failing_jobs(),
         "5m",
@@ -78,7 +77,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaWebhooksFailing",
-        Part.WEBHOOKS,
+        ClusterPart.WEBHOOKS,
         Severity.TICKET,
         _failing_deliveries(),
         "10m",
@@ -88,7 +87,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaWebhooksBacklog",
-        Part.WEBHOOKS,
+        ClusterPart.WEBHOOKS,
         Severity.TICKET,
         f"{Q.aggregate('max', storage.WEBHOOK_OLDEST)} > {OLDEST_DELIVERY_S:g}",
         "5m",
@@ -98,7 +97,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaReplicasDying",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.PAGE,
         f"{ended(Q.select(process.THREADS), ENDED_WINDOW, (JOB, 'deployment'))}"
         f" >= {ENDED_REPLICAS}",
@@ -109,7 +108,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaReplicasMissing",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.TICKET,
         _missing_replicas(),
         "10m",
@@ -119,7 +118,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaControllerSilent",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.PAGE,
         f"{Q.aggregate('max', scaling.STATUS_AGE)} > {STALE_STATUS_S:g}",
         "2m",
@@ -129,7 +128,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaLoopLag",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.TICKET,
         f"min_over_time({Q.select(process.LOOP_LAG)}[2m]) > {LOOP_LAG_S:g}",
         "3m",
@@ -140,7 +139,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaMemoryLeak",
-        Part.CLUSTER,
+        ClusterPart.CLUSTER,
         Severity.TICKET,
         _leak(),
         "15m",
@@ -150,7 +149,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaScrapeMissing",
-        Part.MONITORING,
+        ClusterPart.MONITORING,
         Severity.TICKET,
         f"{Q.aggregate('max', scrape.MISSING_NOW, 'deployment')} > 0",
         "5m",
@@ -161,7 +160,7 @@ RULES = (
     ),
     AlertRule(
         "MobulaUnreachable",
-        Part.MONITORING,
+        ClusterPart.MONITORING,
         Severity.PAGE,
         f"absent({scrape.BUILD.name})",
         "2m",

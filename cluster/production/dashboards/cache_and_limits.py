@@ -5,12 +5,12 @@ from cluster.production.dashboards import uids
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Dashboard,
+    DashboardVariable,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
-    Variable,
     falling,
     rising,
 )
@@ -32,7 +32,7 @@ def _cache() -> Row:
                     Shown(share(hits, f"({hits} + {misses})"), "{{tier}}"),
                     Shown(share(all_hits, f"({all_hits} + {Q.rate(cache.COMPUTED)})"), "all tiers"),
                 ),
-                unit=Unit.RATIO,
+                unit=PanelUnit.RATIO,
                 maximum=1,
                 about="Of a tier: found of those looked for there.",
             ),
@@ -45,7 +45,7 @@ def _cache() -> Row:
                     Shown(Q.rate(cache.STORED), "of them stored"),
                     Shown(Q.rate(cache.BYPASSED), "not to be cached"),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
             ),
             Panel(
                 "Tokens that no model computed",
@@ -107,7 +107,7 @@ def _limits() -> Row:
             Panel(
                 "Exchanges of credits",
                 (Shown(Q.observed(limits.EXCHANGES, "outcome"), "{{outcome}}"),),
-                unit=Unit.EVENTS,
+                unit=PanelUnit.EVENTS,
             ),
             Panel(
                 "Time of an exchange",
@@ -120,6 +120,7 @@ def _limits() -> Row:
             Panel(
                 "Buckets",
                 (Shown(Q.sum(limits.BUCKETS, "replica"), "{{replica}}"),),
+                fills_in="limits are in Redis.",
             ),
             Panel(
                 "Age of what replicas know",
@@ -150,5 +151,5 @@ DASHBOARD = Dashboard(
     "Mobula: cache and limits",
     "What the cache saves, what limits and guardrails refuse.",
     (_cache(), _limits()),
-    (Variable("replica", cache.COMPUTED),),
+    (DashboardVariable("replica", cache.COMPUTED),),
 )

@@ -1,17 +1,17 @@
 """The cluster: processes, the store, the scrape."""
 
-from cluster.metrics.catalogue import credentials, logs, process, scrape, storage
+from cluster.metrics.catalogue import credentials, logs, process, scrape, storage, tracing
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.cluster_rows import Q, dependencies, deployments, nodes
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Dashboard,
+    DashboardVariable,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
-    Variable,
     falling,
     rising,
 )
@@ -23,7 +23,7 @@ _EACH = "{{deployment}} {{replica}}"
 
 def _logs() -> Row:
     return Row(
-        "Logs",
+        "Logs and traces",
         (
             Panel(
                 "Errors",
@@ -41,6 +41,18 @@ def _logs() -> Row:
                     Shown(Q.rate(logs.LINES_SUPPRESSED), "repeated, left out"),
                 ),
             ),
+            Panel(
+                "Traces recorded",
+                (
+                    Shown(Q.rate(tracing.RECORDED, "reason"), "{{reason}}"),
+                    Shown(Q.rate(tracing.DROPPED, "reason"), "{{reason}}, too many in a second"),
+                ),
+            ),
+            Panel(
+                "Sent to a collector",
+                (Shown(Q.rate(tracing.EXPORTED, "signal", "outcome"), "{{signal}} {{outcome}}"),),
+                fills_in="there is no collector.",
+            ),
         ),
     )
 
@@ -57,14 +69,14 @@ def _processes() -> Row:
             Panel(
                 "CPU",
                 (Shown(Q.rate(process.CPU, "deployment"), "{{deployment}}"),),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="In cores.",
                 is_stacked=True,
             ),
             Panel(
                 "CPU of a replica",
                 (Shown(Q.rate(process.CPU, "deployment", "replica"), _EACH),),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="In cores: an event loop is full at one.",
                 thresholds=rising(0.8, 0.95),
             ),
@@ -76,7 +88,7 @@ def _processes() -> Row:
             Panel(
                 "Memory: growth an hour",
                 (Shown(memory_growth(Q), _EACH),),
-                unit=Unit.BYTES,
+                unit=PanelUnit.BYTES,
                 minimum=None,
                 thresholds=rising(50 << 20, 200 << 20),
             ),
@@ -93,7 +105,7 @@ def _processes() -> Row:
                         _EACH,
                     ),
                 ),
-                unit=Unit.SECONDS,
+                unit=PanelUnit.SECONDS,
             ),
             Panel(
                 "Open files",
@@ -114,7 +126,7 @@ def _store() -> Row:
             Panel(
                 "Transactions",
                 (Shown(Q.observed(storage.TRANSACTIONS, "kind"), "{{kind}}"),),
-                unit=Unit.EVENTS,
+                unit=PanelUnit.EVENTS,
             ),
             Panel(
                 "Time of a transaction",
@@ -156,7 +168,7 @@ def _expiries() -> Row:
                 "TLS certificate: left",
                 (Shown(f"{Q.aggregate('min', credentials.CERTIFICATE)} - time()", "left"),),
                 PanelKind.STAT,
-                Unit.SECONDS,
+                PanelUnit.SECONDS,
                 width=12,
                 height=4,
                 minimum=None,
@@ -167,7 +179,7 @@ def _expiries() -> Row:
                 "Operator's keys: left of the first that expires",
                 (Shown(f"{Q.aggregate('min', credentials.OPERATOR_KEY)} - time()", "left"),),
                 PanelKind.STAT,
-                Unit.SECONDS,
+                PanelUnit.SECONDS,
                 width=12,
                 height=4,
                 minimum=None,
@@ -190,7 +202,7 @@ def _scrape() -> Row:
                         Q.aggregate("max", scrape.MISSING_NOW, "deployment"), "{{deployment}} now"
                     ),
                 ),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 thresholds=ANY_IS_WRONG,
             ),
             Panel(
@@ -206,7 +218,7 @@ def _scrape() -> Row:
             Panel(
                 "Versions",
                 (Shown(Q.aggregate("max", scrape.BUILD, "version"), "{{version}}"),),
-                unit=Unit.PLAIN,
+                unit=PanelUnit.PLAIN,
             ),
         ),
     )
@@ -226,5 +238,5 @@ DASHBOARD = Dashboard(
         _expiries(),
         _scrape(),
     ),
-    (Variable("deployment", process.CPU), Variable("replica", process.CPU)),
+    (DashboardVariable("deployment", process.CPU), DashboardVariable("replica", process.CPU)),
 )

@@ -10,7 +10,14 @@ from typing import Any
 from cluster.metrics.catalogue import scaling, scrape
 from cluster.metrics.metric import REPLICA
 from cluster.production.dashboards.options import field_defaults, options
-from cluster.production.dashboards.panel import WIDTH, Dashboard, Panel, PanelKind, Shown, Variable
+from cluster.production.dashboards.panel import (
+    WIDTH,
+    Dashboard,
+    DashboardVariable,
+    Panel,
+    PanelKind,
+    Shown,
+)
 from cluster.production.dashboards.selectors import firing_alerts
 from cluster.production.promql import JOB, Queries, like
 
@@ -59,12 +66,12 @@ def _variables(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
         "multi": False,
         "includeAll": False,
     }
-    yield _variable("Installation", Variable(JOB, scrape.BUILD, is_multiple=False))
+    yield _variable("Installation", DashboardVariable(JOB, scrape.BUILD, is_multiple=False))
     for variable in dashboard.variables:
         yield _variable(variable.label.capitalize(), variable)
 
 
-def _variable(name: str, variable: Variable) -> dict[str, Any]:
+def _variable(name: str, variable: DashboardVariable) -> dict[str, Any]:
     metric = variable.metric
     suffix = "_count" if metric.buckets else ""
     matcher = "" if variable.label == JOB else f'{{{JOB}="${JOB}"}}'

@@ -5,9 +5,9 @@ from cluster.production.dashboards import uids
 from cluster.production.dashboards.panel import (
     Dashboard,
     Panel,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
     rising,
 )
 from cluster.production.promql import JOB, Queries, like
@@ -45,7 +45,7 @@ def _jobs() -> Row:
             Panel(
                 "Attempts by outcome",
                 (Shown(Q.observed(jobs.DURATION, "kind", "outcome"), "{{kind}} {{outcome}}"),),
-                unit=Unit.EVENTS,
+                unit=PanelUnit.EVENTS,
                 fills_in=_NONE,
             ),
             Panel(
@@ -56,7 +56,7 @@ def _jobs() -> Row:
             Panel(
                 "Time in a stage, mean",
                 (Shown(Q.mean(jobs.STAGES, "kind", "stage"), "{{kind}} {{stage}}"),),
-                unit=Unit.SECONDS,
+                unit=PanelUnit.SECONDS,
                 is_stacked=True,
                 fills_in=_NONE,
             ),
@@ -68,7 +68,7 @@ def _jobs() -> Row:
             Panel(
                 "Seconds of video analysed, a second",
                 (Shown(Q.rate(jobs.VIDEO_SECONDS), "analysed"),),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 fills_in=_NONE,
             ),
             Panel(
@@ -81,7 +81,7 @@ def _jobs() -> Row:
                         "{{route}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="nobody asked for any.",
             ),
         ),
@@ -95,7 +95,7 @@ def _workers() -> Row:
             Panel(
                 "CPU",
                 (Shown(Q.rate(process.CPU, "replica", deployment=WORKER), "{{replica}}"),),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="In cores. Rendering runs in child processes, which are not in it.",
                 fills_in=_OFF,
             ),

@@ -4,18 +4,17 @@ from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
-    Color,
     Dashboard,
+    DashboardVariable,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
-    Variable,
     falling,
     rising,
 )
-from cluster.production.dashboards.shared import BREAKERS
+from cluster.production.dashboards.shared import BREAKERS, UP
 from cluster.production.promql import JOB, Queries, like, share
 
 Q = Queries({JOB: f"${JOB}", "model": like("$model"), "replica": like("$replica")})
@@ -62,7 +61,7 @@ def _times() -> Row:
                         "{{operation}} {{outcome}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
             ),
             Panel(
                 "Complete response",
@@ -114,7 +113,7 @@ def _load() -> Row:
             Panel(
                 "Failed sequences, of those that ended",
                 (Shown(share(failed, ended), "{{model}}"),),
-                unit=Unit.RATIO,
+                unit=PanelUnit.RATIO,
                 about="Cancelled ones are no failures.",
                 maximum=1,
                 thresholds=rising(0.01, 0.05),
@@ -136,7 +135,7 @@ def _engine() -> Row:
                     Shown(Q.sum(generation.ENGINE_RUNNING, "model"), "{{model}} now"),
                     Shown(Q.sum(generation.ENGINE_WAITING, "model"), "{{model}} waiting"),
                 ),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="The larger the batch, the cheaper a token.",
             ),
             Panel(
@@ -169,7 +168,7 @@ def _calls() -> Row:
                     Shown(Q.rate(models.ATTEMPTS, "model"), "{{model}} attempts"),
                     Shown(Q.rate(models.LINKS_BY_HANDLE, "model"), "{{model}} by handle"),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 about="A call by handle costs more than one over a link.",
             ),
             Panel(
@@ -210,13 +209,13 @@ def _calls() -> Row:
                         Q.rate(models.LINKS_FAILED, "model"), "{{model}} failed to open, a second"
                     ),
                 ),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
             ),
             Panel(
                 "Replicas without calls",
                 (Shown(Q.aggregate("max", models.EJECTED, "deployment"), "{{deployment}}"),),
                 thresholds=ANY_IS_WRONG,
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="The most that one ingress replica has ejected.",
             ),
         ),
@@ -224,7 +223,6 @@ def _calls() -> Row:
 
 
 def _providers() -> Row:
-    up = {0: ("away", Color.RED), 1: ("up", Color.GREEN)}
     without = "no model is a provider's."
     return Row(
         "Providers",
@@ -249,7 +247,7 @@ def _providers() -> Row:
                     ),
                 ),
                 PanelKind.STATES,
-                texts=up,
+                texts=UP,
                 thresholds=falling(0.5, 1),
                 width=12,
                 fills_in=without,
@@ -263,5 +261,5 @@ DASHBOARD = Dashboard(
     "Mobula: models",
     "What models do for callers: times, load, failures, providers.",
     (_times(), _load(), _calls(), _engine(), _providers()),
-    (Variable("model", models.CALLS), Variable("replica", process.CPU)),
+    (DashboardVariable("model", models.CALLS), DashboardVariable("replica", process.CPU)),
 )

@@ -55,7 +55,7 @@ def options(panel: Panel) -> dict[str, Any]:
 
 
 def field_defaults(panel: Panel) -> dict[str, Any]:
-    """Unit, bounds, thresholds and how lines are drawn."""
+    """PanelUnit, bounds, thresholds and how lines are drawn."""
     optional = {"min": panel.minimum, "max": panel.maximum, "decimals": panel.decimals}
     return {
         "unit": str(panel.shown_unit),

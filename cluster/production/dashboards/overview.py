@@ -15,9 +15,9 @@ from cluster.production.dashboards.panel import (
     Dashboard,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
     falling,
     rising,
 )
@@ -27,6 +27,8 @@ from cluster.production.promql import JOB, Queries, like, share, unlike
 Q = Queries({JOB: f"${JOB}"})
 _ENDS = unlike("feed")
 _GOOD = like("ok|client_error|server_error")
+
+BY_OUTCOME = Q.rate(http.OUTCOMES, "outcome")
 
 
 def available(window: str) -> str:
@@ -44,7 +46,7 @@ def _glance() -> Row:
                 "Requests",
                 (Shown(Q.rate(http.OUTCOMES), ""),),
                 PanelKind.STAT,
-                Unit.REQUESTS,
+                PanelUnit.REQUESTS,
                 width=4,
                 height=4,
             ),
@@ -52,7 +54,7 @@ def _glance() -> Row:
                 "Availability",
                 (Shown(available("$__range"), ""),),
                 PanelKind.STAT,
-                Unit.RATIO,
+                PanelUnit.RATIO,
                 about="In the range shown: requests that the server answered without a failure of "
                 "its own. Those over their limits and those whose client left do not count.",
                 width=4,
@@ -91,7 +93,7 @@ def _glance() -> Row:
                 "Alerts",
                 (Shown(f"count({firing_alerts()}) or vector(0)", ""),),
                 PanelKind.STAT,
-                Unit.COUNT,
+                PanelUnit.COUNT,
                 about="Alerts that fire.",
                 width=4,
                 height=4,
@@ -107,9 +109,16 @@ def _traffic() -> Row:
         (
             Panel(
                 "Requests by outcome",
-                (Shown(Q.rate(http.OUTCOMES, "outcome"), "{{outcome}}"),),
-                unit=Unit.REQUESTS,
+                (Shown(BY_OUTCOME, "{{outcome}}"),),
+                unit=PanelUnit.REQUESTS,
                 is_stacked=True,
+            ),
+            Panel(
+                "Failures",
+                (Shown(Q.rate(http.OUTCOMES, outcome="server_error"), "5xx"),),
+                unit=PanelUnit.REQUESTS,
+                thresholds=ANY_IS_WRONG,
+                about="Clients that left and requests over a limit are no failures.",
             ),
             Panel(
                 "Time of a request",
@@ -136,7 +145,7 @@ def _traffic() -> Row:
             Panel(
                 "Requests by route",
                 (Shown(f"topk(10, {Q.rate(http.REQUESTS, 'route')})", "{{route}}"),),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
             ),
             Panel(
                 "Failed requests by route",
@@ -146,7 +155,7 @@ def _traffic() -> Row:
                         "{{route}} {{code}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="nothing failed.",
             ),
             Panel(

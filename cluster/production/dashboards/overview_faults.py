@@ -1,5 +1,7 @@
 """The overview's row "What is wrong": which part is at fault, without another dashboard."""
 
+from functools import partial
+
 from cluster.metrics.catalogue import (
     generation,
     health,
@@ -19,9 +21,9 @@ from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
     falling,
     rising,
 )
@@ -41,8 +43,9 @@ Q = Queries({JOB: f"${JOB}"})
 def faults() -> Row:
     """One panel for each part that can be at fault."""
     gone = ended(Q.select(process.THREADS), GROWTH_WINDOW, ("deployment",))
-    budgets = Q.aggregate("max", limits.BUDGET_USED, "tenant", "unit", "period")
+    budgets = Q.aggregate("max", limits.BUDGET_USED, "tenant", "limit")
     growth = memory_growth(Q)
+    of_tenants = partial(Q.rate, tenants.REQUESTS, "tenant")
     return Row(
         "What is wrong",
         (
@@ -50,7 +53,7 @@ def faults() -> Row:
                 "Alerts that fire, by part",
                 (Shown(f"count by (part, alertname, severity) ({firing_alerts()})", ""),),
                 PanelKind.TABLE,
-                Unit.COUNT,
+                PanelUnit.COUNT,
                 about="The name leads to docs/runbooks.",
                 columns=("part", "alertname", "severity"),
                 value_name="Series",
@@ -101,27 +104,30 @@ def faults() -> Row:
                         "{{deployment}}",
                     ),
                 ),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about="Of those that a deployment is to have.",
                 thresholds=ANY_IS_WRONG,
                 link=uids.CLUSTER,
             ),
             Panel(
-                "Tenants: failures and refusals",
+                "Tenants: failed",
+                (Shown(f"topk(5, {of_tenants(outcome='server_error')})", "{{tenant}}"),),
+                about="The five tenants with the most. One alone: what it sends is at fault.",
+                thresholds=ANY_IS_WRONG,
+                link=uids.TENANTS,
+                fills_in="nothing failed.",
+            ),
+            Panel(
+                "Tenants: refused",
                 (
                     Shown(
-                        f"topk(5, {Q.rate(tenants.REQUESTS, 'tenant', outcome='server_error')})",
-                        "{{tenant}}, failed",
-                    ),
-                    Shown(
-                        "topk(5, "
-                        + Q.rate(tenants.REQUESTS, "tenant", outcome=like("client_error|limited"))
-                        + ")",
-                        "{{tenant}}, refused",
+                        f"topk(5, {of_tenants(outcome=like('client_error|limited'))})",
+                        "{{tenant}}",
                     ),
                 ),
-                about="The five tenants with the most of each.",
+                about="The five tenants with the most wrong requests and reached limits.",
                 link=uids.TENANTS,
+                fills_in="nothing was refused.",
             ),
             Panel(
                 "Problems",
@@ -138,7 +144,7 @@ def faults() -> Row:
                 (
                     Shown(
                         f"topk(10, {budgets})",
-                        "{{tenant}}: {{unit}} a {{period}}",
+                        "{{tenant}}: {{limit}}",
                     ),
                 ),
                 maximum=1,
@@ -152,7 +158,7 @@ def faults() -> Row:
                     Shown(Q.quantile(0.95, storage.TRANSACTIONS, "kind"), "{{kind}}, p95"),
                     Shown(f"1 - {Q.aggregate('min', storage.UP)}", "away for a replica"),
                 ),
-                unit=Unit.SECONDS,
+                unit=PanelUnit.SECONDS,
                 thresholds=rising(0.25, 1),
                 link=uids.CLUSTER,
             ),
@@ -162,29 +168,34 @@ def faults() -> Row:
                     Shown(Q.quantile(0.95, limits.EXCHANGES), "exchange of credits, p95"),
                     Shown(f"1 - {Q.aggregate('min', limits.AUTHORITY_UP)}", "away for a replica"),
                 ),
-                unit=Unit.SECONDS,
+                unit=PanelUnit.SECONDS,
                 thresholds=rising(0.25, 1),
                 link=uids.CACHE_AND_LIMITS,
             ),
             Panel(
                 "Disks: free",
                 (Shown(free_disk(Q), "{{node}} {{disk}}"),),
-                unit=Unit.RATIO,
+                unit=PanelUnit.RATIO,
                 maximum=1,
                 thresholds=falling(0.05, 0.15),
                 link=uids.CLUSTER,
             ),
             Panel(
-                "Webhooks",
+                "Webhooks: not delivered",
                 (
                     Shown(
                         Q.rate(storage.DELIVERIES, "outcome", outcome=unlike("delivered")),
                         "{{outcome}}",
                     ),
-                    Shown(Q.rate(storage.DELIVERIES, outcome="delivered"), "delivered"),
-                    Shown(Q.aggregate("max", storage.WEBHOOK_BACKLOG), "due"),
                 ),
-                unit=Unit.COUNT,
+                thresholds=ANY_IS_WRONG,
+                link=uids.JOBS_AND_VIDEO,
+                fills_in="every delivery arrived.",
+            ),
+            Panel(
+                "Webhooks: due",
+                (Shown(Q.aggregate("max", storage.WEBHOOK_OLDEST), "oldest has been due for"),),
+                thresholds=rising(60, 600),
                 link=uids.JOBS_AND_VIDEO,
             ),
             Panel(
@@ -197,7 +208,7 @@ def faults() -> Row:
             Panel(
                 "Memory: growth an hour",
                 (Shown(f"topk(5, {growth})", "{{deployment}} {{replica}}"),),
-                unit=Unit.BYTES,
+                unit=PanelUnit.BYTES,
                 about=f"Of the five processes that grew fastest in {GROWTH_WINDOW}. A process that "
                 "has just started grows too; a leak does not end.",
                 thresholds=rising(50 << 20, 200 << 20),
@@ -207,7 +218,7 @@ def faults() -> Row:
             Panel(
                 "Replicas that ended",
                 (Shown(gone, "{{deployment}}"),),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 about=f"In {GROWTH_WINDOW}; a rolling update ends each one once.",
                 thresholds=rising(1, 3),
                 link=uids.CLUSTER,
@@ -233,7 +244,7 @@ def faults() -> Row:
                         "{{deployment}}: not scraped now",
                     ),
                 ),
-                unit=Unit.COUNT,
+                unit=PanelUnit.COUNT,
                 thresholds=ANY_IS_WRONG,
                 link=uids.CLUSTER,
             ),

@@ -17,7 +17,7 @@ _NAME = re.compile(r"(?<![:\w])mobula_[a-z0-9_]+")  # recorded series have a col
 _SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
-class Unit(StrEnum):
+class PanelUnit(StrEnum):
     """Grafana's names of units."""
 
     SECONDS = "s"
@@ -50,25 +50,33 @@ class Color(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ThresholdStep:
     """From `value` on, the color is another one; None: from the least value on."""
 
     color: Color
     value: float | None = None
 
 
-def rising(warning: float, critical: float) -> tuple[Step, ...]:
+def rising(warning: float, critical: float) -> tuple[ThresholdStep, ...]:
     """Thresholds of what is good while it is low."""
-    return Step(Color.GREEN), Step(Color.YELLOW, warning), Step(Color.RED, critical)
+    return (
+        ThresholdStep(Color.GREEN),
+        ThresholdStep(Color.YELLOW, warning),
+        ThresholdStep(Color.RED, critical),
+    )
 
 
-def falling(critical: float, warning: float) -> tuple[Step, ...]:
+def falling(critical: float, warning: float) -> tuple[ThresholdStep, ...]:
     """Thresholds of what is good while it is high."""
-    return Step(Color.RED), Step(Color.YELLOW, critical), Step(Color.GREEN, warning)
+    return (
+        ThresholdStep(Color.RED),
+        ThresholdStep(Color.YELLOW, critical),
+        ThresholdStep(Color.GREEN, warning),
+    )
 
 
-ANY_IS_WRONG = (Step(Color.GREEN), Step(Color.RED, 0.0001))
-NEUTRAL = (Step(Color.BLUE),)
+ANY_IS_WRONG = (ThresholdStep(Color.GREEN), ThresholdStep(Color.RED, 0.0001))
+NEUTRAL = (ThresholdStep(Color.BLUE),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +98,11 @@ class Panel:
     title: str
     queries: tuple[Shown, ...]
     kind: PanelKind = PanelKind.TIMESERIES
-    unit: Unit | None = None
+    unit: PanelUnit | None = None
     about: str = ""
     width: int = 8
     height: int = 8
-    thresholds: tuple[Step, ...] = NEUTRAL
+    thresholds: tuple[ThresholdStep, ...] = NEUTRAL
     minimum: float | None = 0
     maximum: float | None = None
     decimals: int | None = None
@@ -115,7 +123,7 @@ class Panel:
         return list(metrics_in(" ".join(self.expressions)))
 
     @property
-    def shown_unit(self) -> Unit:
+    def shown_unit(self) -> PanelUnit:
         return self.unit if self.unit is not None else unit_of(self.expressions[0])
 
     @property
@@ -132,7 +140,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class DashboardVariable:
     """Values of `label` that the series of `metric` have; one at a time unless `is_multiple`."""
 
     label: str
@@ -148,7 +156,7 @@ class Dashboard:
     title: str
     description: str
     rows: tuple[Row, ...]
-    variables: tuple[Variable, ...] = ()
+    variables: tuple[DashboardVariable, ...] = ()
     since: str = "now-3h"
 
     @property
@@ -168,12 +176,12 @@ def metrics_in(expression: str) -> Iterator[Metric]:
             yield metric
 
 
-def unit_of(expression: str) -> Unit:
+def unit_of(expression: str) -> PanelUnit:
     """As the first metric and what is done to it say. A quotient of two needs a unit of its own."""
     metric = next(metrics_in(expression), None)
     is_rate = re.search(r"\brate\(", expression) and "histogram_quantile" not in expression
     unit = "" if metric is None else metric.unit
     if is_rate:
-        return Unit.BYTES_PER_SECOND if unit == "bytes" else Unit.EVENTS
-    units = {"seconds": Unit.SECONDS, "bytes": Unit.BYTES, "ratio": Unit.RATIO}
-    return {**units, "celsius": Unit.CELSIUS}.get(unit, Unit.COUNT)
+        return PanelUnit.BYTES_PER_SECOND if unit == "bytes" else PanelUnit.EVENTS
+    units = {"seconds": PanelUnit.SECONDS, "bytes": PanelUnit.BYTES, "ratio": PanelUnit.RATIO}
+    return {**units, "celsius": PanelUnit.CELSIUS}.get(unit, PanelUnit.COUNT)

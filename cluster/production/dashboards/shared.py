@@ -5,9 +5,14 @@ from cluster.metrics.metric import REPLICA
 from cluster.production.dashboards.panel import Color
 from cluster.production.promql import Queries
 
-BREAKERS = {0: ("closed", Color.GREEN), 1: ("half open", Color.YELLOW), 2: ("open", Color.RED)}
-UP = {0: ("away", Color.RED), 1: ("up", Color.GREEN)}
-STATES = {**UP, 0.5: ("degraded", Color.YELLOW)}
+Texts = dict[float, tuple[str, Color]]
+BREAKERS: Texts = {
+    0: ("closed", Color.GREEN),
+    1: ("half open", Color.YELLOW),
+    2: ("open", Color.RED),
+}
+UP: Texts = {0: ("away", Color.RED), 1: ("up", Color.GREEN)}
+STATES: Texts = {**UP, 0.5: ("degraded", Color.YELLOW)}
 GROWTH_WINDOW = "30m"
 
 

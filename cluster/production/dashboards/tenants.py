@@ -4,12 +4,12 @@ from cluster.metrics.catalogue import limits, tenants
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.panel import (
     Dashboard,
+    DashboardVariable,
     Panel,
     PanelKind,
+    PanelUnit,
     Row,
     Shown,
-    Unit,
-    Variable,
     rising,
 )
 from cluster.production.promql import JOB, Queries, like, share
@@ -27,13 +27,13 @@ def _requests() -> Row:
             Panel(
                 "Requests by outcome",
                 (Shown(Q.rate(tenants.REQUESTS, "outcome"), "{{outcome}}"),),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 is_stacked=True,
             ),
             Panel(
                 "Busiest tenants",
                 (Shown(f"topk(10, {Q.rate(tenants.REQUESTS, 'tenant')})", "{{tenant}}"),),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
             ),
             Panel(
                 "Over their limits",
@@ -43,13 +43,13 @@ def _requests() -> Row:
                         "{{tenant}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="no limit was reached.",
             ),
             Panel(
                 "Failed by the server, of those answered",
                 (Shown(f"topk(10, {share(failed, everything)})", "{{tenant}}"),),
-                unit=Unit.RATIO,
+                unit=PanelUnit.RATIO,
                 maximum=1,
                 thresholds=rising(0.01, 0.05),
                 about="One tenant alone: its requests are at fault. All of them: the cluster is.",
@@ -63,7 +63,7 @@ def _requests() -> Row:
                         "{{tenant}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="nobody asked for anything wrong.",
             ),
             Panel(
@@ -74,7 +74,7 @@ def _requests() -> Row:
                         "{{tenant}}",
                     ),
                 ),
-                unit=Unit.REQUESTS,
+                unit=PanelUnit.REQUESTS,
                 fills_in="nobody left.",
             ),
         ),
@@ -100,8 +100,8 @@ def _usage() -> Row:
                 "Budgets: used",
                 (
                     Shown(
-                        Q.aggregate("max", limits.BUDGET_USED, "tenant", "unit", "period"),
-                        "{{tenant}}: {{unit}} a {{period}}",
+                        Q.aggregate("max", limits.BUDGET_USED, "tenant", "limit"),
+                        "{{tenant}}: {{limit}}",
                     ),
                 ),
                 PanelKind.BARS,
@@ -113,7 +113,7 @@ def _usage() -> Row:
                 "Cost in the range shown",
                 (Shown(f"topk(20, {spent}) / {_MICRO}", "{{tenant}}"),),
                 PanelKind.BARS,
-                Unit.COUNT,
+                PanelUnit.COUNT,
                 about="In units of the currency.",
                 fills_in="nothing was used that costs.",
             ),
@@ -121,7 +121,7 @@ def _usage() -> Row:
                 "Revenue in the range shown",
                 (Shown(f"topk(20, {charged}) / {_MICRO}", "{{tenant}}"),),
                 PanelKind.BARS,
-                Unit.COUNT,
+                PanelUnit.COUNT,
                 about="In units of the currency.",
                 fills_in="nothing was used that is charged.",
             ),
@@ -134,5 +134,5 @@ DASHBOARD = Dashboard(
     "Mobula: tenants",
     "Who asks for how much, and how it went for them.",
     (_requests(), _usage()),
-    (Variable("tenant", tenants.REQUESTS),),
+    (DashboardVariable("tenant", tenants.REQUESTS),),
 )

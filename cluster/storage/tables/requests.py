@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    text,
 )
 
 from cluster.storage.tables.base import TENANT, metadata
@@ -145,7 +146,8 @@ events = Table(
     Column("kind", String(64), nullable=False),
     Column("at", Float, nullable=False),
     Column("data", JSON, nullable=False),
-    Column("trace", String(55), nullable=False, server_default=""),  # a traceparent
+    # of what published it: a traceparent
+    Column("trace", String(55), nullable=False, server_default=text("''")),
     Index("ix_events_tenant_at", "tenant", "at"),
 )
 

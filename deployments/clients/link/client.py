@@ -19,6 +19,8 @@ from deployments.clients.link.options import ACCEPT
 from deployments.clients.link.transport import LinkConnection
 from deployments.clients.link.values import ValueFault, decode_problem
 
+# Gets the bodies of items; returns how many of them, from the first on, it has taken.
+ItemSink = Callable[[Sequence[Any]], int]
 END: Final = object()  # in place of an item: the stream has ended
 
 
@@ -37,6 +39,7 @@ class LinkCall:
         "_on_over",
         "_problem",
         "_result",
+        "_sink",
         "_taken",
         "_timer",
         "_timeout_s",
@@ -69,6 +72,7 @@ class LinkCall:
         self._result: Any = None
         self._problem: Problem | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: ItemSink | None = None
         self.tells = connection.tells
         self._timer = connection.call_later(timeout_s, self._pass_deadline)
 
@@ -89,11 +93,19 @@ class LinkCall:
                     raise self._problem
                 return END
             await self._wait()
-        self._taken += 1
-        if 2 * self._taken >= self._window and not self.over:
-            self._connection.grant(self, self._taken)
-            self._taken = 0
+        self._count_taken(1)
         return items.popleft()
+
+    async def relay(self, sink: ItemSink) -> None:
+        """Passes items to `sink` as they come, until there is one that it does not take, or the
+        end: `next_item` gives these."""
+        if self._items or self.over:
+            return
+        self._sink = sink
+        try:
+            await self._wait()
+        finally:
+            self._sink = None
 
     def cancel(self) -> None:
         """The caller has left: ends the call at the replica; may be repeated."""
@@ -116,6 +128,14 @@ class LinkCall:
 
     def add(self, bodies: Sequence[Any]) -> None:
         self.accept()
+        sink = self._sink
+        if sink is not None:
+            taken = sink(bodies)
+            self._count_taken(taken)
+            if taken == len(bodies):
+                return
+            self._sink = None
+            bodies = bodies[taken:]
         self._items.extend(bodies)
         self._wake()
 
@@ -128,6 +148,12 @@ class LinkCall:
         if self._on_over is not None:
             self._on_over()
         self._wake()
+
+    def _count_taken(self, items: int) -> None:
+        self._taken += items
+        if 2 * self._taken >= self._window and not self.over:
+            self._connection.grant(self, self._taken)
+            self._taken = 0
 
     def _pass_deadline(self) -> None:
         target, limit_s = self._connection.target, round(self._timeout_s, 3)

@@ -7,15 +7,14 @@ either side ends both.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
 
 from cluster.balancing.request_info import ReplicaGone
 from cluster.runtime.background import create_detached_task
 from deployments.clients.link.errors import LinkError
 from deployments.clients.link.framing import VERSION
 from deployments.clients.link.listener import ExpectedLink, LinkListener
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers
 from deployments.clients.link.options import LinkOptions
 from deployments.clients.link.tls import server_context
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
@@ -29,7 +28,7 @@ class LinkEndpoint:
     def __init__(
         self,
         target: str,
-        handlers: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]],
+        handlers: Handlers,
         options: LinkOptions = _OPTIONS,
         tls: Callable[[], ssl.SSLContext | None] = server_context,
     ) -> None:

@@ -5,7 +5,7 @@ handle where it has none.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from cluster.balancing.replica_set import ReplicaSet
@@ -18,8 +18,10 @@ from deployments.clients.link.client import END, ClientConnection, LinkCall
 from deployments.clients.link.errors import LinkError
 from deployments.clients.link.methods import METHODS, SETTLE, LinkMethod
 from deployments.clients.link.pool import LinkPool
+from deployments.clients.link.text_pieces import is_text_piece
 from deployments.clients.link.values import ValueFault
 from deployments.clients.replica_caller import ReplicaCaller, ReplicaStream
+from deployments.contracts.text_relay import TextRelay
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -106,26 +108,50 @@ class UnaryLinkAttempt(_LinkAttempt):
 class StreamLinkAttempt(_LinkAttempt):
     """A stream: its result is itself, and the first item (None: it ended without one)."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("_relay", "ended")
     lasts = True
+    _relay: TextRelay | None
 
     async def answer(self) -> "tuple[StreamLinkAttempt, Any]":
         self.ended = True
+        self._relay = None
         body = await self._call.next_item()
         self.ended = body is END
         return self, None if body is END else self._decode(body)
 
-    def rest(self) -> AsyncIterator[Any]:
+    def rest(self, relay: TextRelay | None = None) -> AsyncIterator[Any]:
+        self._relay = relay
         return self
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
+        if self._relay is not None:
+            await self._call.relay(self._pass_on)
         body = await self._call.next_item()
         if body is END:
             raise StopAsyncIteration
         return self._decode(body)
+
+    def _pass_on(self, bodies: Sequence[Any]) -> int:
+        """How many of the items were passed to the relay: pieces of text, from the first item on.
+        Those of one choice that came together are one."""
+        relay = self._relay
+        if relay is None:
+            return 0
+        passed, size = 0, len(bodies)
+        while passed < size:
+            body = bodies[passed]
+            if not (is_text_piece(body) and relay.takes(body[0])):
+                break
+            index, text, _, _, _, tokens = body
+            passed += 1
+            while passed < size and is_text_piece(body := bodies[passed]) and body[0] == index:
+                text, tokens = text + body[1], tokens + body[5]
+                passed += 1
+            relay.take(index, text, tokens)
+        return passed
 
 
 class LinkCaller:

@@ -7,11 +7,9 @@ has proved to have its secret. Everybody else's connections end soon, and tell n
 import asyncio
 import secrets
 import ssl
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from deployments.clients.link.errors import LinkClosed
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers
 from deployments.clients.link.options import LinkOptions
 from deployments.clients.link.server import ServerConnection
 from deployments.clients.link.server_state import ServerState
@@ -36,7 +34,7 @@ class LinkListener:
     def __init__(
         self,
         target: str,
-        handlers: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]],
+        handlers: Handlers,
         options: LinkOptions,
         tls: ssl.SSLContext | None = None,
     ) -> None:

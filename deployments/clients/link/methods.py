@@ -1,5 +1,6 @@
 """The methods of replicas that are called over links: their names and what they carry."""
 
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +14,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
     DetokenizeRequest,
@@ -33,6 +35,20 @@ class LinkMethod(Generic[Request, Answer]):
     answer: ValueCodec[Answer]
     streams: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class RelayedStream:
+    """The handler of a stream that may pass pieces of text to a relay, besides its items. A piece
+    may be held for `hold_s` seconds, to be sent together with those of other streams."""
+
+    begin: Callable[[Any, TextRelay], AsyncGenerator[Any, None]]
+    hold_s: Callable[[], float] = float
+
+
+# A coroutine function, or of a stream an async generator function; what it gives or yields is an
+# answer or a Problem.
+Handler = Callable[[Any], Any] | RelayedStream
+Handlers = Mapping[LinkMethod[Any, Any], Handler]
 
 GENERATE = LinkMethod("generate", ValueCodec(GenerateRequest), ValueCodec(Completion))
 STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), streams=True)

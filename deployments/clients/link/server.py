@@ -5,7 +5,7 @@ In: calls of ingress replicas. Out: results, items as the client takes them, pro
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -13,13 +13,11 @@ from cluster.runtime.background import create_detached_task
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, Problem
 from deployments.clients.link import frames
 from deployments.clients.link.errors import LinkError, MessageTooLarge
-from deployments.clients.link.methods import LinkMethod
+from deployments.clients.link.methods import Handlers, LinkMethod, RelayedStream
 from deployments.clients.link.server_state import ServerState
+from deployments.clients.link.text_pieces import Piece, text_piece
 from deployments.clients.link.transport import LinkConnection
 from deployments.clients.link.values import ValueFault, encode_problem
-
-UnaryHandler = Callable[[Any], Awaitable[Any]]
-StreamHandler = Callable[[Any], AsyncGenerator[Any, None]]
 
 # A method enforces its deadline itself; one that does not is ended so much later.
 _OVERTIME_S = 1.0
@@ -49,7 +47,7 @@ class ServerConnection(LinkConnection):
         self,
         state: ServerState,
         target: str,
-        handlers: Mapping[LinkMethod[Any, Any], Callable[[Any], Any]],
+        handlers: Handlers,
         on_welcomed: Callable[["ServerConnection", str], object],
         on_ended: Callable[["ServerConnection"], object],
     ) -> None:
@@ -63,6 +61,8 @@ class ServerConnection(LinkConnection):
         self._on_ended = on_ended
         self._calls: dict[int, RunningCall] = {}
         self._unaccepted: list[int] = []
+        self._flushed_at = 0.0
+        self._held: asyncio.TimerHandle | None = None  # writes pieces that are held
 
     @property
     def open_calls(self) -> int:
@@ -110,7 +110,10 @@ class ServerConnection(LinkConnection):
         try:
             try:
                 request = method.request.decode(message.body)
-                if method.streams:
+                if isinstance(handler, RelayedStream):
+                    relay = _ItemRelay(self, number, handler.hold_s())
+                    await self._stream(number, call, method, handler.begin(request, relay))
+                elif method.streams:
                     await self._stream(number, call, method, handler(request))
                 else:
                     self._answer(number, method, await handler(request))
@@ -164,6 +167,34 @@ class ServerConnection(LinkConnection):
         except TimeoutError:
             raise DeadlineExceeded("reader", round(call.timeout_s, 3)) from None
 
+    def takes_item(self, number: int) -> bool:
+        """Whether an item of the call may be sent at once."""
+        return self._server.credit(number) > 0 and self._writable.is_set()
+
+    def send_piece(self, number: int, piece: Piece, hold_s: float) -> None:
+        """A chunk that is text only, of a call that takes an item. What is written within `hold_s`
+        after the last write goes together."""
+        try:
+            self._server.item(number, frames.encode_body(piece))
+        except (ValueError, MessageTooLarge) as error:
+            logger.error("an item could not be carried: %s", error)
+            self._fail(number, self._not_carried())
+            self._cancel(self._calls.pop(number, None))
+        if self._flushing or self._held is not None:
+            return
+        due = self._flushed_at + hold_s
+        if self._loop.time() >= due:
+            self._schedule_flush()
+        else:
+            self._held = self._loop.call_at(due, self._flush)
+
+    def _flush(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+        self._flushed_at = self._loop.time()
+        super()._flush()
+
     def _fail(self, number: int, problem: Problem) -> None:
         try:
             body = frames.encode_body(encode_problem(problem))
@@ -192,6 +223,9 @@ class ServerConnection(LinkConnection):
         calls, self._calls = self._calls, {}
         for call in calls.values():
             self._cancel(call)
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
         self._on_ended(self)
 
     def _cancel(self, call: RunningCall | None) -> None:
@@ -201,3 +235,20 @@ class ServerConnection(LinkConnection):
     def _wake(self, call: RunningCall | None) -> None:
         if call is not None and call.credited is not None and not call.credited.done():
             call.credited.set_result(None)
+
+
+class _ItemRelay:
+    """The TextRelay of one call."""
+
+    __slots__ = ("_connection", "_hold_s", "_number")
+
+    def __init__(self, connection: ServerConnection, number: int, hold_s: float) -> None:
+        self._connection = connection
+        self._number = number
+        self._hold_s = hold_s
+
+    def takes(self, index: int) -> bool:
+        return self._connection.takes_item(self._number)
+
+    def take(self, index: int, text: str, tokens: int) -> None:
+        self._connection.send_piece(self._number, text_piece(index, text, tokens), self._hold_s)

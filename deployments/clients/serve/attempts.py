@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
 
 from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.problems import DeadlineExceeded, Problem
+from deployments.contracts.text_relay import TextRelay
 
 T = TypeVar("T")
 _REASON_CHARS = 500
@@ -144,8 +145,9 @@ class StreamAttempt(_PendingCall, Generic[T]):
         self.ended = first is None
         return self, first
 
-    async def rest(self) -> AsyncGenerator[T, None]:
-        """The items after the first. Raises Problems."""
+    async def rest(self, relay: TextRelay | None = None) -> AsyncGenerator[T, None]:
+        """The items after the first, all of them: Serve has woken the task for each. Raises
+        Problems."""
         try:
             async for item in self.response:
                 if isinstance(item, Problem):

@@ -17,18 +17,22 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.logs.task_logs import LogContext, logged_task
 from cluster.runtime.problems import Problem
 
 T = TypeVar("T")
 GRACE_S = 1.5
 
 
-def _run_task(function: Callable[..., T], arguments: tuple[Any, ...], flag: str) -> T | Problem:
+def _run_task(
+    function: Callable[..., T], arguments: tuple[Any, ...], flag: str, caller: LogContext
+) -> T | Problem:
     """Returns problems: of what a task raises, Ray logs the whole traceback."""
-    try:
-        return function(*arguments, cancel=Path(flag).exists)
-    except Problem as problem:
-        return problem
+    with logged_task(caller):
+        try:
+            return function(*arguments, cancel=Path(flag).exists)
+        except Problem as problem:
+            return problem
 
 
 class RayTaskExecutor:
@@ -44,7 +48,7 @@ class RayTaskExecutor:
     async def run(self, folder: Path, function: Callable[..., T], *arguments: Any) -> T:
         """Raises what the function raises, and `lost()` where its process was killed."""
         flag = folder / f"stop-{secrets.token_hex(6)}"
-        reference = self._task.remote(function, arguments, str(flag))
+        reference = self._task.remote(function, arguments, str(flag), LogContext.current())
         try:
             result = await reference
         except asyncio.CancelledError:

@@ -84,6 +84,7 @@ class DependencyCatalogue:
         self._replicas = parts.config.health.replicas
         url = parts.settings.redis_url
         self._redis = None if url is None else RedisCheck(url.get_secret_value())
+        self._status = serve_checks.RecentStatus(parts.serve, parts.clock)
         self._own = [(spec, OwnCheck(spec)) for spec in parts.config.health.own]
         self._fixed = [
             *self._state(),
@@ -134,7 +135,7 @@ class DependencyCatalogue:
         parts, video = self._parts, self._parts.config.video
         store = video.store if video.enabled else None
         yield self._objects("blobs", "video", store, text.BLOBS)
-        clipper = serve_checks.DeploymentCheck(parts.serve, "Clipper") if video.enabled else _off
+        clipper = serve_checks.DeploymentCheck(self._status, "Clipper") if video.enabled else _off
         yield self._shared("clipper", "video", clipper, text.CLIPPER)
         is_required = parts.settings.video_sandbox == "required"
         sandbox = video_checks.SandboxCheck(is_required=is_required) if video.enabled else _off
@@ -170,7 +171,7 @@ class DependencyCatalogue:
         parts = self._parts
         is_external = parts.models.is_external(id)
         deployment = None if is_external else parts.config.deployments.get(id)
-        check = serve_checks.ModelCheck(parts.models, id, parts.serve, deployment)
+        check = serve_checks.ModelCheck(parts.models, id, self._status, deployment)
         kind, consequence = ("provider", text.PROVIDER) if is_external else ("model", text.MODEL)
         interval_s = stretch_interval(INTERVAL_S, self._replicas)
         return Dependency(f"model:{id}", kind, check, consequence, interval_s, MODELS_S)

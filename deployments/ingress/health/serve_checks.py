@@ -15,8 +15,11 @@ from cluster.health.state import (
     down,
     off,
 )
+from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ModelCard
 from deployments.contracts.scaling import DeploymentState, DeploymentStatusSource
+
+STATUS_AGE_S = 4.5  # less than the interval of the check of the controller itself
 
 
 class ModelDirectory(Protocol):
@@ -37,16 +40,31 @@ class ControllerCheck:
         return down("does not answer") if await self._serve.status() is None else UP
 
 
+class RecentStatus:
+    """The controller's status, which all checks of deployments share: it is asked again when its
+    last answer is older than STATUS_AGE_S."""
+
+    def __init__(self, serve: DeploymentStatusSource, clock: Clock) -> None:
+        self._serve = serve
+        self._clock = clock
+
+    async def find(self, name: str) -> DeploymentState | None:
+        """A deployment as the controller knew it last; None: it has not told yet."""
+        last = self._serve.last_status
+        if last is None or not 0 <= self._clock.wall() - last.at < STATUS_AGE_S:
+            await self._serve.status()
+        return find_deployment(self._serve, name)
+
+
 class DeploymentCheck:
     """Whether a deployment has a ready replica, by the controller's last status."""
 
-    def __init__(self, serve: DeploymentStatusSource, name: str) -> None:
+    def __init__(self, serve: RecentStatus, name: str) -> None:
         self._serve = serve
         self._name = name
 
     async def __call__(self) -> CheckOutcome:
-        await self._serve.status()
-        state = find_deployment(self._serve, self._name)
+        state = await self._serve.find(self._name)
         if state is None:
             return CheckOutcome(DependencyState.UNKNOWN, "the controller has not told yet")
         return rate_deployment(state)
@@ -60,7 +78,7 @@ class ModelCheck:
         self,
         models: ModelDirectory,
         model: str,
-        serve: DeploymentStatusSource,
+        serve: RecentStatus,
         deployment: str | None,
     ) -> None:
         self._models = models
@@ -71,8 +89,7 @@ class ModelCheck:
     async def __call__(self) -> CheckOutcome:
         found = UP
         if self._deployment is not None:
-            await self._serve.status()
-            state = find_deployment(self._serve, self._deployment)
+            state = await self._serve.find(self._deployment)
             if state is not None:
                 found = rate_deployment(state)
                 if state.count("ready") == 0:

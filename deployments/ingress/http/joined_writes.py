@@ -52,10 +52,10 @@ class JoinedWrites:
 class _HeldHead:
     """The `send` of one response. A head without a body is never sent: the server answers then."""
 
-    __slots__ = ("_cycle", "_head", "_send")
+    __slots__ = ("_head", "_send", "cycle")
 
     def __init__(self, cycle: Any, send: Send) -> None:
-        self._cycle = cycle
+        self.cycle = cycle
         self._send = send
         self._head: Message | None = None
 
@@ -67,7 +67,7 @@ class _HeldHead:
         if head is None:
             await self._send(message)
             return
-        cycle = self._cycle
+        cycle = self.cycle
         if not message.get("more_body", False) and _write_whole(cycle, head, message):
             return
         transport = cycle.transport

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RUNNING_REQUESTS = "running_requests"  # Serve's name of the metric by which it scales a deployment
+SERVER_CYCLE = "mobula.cycle"  # of the scope: uvicorn's object behind `send` (joined_writes.py)
 _REQUESTS = frozenset({"http", "websocket"})
 _SERVES_PATHS = "/-/"
 
@@ -89,6 +90,7 @@ class ServeBypass:
         ):
             await self._serves(scope, receive, send)
             return
+        scope[SERVER_CYCLE] = getattr(send, "cycle", None)
         self._open.count += 1
         try:
             await application(scope, receive, send)

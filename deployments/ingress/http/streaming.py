@@ -20,6 +20,8 @@ from cluster.runtime.clock import Deadline
 from cluster.runtime.problems import DeadlineExceeded, Problem, to_problem
 from deployments.ingress.context import request_state
 from deployments.ingress.http.problems import native_body
+from deployments.ingress.http.response_writer import response_writer
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -73,12 +75,14 @@ class FrameStream(Response):
         error_frame: Callable[[Problem, Any, Any], bytes],
         media_type: str = SSE,
         end: bytes = b"",
+        relay: ResponseRelay | None = None,
     ) -> None:
         self._items = items
         self._encode = encode
         self._deadline = deadline
         self._error_frame = error_frame
         self._end = end
+        self._relay = relay
         self.status_code, self.media_type, self.background = 200, media_type, None
         self.raw_headers = [
             (b"content-type", f"{media_type}; charset=utf-8".encode()),
@@ -100,12 +104,17 @@ class FrameStream(Response):
                 await self._write(first, scope, send)
 
     async def _write(self, first: Any, scope: Scope, send: Send) -> None:
-        item = first
+        item, relay, ending = first, self._relay, b""
         try:
             async with self._timeout():
                 while item is not None:
                     frame = self._encode(item)
-                    await send({"type": "http.response.body", "body": frame, "more_body": True})
+                    if relay is not None and relay.is_ending:
+                        ending += frame  # the end follows at once, in the same write
+                    else:
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+                    if item is first and relay is not None:
+                        relay.writer = response_writer(scope)
                     item = await anext(self._items, None)
             last = self._end
         except Exception as error:
@@ -114,7 +123,7 @@ class FrameStream(Response):
                 logger.exception("stream %s failed", request_state(scope).request_id)
             request_state(scope).problem = problem.slug
             last = self._error_frame(problem, first, item)
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+        await send({"type": "http.response.body", "body": ending + last, "more_body": False})
 
     @asynccontextmanager
     async def _timeout(self) -> AsyncIterator[None]:
@@ -134,7 +143,7 @@ class EventStream(FrameStream):
 
     `error_body` is the JSON of the event that reports a late failure. The event is named "error",
     unless `named_errors` is False. `error_event` makes another one, of the problem and the first
-    and the last event.
+    and the last event. `relay` takes pieces of text past the events.
     """
 
     def __init__(
@@ -147,6 +156,7 @@ class EventStream(FrameStream):
         end: bytes = b"",
         named_errors: bool = True,
         error_event: Callable[[Problem, Event, Event], Event] | None = None,
+        relay: ResponseRelay | None = None,
     ) -> None:
         encode = sse_frame if media_type == SSE else ndjson_frame
         error_name = "error" if named_errors else None
@@ -163,6 +173,7 @@ class EventStream(FrameStream):
             error_frame=error_frame,
             media_type=media_type,
             end=end,
+            relay=relay,
         )
 
 

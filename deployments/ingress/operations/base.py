@@ -14,6 +14,7 @@ from cluster.tenants.plan import RequestClass
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import AdmittedRequest, RequestContext
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -40,8 +41,11 @@ async def stream_operation(
     name: str,
     operation: Operation[Any],
     body: Any,
+    relay: ResponseRelay | None = None,
 ) -> Events:
-    """The operation's events. What admission control refuses is raised before the first."""
+    """The operation's events; it may pass pieces of text to `relay` instead. What admission control
+    refuses is raised before the first.
+    """
     async with (
         admission.admitted(
             context,
@@ -50,7 +54,12 @@ async def stream_operation(
             scope=operation.scope,
             model=getattr(body, "model", None),
         ) as admitted,
-        aclosing(operation.events(admitted, body)) as events,
+        aclosing(operation.events(_with_relay(admitted, relay), body)) as events,
     ):
         async for event in events:
             yield event
+
+
+def _with_relay(admitted: AdmittedRequest, relay: ResponseRelay | None) -> AdmittedRequest:
+    admitted.relay = relay
+    return admitted

@@ -21,6 +21,7 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.pipeline.response_relay import TEXT_MARK, ResponseRelay
 from deployments.ingress.schemas.chat_messages import ROLES
 from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.structured_output import FORMAT_FIELDS
@@ -80,12 +81,14 @@ class Chat:
         if body.include_usage:
             shared["usage"] = None
         begun: set[int] = set()
-        usage = TokenUsage()
-        async with aclosing(self.chunks(request, body)) as chunks:
+        usage, relay = TokenUsage(), request.relay
+        async with aclosing(self.chunks(request, body, relay)) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 if chunk.model:
                     shared["model"] = chunk.model
+                if relay is not None:
+                    _guide(relay, chunk, shared)
                 yield None, shared | {"choices": [_delta(chunk, first=chunk.index not in begun)]}
                 begun.add(chunk.index)
         if body.include_usage:
@@ -95,9 +98,14 @@ class Chat:
         """The completion before it is rendered, for other renderings of a chat."""
         return await self._pipeline.generate(generate_request(request, body), request)
 
-    def chunks(self, request: AdmittedRequest, body: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        """The same in chunks."""
-        return self._pipeline.stream(generate_request(request, body), request)
+    def chunks(
+        self, request: AdmittedRequest, body: ChatRequest, relay: ResponseRelay | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The same in chunks, and pieces of text for `relay`."""
+        generate = generate_request(request, body)
+        if relay is None:
+            return self._pipeline.stream(generate, request)
+        return self._pipeline.stream(generate, request, relay)
 
 
 def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRequest:
@@ -141,6 +149,15 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
     if "tool" in [message.role for message in generate.messages]:
         check_tool_results(generate.messages)
     return generate
+
+
+def _guide(relay: ResponseRelay, chunk: Chunk, shared: dict[str, Any]) -> None:
+    """What a relay has to know of a stream: the form of its events, and its end."""
+    if not relay.knows(chunk.index):
+        piece = _delta(Chunk(chunk.index, TEXT_MARK), first=False)
+        relay.add_form(chunk.index, shared | {"choices": [piece]})
+    # A provider may wait between its last chunk and its end; replicas do not.
+    relay.is_ending = chunk.usage is not None and relay.pieces > 0
 
 
 def _whole_message(choice: Choice) -> dict[str, Any]:

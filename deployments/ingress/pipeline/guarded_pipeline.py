@@ -28,6 +28,7 @@ from deployments.ingress.pipeline.guarded_request import GuardedRequest, is_json
 from deployments.ingress.pipeline.guarded_stream import GuardedStream
 from deployments.ingress.pipeline.metering import Meter, UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +98,24 @@ class GuardedPipeline(ModelPipeline):
         return replace(completion, choices=tuple(choices))
 
     async def stream(
-        self, request: GenerateRequest, admitted: AdmittedRequest, *, raises: bool = False
+        self,
+        request: GenerateRequest,
+        admitted: AdmittedRequest,
+        relay: ResponseRelay | None = None,
+        *,
+        raises: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
-        """The same in chunks. Once every choice is refused or at its end, the model is stopped."""
+        """The same in chunks; `relay` gets none where the output is checked. Once every choice is
+        refused or at its end, the model is stopped.
+        """
         guard = self._guards.guard(admitted, raises=raises)
         if guard is not None:
             with admitted.timer.stage(GUARDRAILS):
                 request = await guard.check_request(request)
-        async with aclosing(super().stream(request, admitted)) as chunks:
-            if guard is None or not guard.active.output:
+        guard = _output_guard(guard)
+        unchecked = super().stream(request, admitted, relay if guard is None else None)
+        async with aclosing(unchecked) as chunks:
+            if guard is None:
                 async for chunk in chunks:
                     yield chunk
                 return
@@ -123,6 +133,11 @@ class GuardedPipeline(ModelPipeline):
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         return _BoundGuardedPipeline(self, admitted)
+
+
+def _output_guard(guard: GuardedRequest | None) -> GuardedRequest | None:
+    """The guard, if it has to see the output."""
+    return guard if guard is not None and guard.active.output else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, 
 from deployments.contracts.limits import Reservation
 from deployments.ingress.context import ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 MAX_TIMED_CALLS = 64  # of a request: its trace shows no more
 MAX_COST = 10**15  # nano-currency that a provider may say that one call costs
@@ -120,6 +121,8 @@ class MeteredCall:
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
     tags: tuple[str, ...] = ()
+    relay: ResponseRelay | None = None  # gets pieces of text in place of `add`
+    chunks: int = 0  # of a stream, once it has ended
     opened_at: float = 0.0
     answered_at: float | None = None
     ended_at: float = 0.0
@@ -148,6 +151,7 @@ class MeteredCall:
         """The model has sent a chunk."""
         if self.answered_at is None and self.timer is not None:
             self.answered_at = self.timer.answered()
+        self.chunks += 1
         if chunk.usage is not None:
             self.usage, self.is_complete, self.timing = chunk.usage, True, chunk.timing
         else:
@@ -162,6 +166,8 @@ class MeteredCall:
         if timer is not None:
             waits = self.answered_at is None
             self.ended_at = timer.answered() if waits else timer.clock.monotonic()
+        if self.relay is not None:
+            self._add_relayed(self.relay)
         if error is not None:
             problem = to_problem(error) if isinstance(error, Exception) else None
             self.error = "client-gone" if problem is None else problem.slug
@@ -175,6 +181,11 @@ class MeteredCall:
             if is_server_fault(error):
                 self.usage, self.is_complete = _NO_USAGE, False
         self._settle(None)
+
+    def _add_relayed(self, relay: ResponseRelay) -> None:
+        self.chunks += relay.pieces
+        if not self.is_complete:
+            self.usage += TokenUsage(0, relay.tokens)
 
     def _settle(self, reported: TokenUsage | None) -> None:
         """`reported` is what the model says that a call used which was given up."""

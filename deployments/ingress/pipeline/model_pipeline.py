@@ -25,11 +25,13 @@ from deployments.contracts.generation import (
     SettlingModel,
     TextGenerator,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.ingress.context import RESERVE, AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
 from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 
 class ModelPipeline:
@@ -69,24 +71,28 @@ class ModelPipeline:
         return completion
 
     async def stream(
-        self, request: GenerateRequest, admitted: AdmittedRequest
+        self,
+        request: GenerateRequest,
+        admitted: AdmittedRequest,
+        relay: ResponseRelay | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """The same in chunks."""
+        """The same in chunks. `relay` gets pieces of text instead, after the first chunk, unless
+        the cache or others need them."""
         renamed = request.model not in self._models.configured
         if renamed:
             request = self._resolved(request, admitted)
-        generator, context = self._start(request, admitted)
+        generator, context = self._start(request, admitted, relay)
         if self._cache is None:
             stream = generator.stream(request)
         else:
             stream = self._cache.stream(request, generator, context)
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
-                if chunk.model and chunk.model != request.model:
-                    _note_fallback(admitted, chunk.model)
-                elif renamed:
-                    chunk = replace(chunk, model=request.model)
+                if chunk.model or renamed:
+                    chunk = _named(chunk, request, admitted, renamed=renamed)
                 renamed = False
+                if relay is not None:
+                    relay.is_allowed = _bypasses_cache(context)
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
@@ -111,7 +117,10 @@ class ModelPipeline:
         return replace(request, model=model)
 
     def _start(
-        self, request: GenerateRequest, admitted: AdmittedRequest
+        self,
+        request: GenerateRequest,
+        admitted: AdmittedRequest,
+        relay: ResponseRelay | None = None,
     ) -> tuple[TextGenerator, CacheContext]:
         """The call of the requested model, with its fallbacks behind it, and what the cache needs.
 
@@ -133,7 +142,7 @@ class ModelPipeline:
             semantic=Feature.SEMANTIC_CACHE in plan.features,
             waiting=admitted.timer,
         )
-        call = MeteredGenerator(self.recorder, model, admitted)
+        call = MeteredGenerator(self.recorder, model, admitted, relay)
         others = models.fallbacks.get(name, ())
         fallbacks = [*filter(admitted.allows_model, others)]
         if admitted.policies is not None and len(fallbacks) < len(others):
@@ -143,7 +152,8 @@ class ModelPipeline:
             return call, context
         calls: dict[str, TextGenerator] = {name: call}
         for other in fallbacks:
-            calls[other] = MeteredGenerator(self.recorder, models.text_models[other], admitted)
+            model = models.text_models[other]
+            calls[other] = MeteredGenerator(self.recorder, model, admitted, relay)
         chain = FallbackChain(calls, lambda: models.record_fallback(name), models.clock)
         return chain, context
 
@@ -173,6 +183,7 @@ class MeteredGenerator:
     recorder: UsageRecorder
     model: ServedModel
     admitted: AdmittedRequest
+    relay: ResponseRelay | None = None
 
     async def generate(self, request: GenerateRequest) -> Completion:
         with await self._reserve(request) as metered:
@@ -185,7 +196,10 @@ class MeteredGenerator:
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         with await self._reserve(request) as metered:
-            async with aclosing(metered.call.stream()) as chunks:
+            metered.relay = relay = self.relay
+            call = metered.call
+            stream = call.stream() if relay is None else call.stream(relay)
+            async with aclosing(stream) as chunks:
                 async for chunk in chunks:
                     metered.add(chunk)
                     yield chunk
@@ -226,7 +240,7 @@ class _UnsettledCall:
     async def generate(self) -> Completion:
         return await self.model.generate(self.request)
 
-    def stream(self) -> AsyncGenerator[Chunk, None]:
+    def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
         return self.model.stream(self.request)
 
     def settlement(self) -> None:
@@ -237,6 +251,21 @@ class _UnsettledCall:
 def _is_settling(kind: type) -> bool:
     """Once for each class: a Protocol is looked through member by member."""
     return issubclass(kind, SettlingModel)
+
+
+def _named(
+    chunk: Chunk, request: GenerateRequest, admitted: AdmittedRequest, *, renamed: bool
+) -> Chunk:
+    """The first chunk, with the model that answers."""
+    if chunk.model and chunk.model != request.model:
+        _note_fallback(admitted, chunk.model)
+        return chunk
+    return replace(chunk, model=request.model) if renamed else chunk
+
+
+def _bypasses_cache(context: CacheContext) -> bool:
+    """Whether the chunks are this request's alone, and not stored."""
+    return context.last is None or context.last.forwarded == "bypass"
 
 
 def _note_fallback(admitted: AdmittedRequest, model: str) -> None:

@@ -17,11 +17,13 @@ from deployments.ingress.end_user import name_end_user
 from deployments.ingress.http.ignored_fields import IGNORED_FIELDS, ignored_value
 from deployments.ingress.http.problems import anthropic_body, native_body, openai_body
 from deployments.ingress.http.request_body import parse_json, receive_json
+from deployments.ingress.http.serve_bypass import SERVER_CYCLE
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Event, Events, EventStream
 from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.pipeline.fast_path import RenderedResponses, view_name
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.services import AppServices
 from deployments.ingress.translation.response_stream import failed_response_event
@@ -111,8 +113,11 @@ def operation_endpoint(
         state.model = model = getattr(body, "model", None) or None
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
-            events = stream_operation(admission, context, name, run, body)
-            return AsgiResponse(_event_stream(events, context, dialect, ndjson=NDJSON in accept))
+            ndjson = NDJSON in accept
+            # Whatever stands around the operation has to see its events.
+            relay = _relay(request) if run is operation and not ndjson else None
+            events = stream_operation(admission, context, name, run, body, relay)
+            return AsgiResponse(_event_stream(events, context, dialect, relay, ndjson=ndjson))
         async with admission.admitted(
             context, operation.request_class, name, scope=operation.scope, model=model
         ) as admitted:
@@ -170,8 +175,18 @@ class AsgiResponse(Response):
         await self._app(scope, receive, send)
 
 
+def _relay(request: Request) -> ResponseRelay | None:
+    """None where parts of the response cannot be written past the layers around it."""
+    return None if request.scope.get(SERVER_CYCLE) is None else ResponseRelay()
+
+
 def _event_stream(
-    events: Events, context: RequestContext, dialect: Dialect, *, ndjson: bool
+    events: Events,
+    context: RequestContext,
+    dialect: Dialect,
+    relay: ResponseRelay | None,
+    *,
+    ndjson: bool,
 ) -> EventStream:
     return EventStream(
         events,
@@ -181,6 +196,7 @@ def _event_stream(
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
         error_event=dialect.error_event,
+        relay=relay,
     )
 
 

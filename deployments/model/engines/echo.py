@@ -5,7 +5,7 @@ In: token ids. Out: the ids of the last user turn (of the whole prompt where the
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Self
 
@@ -49,10 +49,8 @@ class EchoEngine:
         """Nothing to load."""
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
-        if request.grammar:  # the one feature that it lacks
-            refuse_unsupported(request, self.supports, self.name)
-        if self._stopping:
-            raise Draining("The model is shutting down.")
+        if request.grammar or self._stopping:
+            self._refuse(request)
         ids, reason = continuation(request)
         prompt = request.prompt_ids if request.prompt_logprobs else ()
         self._submitted += 1
@@ -69,13 +67,19 @@ class EchoEngine:
                 )
                 return
             async with self._slots:
-                for start, stop in self._steps_of(len(ids)):
-                    await self._wait(self._first_token_s if start == 0 else self._pause_s)
-                    self._tokens += stop - start
-                    self._steps += 1
-                    done = stop == len(ids)
+                size = len(ids) if not self._pause_s or len(ids) <= 1 else 1  # of a step
+                start = 0
+                while not done:
+                    if start == 0:
+                        await self._wait(self._first_token_s)
+                    else:
+                        start = await self._relay(request, ids, start)
+                    stop = start + size
+                    self._count(size)
+                    done = stop >= len(ids)
                     end = reason if done else None
                     yield _tokens(ids[start:stop], end, request.logprobs, () if start else prompt)
+                    start = stop
         except Draining:
             self._failed += 1
             raise
@@ -111,22 +115,55 @@ class EchoEngine:
         for waiter in self._waiters:
             _end_wait(waiter)
 
-    def _steps_of(self, length: int) -> list[tuple[int, int]]:
-        """The tokens of each step: one when paced, else all after the delay."""
-        if not self._pause_s or length <= 1:
-            return [(0, length)]
-        return [(start, start + 1) for start in range(length)]
+    def _refuse(self, request: TokenRequest) -> None:
+        """Raises Draining, and before it what is raised for what it lacks."""
+        refuse_unsupported(request, self.supports, self.name)
+        raise Draining("The model is shutting down.")
 
-    async def _wait(self, seconds: float) -> None:
-        """Raises Draining where the engine is stopped meanwhile."""
+    def _count(self, tokens: int) -> None:
+        """One step of one sequence."""
+        self._tokens += tokens
+        self._steps += 1
+
+    async def _relay(self, request: TokenRequest, ids: tuple[int, ...], at: int) -> int:
+        """Waits for the next step, and passes its token on where `on_tokens` takes it, and so on.
+        Returns the position of the token that is to be yielded."""
+        on_tokens = request.on_tokens if request.logprobs is None else None
+
+        def passes() -> bool:
+            nonlocal at
+            if on_tokens is None or at + 1 >= len(ids) or not on_tokens(ids[at : at + 1]):
+                return False
+            self._count(1)
+            at += 1
+            return True
+
+        await self._wait(self._pause_s, passes)
+        return at
+
+    async def _wait(self, seconds: float, passes: Callable[[], bool] = lambda: False) -> None:
+        """Waits so long, and again each time that `passes` says so. Raises Draining where the
+        engine is stopped meanwhile."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.add(waiter)
-        timer = loop.call_later(seconds, _end_wait, waiter)
+        timer: asyncio.TimerHandle | None = None
+
+        def end_wait() -> None:
+            nonlocal timer
+            if waiter.done():
+                return
+            if not self._stopping and passes():
+                timer = loop.call_later(seconds, end_wait)
+            else:
+                waiter.set_result(None)
+
+        timer = loop.call_later(seconds, end_wait)
         try:
             await waiter
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._waiters.discard(waiter)
         if self._stopping:
             raise Draining("The model is shutting down.")

@@ -121,7 +121,7 @@ class OpenVinoEngine:
         self._require_alive()
         if not self._sequences.slots:
             self._last_message_at = self._clock.monotonic()
-        key, queue = self._sequences.open(on_left=request.on_left)
+        key, queue = self._sequences.open(on_left=request.on_left, on_tokens=request.on_tokens)
         self._child.send(_command(key, request))
         try:
             finish_reason = None

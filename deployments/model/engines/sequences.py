@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from cluster.runtime.problems import Problem
-from deployments.contracts.engine import EngineStats, Tokens
+from deployments.contracts.engine import EngineStats, OnTokens, Tokens
 
 OnLeft = Callable[[Tokens], None]
 
@@ -19,7 +19,8 @@ OnLeft = Callable[[Tokens], None]
 class TokenQueue:
     """The unread tokens of one consumer; `get` returns all of them, merged into one `Tokens`.
 
-    After the first batch, a reader is woken at most every `interval_s` seconds, or by the end.
+    After the first batch, a reader is woken at most every `interval_s` seconds, or by the end. A
+    reader that waits is not woken for tokens that `on_tokens` takes.
     """
 
     __slots__ = (
@@ -27,15 +28,22 @@ class TokenQueue:
         "_interval",
         "_next_at",
         "_on_left",
+        "_on_tokens",
         "_ready",
         "_timer",
         "_waiter",
         "ended",
     )
 
-    def __init__(self, interval_s: float = 0.0, on_left: OnLeft | None = None) -> None:
+    def __init__(
+        self,
+        interval_s: float = 0.0,
+        on_left: OnLeft | None = None,
+        on_tokens: OnTokens | None = None,
+    ) -> None:
         self.ended = False  # its consumer has read the end
         self._on_left = on_left
+        self._on_tokens = on_tokens
         self._ready: list[Tokens] = []
         self._error: Problem | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -93,10 +101,11 @@ class TokenQueue:
         if waiter is None or waiter.done():
             return
         loop = waiter.get_loop()
-        if self._is_due(loop.time()):
-            waiter.set_result(None)
-        else:
+        now = loop.time()
+        if not self._is_due(now):
             self._arm(loop)
+        elif not self._pass_on(now):
+            waiter.set_result(None)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._ready and self._next_at != float("inf"):
@@ -104,8 +113,25 @@ class TokenQueue:
 
     def _on_timer(self) -> None:
         self._timer = None
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._pass_on(waiter.get_loop().time()):
+            return
+        waiter.set_result(None)
+
+    def _pass_on(self, now: float) -> bool:
+        """Whether `on_tokens` has taken what is ready, so that the reader need not be woken."""
+        on_tokens, ready = self._on_tokens, self._ready
+        if on_tokens is None or self._error is not None or not ready:
+            return False
+        if ready[-1].finish_reason is not None:
+            return False
+        ids = ready[0].ids if len(ready) == 1 else merge_tokens(ready).ids
+        if not on_tokens(ids):
+            return False
+        self._ready = []
+        self._next_at = now + self._interval
+        self._disarm()
+        return True
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -124,11 +150,14 @@ class SequenceRegistry:
         self._submitted = self._finished = self._cancelled = self._failed = self._tokens = 0
 
     def open(
-        self, interval_s: float = 0.0, on_left: OnLeft | None = None
+        self,
+        interval_s: float = 0.0,
+        on_left: OnLeft | None = None,
+        on_tokens: OnTokens | None = None,
     ) -> tuple[int, TokenQueue]:
         """Register one sequence; returns its key and the queue that its consumer reads."""
         key = next(self._keys)
-        queue = self._queues[key] = TokenQueue(interval_s, on_left)
+        queue = self._queues[key] = TokenQueue(interval_s, on_left, on_tokens)
         self._slots.add(key)
         self._submitted += 1
         return key, queue

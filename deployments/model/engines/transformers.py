@@ -92,7 +92,7 @@ class TransformersEngine:
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
         self._require_alive()
-        key, queue = self._sequences.open(request.interval_s, request.on_left)
+        key, queue = self._sequences.open(request.interval_s, request.on_left, request.on_tokens)
         self._seen[key] = 0
         try:
             self._submit(key, request)

@@ -14,7 +14,7 @@ from deployments.contracts.generation import FinishReason, TokenLogprob, ToolCal
 from deployments.model.text.tokenizer import Detokenizer
 from deployments.model.text.tools.call_parser import ToolCallParser, join_deltas
 
-_SLICE = 256
+SLICE = 256  # tokens that are decoded in one go
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,18 @@ class ChoiceDecoder:
         self._logprobs: deque[tuple[int, TokenLogprob]] = deque()
         self.tokens = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether deltas are the text of their tokens, and end with the engine's last ones."""
+        return self._stops is None and self._accepts is None and self._tools is None
+
     def add(self, tokens: Tokens) -> TextDelta:
         """The next delta. Many tokens at once would block the event loop: further slices of them
         are `pending`, for `take`.
         """
-        if len(tokens.ids) > _SLICE:
-            for start in range(0, len(tokens.ids), _SLICE):
-                self.pending.append(_slice(tokens, start, start + _SLICE))
+        if len(tokens.ids) > SLICE:
+            for start in range(0, len(tokens.ids), SLICE):
+                self.pending.append(_slice(tokens, start, start + SLICE))
             tokens = self.pending.popleft()
         stops, reason = self._stops, tokens.finish_reason
         if stops is not None or tokens.logprobs or self._logprobs:
@@ -87,6 +92,12 @@ class ChoiceDecoder:
         if self._accepts is not None:
             delta = self._checked(delta, self._accepts)
         return delta if self._tools is None else _without_calls(delta, self._tools)
+
+    def add_plain(self, ids: tuple[int, ...]) -> str:
+        """The text of tokens that do not end the sequence; only of a plain decoder."""
+        text = self._detokenizer.push(ids)
+        self.tokens += len(ids)
+        return text
 
     def _checked(self, delta: TextDelta, accepts: Callable[[str], bool]) -> TextDelta:
         self._texts.append(delta.text)

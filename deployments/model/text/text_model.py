@@ -23,7 +23,7 @@ from cluster.runtime.problems import (
     PromptTooLong,
 )
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
-from deployments.contracts.engine import Engine, TokenRequest
+from deployments.contracts.engine import Engine, OnTokens, TokenRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -34,6 +34,7 @@ from deployments.contracts.generation import (
     TokenUsage,
     joined_calls,
 )
+from deployments.contracts.text_relay import TextRelay
 from deployments.model.errors import model_failed
 from deployments.model.load_stats import RoutingStats, Throughput
 from deployments.model.queueing.admission import Admission, QueueTicket
@@ -41,6 +42,7 @@ from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
+from deployments.model.text.token_relay import OutputCounts, TokenRelay, may_relay
 from deployments.model.text.tokenization import TokenizationService
 from deployments.model.text.tokenizer import PromptEncoder, Tokenizer, encode_messages
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
@@ -48,6 +50,7 @@ from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
+_RELAY_SHARE = 0.8
 _STOP_INTERVAL_S = 0.02  # between looks for stop strings in a response that is not streamed
 
 
@@ -90,6 +93,13 @@ class TextModel:
         self.tokenization = TokenizationService(
             tokenizer, card.id, limits.context_length, partial(encode_messages, tokenizer, card.id)
         )
+
+    @property
+    def relay_hold_s(self) -> float:
+        """How long a relay may hold what it gets; the engine holds it for the rest of
+        `stream_interval_s` at most.
+        """
+        return _RELAY_SHARE * self.stream_interval_s
 
     def card(self) -> ModelCard:
         return self._card
@@ -184,8 +194,13 @@ class TextModel:
         with_calls = constraint.tools is not None
         return tuple([_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
-    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        """Chunks of all choices as they come; closing the generator frees the engine's slots."""
+    async def stream(
+        self, request: GenerateRequest, relay: TextRelay | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Chunks of all choices as they come; closing the generator frees the engine's slots.
+
+        `relay` gets what comes after the first chunk and is text only, while the next is awaited.
+        """
         ends = asyncio.get_running_loop().time() + request.timeout_s
         with (
             self.admission.admit(request) as ticket,
@@ -199,10 +214,16 @@ class TextModel:
                 constraint = await _within(deadline, resolving, request, ticket)
             prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
-            interval_s = self.stream_interval_s
-            sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
             decoders = self._decoders(request, prompt, constraint)
-            unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
+            counts = OutputCounts(decoders)
+            tokens_relay: TokenRelay | None = None
+            if relay is not None and may_relay(request, decoders):
+                tokens_relay = TokenRelay(relay, decoders[0], ticket, counts)
+            interval_s, on_tokens = self.stream_interval_s, None
+            if tokens_relay is not None:
+                interval_s, on_tokens = interval_s - self.relay_hold_s, tokens_relay.take
+            sequences = self._sequences(request, prompt, interval_s, tracker, constraint, on_tokens)
+            unfinished, prompt_tokens = len(sequences), len(prompt)
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
                     index, delta = await _within(deadline, anext(deltas), request, ticket)
@@ -211,7 +232,6 @@ class TextModel:
                         delta.text or delta.finish_reason or delta.logprobs or delta.tool_calls
                     ):
                         continue
-                    generated = sum([decoder.tokens for decoder in decoders])
                     timing: tuple[float, ...] = ()
                     if not unfinished:
                         ended = self.admission.clock.monotonic()
@@ -224,13 +244,15 @@ class TextModel:
                         delta.finish_reason,
                         delta.logprobs,
                         None if unfinished else tracker.usage(),
-                        generated - reported,
+                        counts.take(),
                         prompt_tokens,
                         tool_calls=delta.tool_calls,
                         stop=delta.stop,
                         timing=timing,
                     )
-                    reported, prompt_tokens = generated, 0
+                    prompt_tokens = 0
+                    if tokens_relay is not None:
+                        tokens_relay.has_begun = True
 
     def _sequences(
         self,
@@ -239,6 +261,7 @@ class TextModel:
         interval_s: float,
         tracker: UsageTracker,
         constraint: Constraint,
+        on_tokens: OnTokens | None = None,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
@@ -266,6 +289,7 @@ class TextModel:
             logit_bias=sampling.logit_bias,
             grammar=constraint.grammar,
             prompt_logprobs=request.echo and sampling.logprobs is not None,
+            on_tokens=on_tokens,
         )
         if request.n == 1:
             return [first]
@@ -392,8 +416,8 @@ class _LocalModelCall:
     async def generate(self) -> Completion:
         return await self._model.generate(self._request)
 
-    def stream(self) -> AsyncGenerator[Chunk, None]:
-        return self._model.stream(self._request)
+    def stream(self, relay: TextRelay | None = None) -> AsyncGenerator[Chunk, None]:
+        return self._model.stream(self._request, relay)
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._model.settle(self._request.call)

@@ -88,6 +88,18 @@ def extract_figures(report: Mapping[str, Any]) -> dict[str, ReportedFigure]:
                 figures[f"{key}#{same + 1}" if same else key] = figure
         elif _is_number(value):
             figures[name] = ReportedFigure(name, float(value), _direction(name))
+    return figures | _request_costs(report)
+
+
+def _request_costs(report: Mapping[str, Any]) -> dict[str, ReportedFigure]:
+    """CPU of each kind of request, by process and in all, as `bench capacity` reports it."""
+    costs = report.get("costs")
+    requests = costs.get("requests", {}) if isinstance(costs, Mapping) else {}
+    figures = {}
+    for kind, parts in requests.items():
+        for name, value in (*parts.items(), ("all_ms", sum(parts.values()))):
+            label = f"{kind}: {name}"
+            figures[f"{kind}.{name}"] = ReportedFigure(label, float(value), _direction(name))
     return figures
 
 

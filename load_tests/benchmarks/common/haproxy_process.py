@@ -66,10 +66,20 @@ class HAProxyProcess:
         }
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Also after a `kill`."""
         write_configuration(self, "/")
         self._process = self.spawn()
         self._await()
-        return self
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def spawn(self, *more: str) -> subprocess.Popen[bytes]:
         """As Serve does: `-sf` and `-x` make it take over from one that runs."""
@@ -123,9 +133,7 @@ class HAProxyProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self.kill()
         self._folder.cleanup()
 
 

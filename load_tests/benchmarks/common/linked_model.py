@@ -5,7 +5,7 @@ that answers as deployments/model/deployment.py does.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from deployments.clients.link.endpoint import LinkEndpoint
 from deployments.clients.link.link_caller import LinkCaller
-from deployments.clients.link.methods import GENERATE, SETTLE, STREAM, LinkMethod
+from deployments.clients.link.methods import GENERATE, SETTLE, STREAM, Handlers, RelayedStream
 from deployments.clients.link.pool import LinkPool
 from deployments.clients.link.replica_link import LinkSettings
 from deployments.clients.model_client import ModelClient
@@ -30,6 +30,7 @@ from deployments.contracts.generation import (
     TokenUsage,
 )
 from deployments.contracts.links import LinkOffer, OpenLinkRequest
+from deployments.contracts.text_relay import TextRelay
 from deployments.model.errors import as_response, as_response_stream
 from deployments.model.text.text_model import TextModel
 
@@ -41,9 +42,9 @@ _UP_S, _POLL_S = 5.0, 0.01
 async def linked_model(name: str, model: TextModel, clock: Clock) -> AsyncIterator[ModelClient]:
     """Raises RuntimeError where the link is not up within 5 s."""
     replica = _Replica(model)
-    handlers: dict[LinkMethod[Any, Any], Callable[[Any], Any]] = {
+    handlers: Handlers = {
         GENERATE: replica.generate,
-        STREAM: replica.stream,
+        STREAM: RelayedStream(replica.stream, lambda: model.relay_hold_s),
         SETTLE: replica.settle,
     }
     endpoint = LinkEndpoint(name, handlers)
@@ -79,10 +80,8 @@ class _Replica:
     async def generate(self, request: GenerateRequest) -> Any:
         return await as_response(self._model.generate(request), request)
 
-    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Any, None]:
-        async with aclosing(as_response_stream(self._model.stream(request), request)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    def stream(self, request: GenerateRequest, relay: TextRelay) -> AsyncGenerator[Any, None]:
+        return as_response_stream(self._model.stream(request, relay), request)
 
     async def settle(self, request: SettleRequest) -> TokenUsage:
         return await self._model.settle(request.call)

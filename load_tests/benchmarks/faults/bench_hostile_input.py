@@ -8,7 +8,7 @@ MOBULA_HOME, else of the ingress. On a machine that does other things both also 
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import httpx
 from rich.console import Console
@@ -21,6 +21,7 @@ from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.event_loop_lags import EventLoopLags
 from load_tests.benchmarks.faults.hostile_requests import (
     HostileOutcome,
+    HostileRequest,
     read_ingress_lag,
     requests,
     send_all,
@@ -37,12 +38,12 @@ Lags = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 async def measure(
-    client: httpx.AsyncClient, key: str, body_bytes: int, header_bytes: int, lags_of: Lags
+    client: httpx.AsyncClient, key: str, hostile: Iterable[HostileRequest], lags_of: Lags
 ) -> tuple[list[HostileOutcome], dict[str, float]]:
     """Every outcome, and the largest lag of each stage in seconds."""
     outcomes: list[HostileOutcome] = []
     lags = dict(await lags_of())
-    async for outcome in send_all(client, key, requests(body_bytes, header_bytes)):
+    async for outcome in send_all(client, key, hostile):
         outcomes.append(outcome)
         if len(outcomes) % _EACH == 0:
             _raise_to(lags, await lags_of())
@@ -76,9 +77,8 @@ async def _run(
                 return await asyncio.to_thread(stages)
             return await read_ingress_lag(client, key)
 
-        outcomes, lags = await measure(
-            client, key, options.body_bytes, options.header_bytes, lags_of
-        )
+        hostile = requests(options.body_bytes, options.header_bytes)
+        outcomes, lags = await measure(client, key, hostile, lags_of)
         if options.transcript_bytes:
             async for name, state in clip_all(client, key, options.transcript_bytes):
                 print(f"clips with a transcript of {name}: {state}")

@@ -7,7 +7,7 @@ the event loop of each stage ran.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,7 +94,7 @@ def prompts() -> Iterator[HostileRequest]:
 
 
 async def send_all(
-    client: httpx.AsyncClient, key: str, requests: Iterator[HostileRequest]
+    client: httpx.AsyncClient, key: str, requests: Iterable[HostileRequest]
 ) -> AsyncIterator[HostileOutcome]:
     """One at a time, each beside a neighbour that asks for `/healthz` again and again."""
     for request in requests:

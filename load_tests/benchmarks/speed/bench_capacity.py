@@ -20,7 +20,7 @@ from rich.console import Console
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.redis_process import RedisProcess
 from load_tests.benchmarks.common.wrk import require_wrk
-from load_tests.benchmarks.speed.capacity_costs import measure_costs
+from load_tests.benchmarks.speed.capacity_costs import measure_costs, measure_streams
 from load_tests.benchmarks.speed.capacity_model import (
     MeasuredCosts,
     NodeSize,
@@ -56,11 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             redis = stack.enter_context(RedisProcess()) if options.redis else None
             settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
             local = stack.enter_context(LocalServe(profile="fast", **settings))
+            if options.streams:
+                return _measure_streams(local, options, console)
             costs = measure_costs(local, options.seconds, options.tenants, console.print, redis)
     node = NodeSize(options.cores, options.memory_gib * 1024.0)
     report = build_report(costs, node, machine, options.shards)
     text = markdown(report)
     console.print(text, markup=False, soft_wrap=True)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def _measure_streams(local: LocalServe, options: argparse.Namespace, console: Console) -> int:
+    cost, above_idle = measure_streams(local, options.seconds, console.print)
+    costs = {"requests": {"stream": asdict(cost)}, "stream_above_idle": asdict(above_idle)}
+    console.print("\n".join(_cost_table(costs)), markup=False, soft_wrap=True)
+    report = {"benchmark": "capacity", "machine": describe_machine(), "costs": costs}
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0
@@ -94,12 +106,8 @@ def build_report(
 
 def markdown(report: dict[str, Any]) -> str:
     costs, node = report["costs"], report["node"]
-    above_idle = costs.get("stream_above_idle")
     lines = [
-        "| one request | HAProxy, CPU ms | ingress, CPU ms | model replica, CPU ms | all |",
-        "|---|---|---|---|---|",
-        *(_cost_row(kind, cost) for kind, cost in costs["requests"].items()),
-        *([_cost_row("stream, above idle", above_idle)] if above_idle else []),
+        *_cost_table(costs),
         "",
         "| of the rest | |",
         "|---|---|",
@@ -128,6 +136,16 @@ _REST = (
 )
 
 
+def _cost_table(costs: dict[str, Any]) -> list[str]:
+    above_idle = costs.get("stream_above_idle")
+    return [
+        "| one request | HAProxy, CPU ms | ingress, CPU ms | model replica, CPU ms | all |",
+        "|---|---|---|---|---|",
+        *(_cost_row(kind, cost) for kind, cost in costs["requests"].items()),
+        *([_cost_row("stream, above idle", above_idle)] if above_idle else []),
+    ]
+
+
 def _plain(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -152,6 +170,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--seconds", type=float, default=6.0, help="length of one measurement")
     add("--tenants", type=int, default=50, help="for the cost of the limiter")
+    add("--streams", action="store_true", help="what a stream costs, and nothing else")
     add("--redis", action="store_true", help="a private Redis keeps the limits")
     add("--shards", type=int, default=1, help="of the limits' authority, in the plan")
     add("--cores", type=int, default=16, help="of a node in the plan")

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
     require_wrk()
-    with LocalServe() as local, tempfile.TemporaryDirectory() as scratch:
+    with LocalServe(profile=options.profile) as local, tempfile.TemporaryDirectory() as scratch:
         console.print("deploying the bare apps and mobula ...")
         local.deploy_baselines()
         key = local.deploy_mobula(transport=options.transport)
@@ -90,6 +90,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=("link", "serve"),
         default="link",
         help="how the ingress calls the model",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=("fast", "plain"),
+        default="fast",
+        help="of Serve: HAProxy and direct ingress, or its Python proxies",
     )
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

@@ -1,32 +1,23 @@
 """`./mobula bench room`: what a default `up` takes of a small machine.
 
 `up -d` in a home and on ports of its own, with the configuration that is shipped: seconds to the
-first 200; then one request of every kind that is on by default, and half a minute of rest. Measured
-are the memory of its processes by what they are (resident, and proportional: shared pages divided
-by those who share them), the CPU that it uses at rest, and the CPUs that its deployments reserve.
+first 200; then one request of every kind that is on by default, and rest. Measured are the memory
+of its processes by what they are (resident, and proportional: shared pages divided by those who
+share them), the CPU that they use at rest, and the CPUs that its deployments reserve.
 With `--against REV` the `up` of another commit starts in turn, with the packages of this one.
 """
 
 import argparse
 import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx
-import psutil
 from rich.console import Console
 
-from cluster.ops.dashboard import DashboardClient
-from cluster.ops.processes import cluster_processes
-from cluster.ops.startup import token
-from cluster.runtime.settings import ROOT, Settings
-from cluster.secrets.key_files import admin_key
+from cluster.runtime.settings import ROOT
 from load_tests.benchmarks.against.worktree import check_out
 from load_tests.benchmarks.common.measurement import (
     Measurement,
@@ -34,37 +25,14 @@ from load_tests.benchmarks.common.measurement import (
     build_table,
     finish_benchmark,
 )
-from load_tests.benchmarks.common.mobula_command import MobulaCommand
-from load_tests.benchmarks.common.process_kinds import group_by_kind
+from load_tests.benchmarks.speed.room_taken import RoomTaken, measure_start
 from load_tests.machine import describe_machine
 
+MOST_MORE = 1.0  # % of a core that a release may take more at rest
 MOST_MIB, MOST_CPUS, MOST_RATIO = 4096.0, 2.0, 1.5  # a machine of 2 cores, 4 GiB
-REST_S = 30.0
-_MIB = 1 << 20
-OTHERS = {  # what a command line holds of processes that process_kinds.py does not name
-    "ray::IDLE": "idle workers",
-    "ray::DashboardAgent": "dashboard agent",
-    "ray::RuntimeEnvAgent": "environment agent",
-    "/dashboard.py": "dashboard",
-    "ray-dashboard-": "dashboard",
-    "/log_monitor.py": "log monitor",
-    "/monitor.py": "autoscaler monitor",
-    "cluster.cli": "supervisor",
-}
+SETTLE_S, REST_S = 60.0, 60.0
 HERE = "here"
-
-
-@dataclass(frozen=True)
-class RoomTaken:
-    """Of one start. Memory in MiB by kind of process, CPUs by deployment, `cores_at_rest` is the
-    mean of CPU seconds a second."""
-
-    first_200_s: float
-    resident: Mapping[str, float]
-    proportional: Mapping[str, float]
-    reserved: Mapping[str, float]
-    cores_at_rest: float
-    processes: int
+SHARE = "% of a core"
 
 
 @dataclass
@@ -86,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for number in range(options.rounds):
             for room in rooms if number % 2 == 0 else rooms[::-1]:
                 console.print(f"round {number + 1} of {options.rounds}: {room.name} ...")
-                room.starts.append(measure_start(trees[room.name], options.rest))
+                room.starts.append(measure_start(trees[room.name], options.settle, options.rest))
     measurements = build_measurements(rooms)
     console.print(build_table(measurements))
     report = {
@@ -102,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench room", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1, help="starts of each commit")
+    parser.add_argument("--settle", type=float, default=SETTLE_S, help="seconds before the rest")
     parser.add_argument("--rest", type=float, default=REST_S, help="seconds of rest")
     parser.add_argument("--against", metavar="REV", help="another commit, such as a release")
     parser.add_argument("--json", type=Path, help="also write the report here")
@@ -117,103 +86,6 @@ def _trees(against: str | None) -> Iterator[Mapping[str, Path]]:
         return
     with check_out(against) as other:
         yield {HERE: ROOT, other.commit: other.folder}
-
-
-def measure_start(tree: Path, rest_s: float) -> RoomTaken:
-    """Raises RuntimeError if it does not start, httpx.HTTPError if a request fails."""
-    with (
-        tempfile.TemporaryDirectory(prefix="mob-") as folder,
-        MobulaCommand.create_temporary(Path(folder), tree=tree) as command,
-    ):
-        began = time.monotonic()
-        config = ["--config", str(tree / "serve_config.yaml")]
-        code, output = command.run("up", "-d", *config)
-        first_200_s = time.monotonic() - began
-        if code != 0:
-            raise RuntimeError(output)
-        try:
-            use_everything(command)
-            return _measure(command, first_200_s, rest_s)
-        finally:
-            command.run("down", "--drain", "0")
-
-
-def use_everything(command: MobulaCommand) -> None:
-    """A request of every kind that is on by default, so that what is loaded late is there."""
-    key = admin_key(command.home, Settings(home=command.home)) or ""
-    headers = {"Authorization": f"Bearer {key}"}
-    url = f"http://127.0.0.1:{command.ports.http}"
-    chat = {"messages": [{"role": "user", "content": "A line on tea"}], "max_tokens": 16}
-    requests: Mapping[str, Mapping[str, Any]] = {
-        "/v1/chat/completions": {"model": "nano", **chat},
-        "/api/v1/captions": {"topic": "green tea"},
-        "/v1/embeddings": {"model": "minilm", "input": "tea"},
-        "/v1/moderations": {"input": "tea"},
-    }
-    with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as http:
-        for path, body in requests.items():
-            http.post(path, json=body).raise_for_status()
-        for path in ("/metrics", "/health", "/api/v1/usage"):
-            http.get(path).raise_for_status()
-
-
-def _measure(command: MobulaCommand, first_200_s: float, rest_s: float) -> RoomTaken:
-    state = command.state()
-    before, began = _cpu_s(state.id), time.monotonic()
-    time.sleep(rest_s)
-    used = _cpu_s(state.id)
-    spent = sum(seconds - before.get(pid, 0.0) for pid, seconds in used.items())
-    cores = spent / (time.monotonic() - began)
-    resident, proportional = _memory(state.id)
-    dashboard = DashboardClient(state.dashboard, token(command.home))
-    try:
-        reserved = read_reservations(dashboard.details())
-    finally:
-        dashboard.close()
-    return RoomTaken(first_200_s, resident, proportional, reserved, cores, len(used))
-
-
-def _cpu_s(cluster: str) -> dict[int, float]:
-    """CPU seconds of each process of the cluster, by its pid."""
-    used = {}
-    for process in cluster_processes(cluster):
-        try:
-            times = process.cpu_times()
-        except psutil.Error:
-            continue
-        used[process.pid] = times.user + times.system
-    return used
-
-
-def _memory(cluster: str) -> tuple[dict[str, float], dict[str, float]]:
-    """MiB by kind of process: resident, and proportional."""
-    resident: dict[str, float] = {}
-    proportional: dict[str, float] = {}
-    for kind, processes in group_by_kind(cluster_processes(cluster)).items():
-        for process in processes:
-            try:
-                memory = process.memory_full_info()
-                name = kind if kind != "other" else name_other(process.cmdline())
-            except psutil.Error:
-                continue
-            resident[name] = resident.get(name, 0.0) + memory.rss / _MIB
-            proportional[name] = proportional.get(name, 0.0) + memory.pss / _MIB
-    return resident, proportional
-
-
-def name_other(command: Sequence[str]) -> str:
-    line = " ".join(command)
-    return next((name for part, name in OTHERS.items() if part in line), "other")
-
-
-def read_reservations(details: Mapping[str, Any]) -> dict[str, float]:
-    """CPUs by deployment, of all its replicas, from Serve's status."""
-    return {
-        name: deployment["target_num_replicas"]
-        * float(deployment["deployment_config"]["ray_actor_options"].get("num_cpus", 1.0))
-        for application in details["applications"].values()
-        for name, deployment in application["deployments"].items()
-    }
 
 
 def build_measurements(rooms: Sequence[RoomOfTree]) -> list[Measurement]:
@@ -236,15 +108,32 @@ def build_measurements(rooms: Sequence[RoomOfTree]) -> list[Measurement]:
     for kind in sorted(last.resident, key=lambda kind: -last.resident[kind]):
         rows.append(Measurement("resident memory", kind, last.resident[kind], "MiB"))
     rows.append(Measurement("processes", "of the cluster", last.processes))
-    rows.append(Measurement("CPU", "cores used at rest", room.median(lambda s: s.cores_at_rest)))
+    here = _cores_at_rest(room)
+    rows.append(Measurement("CPU at rest", "all", 100 * here, SHARE))
     for other in rooms[1:]:
-        theirs = other.median(lambda start: start.cores_at_rest)
-        rows.append(Measurement("CPU", f"cores used at rest at {other.name}", theirs))
+        theirs = _cores_at_rest(other)
+        rows.append(Measurement("CPU at rest", f"all, at {other.name}", 100 * theirs, SHARE))
+        more = 100 * (here - theirs)
+        rows.append(Measurement("CPU at rest", "more", more, SHARE, at_most=MOST_MORE))
+    rows += _cpu_by_kind(rooms)
     for name, cpus in last.reserved.items():
         rows.append(Measurement("reserved CPUs", name, cpus))
     total = round(sum(last.reserved.values()), 6)
     rows.append(Measurement("reserved CPUs", "all deployments", total, at_most=MOST_CPUS))
     return rows
+
+
+def _cores_at_rest(room: RoomOfTree) -> float:
+    return room.median(lambda start: sum(start.cores_at_rest.values()))
+
+
+def _cpu_by_kind(rooms: Sequence[RoomOfTree]) -> Iterator[Measurement]:
+    names = {name for room in rooms for start in room.starts for name in start.cores_at_rest}
+    for name in sorted(names):
+        for room in rooms:
+            cores = statistics.median(start.cores_at_rest.get(name, 0.0) for start in room.starts)
+            label = name if room is rooms[0] else f"{name}, at {room.name}"
+            yield Measurement("CPU at rest", label, 100 * cores, SHARE)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,17 @@ def measure_costs(
     )
 
 
+def measure_streams(
+    local: LocalServe, seconds: float, say: Callable[[str], None]
+) -> tuple[RequestCost, RequestCost]:
+    """What a stream costs, as it is and less what the processes use without requests."""
+    deploy(local, 1, "embedded")
+    apply_every_limit(local.url, local.key)
+    with tempfile.TemporaryDirectory() as folder:
+        cost, streams_s = _request(local, "stream", seconds, Path(folder), say)
+    return cost, _above_idle(cost, streams_s, _idle(local, seconds).cpu_ms)
+
+
 def deploy(local: LocalServe, models: int, authority: str) -> None:
     from graphs.app import build
     from graphs.args import AppArgs

@@ -6,11 +6,13 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from cluster.runtime.settings import Settings
-from tests.api.administration.world import Seed, World, seeded, world_of
+from deployments.ingress.services import AppServices
+from tests.api.administration.world import Seed, World, rows_of, seeded, world_of
+from tests.api.fake_services import Fakes, services_over
 from tests.api.web import MakeServices
-from tests.servers.stores import migrated_postgres, postgres_server  # noqa: F401
 
 NewWorld = Callable[[], AbstractAsyncContextManager[World]]
 
@@ -31,3 +33,19 @@ def new_world(seed: Seed, make_services: MakeServices, tmp_path: Path) -> NewWor
 async def world(new_world: NewWorld) -> AsyncIterator[World]:
     async with new_world() as world:
         yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unchanged_world(
+    seed: Seed, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """One for all tests of a module that change nothing; they are marked ON_ITS_LOOP."""
+    home = tmp_path_factory.mktemp("unchanged") / "home"
+
+    def make(**settings: object) -> AppServices:
+        return services_over(Fakes(), home, lambda _: None, **settings)
+
+    async with world_of(seed, home, make) as world:
+        before = await rows_of(world)
+        yield world
+        assert await rows_of(world) == before, "a test with `unchanged_world` has changed it"

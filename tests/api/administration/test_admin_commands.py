@@ -60,7 +60,7 @@ def run(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
         def connect(key: str | None) -> httpx.Client:
             headers = {"Authorization": f"Bearer {key or credentials['operator']}"}
-            return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+            return httpx.Client(base_url=server.url, headers=headers, timeout=30, verify=False)
 
         monkeypatch.setattr(api, "connect", connect)
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from cluster.storage.tables import api_keys, audit_records, events
-from tests.api.administration.world import OPERATOR, World
+from tests.api.administration.world import ON_ITS_LOOP, OPERATOR, World
 
 KEYS = "/api/v1/tenants/acme/keys"
 
@@ -151,10 +151,11 @@ async def test_the_operator_makes_keys_that_operate(world: World) -> None:
         pytest.param({"name": "x", "scopes": ["generate"], "digest": "00"}, "digest", id="unknown"),
     ],
 )
+@ON_ITS_LOOP
 async def test_a_wrong_field_is_422_and_pointed_at(
-    world: World, body: dict[str, Any], param: str
+    unchanged_world: World, body: dict[str, Any], param: str
 ) -> None:
-    answer = await world.ask("owner", "POST", KEYS, json=body)
+    answer = await unchanged_world.ask("owner", "POST", KEYS, json=body)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -209,8 +210,9 @@ async def test_a_listing_comes_in_pages(world: World) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=a'b", "page=2"])
-async def test_an_odd_page_is_422(world: World, query: str) -> None:
-    answer = await world.ask("owner", "GET", f"{KEYS}?{query}")
+@ON_ITS_LOOP
+async def test_an_odd_page_is_422(unchanged_world: World, query: str) -> None:
+    answer = await unchanged_world.ask("owner", "GET", f"{KEYS}?{query}")
 
     assert answer.status_code == 422
 

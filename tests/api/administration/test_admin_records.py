@@ -16,7 +16,7 @@ from cluster.usage.entries import UsageEntry
 from cluster.usage.ledger import Ledger
 from cluster.usage.price_book import PriceBook
 from cluster.usage.pseudonyms import Pseudonyms
-from tests.api.administration.world import HOOK, World
+from tests.api.administration.world import HOOK, ON_ITS_LOOP, World
 from tests.api.web import client_of, settings_of
 
 DAY = 1_795_000_000.0  # 2026-11-18
@@ -172,10 +172,11 @@ async def test_a_table_says_where_the_next_page_is(split: World) -> None:
     ],
     ids=str,
 )
+@ON_ITS_LOOP
 async def test_what_usage_does_not_know_is_refused_by_name(
-    world: World, query: dict[str, Any], param: str
+    unchanged_world: World, query: dict[str, Any], param: str
 ) -> None:
-    answer = await world.ask("owner", "GET", "/api/v1/usage", params=query)
+    answer = await unchanged_world.ask("owner", "GET", "/api/v1/usage", params=query)
 
     assert (answer.status_code, answer.json()["param"]) == (400, param)
 
@@ -199,8 +200,11 @@ async def test_an_end_user_of_all_tenants_is_nobody(world: World) -> None:
     ],
     ids=lambda query: " ".join(query.values()),
 )
-async def test_an_odd_question_about_usage_is_refused(world: World, query: dict[str, str]) -> None:
-    answer = await world.ask("owner", "GET", "/api/v1/usage", params=query)
+@ON_ITS_LOOP
+async def test_an_odd_question_about_usage_is_refused(
+    unchanged_world: World, query: dict[str, str]
+) -> None:
+    answer = await unchanged_world.ask("owner", "GET", "/api/v1/usage", params=query)
 
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -277,8 +281,9 @@ async def test_events_tell_of_changes_newest_first_in_pages(world: World) -> Non
 
 @pytest.mark.parametrize("cursor", ["abc", "W10", "WzEsMl0", "bnVsbA", "e30"])
 @pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/audit"])
-async def test_a_forged_cursor_is_400(world: World, path: str, cursor: str) -> None:
-    answer = await world.ask("owner", "GET", path, params={"cursor": cursor})
+@ON_ITS_LOOP
+async def test_a_forged_cursor_is_400(unchanged_world: World, path: str, cursor: str) -> None:
+    answer = await unchanged_world.ask("owner", "GET", path, params={"cursor": cursor})
 
     assert answer.status_code in (200, 400)  # a well-formed one leads somewhere, or nowhere
     assert "Traceback" not in answer.text
@@ -309,10 +314,11 @@ async def test_a_webhook_s_secret_is_shown_once(world: World) -> None:
         "https://hooks.example.com\r\nX-Evil: 1/",
     ],
 )
-async def test_a_webhook_leads_to_public_https_only(world: World, url: str) -> None:
-    made = await world.ask("owner", "POST", HOOKS, json={"url": url})
-    path = f"{HOOKS}/{world.ids['webhook']}"
-    changed = await world.ask("owner", "PATCH", path, json={"url": url})
+@ON_ITS_LOOP
+async def test_a_webhook_leads_to_public_https_only(unchanged_world: World, url: str) -> None:
+    made = await unchanged_world.ask("owner", "POST", HOOKS, json={"url": url})
+    path = f"{HOOKS}/{unchanged_world.ids['webhook']}"
+    changed = await unchanged_world.ask("owner", "PATCH", path, json={"url": url})
 
     assert (made.status_code, changed.status_code) == (400, 400)
     assert made.json()["param"] == "url"

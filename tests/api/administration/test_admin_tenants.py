@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.administration.world import World
+from tests.api.administration.world import ON_ITS_LOOP, World
 
 TENANTS, PLANS = "/api/v1/tenants", "/api/v1/plans"
 
@@ -33,8 +33,11 @@ async def test_the_operator_adds_a_tenant_which_is_there_at_once(world: World) -
         pytest.param({"id": "x", "name": "x", "secret": "y"}, 422, id="unknown-field"),
     ],
 )
-async def test_a_bad_tenant_is_refused(world: World, body: dict[str, str], status: int) -> None:
-    assert (await world.ask("operator", "POST", TENANTS, json=body)).status_code == status
+@ON_ITS_LOOP
+async def test_a_bad_tenant_is_refused(
+    unchanged_world: World, body: dict[str, str], status: int
+) -> None:
+    assert (await unchanged_world.ask("operator", "POST", TENANTS, json=body)).status_code == status
 
 
 @pytest.mark.parametrize("change", [{"plan": "default"}, {"status": "suspended"}])
@@ -80,8 +83,13 @@ async def test_another_tenant_reads_like_an_unknown_one(world: World) -> None:
 
 
 @pytest.mark.parametrize("tail", ["", "/keys", "/users", "/webhooks", "/limits"])
-async def test_an_unknown_tenant_is_404_for_the_operator_too(world: World, tail: str) -> None:
-    assert (await world.ask("operator", "GET", f"{TENANTS}/nope{tail}")).status_code == 404
+@ON_ITS_LOOP
+async def test_an_unknown_tenant_is_404_for_the_operator_too(
+    unchanged_world: World, tail: str
+) -> None:
+    assert (
+        await unchanged_world.ask("operator", "GET", f"{TENANTS}/nope{tail}")
+    ).status_code == 404
 
 
 async def test_refused_attempts_are_in_the_trail_of_who_made_them(world: World) -> None:
@@ -195,10 +203,13 @@ async def test_a_tenant_sees_its_own_plan_only(world: World) -> None:
         pytest.param({"rates": {"sing": {}}}, "/rates/sing", id="unknown-class"),
     ],
 )
+@ON_ITS_LOOP
 async def test_a_plan_that_contradicts_itself_is_422_at_the_field(
-    world: World, plan: dict[str, Any], pointer: str
+    unchanged_world: World, plan: dict[str, Any], pointer: str
 ) -> None:
-    answer = await world.ask("operator", "PUT", f"{PLANS}/team", json={"id": "team"} | plan)
+    answer = await unchanged_world.ask(
+        "operator", "PUT", f"{PLANS}/team", json={"id": "team"} | plan
+    )
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == pointer

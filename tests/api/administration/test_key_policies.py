@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.administration.world import World
+from tests.api.administration.world import ON_ITS_LOOP, World
 
 KEYS = "/api/v1/tenants/acme/keys"
 TEAMS = "/api/v1/teams"
@@ -66,11 +66,12 @@ async def test_limits_change_and_go_without_another_key(world: World) -> None:
         ({"concurrency": {"limit": 1, "waiting": 2}}, "/policy/concurrency/waiting"),
     ],
 )
+@ON_ITS_LOOP
 async def test_a_contradictory_policy_is_refused_at_its_field(
-    world: World, policy: dict[str, Any], pointer: str
+    unchanged_world: World, policy: dict[str, Any], pointer: str
 ) -> None:
     body = {"name": "n", "scopes": ["generate"], "policy": policy}
-    answer = await world.ask("owner", "POST", KEYS, json=body)
+    answer = await unchanged_world.ask("owner", "POST", KEYS, json=body)
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"].startswith(pointer)

@@ -7,7 +7,7 @@ import pytest
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.tenants.plan import Plan
 from cluster.tenants.settings import NO_SETTINGS, TenantSettings
-from tests.api.administration.world import OPERATOR, World
+from tests.api.administration.world import ON_ITS_LOOP, OPERATOR, World
 
 SETTINGS = "/api/v1/tenants/acme/settings"
 NO_EVENTS = {"generation_events": None, "generation_event_ratio": None}
@@ -73,13 +73,16 @@ async def test_changes_are_audited_and_told_to_webhooks(world: World) -> None:
         pytest.param({"default_embedding_model": "words"}, 400, id="text-model"),
     ],
 )
-async def test_a_bad_setting_is_refused(world: World, body: dict[str, Any], status: int) -> None:
-    answer = await world.ask("owner", "PATCH", SETTINGS, json=body)
+@ON_ITS_LOOP
+async def test_a_bad_setting_is_refused(
+    unchanged_world: World, body: dict[str, Any], status: int
+) -> None:
+    answer = await unchanged_world.ask("owner", "PATCH", SETTINGS, json=body)
 
     assert answer.status_code == status
     if status == 400:
         assert answer.json()["param"] in body
-    assert known(world) == NO_SETTINGS
+    assert known(unchanged_world) == NO_SETTINGS
 
 
 async def test_a_model_that_the_plan_does_not_grant_is_no_default(world: World) -> None:

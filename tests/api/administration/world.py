@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import text
 from starlette.types import ASGIApp
 
 from cluster.administration import Actor, Administration, administration
@@ -91,6 +93,18 @@ class World:
 
 
 Open = Callable[..., Any]
+TABLES = (
+    "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "videos", "uploads",
+    "jobs", "stored_objects",
+)  # fmt: skip
+ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
+
+
+async def rows_of(world: World) -> list[int]:
+    """How many rows each of TABLES has."""
+    async with world.database.read() as connection:
+        found = [await connection.execute(text(f"SELECT count(*) FROM {name}")) for name in TABLES]
+        return [result.scalar_one() for result in found]
 
 
 async def seed_template(office: Administration) -> None:

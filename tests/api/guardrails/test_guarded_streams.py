@@ -22,6 +22,7 @@ from deployments.contracts.generation import (
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.context import ModelWaitTimer, RequestContext
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 from tests.api.fakes import WordsModel
 from tests.api.guardrails.guarded_world import (
     REDACTING,
@@ -99,8 +100,8 @@ async def texts(
                 each.index: (each.text, each.reasoning, each.refusal, each.finish_reason)
                 for each in completion.choices
             }
-        usage = None
-        async with aclosing(pipeline.stream(REQUEST, admitted)) as chunks:
+        usage, relay = None, ResponseRelay()
+        async with aclosing(pipeline.stream(REQUEST, admitted, relay)) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 parts = (chunk.text, chunk.reasoning, chunk.refusal, chunk.finish_reason or "")
@@ -109,6 +110,7 @@ async def texts(
                 found[chunk.index] = [a + b for a, b in zip(known, parts, strict=True)]
         assert usage is not None
         assert usage.prompt_tokens == 3
+        assert not relay.is_allowed, "what is checked may not be passed by"
     return {index: (each[0], each[1], each[2], each[3]) for index, each in found.items()}
 
 

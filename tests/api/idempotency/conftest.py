@@ -14,15 +14,7 @@ from cluster.storage.database import Database
 from deployments.ingress.http.app import create_app
 from tests.api.idempotency.replays import NewReplica, ThreeKeys
 from tests.api.web import MakeServices, client_of
-from tests.servers.stores import (  # noqa: F401
-    emptied_postgres,
-    empty_postgres,
-    migrated_file,
-    migrated_postgres,
-    open_store,
-    postgres_server,
-    store_url,
-)
+from tests.servers.stores import open_store, store_url  # noqa: F401
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from cluster.runtime.problems import RateLimited
+from cluster.storage.tables import templates
+from cluster.templates.model import TemplateLimits
 from deployments.contracts.generation import Message
 from tests.api.administration.world import World
 from tests.api.fakes import WordsModel
@@ -249,14 +251,17 @@ async def test_examples_keep_to_the_limits_of_the_key_that_tries_them(world: Wor
 
 
 async def test_a_quota_is_a_typed_conflict(world: World) -> None:
-    statuses = []
-    for number in range(210):
-        body = {"id": f"t{number}", "text": "Tea"}
-        answer = await world.ask("owner", "POST", TEMPLATES, json=body)
-        statuses.append(answer.status_code)
-        if answer.status_code != 201:
-            break
+    async with world.database.begin() as connection:
+        [row] = (await connection.execute(select(templates))).mappings()
+        # `row` is one of them, and there is room for one more
+        copies = [
+            {**row, "id": f"copy-{number}"} for number in range(TemplateLimits().max_count - 2)
+        ]
+        await connection.execute(insert(templates), copies)
 
-    assert statuses[-1] == 409
+    last = await world.ask("owner", "POST", TEMPLATES, json={"id": "last", "text": "Tea"})
+    answer = await world.ask("owner", "POST", TEMPLATES, json={"id": "more", "text": "Tea"})
+
+    assert (last.status_code, answer.status_code) == (201, 409)
     assert answer.json()["type"].endswith("template-quota-exceeded")
     assert (answer.json()["param"], answer.json()["limit"]) == ("id", 200)

@@ -1,7 +1,9 @@
 """Prompt templates used by id in every operation that takes one."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from cluster.runtime.problems import NotFound
 from deployments.contracts.generation import Message
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.app import create_app
-from tests.api.administration.world import World
+from tests.api.administration.world import Seed, World, world_of
 from tests.api.fakes import WordsModel
 from tests.api.templates.making import (
     CHAT_PATH,
@@ -25,16 +27,33 @@ from tests.api.templates.making import (
     make,
     used,
 )
+from tests.api.web import MakeServices
 
 ADA = {"name": "Ada"}
+_filled: list[Seed] = []
 SYSTEM, USER = Message("system", "You write for Acme."), Message("user", "Answer Ada.")
 
 
 @pytest.fixture
-async def filled(world: World) -> World:
-    await make(world, **REPLY)
-    await make(world, **TOPIC)
-    return world
+async def filled_seed(
+    seed: Seed, make_services: MakeServices, tmp_path_factory: pytest.TempPathFactory
+) -> Seed:
+    """A home with two templates more, made once."""
+    if not _filled:
+        home = tmp_path_factory.mktemp("filled") / "home"
+        async with world_of(seed, home, make_services) as world:
+            await make(world, **REPLY)
+            await make(world, **TOPIC)
+        _filled.append(replace(seed, home=home))
+    return _filled[0]
+
+
+@pytest.fixture
+async def filled(
+    filled_seed: Seed, make_services: MakeServices, tmp_path: Path
+) -> AsyncIterator[World]:
+    async with world_of(filled_seed, tmp_path / "home", make_services) as world:
+        yield world
 
 
 async def test_a_chat_is_the_templates_messages_with_its_defaults(

@@ -19,15 +19,7 @@ from tests.api.idempotency.replays import KEYS, ThreeKeys
 from tests.api.translation import reading
 from tests.api.translation.scripted import Script, ScriptedModel
 from tests.api.web import client_of
-from tests.servers.stores import (  # noqa: F401
-    emptied_postgres,
-    empty_postgres,
-    migrated_file,
-    migrated_postgres,
-    open_store,
-    postgres_server,
-    store_url,
-)
+from tests.servers.stores import open_store, store_url  # noqa: F401
 
 PATH = "/v1/responses"
 DAY_S = 86_400.0

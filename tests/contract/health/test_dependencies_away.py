@@ -1,9 +1,7 @@
 """Health checks over servers that are stopped, frozen and started again."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from random import Random
 
 import pytest
 from redis.asyncio import Redis
@@ -12,48 +10,15 @@ from sqlalchemy import func, select
 from cluster.health.checks.clock import ClockCheck, read_server_time
 from cluster.health.checks.objects import ObjectStoreCheck
 from cluster.health.checks.store import StoreCheck
-from cluster.health.dependency import Dependency
-from cluster.health.monitor import StateChange
-from cluster.health.runner import HealthRunner
-from cluster.health.state import CheckOutcome, DependencyState
+from cluster.health.state import DependencyState
 from cluster.runtime.clock import ManualClock, SystemClock
 from cluster.storage.database import Database
 from cluster.storage.tables import health_probes
 from deployments.ingress.health.limits_and_cache import RedisCheck
+from tests.contract.health.watcher import Watcher
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_cluster import RedisClusterServers
 from tests.servers.redis_server import RedisServer
-
-INTERVAL_S, TIMEOUT_S = 0.05, 0.5
-Check = Callable[[], Awaitable[CheckOutcome]]
-
-
-class Watcher:
-    """A runner of one check, fast enough for a test."""
-
-    def __init__(self, check: Check) -> None:
-        self.changes: list[StateChange] = []
-        self._dependency = Dependency("it", "test", check, "", INTERVAL_S, TIMEOUT_S, slow_s=None)
-        self._runner = HealthRunner(
-            lambda: [self._dependency], SystemClock(), Random(), "r", "n", self.changes.append
-        )
-
-    async def __aenter__(self) -> "Watcher":
-        self._runner.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.close()
-
-    async def until(self, state: DependencyState) -> None:
-        async with asyncio.timeout(20):
-            while self._state() != state:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-    def _state(self) -> str:
-        dependencies = self._runner.report().dependencies
-        return dependencies[0].state if dependencies else ""
-
 
 UP, DOWN = DependencyState.UP, DependencyState.DOWN
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.auth.bootstrap import bootstrap
 from cluster.runtime.settings import Settings
 from deployments.contracts.limits import BucketKind
+from deployments.ingress.http.joined_writes import JoinedWrites
+from deployments.ingress.http.serve_bypass import LocalApplication, ServeBypass
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.in_process_application import serve_over_http, start_application
@@ -50,7 +53,7 @@ async def linked_application(
     tenancy = TenantServices(settings, MemoryAuthority(CLOCK), {}, CLOCK)
     async with (
         start_application(settings, tenancy, {"m": model.text}, CLOCK) as application,
-        serve_over_http(application.app, listener) as url,
+        serve_over_http(around_serve(application.app), listener) as url,
         httpx.AsyncClient(base_url=url) as operator,
     ):
         plan = {"concurrency": {"limit": concurrency}}
@@ -61,6 +64,17 @@ async def linked_application(
             base_url=url, headers=headers, limits=limits, timeout=30
         ) as client:
             yield LinkedApplication(url, key, client, concurrency, tenancy)
+
+
+def around_serve(app: ASGIApp) -> ASGIApp:
+    """The application behind the layers of a replica's listener that concern responses."""
+    local = LocalApplication()
+    local.install(app)
+
+    async def serves(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("the request goes to Serve")
+
+    return JoinedWrites(ServeBypass(serves, local))
 
 
 def chat(prompt: str, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A replica in this process that does what it is asked, and the requests that ask it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -9,7 +9,14 @@ import numpy as np
 
 from cluster.runtime.problems import InvalidRequest, Overloaded, Problem
 from cluster.tenants.caller import Caller
-from deployments.clients.link.methods import EMBED, GENERATE, SETTLE, STREAM, LinkMethod
+from deployments.clients.link.methods import (
+    EMBED,
+    GENERATE,
+    SETTLE,
+    STREAM,
+    Handler,
+    Handlers,
+)
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Choice,
@@ -58,6 +65,10 @@ class ScriptedReplica:
         async with aclosing(as_response_stream(self._stream(sent), sent)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def stream_handler(self) -> Handler:
+        """For links."""
+        return self.stream
 
     async def embed(self, sent: EmbedRequest) -> Embeddings | Problem:
         return await as_response(self._embed(sent), sent)
@@ -122,11 +133,11 @@ class _Running:
             self.replica.cancelled.append(self.prompt)
 
 
-def handlers_of(replica: ScriptedReplica) -> dict[LinkMethod[Any, Any], Callable[[Any], Any]]:
+def handlers_of(replica: ScriptedReplica) -> Handlers:
     """What the replica offers over links."""
     return {
         GENERATE: replica.generate,
-        STREAM: replica.stream,
+        STREAM: replica.stream_handler(),
         SETTLE: replica.settle,
         EMBED: replica.embed,
     }

@@ -3,7 +3,7 @@
 Each feature has tests of its own; these are of what each must not undo of the others.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ TOOL = {
     "function": {"name": "send", "parameters": {"type": "object", "properties": {"to": {}}}},
 }
 CALL = UpstreamCall("call_1", "send", f'{{"to": "{MAIL}", "text": "hello"}}')
+# With `--all` every door.
+SAMPLE = [
+    pytest.param(door, marks=() if door in ("http", "handle stream") else pytest.mark.exhaustive)
+    for door in DOORS
+]
 CALLING = UpstreamAnswer("", (CALL,), finish="tool_calls")
 
 
@@ -66,8 +71,15 @@ def plain(**more: Any) -> dict[str, Any]:
     return {"model": "fast", "messages": [{"role": "user", "content": "hi"}], **more}
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("temperature", [0, 1], ids=["cached", "uncached"])
+def crossings() -> Iterator[Any]:
+    """Each door, uncached and cached in turn; both with `--all`."""
+    for number, door in enumerate(DOORS):
+        for temperature, kind in enumerate(("cached", "uncached")):
+            marks = () if temperature == number % 2 else pytest.mark.exhaustive
+            yield pytest.param(door, temperature, id=f"{door}-{kind}", marks=marks)
+
+
+@pytest.mark.parametrize(("door", "temperature"), list(crossings()))
 async def test_one_request_with_everything(
     crossed: Crossed, upstream: UpstreamServer, door: str, temperature: float
 ) -> None:
@@ -103,7 +115,7 @@ async def test_one_request_with_everything(
     assert found["input_tokens"] == expected["input_tokens"]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", SAMPLE)
 async def test_a_fallback_answers_under_the_same_guardrail_and_policy(
     crossed: Crossed, upstream: UpstreamServer, door: str
 ) -> None:
@@ -122,23 +134,23 @@ async def test_a_fallback_answers_under_the_same_guardrail_and_policy(
     assert (await crossed.usage("tag"))[(TAG,)]["requests"] == 1
 
 
-@pytest.mark.parametrize("door", DOORS)
 async def test_a_key_without_the_aliass_model_knows_neither(
-    crossed: Crossed, upstream: UpstreamServer, door: str
+    crossed: Crossed, upstream: UpstreamServer
 ) -> None:
     key = await crossed.key({"models": ["local"]}, TEAM)
 
-    refused = await DOORS[door](crossed, key, templated())
+    for name, door in DOORS.items():
+        refused = await door(crossed, key, templated())
 
-    assert refused.status == 404
-    assert "remote" not in refused.problem
+        assert refused.status == 404, name
+        assert "remote" not in refused.problem, name
     listed = (await crossed.ask(key, "GET", "/v1/models")).json()["data"]
     assert [each["id"] for each in listed] == ["local"]
     assert upstream.requests == []
     assert await crossed.usage("model") == {}
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", SAMPLE)
 async def test_arguments_of_a_providers_calls_are_redacted_piece_by_piece(
     crossed: Crossed, upstream: UpstreamServer, door: str
 ) -> None:
@@ -154,22 +166,24 @@ async def test_arguments_of_a_providers_calls_are_redacted_piece_by_piece(
     assert len(upstream.requests) == 1
 
 
-@pytest.mark.parametrize("door", DOORS)
 async def test_a_keys_budget_is_used_by_what_the_provider_reports(
-    crossed: Crossed, upstream: UpstreamServer, door: str
+    crossed: Crossed, upstream: UpstreamServer
 ) -> None:
     """It reports 12 tokens of each call, whatever was reserved; the third would be too much."""
-    key = await crossed.key({"budgets": {"tokens": {"day": 30}}})
     body = plain(
         max_tokens=OUTPUT_TOKENS, messages=[{"role": "user", "content": "hello there " * 3}]
     )
-    for calls in (1, 2):
-        await DOORS[door](crossed, key, body)
-        view = await crossed.limit(key, "key:tokens-day")
-        assert view.capacity - (view.remaining or 0) == calls * (PROMPT_TOKENS + OUTPUT_TOKENS)
+    for name, door in DOORS.items():
+        key = await crossed.key({"budgets": {"tokens": {"day": 30}}})
+        upstream.requests.clear()
+        for calls in (1, 2):
+            await door(crossed, key, body)
+            view = await crossed.limit(key, "key:tokens-day")
+            used = view.capacity - (view.remaining or 0)
+            assert used == calls * (PROMPT_TOKENS + OUTPUT_TOKENS), name
 
-    assert (await DOORS[door](crossed, key, body)).status == 429
-    assert len(upstream.requests) == 2
+        assert (await door(crossed, key, body)).status == 429, name
+        assert len(upstream.requests) == 2, name
 
 
 async def test_a_keys_money_is_spent_by_what_the_provider_reports(

@@ -100,17 +100,21 @@ async def gateway(
         yield application
 
 
-async def meet_every_fault(gateway: GatewayApplication, upstream: UpstreamServer) -> list[str]:
-    """Everything that callers were told."""
+async def meet_every_fault(
+    gateway: GatewayApplication, upstream: UpstreamServer, *, in_turn: bool
+) -> list[str]:
+    """Everything that callers were told. `in_turn`: each fault in two of its four forms."""
     quick = [
         fault.respond
         for fault in FAULTS.values()
         if not fault.is_big and LATE not in (fault.whole, fault.stream)
     ]
     told: list[str] = []
-    for respond in (*quick, *QUOTING):
-        for model in ("m", "a"):
+    for number, respond in enumerate((*quick, *QUOTING)):
+        for turn, model in enumerate(("m", "a")):
             for streamed in (False, True):
+                if in_turn and streamed == bool((number + turn) % 2):
+                    continue
                 upstream.default = respond
                 told.append(await ask(gateway, model, streamed=streamed))
                 gateway.ask_all_upstreams()
@@ -155,16 +159,21 @@ def processes_with(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("secret", "place"), [(KEYS["short"], "file"), (KEYS["of the usual form"], "environment")]
+    ("secret", "place", "in_turn"),
+    [
+        (KEYS["short"], "file", True),
+        pytest.param(KEYS["of the usual form"], "environment", False, marks=pytest.mark.exhaustive),
+    ],
 )
 async def test_a_key_is_nowhere_after_every_fault(
     gateway: GatewayApplication,
     upstream: UpstreamServer,
     secret: str,
+    in_turn: bool,
     logged: list[str],
     tmp_path: Path,
 ) -> None:
-    told = await meet_every_fault(gateway, upstream)
+    told = await meet_every_fault(gateway, upstream, in_turn=in_turn)
     assert len(upstream.requests) >= len(told)
     told += await read_everything(gateway.operator)
     await gateway.ledger()

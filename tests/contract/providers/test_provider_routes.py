@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from openai import AsyncOpenAI
 
 from deployments.ingress.schemas.answers import ChatCompletion
@@ -15,6 +17,7 @@ from tests.contract.providers.polling import until
 from tests.upstream_server.answers import UpstreamAnswer
 from tests.upstream_server.application import GatewayApplication, gateway_application
 from tests.upstream_server.content_faults import answers
+from tests.upstream_server.exchange import answer_rightly
 from tests.upstream_server.provider_models import KEYS, model_settings
 from tests.upstream_server.server import UpstreamServer
 
@@ -22,16 +25,45 @@ MESSAGES = [{"role": "user", "content": "hello"}]
 CHAT: dict[str, Any] = {"model": "m", "messages": MESSAGES}
 
 
-@pytest.fixture
-async def gateway(
-    upstream: UpstreamServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[GatewayApplication]:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of `shared_gateway`
+
+
+@asynccontextmanager
+async def gateway_to(upstream: UpstreamServer, home: Path) -> AsyncIterator[GatewayApplication]:
     model = model_settings([upstream], provider="acme-ai", check=True)
     embedding = {"id": "e", "engine": "openai", "base_url": upstream.url, "check": False}
-    async with gateway_application(tmp_path / "home", [model], [embedding]) as application:
-        yield application
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        async with gateway_application(home, [model], [embedding]) as application:
+            yield application
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_upstream() -> AsyncIterator[UpstreamServer]:
+    async with UpstreamServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_gateway(
+    shared_upstream: UpstreamServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[GatewayApplication]:
+    async with gateway_to(shared_upstream, tmp_path_factory.mktemp("routes") / "home") as shared:
+        yield shared
+
+
+@pytest.fixture
+def upstream(shared_upstream: UpstreamServer) -> UpstreamServer:
+    """As it was when it began."""
+    shared_upstream.default = answer_rightly
+    shared_upstream.requests.clear()
+    return shared_upstream
+
+
+@pytest.fixture
+def gateway(shared_gateway: GatewayApplication, upstream: UpstreamServer) -> GatewayApplication:
+    return shared_gateway
 
 
 @pytest.fixture
@@ -92,20 +124,19 @@ async def test_a_deterministic_answer_is_cached(
     assert any("hit" in text for text in texts[1:])
 
 
-async def test_a_provider_that_is_away_leaves_the_replica_ready(
-    gateway: GatewayApplication, upstream: UpstreamServer
-) -> None:
-    await upstream.kill()
-    await gateway.client.post("/v1/chat/completions", json=CHAT)
+async def test_a_provider_that_is_away_leaves_the_replica_ready(tmp_path: Path) -> None:
+    async with UpstreamServer() as upstream, gateway_to(upstream, tmp_path / "home") as gateway:
+        await upstream.kill()
+        await gateway.client.post("/v1/chat/completions", json=CHAT)
 
-    async def status() -> str:
-        health = await gateway.operator.get("/health")
-        return str(health.json()["models"]["m"]["status"])
+        async def status() -> str:
+            health = await gateway.operator.get("/health")
+            return str(health.json()["models"]["m"]["status"])
 
-    async with asyncio.timeout(10):
-        while await status() == "ok":  # noqa: ASYNC110  cards are kept for two seconds
-            await asyncio.sleep(0.1)
-    assert (await gateway.operator.get("/readyz")).status_code == 200
+        async with asyncio.timeout(10):
+            while await status() == "ok":  # noqa: ASYNC110  cards are kept for two seconds
+                await asyncio.sleep(0.1)
+        assert (await gateway.operator.get("/readyz")).status_code == 200
 
 
 async def test_a_provider_has_no_tokenizer(client: httpx.AsyncClient) -> None:
@@ -146,12 +177,17 @@ async def test_what_a_provider_does_not_have_is_refused_by_name(
 
 
 async def test_a_listed_model_is_called_by_its_name(
-    upstream: UpstreamServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UP_KEY", KEYS["UP_KEY"])
+    async with UpstreamServer() as upstream:
+        await require_listed_models(upstream, tmp_path / "home")
+
+
+async def require_listed_models(upstream: UpstreamServer, home: Path) -> None:
     listed = {"id": "open", "engine": "openai", "base_url": upstream.url, "discover": True}
     models = [model_settings([upstream]), {**listed, "key_env": "UP_KEY", "check": False}]
-    async with gateway_application(tmp_path / "home", models) as gateway:
+    async with gateway_application(home, models) as gateway:
         registry = gateway.running.services.models
         await until(lambda: "open/up" in registry.ids)
 

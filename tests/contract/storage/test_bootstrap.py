@@ -24,8 +24,14 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def settings(empty_url: str, tmp_path: Path) -> Settings:
-    """A home without a store in it when the store is PostgreSQL."""
+def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    """A home that does not exist, and a store whose tables are empty."""
+    return Settings(home=tmp_path / "home", database_url=SecretStr(migrated_url))
+
+
+@pytest.fixture
+def unprepared(empty_url: str, tmp_path: Path) -> Settings:
+    """A home that does not exist, and a store without tables: in that home where it is SQLite."""
     url = SecretStr(empty_url) if empty_url.startswith("postgresql") else None
     return Settings(home=tmp_path / "home", database_url=url)
 
@@ -39,15 +45,15 @@ async def _caller(settings: Settings, key: str) -> Caller:
 
 
 async def test_the_first_start_makes_an_admin_key_and_later_ones_keep_it(
-    settings: Settings,
+    unprepared: Settings,
 ) -> None:
-    first = bootstrap(settings.home, settings)
-    again = bootstrap(settings.home, settings)
+    first = bootstrap(unprepared.home, unprepared)
+    again = bootstrap(unprepared.home, unprepared)
 
     assert first is not None
     assert again is None
-    assert admin_key(settings.home, settings) == first
-    caller = await _caller(settings, first)
+    assert admin_key(unprepared.home, unprepared) == first
+    caller = await _caller(unprepared, first)
     assert (caller.tenant, caller.plan, caller.scopes) == ("default", "default", {Scope.ADMIN})
 
 
@@ -61,13 +67,13 @@ async def test_the_default_plan_limits_nothing(settings: Settings) -> None:
     assert directory.tenant("default").plan == Plan(id="default", name="No limits")
 
 
-def test_only_the_owner_can_read_what_is_kept(settings: Settings) -> None:
-    settings.home.mkdir(mode=0o755)
+def test_only_the_owner_can_read_what_is_kept(unprepared: Settings) -> None:
+    unprepared.home.mkdir(mode=0o755)
 
-    bootstrap(settings.home, settings)
+    bootstrap(unprepared.home, unprepared)
 
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in settings.home.iterdir()}
-    assert stat.S_IMODE(settings.home.stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in unprepared.home.iterdir()}
+    assert stat.S_IMODE(unprepared.home.stat().st_mode) == 0o700
     assert modes["pepper"] == modes["admin.key"] == 0o600
 
 

@@ -66,6 +66,32 @@ async def test_held_back_tokens_come_in_one_batch(engine: Engine) -> None:
     assert whole.batches == 1
 
 
+async def test_tokens_that_are_taken_at_once_are_not_yielded(engine: Engine) -> None:
+    """Taken and yielded ones together are the sequence, in order; its end is yielded."""
+    usual = await collect(engine, greedy(PROMPTS[0]))
+    came: list[int] = []
+    asked = 0
+
+    def take(ids: tuple[int, ...]) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked % 4 == 0:
+            return False
+        came.extend(ids)
+        return True
+
+    ends = []
+    async with aclosing(engine.generate(greedy(PROMPTS[0], on_tokens=take))) as batches:
+        async for tokens in batches:
+            came.extend(tokens.ids)
+            ends.append(tokens.finish_reason)
+
+    assert tuple(came) == usual.ids
+    assert ends[-1] == usual.finish_reason
+    assert set(ends[:-1]) <= {None}
+    await settled(engine)
+
+
 async def test_sequences_in_one_batch_do_not_mix(engine: Engine) -> None:
     prompts = nano_prompts(12)
     alone = [await collect(engine, greedy(prompt, 12)) for prompt in prompts]

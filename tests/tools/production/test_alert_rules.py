@@ -11,9 +11,20 @@ from typing import Any
 import pytest
 import yaml
 
-from alert_scenarios import SCENARIOS, Scenario
+from alert_course import Scenario
+from alert_scenarios import SCENARIOS
+from cluster.cli.app import app
+from cluster.production.alerts.documentation import document
 from cluster.production.alerts.files import alert_rules, groups
-from cluster.production.alerts.rule import PREFIX, AlertRule, as_mapping, scaled, seconds
+from cluster.production.alerts.rule import (
+    PREFIX,
+    RUNBOOKS,
+    AlertRule,
+    as_mapping,
+    scaled,
+    scaled_windows,
+    seconds,
+)
 from cluster.production.alerts.slo import Objectives
 from dashboard_files import RECORDED
 from promql_names import groupings, labels_of, metric_of, selectors
@@ -169,5 +180,39 @@ def test_rules_can_be_sped_up_for_a_trial() -> None:
     assert scaled("5m", 1) == "5m"
     assert scaled("5m", 0.1) == "30s"
     assert scaled("0s", 0.1) == "1s"
+    assert scaled_windows("rate(a[5m]) > b offset 1h", 0.01) == "rate(a[30s]) > b offset 36s"
+    assert scaled_windows("job:a:rate5m > 1", 0.01) == "job:a:rate5m > 1"
     rules = groups(Objectives(), scale=0.1)[1]["rules"]
     assert {seconds(each["for"]) for each in rules} <= set(range(1, 361))
+
+
+SECTIONS = (
+    "What it means",
+    "What callers notice",
+    "How to confirm",
+    "How to mend",
+    "When to escalate",
+)
+
+
+@EVERY
+def test_a_rule_leads_to_a_page_that_says_what_to_do(rule: AlertRule) -> None:
+    text = (ROOT / RUNBOOKS / rule.page).read_text()
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == SECTIONS
+
+
+def test_every_page_belongs_to_a_rule_and_the_index_is_current() -> None:
+    pages = {path.name for path in (ROOT / RUNBOOKS).glob("*.md")}
+    assert pages == {"README.md", *(rule.page for rule in RULES.values())}
+    index = (ROOT / RUNBOOKS / "README.md").read_text()
+    command = "python -m cluster.production.alerts > docs/runbooks/README.md"
+    assert index == document(), command
+
+
+def test_commands_of_the_pages_exist() -> None:
+    names = {
+        info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands
+    } | {group.name for group in app.registered_groups}
+    for path in (ROOT / RUNBOOKS).glob("*.md"):
+        for word in re.findall(r"\./mobula ([a-z-]+)", path.read_text()):
+            assert word in names, f"{path.name}: {word}"

@@ -13,7 +13,7 @@ from cluster.production.alerts.slo import Objectives
 from cluster.production.dashboards import uids
 from cluster.production.dashboards.files import own_files, ray_files
 from cluster.production.dashboards.grafana import RAY_DASHBOARDS, SOURCE
-from cluster.production.dashboards.panel import Unit
+from cluster.production.dashboards.panel import PanelUnit
 from dashboard_files import RECORDED, dashboard, expressions, panels, texts
 from promql_names import groupings, labels_of, metric_of, selectors
 
@@ -127,7 +127,7 @@ def test_every_panel_says_what_it_shows_in_which_unit(uid: str) -> None:
     for panel in panels(uid):
         assert panel["description"] or uid in (uids.SLO,), panel["title"]
         defaults = panel["fieldConfig"]["defaults"]
-        assert defaults["unit"] in set(Unit)
+        assert defaults["unit"] in set(PanelUnit)
         steps = [step["value"] for step in defaults["thresholds"]["steps"]]
         assert steps[0] is None
         assert steps[1:] == sorted(steps[1:])
@@ -148,7 +148,7 @@ def test_series_of_one_panel_have_different_legends(uid: str) -> None:
 @EVERY
 def test_units_are_those_of_the_metrics(uid: str) -> None:
     """Seconds are not drawn as bytes; a quotient of two is a share."""
-    units = {"seconds": Unit.SECONDS, "bytes": Unit.BYTES}
+    units = {"seconds": PanelUnit.SECONDS, "bytes": PanelUnit.BYTES}
     for panel in panels(uid):
         for target in panel["targets"]:
             quantile = re.match(r"histogram_quantile", target["expr"])

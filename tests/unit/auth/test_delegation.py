@@ -78,11 +78,11 @@ def test_a_forgery_is_refused_in_the_same_words(forged: str) -> None:
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("at", range(len(GOOD)))
-def test_no_character_can_be_changed(at: int) -> None:
-    for character in sorted({*string.ascii_letters, *string.digits, *"+/-_=.%"} - {GOOD[at]}):
-        with pytest.raises(Unauthenticated):
-            OURS.verify(GOOD[:at] + character + GOOD[at + 1 :])
+def test_no_character_can_be_changed() -> None:
+    for at, right in enumerate(GOOD):
+        for character in sorted({*string.ascii_letters, *string.digits, *"+/-_=.%"} - {right}):
+            with pytest.raises(Unauthenticated):
+                OURS.verify(GOOD[:at] + character + GOOD[at + 1 :])
 
 
 @given(st.text(max_size=600))

@@ -138,6 +138,7 @@ IRRELEVANT: dict[str, Any] = {
     "call": "attempt",
     "priority": Priority.BATCH,
     "trace": f"00-{'a' * 32}-{'b' * 16}-01",
+    "trace_state": "vendor=1",
     "caller": Caller("t", "k2", frozenset(Scope), "gold", "user", 9.0),
 }
 

@@ -52,7 +52,7 @@ def test_no_flood_takes_more_than_the_budget_and_a_tenth() -> None:
     memory = MemoryTier(BUDGET, ManualClock())
     highest = {}
     for number, flood in enumerate(FLOODS):
-        times = 300 if flood is huge else 1500
+        times = 250 if flood is huge else 1000
         found = flooded(memory, rng, flood, times, base)
         highest[number, flood.__name__] = round(max(found), 3)
         assert memory.figures()["bytes"] <= BUDGET
@@ -66,7 +66,7 @@ def test_all_floods_together_take_no_more() -> None:
     base = tracemalloc.get_traced_memory()[0]
     memory = MemoryTier(BUDGET, ManualClock())
 
-    found = flooded(memory, rng, combine_floods, 4000, base)
+    found = flooded(memory, rng, combine_floods, 2500, base)
 
     assert max(found) <= TOLERANCE
 

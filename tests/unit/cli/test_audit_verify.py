@@ -52,9 +52,14 @@ def test_an_untouched_trail_passes(home: Path) -> None:
     "statement",
     [
         "UPDATE audit_records SET actor = 'key:x' WHERE seq = 7",
-        "DELETE FROM audit_records WHERE seq = 7",
-        "DELETE FROM audit_records WHERE seq > 15",
-        "UPDATE audit_records SET seq = 1000 WHERE seq = 7",
+        "DELETE FROM audit_records WHERE seq > 15",  # the rest is a note as well
+        *(
+            pytest.param(statement, marks=pytest.mark.exhaustive)
+            for statement in (
+                "DELETE FROM audit_records WHERE seq = 7",
+                "UPDATE audit_records SET seq = 1000 WHERE seq = 7",
+            )
+        ),
     ],
 )
 def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement: str) -> None:
@@ -70,9 +75,13 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
     ("statement", "says"),
     [
         ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not match its MAC"),
-        ("UPDATE signing_keys SET retires = 9e9", "does not match its MAC"),
         ("UPDATE api_keys SET mac = NULL", "has no MAC"),
         ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not match its MAC"),
+        pytest.param(
+            "UPDATE signing_keys SET retires = 9e9",
+            "does not match its MAC",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_a_key_that_was_changed_in_the_store_is_named(

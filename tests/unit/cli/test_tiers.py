@@ -124,15 +124,18 @@ def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
         assert any(line.startswith(f"{tier:<10} ok") for line in lines)
 
 
+@pytest.mark.parametrize("processors", [1, 2, 4])
 def test_who_computes_beside_the_contract_tier_gives_way_to_it_and_has_one_process_but_the_longest(
-    monkeypatch: pytest.MonkeyPatch,
+    processors: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The longest has several only where there are processors for them."""
     lower = " ".join(test_tiers.LOWER_PRIORITY)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
+    monkeypatch.setattr(test_tiers, "processors", lambda: processors)
     monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
     for tiers, given, workers in (
-        (["contract", "unit"], {"unit"}, [True, True]),
+        (["contract", "unit"], {"unit"}, [True, processors > 2]),
         (["contract", "api"], {"api"}, [True, False]),
         (["unit", "lint"], set[str](), [True, False]),
     ):
@@ -204,6 +207,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
 ) -> None:
     order: list[str] = []
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
 
     def run(*_: object, **__: object) -> TierResult:
         order.append("tests")

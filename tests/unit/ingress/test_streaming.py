@@ -7,9 +7,19 @@ import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from cluster.runtime.clock import Deadline, SystemClock
+from cluster.runtime.problems import ModelFailed
 from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.http.streaming import EventFeedResponse, ndjson_frame, sse_frame
+from deployments.ingress.http.problems import native_body
+from deployments.ingress.http.streaming import (
+    Event,
+    EventFeedResponse,
+    EventStream,
+    ndjson_frame,
+    sse_frame,
+)
+from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 
 def test_an_unnamed_event_is_data_alone() -> None:
@@ -62,3 +72,37 @@ async def test_a_head_of_a_stream_ends_after_its_headers_and_closes_the_stream()
     assert dict(start["headers"])[b"content-type"].startswith(b"text/event-stream")
     with pytest.raises(StopAsyncIteration):
         await anext(frames)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_last_event_leaves_with_the_end_also_of_a_stream_that_fails(fails: bool) -> None:
+    relay = ResponseRelay()
+
+    async def events() -> AsyncGenerator[Event, None]:
+        yield None, {"a": 1}
+        yield None, {"a": 2}
+        relay.is_ending = True
+        yield None, {"a": 3}
+        if fails:
+            raise ModelFailed("m")
+
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+
+    clock = SystemClock()
+    stream = EventStream(
+        events(),
+        deadline=Deadline(clock.monotonic() + 60, clock),
+        error_body=native_body,
+        end=b"data: [DONE]\n\n",
+        relay=relay,
+    )
+    await stream({"type": "http", STATE_KEY: RequestState()}, lambda: asyncio.sleep(60), send)  # type: ignore[arg-type]
+
+    assert sent[1:3] == [b'data: {"a":1}\n\n', b'data: {"a":2}\n\n']
+    assert sent[3].startswith(
+        b'data: {"a":3}\n\n' + (b"event: error" if fails else b"data: [DONE]")
+    )
+    assert len(sent) == 4

@@ -1,6 +1,7 @@
 """What tools, calls and results may take in a prompt: hard plans reserve all of it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -70,8 +71,16 @@ def rendered(request: GenerateRequest, format: ToolFormat, template: str) -> int
     return len(chat.render(request.messages, request.tool_settings).encode())
 
 
-@pytest.mark.parametrize("format", FORMATS.values(), ids=lambda format: format.name)
-@pytest.mark.parametrize("template", [TEMPLATE, PLAIN], ids=["knows tools", "knows none"])
+def rendered_cases() -> Iterator[Any]:
+    """Each format where the template knows tools; where it knows none, the first, or with `--all`
+    each: the text is the same but for its marks."""
+    for number, format in enumerate(FORMATS.values()):
+        yield pytest.param(format, TEMPLATE, id=f"knows tools-{format.name}")
+        marks = pytest.mark.exhaustive if number else ()
+        yield pytest.param(format, PLAIN, id=f"knows none-{format.name}", marks=marks)
+
+
+@pytest.mark.parametrize(("format", "template"), list(rendered_cases()))
 @given(request_=REQUESTS)
 def test_a_hard_plan_reserves_a_token_for_each_byte_of_tools(
     format: ToolFormat, template: str, request_: GenerateRequest

@@ -305,7 +305,7 @@ async def test_one_key_that_waits_for_its_own_credits_holds_up_no_other(bench: B
 async def test_what_hundreds_of_end_users_have_left_is_known_to_the_other_replicas(
     bench: Bench,
 ) -> None:
-    users, each = [f"u{n}" for n in range(300)], plan(end_user={"requests": HOURLY})
+    users, each = [f"u{n}" for n in range(200)], plan(end_user={"requests": HOURLY})
     first, second = bench.limiter("r1"), bench.limiter("r2")
     for user in users:
         for _ in range(30):

@@ -1,7 +1,6 @@
 """Reports of replicas as Prometheus reads them, in both formats; parsers of the library agree."""
 
 import math
-import shutil
 import subprocess
 
 import pytest
@@ -14,6 +13,7 @@ from cluster.metrics.catalogue import CATALOGUE
 from cluster.metrics.exposition import ReplicaReport, render, wants_openmetrics
 from cluster.metrics.metric import Metric, MetricKind, counter, gauge, histogram
 from cluster.metrics.series import Counter, Histogram, MetricReport, MetricSet, Sample
+from tests.servers.process import program
 
 REQUESTS = counter("mobula_tested_total", "Tested.", source="test", labels=("path",))
 WAITS = histogram("mobula_tested_seconds", "Waited.", source="test", buckets=(0.5, 1.0))
@@ -137,9 +137,7 @@ def test_numbers_are_exact() -> None:
 
 
 def test_promtool_finds_nothing_to_say() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed; Debian has it in the package prometheus")
+    promtool = program("promtool")
     text = render(CATALOGUE.values(), [ReplicaReport("x", one_of_each())])
     checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

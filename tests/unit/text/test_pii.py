@@ -145,7 +145,6 @@ def test_hostile_texts_take_time_in_proportion_to_their_length(piece: str) -> No
         find_pii(text)
         return process_time() - started
 
-    short = min(time_of(4_000) for _ in range(3))
-    long = min(time_of(32_000) for _ in range(2))
+    most = 8 * min(time_of(4_000) for _ in range(3)) * 3 + 0.02  # quadratic would be 64 times
 
-    assert long < 8 * short * 3 + 0.02  # quadratic would be 64 times
+    assert any(time_of(32_000) < most for _ in range(2))

@@ -12,5 +12,6 @@ down_revision = "0014"
 
 def upgrade() -> None:
     op.add_column(
-        "events", sa.Column("trace", sa.String(length=55), nullable=False, server_default="")
+        "events",
+        sa.Column("trace", sa.String(length=55), nullable=False, server_default=sa.text("''")),
     )

@@ -125,7 +125,7 @@ LASTING_FAULTS = {
             "the disk of the home",
             _full_disk,
             "disk:home",
-            'mobula_dependency_up{dependency="disk:home"}',
+            'mobula_node_disk_free_bytes{disk="home"}',
         ),
         LastingFault(
             "redis-away",
@@ -160,7 +160,7 @@ LASTING_FAULTS = {
             "the worker of video jobs",
             _stuck_job,
             "clipper",
-            'mobula_scrape_missing_total{deployment="Clipper"}',
+            'mobula_dependency_up{dependency="clipper"}',
         ),
     )
 }

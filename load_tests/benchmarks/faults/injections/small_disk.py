@@ -29,6 +29,7 @@ class SmallDisk:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._mount(self._size_bytes, 0)
+        (self.folder / ".taken").write_bytes(b"\0")  # a size of nothing would be no limit
         return self
 
     def __exit__(

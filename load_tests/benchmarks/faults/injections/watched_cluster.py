@@ -16,7 +16,7 @@ import httpx
 import psutil
 
 from cluster.ops.processes import cluster_processes
-from cluster.runtime.settings import Settings
+from cluster.runtime.settings import ROOT, Settings
 from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.mobula_command import MobulaCommand, wait_for
 from load_tests.benchmarks.common.process_kinds import group_by_kind
@@ -79,7 +79,7 @@ class WatchedCluster:
                 "MOBULA_NODE_CPUS": "8",
                 **settings,
             }
-            made = MobulaCommand.create_temporary(folder, **variables)
+            made = MobulaCommand.create_temporary(folder, tree=ROOT, **variables)
             command = stack.enter_context(made)
             code, output = command.run("up", "-d", "--config", str(config))
             if code != 0:

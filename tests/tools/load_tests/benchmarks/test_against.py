@@ -226,3 +226,17 @@ def test_the_command_of_any_benchmark_takes_it(monkeypatch: pytest.MonkeyPatch) 
 
     expected = ["path", "--against=main", "--seconds", "1"]
     assert calls == [("load_tests.benchmarks.against.run", expected)]
+
+
+def test_costs_of_requests_are_figures_by_process_and_in_all() -> None:
+    cost = {"haproxy_ms": 1.0, "ingress_ms": 4.0, "model_ms": 2.5}
+
+    figures = extract_figures({"costs": {"requests": {"stream": cost}, "node_ms": 3.0}})
+
+    assert {key: figure.value for key, figure in figures.items()} == {
+        "stream.haproxy_ms": 1.0,
+        "stream.ingress_ms": 4.0,
+        "stream.model_ms": 2.5,
+        "stream.all_ms": 7.5,
+    }
+    assert {figure.better for figure in figures.values()} == {"lower"}

@@ -57,6 +57,8 @@ SMOKE_RUNS = {
     "recovery": "chaos/test_up_comes_back.py",
     "nodes": "chaos/test_nodes.py",
     "health": "tools/load_tests/benchmarks/faults/test_lasting_faults.py",
+    "panels": "tools/load_tests/benchmarks/faults/test_watched_dashboards.py",
+    "alerts": "tools/load_tests/benchmarks/faults/test_watched_dashboards.py",
     "slow-clients": "contract/haproxy/test_bench_slow_clients.py",
     "disconnects": CLUSTER,
     "hostile-input": "unit/ingress/test_hostile_input.py",

@@ -47,7 +47,7 @@ def simulate(
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 4))]
 
 
-@pytest.mark.parametrize("bound", [0.02, 0.05])
+@pytest.mark.parametrize("bound", [pytest.param(0.02, marks=pytest.mark.exhaustive), 0.05])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_error_stays_within_the_bound_for_random_logistic_curves(
     bound: float, seed: int

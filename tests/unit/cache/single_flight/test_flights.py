@@ -20,6 +20,8 @@ from cluster.tenants.caller import Priority
 from deployments.cache.single_flight.in_flight import InFlightComputation
 from deployments.cache.single_flight.single_flight import SingleFlight
 
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 5))]
+
 
 async def first_words(waiter: Waiter, count: int) -> list[str]:
     words = []
@@ -208,7 +210,7 @@ async def test_work_that_ends_without_an_answer_is_an_error() -> None:
         await SingleFlight(work, Keeping(), LoopClock()).result(Replica(Model()).ask())
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", SEEDS)
 @simulated
 async def test_a_thousand_callers_who_leave_at_any_moment_leave_nothing_open(seed: int) -> None:
     rng = random.Random(seed)

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Overloaded
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.contracts.scaling import DeploymentState, ServeReplica, ServeSnapshot, State
 from deployments.ingress.health.serve_checks import (
+    STATUS_AGE_S,
     ControllerCheck,
     DeploymentCheck,
     ListenerCheck,
     ModelCheck,
+    RecentStatus,
 )
 
 NAME = "Model:words"
@@ -25,10 +28,17 @@ class FakeServe:
 
     state: DeploymentState | None
     last_status: ServeSnapshot | None = None
+    clock: ManualClock = field(default_factory=ManualClock)
+    asked: int = 0
+
+    @property
+    def recent(self) -> RecentStatus:
+        return RecentStatus(self, self.clock)
 
     async def status(self) -> ServeSnapshot | None:
+        self.asked += 1
         if self.state is not None:
-            self.last_status = ServeSnapshot(1.0, {NAME: self.state})
+            self.last_status = ServeSnapshot(self.clock.wall(), {NAME: self.state})
             return self.last_status
         return None
 
@@ -73,15 +83,15 @@ async def test_a_deployment_is_up_with_one_replica_that_is_ready(
 ) -> None:
     serve = FakeServe(state)
 
-    assert (await DeploymentCheck(serve, NAME)()).state == found
-    assert (await ModelCheck(FakeModels(), "words", serve, NAME)()).state == found
+    assert (await DeploymentCheck(serve.recent, NAME)()).state == found
+    assert (await ModelCheck(FakeModels(), "words", serve.recent, NAME)()).state == found
 
 
 async def test_a_model_that_is_being_deployed_is_not_called() -> None:
     models = FakeModels()
     serve = FakeServe(deployment(1, "starting", status="UPDATING"))
 
-    await ModelCheck(models, "words", serve, NAME)()
+    await ModelCheck(models, "words", serve.recent, NAME)()
 
     assert models.asked == []
 
@@ -90,7 +100,7 @@ async def test_a_model_that_is_being_deployed_is_not_called() -> None:
 async def test_a_model_without_a_ready_replica_is_not_called(state: DeploymentState) -> None:
     models = FakeModels()
 
-    await ModelCheck(models, "words", FakeServe(state), NAME)()
+    await ModelCheck(models, "words", FakeServe(state).recent, NAME)()
 
     assert models.asked == []
 
@@ -98,7 +108,7 @@ async def test_a_model_without_a_ready_replica_is_not_called(state: DeploymentSt
 async def test_a_model_whose_breaker_is_open_is_degraded() -> None:
     models = FakeModels(breaker="open")
 
-    found = await ModelCheck(models, "words", FakeServe(deployment(1, "ready")), NAME)()
+    found = await ModelCheck(models, "words", FakeServe(deployment(1, "ready")).recent, NAME)()
 
     assert (found.state, models.asked) == ("degraded", ["words"])
 
@@ -106,15 +116,29 @@ async def test_a_model_whose_breaker_is_open_is_degraded() -> None:
 async def test_a_model_is_asked_where_the_controller_is_away() -> None:
     models, serve = FakeModels(), FakeServe(None)
 
-    assert (await ModelCheck(models, "words", serve, NAME)()).state == "up"
+    assert (await ModelCheck(models, "words", serve.recent, NAME)()).state == "up"
     assert (await ControllerCheck(serve)()).state == "down"
-    assert (await DeploymentCheck(serve, NAME)()).state == "unknown"
+    assert (await DeploymentCheck(serve.recent, NAME)()).state == "unknown"
 
 
 async def test_a_provider_s_model_tells_its_upstreams_problem() -> None:
     with pytest.raises(Overloaded):
-        await ModelCheck(FakeModels(answers=False), "words", FakeServe(None), None)()
+        await ModelCheck(FakeModels(answers=False), "words", FakeServe(None).recent, None)()
 
 
 async def test_a_port_that_nobody_ever_listened_on_is_unknown() -> None:
     assert (await ListenerCheck(1, "127.0.0.1")()).state == "unknown"
+
+
+async def test_checks_share_the_controller_s_answer_for_a_while() -> None:
+    serve = FakeServe(deployment(1, "ready"))
+    check = DeploymentCheck(serve.recent, NAME)
+
+    await check()
+    await check()
+    asked_at_first = serve.asked
+    serve.state = deployment(1, "starting")
+    serve.clock.advance(STATUS_AGE_S)
+
+    assert (await check()).state == "down"
+    assert (asked_at_first, serve.asked) == (1, 2)

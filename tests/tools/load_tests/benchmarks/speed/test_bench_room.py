@@ -1,16 +1,12 @@
 """What a default `up` takes: figures of starts, and their targets."""
 
-from load_tests.benchmarks.speed.bench_room import (
-    RoomOfTree,
-    RoomTaken,
-    build_measurements,
-    name_other,
-    read_reservations,
-)
+from load_tests.benchmarks.speed.bench_room import RoomOfTree, build_measurements
+from load_tests.benchmarks.speed.room_taken import RoomTaken, name_other, read_reservations
 
 
-def taken(seconds: float, mib: float, cpus: float) -> RoomTaken:
-    return RoomTaken(seconds, {"Ingress": mib}, {"Ingress": mib / 2}, {"Ingress": cpus}, 0.1, 7)
+def taken(seconds: float, mib: float, cpus: float, rest: float = 0.1) -> RoomTaken:
+    memory = {"Ingress": mib}
+    return RoomTaken(seconds, memory, memory, {"Ingress": cpus}, {"Ingress": rest}, 7)
 
 
 def deployment(replicas: int, **options: float) -> dict[str, object]:
@@ -55,3 +51,10 @@ def test_processes_of_ray_are_named() -> None:
     assert name_other([*python[:2], f"{python[2]}/dashboard/dashboard.py"]) == "dashboard"
     assert name_other([*python[:2], f"{python[2]}/_private/log_monitor.py"]) == "log monitor"
     assert name_other(["bash"]) == "other"
+
+
+def test_what_is_used_at_rest_is_compared_in_percent_of_a_core() -> None:
+    other = RoomOfTree("abc", [taken(10.0, 1.0, 1.0, rest=0.2)])
+
+    assert missed(RoomOfTree("here", [taken(10.0, 1.0, 1.0, rest=0.209)]), other) == []
+    assert missed(RoomOfTree("here", [taken(10.0, 1.0, 1.0, rest=0.22)]), other) == ["more"]

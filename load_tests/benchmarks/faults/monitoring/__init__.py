@@ -1,0 +1,1 @@
+"""A cluster watched by a real Prometheus: what its dashboards show and which alerts fire."""
