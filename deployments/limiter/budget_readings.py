@@ -14,17 +14,16 @@ TOLD = 0.5  # a budget is told of from this part used on
 
 
 def fullest_budgets(tenants: Iterable[TenantLimits], clock: Clock) -> list[Sample]:
-    """The FULLEST budgets of the tenants themselves in the current periods, by tenant, unit
-    and period: the part that is used or reserved, as far as this replica knows."""
+    """The FULLEST budgets of the tenants themselves in the current periods, by tenant and limit:
+    the part that is used or reserved, as far as this replica knows."""
     now, wall = clock.monotonic(), clock.wall()
-    ratios: dict[tuple[str, str, str], float] = {}
+    ratios: dict[tuple[str, str], float] = {}
     for limits in tenants:
         for bucket in limits.buckets.values():
             if _counts(bucket, wall):
                 used = 1.0 - max(0, bucket.remaining_global(now)) / bucket.limit.spec.capacity
                 if used >= TOLD:
-                    _, _, period = bucket.limit.name.rpartition("-")
-                    ratios[limits.tenant, str(bucket.limit.unit), period] = used
+                    ratios[limits.tenant, bucket.limit.name] = used
     return list(nlargest(FULLEST, ratios.items(), key=lambda sample: sample[1]))
 
 

@@ -29,9 +29,9 @@ BUDGET_USED = gauge(
     "What is used of a budget: those of this replica's tenants that are half spent or more, the "
     "fullest ones only.",
     source="ingress",
-    labels=("tenant", "unit", "period"),
+    labels=("tenant", "limit"),
     cap=FULLEST,
-    labels_from="ids of tenants, of verified credentials only; units; day, month",
+    labels_from="ids of tenants, of verified credentials only; names of limits",
 )
 BUCKETS = gauge(
     "mobula_limit_buckets", "Buckets that a shard of the limiter holds.", source="limiter"

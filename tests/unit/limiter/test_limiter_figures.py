@@ -26,7 +26,7 @@ async def test_budgets_that_are_half_spent_are_told(limiter: TenantLimiter) -> N
     await spend(limiter, "thrifty", 40)
     await spend(limiter, "acme", 60)
 
-    assert figures(limiter)[limits.BUDGET_USED] == {("acme", "tokens", "day"): 0.6}
+    assert figures(limiter)[limits.BUDGET_USED] == {("acme", "tokens-day"): 0.6}
 
 
 async def test_only_the_fullest_are_told_however_many_there_are(limiter: TenantLimiter) -> None:
@@ -36,8 +36,8 @@ async def test_only_the_fullest_are_told_however_many_there_are(limiter: TenantL
     told = figures(limiter)[limits.BUDGET_USED]
 
     assert len(told) == FULLEST
-    assert ("t0", "tokens", "day") not in told
-    assert told[f"t{FULLEST + 4}", "tokens", "day"] == 0.84
+    assert ("t0", "tokens-day") not in told
+    assert told[f"t{FULLEST + 4}", "tokens-day"] == 0.84
 
 
 async def test_a_period_that_is_over_is_not_told(bench: Bench, limiter: TenantLimiter) -> None:
