@@ -125,7 +125,7 @@ LASTING_FAULTS = {
             "the disk of the home",
             _full_disk,
             "disk:home",
-            'mobula_node_disk_free_bytes{disk="home"}',
+            'mobula_dependency_up{dependency="disk:home"}',
         ),
         LastingFault(
             "redis-away",
