@@ -75,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(f"{name} ...")
             result, pictures[name] = run_trial(cluster, prometheus, TRIALS[name], options.scale)
             results.append(result)
-            settle(cluster, prometheus)
+            console.print(
+                f"  {result.fired or 'no alert'} after {result.fired_s or math.inf:.0f} s"
+            )
+            console.print(f"  calm after {settle(cluster, prometheus):.0f} s")
     measurements = [
         Measurement("soak", "false alerts", len(false), at_most=0),
         *(each for result in results for each in build_measurements(result)),
@@ -155,11 +158,12 @@ def run_trial(
     return result, views
 
 
-def settle(cluster: WatchedCluster, prometheus: PrometheusProcess) -> None:
-    """Waits until nothing is wrong and no alert fires; goes on after SETTLED_S in any case."""
-    until = time.monotonic() + SETTLED_S
-    while time.monotonic() < until and (cluster.faults() or firing(prometheus)):
+def settle(cluster: WatchedCluster, prometheus: PrometheusProcess) -> float:
+    """Seconds until nothing is wrong and no alert fires; SETTLED_S if that takes longer."""
+    began = time.monotonic()
+    while time.monotonic() - began < SETTLED_S and (cluster.faults() or firing(prometheus)):
         time.sleep(POLL_S)
+    return time.monotonic() - began
 
 
 def build_measurements(result: TrialResult) -> list[Measurement]:

@@ -18,6 +18,7 @@ from load_tests.benchmarks.faults.injections.event_source import EventSource
 from load_tests.benchmarks.faults.injections.watched_cluster import FRAIL, STEADY, WatchedCluster
 
 PAUSE_S = 0.1
+PATIENCE_S = 0.3  # of a client that leaves
 CLIPS_EVERY = 250  # rounds of the operator's
 LONG = "a long story about a small harbour " * 100  # which an echo says again
 LIMITED = "limited"
@@ -90,13 +91,13 @@ class TrafficOfEveryKind:
 
 
 def leave_early(cluster: WatchedCluster, count: int) -> None:
-    """Clients that begin to read a stream and go."""
-    with httpx.Client(base_url=cluster.url, timeout=20, trust_env=False) as http:
-        for number in range(count):
-            body = _chat(f"{number}: {LONG}", STEADY) | {"stream": True, "max_tokens": 2000}
-            headers = _bearer(cluster.keys["calm"])
-            with http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
-                next(answer.iter_raw())
+    """Clients that wait for a response, and go before it comes."""
+    for number in range(count):
+        body = _chat(f"{number}: {LONG}", STEADY) | {"max_tokens": 2000}
+        headers = _bearer(cluster.keys["calm"])
+        url = f"{cluster.url}/v1/chat/completions"
+        with contextlib.suppress(httpx.TimeoutException):
+            httpx.post(url, json=body, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
 def fail_in_time(cluster: WatchedCluster, count: int) -> int:
