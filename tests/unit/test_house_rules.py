@@ -2,7 +2,7 @@
 
 import ast
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -62,6 +62,14 @@ def imports(path: Path) -> set[str]:
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def test_no_two_test_files_of_a_tier_have_one_name() -> None:
+    """pytest imports them by it alone."""
+    files = [path.relative_to(ROOT) for path in SOURCES if path.name.startswith("test_")]
+    names = Counter((path.parts[1], path.name) for path in files if path.parts[0] == "tests")
+
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_module_is_longer_than_the_limit() -> None:
