@@ -83,4 +83,5 @@ def probe_sandbox() -> Capability:
 
 def _run(argv: list[str], limits: ChildLimits) -> CompletedChild:
     with tempfile.TemporaryDirectory() as folder:
-        return run(SandboxedCommand(argv=tuple(argv), folder=Path(folder), limits=limits))
+        command = SandboxedCommand(tuple(argv), Path(folder), limits, is_probe=True)
+        return run(command)

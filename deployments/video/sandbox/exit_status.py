@@ -38,7 +38,8 @@ def log_exit(problem: Problem, command: SandboxedCommand, finished: CompletedChi
     last_words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
     problem.add_note(last_words)
     if isinstance(problem, SandboxFailed | SandboxUnavailable):
-        logger.error("a media child failed: %s", last_words)
+        level = logging.DEBUG if command.is_probe else logging.ERROR
+        logger.log(level, "a media child failed: %s", last_words)
     return problem
 
 

@@ -32,7 +32,8 @@ class SandboxedCommand:
     `cancel` is polled ten times a second; `on_line` gets each line of stdout as it is written,
     without its end. `environment` is added to the minimal environment of a child. `readable` and
     `writable` are additional files or folders. With `allow_failure` an exit status other than 0 is
-    returned instead of raised.
+    returned instead of raised. The failure of a probe (`is_probe`) shows what this machine lacks:
+    it is no error of the log.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +46,7 @@ class SandboxedCommand:
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     allow_failure: bool = False
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """However a child ends, it is gone, and what it died of is told."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -173,3 +174,16 @@ def test_a_program_that_cannot_start_is_our_failure(folder: Path, program: str) 
 def test_a_missing_folder_is_our_failure(tmp_path: Path) -> None:
     with pytest.raises(SandboxFailed):
         run(SandboxedCommand(("/bin/true",), tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("is_probe", [False, True])
+def test_the_failure_of_a_child_is_an_error_of_the_log_unless_it_was_a_probe(
+    is_probe: bool, folder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("mobula"), "propagate", True)
+    command = ("/bin/sh", "-c", "echo no encoder >&2; exit 255")
+
+    with caplog.at_level(logging.INFO, "mobula"), pytest.raises(SandboxFailed):
+        run(SandboxedCommand(command, folder, is_probe=is_probe))
+
+    assert ("no encoder" in caplog.text) is not is_probe
