@@ -123,6 +123,9 @@ class FrameStream(Response):
                 logger.exception("stream %s failed", request_state(scope).request_id)
             request_state(scope).problem = problem.slug
             last = self._error_frame(problem, first, item)
+        finally:
+            if relay is not None:
+                relay.writer = None  # it refers to the request, and the request to the relay
         await send({"type": "http.response.body", "body": ending + last, "more_body": False})
 
     @asynccontextmanager
