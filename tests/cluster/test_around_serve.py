@@ -140,7 +140,7 @@ async def test_a_refusal_of_haproxy_is_in_its_log(
 @pytest.mark.every_profile
 async def test_requests_are_counted_by_us(client: httpx.AsyncClient) -> None:
     await client.get("/nowhere")
-    families = ("mobula_running", "mobula_limit_buckets", "mobula_process_threads")
+    families = ("mobula_running", "mobula_dependency_up", "mobula_process_threads")
     scrapes: list[str] = []
 
     async def has_all() -> bool:

@@ -49,6 +49,11 @@ async def test_every_ingress_replica_finds_what_it_depends_on(
     assert {others[name] for name in others.keys() - wanted - UNKNOWN} <= {"up", "off", "degraded"}
     assert await metric(client, 'mobula_dependency_up{dependency="store"}') == INGRESSES
 
+    async def limiter_is_scraped() -> bool:
+        return "\nmobula_limit_buckets{" in (await client.get("/metrics")).text
+
+    await eventually(limiter_is_scraped)
+
 
 async def test_a_scrape_counts_every_request_of_every_replica(client: httpx.AsyncClient) -> None:
     chats = 'mobula_http_requests_total{route="/v1/chat/completions",code="200"}'
