@@ -3,6 +3,7 @@
 Flows in: a URL, a JSON body, connections and seconds. Flows out: requests/s, latencies and errors.
 """
 
+import math
 import re
 import subprocess
 from collections.abc import Mapping
@@ -47,12 +48,12 @@ def run_wrk(
     seconds: float,
     scratch: Path,
 ) -> WrkResult:
-    """One run with one client thread; `scratch` takes the script file."""
+    """One run with one client thread, of whole seconds; `scratch` takes the script file."""
     lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
     script = scratch / "post.lua"
     script.write_text(_SCRIPT.format(body=body.decode(), headers=lines))
     command = [
-        require_wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s",
+        require_wrk(), "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "--timeout", "30s",
         "--latency", "-s", str(script), url,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)

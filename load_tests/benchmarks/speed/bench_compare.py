@@ -57,7 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         scratch = Path(folder)
         console.print("starting the contenders ...")
         with start_contenders(
-            local, scratch, gateways=options.gateways, forward=options.forward
+            local,
+            scratch,
+            gateways=options.gateways,
+            forward=options.forward,
+            ingress_replicas=options.ingress,
         ) as contenders:
             names = [contender.name for contender in contenders]
             for turn in range(options.rounds + 1):  # the first warms up
@@ -130,6 +134,7 @@ def _report(
             "seconds": options.seconds,
             "connections": list(options.connections),
             "forward": options.forward,
+            "ingress": options.ingress,
         },
         "rows": rows,
         "ratios": compute_ratios(rows, ours),
@@ -161,6 +166,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="how often each case is measured")
     add("--seconds", type=float, default=4.0, help="length of one measurement")
     add("--connections", type=_numbers, default=CONNECTIONS, help="such as 1,16,64")
+    add("--ingress", type=int, default=1, help="replicas of Mobula's ingress, with --forward")
     add("--gateways", type=_gateways, default=[*GATEWAYS], help="such as smg,portkey, or none")
     add("--forward", action="store_true", help="Mobula forwards to the gateways' echo server too")
     add("--json", type=Path, help="also write the report here")

@@ -32,16 +32,25 @@ ECHO_SERVER = "their echo server alone"
 
 @contextmanager
 def start_contenders(
-    local: LocalServe, scratch: Path, *, gateways: Sequence[str], forward: bool = False
+    local: LocalServe,
+    scratch: Path,
+    *,
+    gateways: Sequence[str],
+    forward: bool = False,
+    ingress_replicas: int = 1,
 ) -> Iterator[list[Contender]]:
     """Mobula, bare Serve and, with any of GATEWAYS, those and their echo server; all answer. With
-    `forward` Mobula forwards to that server too, and bare Serve is left out, which cannot.
+    `forward` Mobula forwards to that server too, by so many replicas of its ingress, and bare Serve
+    is left out, which cannot.
     """
     with ExitStack() as stack:
         url = ""
         if gateways or forward:
             url = stack.enter_context(run_echo_server(scratch, 1 / PACE))
-        contenders = [_forwarding(local, url)] if forward else [_mobula(local), _bare(local)]
+        if forward:
+            contenders = [_forwarding(local, url, ingress_replicas)]
+        else:
+            contenders = [_mobula(local), _bare(local)]
         contenders += [GATEWAYS[name](stack, url, scratch) for name in gateways]
         if url:
             contenders.append(Contender(ECHO_SERVER, _forwarded(url, "")))
@@ -55,10 +64,13 @@ def _forwarded(url: str, key: str) -> dict[str, Target]:
     }
 
 
-def _forwarding(local: LocalServe, echo_url: str) -> Contender:
+def _forwarding(local: LocalServe, echo_url: str, replicas: int = 1) -> Contender:
     """Everything on, over a model of a provider that is the echo server."""
     model = {"id": "echo", "engine": "openai", "base_url": f"{echo_url}/v1", "check": False}
-    _deploy(local, {"models": [model], "egress": {"private_hosts": ["127.0.0.1"]}})
+    args = {"models": [model], "egress": {"private_hosts": ["127.0.0.1"]}}
+    _deploy(local, {**args, "ingress": {"num_cpus": 0.1, "replicas": replicas}})
+    if replicas > 1:
+        local.wait_for_ingress(replicas)
     return Contender(f"mobula {VERSION}", _forwarded(local.url, local.key))
 
 
@@ -72,7 +84,7 @@ def _deploy(local: LocalServe, args: dict[str, Any]) -> None:
         "limiter": {"authority": "embedded"},
         "video": {"enabled": False},
     }
-    local.run(build(AppArgs.model_validate({**args, **common})), "mobula", "/")
+    local.run(build(AppArgs.model_validate({**common, **args})), "mobula", "/")
     apply_every_limit(local.url, local.key)
 
 
