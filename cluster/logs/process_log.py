@@ -160,7 +160,12 @@ def configure_logging(settings: Settings, process: str, *, to_stderr: bool = Tru
 
 @contextmanager
 def logged_process(settings: Settings, process: str) -> Iterator[ProcessLog]:
-    """Log to the file while the block runs, for a process that has the terminal."""
+    """Log to the file while the block runs, for a process that has the terminal; one that logs
+    already goes on as it does."""
+    current = current_log()
+    if current is not None:
+        yield current
+        return
     log = configure_logging(settings, process, to_stderr=False)
     try:
         yield log

@@ -121,8 +121,8 @@ class Queries:
         for name in by:
             if name not in known:
                 raise WrongQuery(f"{metric.name} has no label '{name}'")
-        kept = [name for name in self.keep if name in known and name not in by]
-        return (*kept, *by)
+        retained = [name for name in self.keep if name in known and name not in by]
+        return (*retained, *by)
 
     def _over(
         self, function: str, metric: Metric, by: Sequence[str], window: str, where: dict[str, Where]

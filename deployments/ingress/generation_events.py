@@ -111,13 +111,13 @@ class GenerationEventSource:
 def _bounded(events: Sequence[GenerationEvent]) -> list[GenerationEvent]:
     """Without the samples of a tenant beyond MAX_SAMPLES."""
     samples: Counter[str] = Counter()
-    kept = []
+    bounded = []
     for event in events:
         tenant, _, data = event
         samples[tenant] += "request_id" in data
         if "request_id" not in data or samples[tenant] <= MAX_SAMPLES:
-            kept.append(event)
-    return kept
+            bounded.append(event)
+    return bounded
 
 
 def kind_of(line: Mapping[str, Any]) -> EventKind:

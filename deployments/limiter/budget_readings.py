@@ -10,7 +10,7 @@ from deployments.contracts.limits import BucketKind
 from deployments.limiter.leased_bucket import LeasedBucket
 from deployments.limiter.tenant_limits import TenantLimits
 
-TOLD = 0.5  # a budget is told of from this part used on
+REPORTED_FROM = 0.5  # part of a budget that is used
 
 
 def fullest_budgets(tenants: Iterable[TenantLimits], clock: Clock) -> list[Sample]:
@@ -22,7 +22,7 @@ def fullest_budgets(tenants: Iterable[TenantLimits], clock: Clock) -> list[Sampl
         for bucket in limits.buckets.values():
             if _counts(bucket, wall):
                 used = 1.0 - max(0, bucket.remaining_global(now)) / bucket.limit.spec.capacity
-                if used >= TOLD:
+                if used >= REPORTED_FROM:
                     ratios[limits.tenant, bucket.limit.name] = used
     return list(nlargest(FULLEST, ratios.items(), key=lambda sample: sample[1]))
 

@@ -128,7 +128,7 @@ async def test_attributes_follow_the_conventions_and_hold_no_text(
     assert "one two" not in repr(trace)
 
 
-async def test_a_callers_trace_is_kept_and_goes_on_to_the_model(
+async def test_a_callers_trace_is_retained_and_goes_on_to_the_model(
     make_services: MakeServices, model: WordsModel
 ) -> None:
     tracer = Tracer(ratio=1.0)

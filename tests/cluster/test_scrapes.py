@@ -38,7 +38,7 @@ async def test_a_frozen_replica_costs_a_scrape_a_second_and_no_other_series(
     await eventually(is_back)
 
 
-async def test_serve_s_replicas_nodes_and_dependencies_are_told_of(
+async def test_serve_s_replicas_nodes_and_dependencies_are_reported(
     client: httpx.AsyncClient,
 ) -> None:
     async def is_told() -> bool:

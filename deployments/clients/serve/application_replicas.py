@@ -8,11 +8,8 @@ import asyncio
 import logging
 from typing import Any
 
-from ray import serve
-from ray.serve.handle import DeploymentHandle
-
 from cluster.resilience.ray_errors import REMOTE_ERRORS
-from deployments.clients.serve.serve_status import collect_answers
+from deployments.clients.serve.serve_status import DeploymentHandles, collect_answers
 from deployments.contracts.scaling import DeploymentStatusSource
 
 logger = logging.getLogger("mobula.ingress")
@@ -24,7 +21,7 @@ class ApplicationReplicas:
     def __init__(self, status: DeploymentStatusSource, timeout_s: float = 2.0) -> None:
         self._status = status
         self._timeout_s = timeout_s
-        self._handles: dict[str, DeploymentHandle] = {}
+        self._handles = DeploymentHandles()
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         """One result for each replica; empty while Serve's controller has never answered."""
@@ -37,10 +34,7 @@ class ApplicationReplicas:
 
     async def _ask(self, deployment: str, method: str, *arguments: Any) -> list[Any]:
         try:
-            if deployment not in self._handles:
-                app = serve.get_replica_context().app_name
-                self._handles[deployment] = serve.get_deployment_handle(deployment, app)
-            handle = self._handles[deployment]
+            handle = self._handles.of(deployment)
             return await collect_answers(handle, self._timeout_s, method, *arguments)
         except (*REMOTE_ERRORS, TimeoutError) as error:
             logger.warning("no replica of %s answers: %s", deployment, type(error).__name__)

@@ -8,14 +8,15 @@ asked: the question would wake it.
 import asyncio
 from collections.abc import Mapping
 
-from ray import serve
-from ray.serve.handle import DeploymentHandle
-
 from cluster.metrics.replica_metrics import METRICS, NamedReport
 from cluster.resilience.ray_errors import REMOTE_ERRORS
 from cluster.runtime.clock import Clock
 from deployments.clients.serve.link_address import replica_identity, replica_name
-from deployments.clients.serve.serve_status import ServeStatusClient, collect_answers
+from deployments.clients.serve.serve_status import (
+    DeploymentHandles,
+    ServeStatusClient,
+    collect_answers,
+)
 from deployments.contracts.metrics import ClusterReports, DeploymentReports
 from deployments.contracts.scaling import DeploymentState, ServeSnapshot, State
 
@@ -30,7 +31,7 @@ class ServeMetricsClient:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._status = ServeStatusClient(clock, TIMEOUT_S)
-        self._handles: dict[str, DeploymentHandle] = {}
+        self._handles = DeploymentHandles()
 
     @property
     def replica(self) -> str:
@@ -69,9 +70,6 @@ class ServeMetricsClient:
     async def _ask(self, deployment: str, ends: float) -> list[NamedReport]:
         left_s = ends - asyncio.get_running_loop().time()
         try:
-            if deployment not in self._handles:
-                app = serve.get_replica_context().app_name
-                self._handles[deployment] = serve.get_deployment_handle(deployment, app)
-            return await collect_answers(self._handles[deployment], left_s, "report", METRICS)
+            return await collect_answers(self._handles.of(deployment), left_s, "report", METRICS)
         except (*REMOTE_ERRORS, TimeoutError, ValueError):
             return []

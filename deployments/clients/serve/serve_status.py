@@ -34,6 +34,20 @@ _MAX_AGE_S = 0.5  # callers within this time share one snapshot
 logger = logging.getLogger("mobula.ingress")
 
 
+class DeploymentHandles:
+    """Handles of this application's deployments, each made once, at its first use."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, DeploymentHandle] = {}
+
+    def of(self, deployment: str) -> DeploymentHandle:
+        """Raises Ray's error, or ValueError, where it is not known."""
+        if deployment not in self._handles:
+            app = serve.get_replica_context().app_name
+            self._handles[deployment] = serve.get_deployment_handle(deployment, app)
+        return self._handles[deployment]
+
+
 class ServeStatusClient:
     """Implements `DeploymentStatusSource` for the application that this replica is part of.
 
@@ -46,7 +60,7 @@ class ServeStatusClient:
         self._timeout_s = timeout_s
         self._query: asyncio.Task[ServeSnapshot | None] | None = None
         self._controller: Any = None
-        self._models: dict[str, DeploymentHandle] = {}
+        self._handles = DeploymentHandles()
 
     async def status(self) -> ServeSnapshot | None:
         """One query at a time: Ray retries for as long as the controller is away."""
@@ -84,10 +98,7 @@ class ServeStatusClient:
 
     async def _loads(self, deployment: str) -> Sequence[ModelLoad]:
         try:
-            if deployment not in self._models:
-                app = serve.get_replica_context().app_name
-                self._models[deployment] = serve.get_deployment_handle(deployment, app)
-            return await collect_answers(self._models[deployment], self._timeout_s, "load")
+            return await collect_answers(self._handles.of(deployment), self._timeout_s, "load")
         except _UNAVAILABLE:
             return ()
 

@@ -47,7 +47,7 @@ async def test_an_attempt_that_fails_once_is_no_fault(bench: Bench, check: Webho
     assert (await check()).state == "up"
 
 
-async def test_one_of_many_that_refuses_is_told_and_is_no_fault(
+async def test_one_of_many_that_refuses_is_reported_and_is_no_fault(
     bench: Bench, check: WebhooksCheck
 ) -> None:
     for host in (HOST, "b.example.com", "c.example.com"):

@@ -192,7 +192,7 @@ def test_a_worker_s_name_fits_its_column(office: Office) -> None:
         JobWorker(office.store, [], "w" * 81, office.clock)
 
 
-async def test_a_job_works_in_its_own_trace_and_its_events_are_told_with_it(
+async def test_a_job_works_in_its_own_trace_and_its_events_are_reported_with_it(
     office: Office,
 ) -> None:
     seen: list[tuple[str, tuple[str, str]]] = []

@@ -67,7 +67,7 @@ async def test_the_default_plan_limits_nothing(settings: Settings) -> None:
     assert directory.tenant("default").plan == Plan(id="default", name="No limits")
 
 
-def test_only_the_owner_can_read_what_is_kept(unprepared: Settings) -> None:
+def test_only_the_owner_can_read_what_is_retained(unprepared: Settings) -> None:
     unprepared.home.mkdir(mode=0o755)
 
     bootstrap(unprepared.home, unprepared)

@@ -147,7 +147,7 @@ def test_every_series_that_a_rule_reads_is_declared_with_its_labels(rule: AlertR
 
 
 @EVERY
-def test_rules_of_several_installations_are_told_apart(rule: AlertRule) -> None:
+def test_rules_of_several_installations_are_distinguished(rule: AlertRule) -> None:
     """One Prometheus may scrape several; only where nothing is scraped there is none to name."""
     if rule.name == "MobulaUnreachable":
         return

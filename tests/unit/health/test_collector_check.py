@@ -42,7 +42,7 @@ async def test_one_that_refuses_what_it_is_sent_is_degraded_until_it_takes_it(ur
     assert (await check()).state == "up"
 
 
-async def test_spans_that_were_lost_are_told_for_a_while(url: str) -> None:
+async def test_spans_that_were_lost_are_reported_for_a_while(url: str) -> None:
     clock, counts = ManualClock(), Counts()
     check = CollectorCheck(url, counts, clock)
     assert (await check()).state == "up"

@@ -47,7 +47,7 @@ async def test_a_slow_answer_is_degraded() -> None:
         (OSError("redis://:password@host"), "down", "OSError"),
     ],
 )
-async def test_what_a_check_finds_or_raises_is_told_without_the_text_of_unknown_errors(
+async def test_what_a_check_finds_or_raises_is_reported_without_the_text_of_unknown_errors(
     outcome: Exception, state: str, detail: str
 ) -> None:
     monitor = monitor_of(ScriptedCheck(outcome=outcome))

@@ -60,7 +60,7 @@ async def test_nothing_is_checked_before_its_delay_or_when_a_report_is_asked_for
     assert check.calls == 1
 
 
-async def test_a_change_is_told_once_with_the_time_of_the_first_failure() -> None:
+async def test_a_change_is_reported_once_with_the_time_of_the_first_failure() -> None:
     clock = ManualClock()
     check = ScriptedCheck(clock)
     watched = Watched(clock, check.dependency())

@@ -80,7 +80,7 @@ def test_after_an_outage_two_successes_are_enough() -> None:
     assert (tracker.state, tracker.is_flapping) == (UP, False)
 
 
-def test_only_a_change_is_told() -> None:
+def test_only_a_change_is_reported() -> None:
     tracker = StateTracker()
 
     told = [tracker.observe(outcome, 0.0) for outcome in (UP, UP, DOWN, DOWN, DOWN, UP, UP)]

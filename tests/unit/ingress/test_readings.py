@@ -44,7 +44,7 @@ def report_of(state: str, number: int, **links: int) -> CallReport:
     return {"nano": counts | ({"links": links} if links else {})}
 
 
-def test_calls_are_told_by_model_and_links_where_there_are_any() -> None:
+def test_calls_are_reported_by_model_and_links_where_there_are_any() -> None:
     links = {"links": 2, "opened": 5, "failed": 1, "by_handle": 3}
     found = values(list(model_readings(report_of("closed", 7, **links))))
 
@@ -88,7 +88,7 @@ def test_why_replicas_were_chosen_is_counted_by_deployment() -> None:
     assert found[models.EJECTED.name] == {("Model:nano",): 0}
 
 
-def test_dependencies_are_told_of_as_their_checks_found_them() -> None:
+def test_dependencies_are_reported_as_their_checks_found_them() -> None:
     figures = {
         "store": DependencyFigures("store", 1.0, 90.0, 9, 2, 1, 3, 4, 0.25),
         "redis": DependencyFigures("redis", None, None, 0, 0, 0, 0, 0, None),

@@ -83,7 +83,7 @@ async def test_a_large_scrape_is_complete() -> None:
     assert text.count("\nmobula_http_requests_total{") == len(samples)
 
 
-async def test_a_node_is_told_of_once_whichever_replica_does() -> None:
+async def test_a_node_is_reported_once_whichever_replica_does() -> None:
     def report(*nodes: str) -> MetricReport:
         return {node.CPU.name: [((name,), 0.5) for name in nodes]}
 
@@ -96,7 +96,7 @@ async def test_a_node_is_told_of_once_whichever_replica_does() -> None:
     assert found == ['mobula_node_cpu_ratio{node="n1"} 0.5', 'mobula_node_cpu_ratio{node="n2"} 0.5']
 
 
-async def test_replicas_are_told_of_by_state_and_so_is_a_deployment_without_any() -> None:
+async def test_replicas_are_reported_by_state_and_so_is_a_deployment_without_any() -> None:
     answers = {
         "Ingress": DeploymentReports([("own", {})], states={"ready": 1, "starting": 2}, target=3),
         "Clipper": DeploymentReports([], 1, {"ready": 1, "starting": 0}, 1),

@@ -22,14 +22,14 @@ async def spend(limiter: TenantLimiter, tenant: str, tokens: int) -> None:
     permit.close()
 
 
-async def test_budgets_that_are_half_spent_are_told(limiter: TenantLimiter) -> None:
+async def test_budgets_that_are_half_spent_are_reported(limiter: TenantLimiter) -> None:
     await spend(limiter, "thrifty", 40)
     await spend(limiter, "acme", 60)
 
     assert figures(limiter)[limits.BUDGET_USED] == {("acme", "tokens-day"): 0.6}
 
 
-async def test_only_the_fullest_are_told_however_many_there_are(limiter: TenantLimiter) -> None:
+async def test_only_the_fullest_are_reported_however_many_there_are(limiter: TenantLimiter) -> None:
     for number in range(FULLEST + 5):
         await spend(limiter, f"t{number}", 60 + number)
 
@@ -40,7 +40,7 @@ async def test_only_the_fullest_are_told_however_many_there_are(limiter: TenantL
     assert told[f"t{FULLEST + 4}", "tokens-day"] == 0.84
 
 
-async def test_a_period_that_is_over_is_not_told(bench: Bench, limiter: TenantLimiter) -> None:
+async def test_a_period_that_is_over_is_not_reported(bench: Bench, limiter: TenantLimiter) -> None:
     await spend(limiter, "acme", 60)
     bench.clock.advance(86_400.0)
 

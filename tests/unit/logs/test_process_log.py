@@ -109,3 +109,15 @@ def test_a_process_logs_while_the_block_runs(tmp_path: Path) -> None:
     assert current_log() is None
     [path] = (tmp_path / "logs").glob("supervisor-*.jsonl")
     assert json.loads(path.read_bytes())["logger"] == "mobula.supervisor"
+
+
+def test_a_process_that_logs_already_goes_on_after_the_block(tmp_path: Path) -> None:
+    with logged_process(Settings(home=tmp_path), "worker") as log:
+        with logged_process(Settings(home=tmp_path / "other"), "supervisor") as inner:
+            assert inner is log
+
+        assert current_log() is log
+        logging.getLogger("mobula.worker").error("still here")
+
+    [path] = (tmp_path / "logs").glob("worker-*.jsonl")
+    assert json.loads(path.read_bytes())["message"] == "still here"

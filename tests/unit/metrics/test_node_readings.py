@@ -18,7 +18,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, node_address="10.0.0.7")
 
 
-def test_cpus_memory_and_disks_are_told_by_node(settings: Settings) -> None:
+def test_cpus_memory_and_disks_are_reported_by_node(settings: Settings) -> None:
     found = node_figures(settings)
 
     [(labels, available)] = found[node.MEMORY_AVAILABLE]
@@ -63,7 +63,7 @@ def test_without_a_gpu_there_are_no_figures_of_one(
     assert gpu_figures(settings) == {}
 
 
-def test_gpus_are_told_by_number(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_are_reported_by_number(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     library = ModuleType("pynvml")
     calls: list[str] = []
     functions = {

@@ -144,7 +144,7 @@ async def test_a_waiting_reader_is_not_woken_for_what_is_taken() -> None:
     assert taken == [(1,), (2,), (3,)]
 
 
-async def test_tokens_without_a_waiting_reader_are_kept_for_it() -> None:
+async def test_tokens_without_a_waiting_reader_are_retained_for_it() -> None:
     queue = TokenQueue(on_tokens=lambda _: True)
     queue.put(Tokens((1,)))
 

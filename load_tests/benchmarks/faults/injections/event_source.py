@@ -5,33 +5,32 @@ it is entered; the webhook is deleted at the end.
 """
 
 import contextlib
-import threading
 from types import TracebackType
 from typing import Self
 
 import httpx
+
+from load_tests.benchmarks.faults.injections.background_thread import BackgroundThread
 
 PERIOD_S = 2.0
 TENANT = "calm"
 _HOOKS, _TENANT = f"/api/v1/tenants/{TENANT}/webhooks", f"/api/v1/tenants/{TENANT}"
 
 
-class EventSource:
+class EventSource(BackgroundThread):
     """Use as a context manager; `published` counts events. Raises httpx.HTTPError."""
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         self.published = 0
         self._http, self._url = http, url
         self._hook = ""
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__()
 
     def __enter__(self) -> Self:
         wanted = {"url": self._url, "kinds": ["tenant.updated"]}
         made = self._http.post(_HOOKS, json=wanted).raise_for_status()
         self._hook = f"{_HOOKS}/{made.json()['id']}"
-        self._thread.start()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -39,8 +38,7 @@ class EventSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         self._http.delete(self._hook).raise_for_status()
 
     def _run(self) -> None:

@@ -5,35 +5,20 @@ to `hold_s` longer; reads are not affected.
 """
 
 import sqlite3
-import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from load_tests.benchmarks.faults.injections.background_thread import BackgroundThread
 
 HOLD_S, FREE_S = 2.5, 0.25
 BUSY_S = 5.0
 
 
-class HeldWriteLock:
+class HeldWriteLock(BackgroundThread):
     """Use as a context manager."""
 
     def __init__(self, file: Path, hold_s: float = HOLD_S, free_s: float = FREE_S) -> None:
         self._file, self._hold_s, self._free_s = file, hold_s, free_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__init__()
 
     def _run(self) -> None:
         connection = sqlite3.connect(self._file, timeout=BUSY_S, isolation_level=None)

@@ -5,38 +5,23 @@ In: a URL, a key of the tenant's, a model. Out: a few requests a second that all
 
 import contextlib
 import itertools
-import threading
-from types import TracebackType
-from typing import Self
 
 import httpx
+
+from load_tests.benchmarks.faults.injections.background_thread import BackgroundThread
 
 PAUSE_S = 0.1
 HUGE_BYTES = 4 << 20  # above `max_body_bytes`
 TOO_SHORT_S = "0.05"
 
 
-class PoisonedTenant:
+class PoisonedTenant(BackgroundThread):
     """Use as a context manager; `sent` counts requests."""
 
     def __init__(self, url: str, key: str, model: str) -> None:
         self.sent = 0
         self._url, self._key, self._model = url, key, model
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__init__()
 
     def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self._key}", "content-type": "application/json"}

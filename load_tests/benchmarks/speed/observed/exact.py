@@ -108,13 +108,13 @@ async def _measure_undisturbed(
     haproxy = await _haproxy_answers(local.haproxy_metrics_url) - haproxy
     watch, ok = SeriesWatch(), client.sent.answers[httpx.codes.OK]
     watch.add((await http.get("/metrics")).raise_for_status().text, time.monotonic())
-    told = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
+    reported = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
     models = watch.total("mobula_http_requests_total", route="/v1/models", code="200")
     return [
         Measurement("before kills", "200 by the client", ok),
         Measurement("before kills", "200 by HAProxy beyond", haproxy - ok, at_least=0, at_most=0),
         Measurement(
-            "before kills", "200 by metrics beyond", told - models - ok, at_least=0, at_most=0
+            "before kills", "200 by metrics beyond", reported - models - ok, at_least=0, at_most=0
         ),
     ]
 
@@ -150,8 +150,8 @@ def _compare(
 ) -> list[Measurement]:
     """What killed replicas had counted since they were last asked may be missing, at most: all that
     was answered in that time, by whomever."""
-    told = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
-    told -= watch.total("mobula_http_requests_total", route="/v1/models", code="200")
+    reported = watch.total("mobula_tenant_requests_total", tenant=TENANT, outcome="ok")
+    reported -= watch.total("mobula_http_requests_total", route="/v1/models", code="200")
     ok = sent.answers[httpx.codes.OK]
     gone = sum(sent.between(watch.scraped_before(kill), kill) for kill in kills)
     tokens = sum(
@@ -167,7 +167,7 @@ def _compare(
         *(Measurement(PART, f"{status} by the client", n) for status, n in others.items()),
         Measurement(PART, "connections that broke", sent.broken),
         Measurement(PART, "answered before kills, unscraped", gone),
-        Measurement(PART, "200 the metrics lack", ok - told, at_least=0, at_most=gone),
+        Measurement(PART, "200 the metrics lack", ok - reported, at_least=0, at_most=gone),
         Measurement(PART, "tokens by the ledger", ledger),
         Measurement(
             PART, "tokens the metrics lack", ledger - tokens, at_least=0, at_most=most_tokens

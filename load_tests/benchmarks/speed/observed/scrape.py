@@ -88,21 +88,21 @@ async def _measure(
     options: argparse.Namespace,
 ) -> list[Measurement]:
     text, openmetrics = await observed.scrape(), await observed.scrape(OPENMETRICS)
-    walls, asked, told = [], [], []
+    walls, own_holds, other_holds = [], [], []
     for _ in range(options.scrapes):
         began = time.perf_counter()
         await observed.scrape()
         walls.append((time.perf_counter() - began) * 1e3)
-        asked.append(await longest_hold_ms(observed.scrape()))
-        told.append(await longest_hold_ms(report()))
+        own_holds.append(await longest_hold_ms(observed.scrape()))
+        other_holds.append(await longest_hold_ms(report()))
     lines = [line for line in text.splitlines() if line and line[0] != "#"]
     own = sum('replica="replica0"' in line for line in lines)
     found = [
         Measurement(PART, "samples of a replica", own, at_most=3_000),
         Measurement(PART, "samples of all", len(lines)),
         Measurement(PART, "a scrape, p95", _p95(walls), "ms", at_most=100.0),
-        Measurement(PART, "loop of who is asked held, p95", _p95(asked), "ms", at_most=5.0),
-        Measurement(PART, "loop of another held, p95", _p95(told), "ms", at_most=5.0),
+        Measurement(PART, "loop of who is asked held, p95", _p95(own_holds), "ms", at_most=5.0),
+        Measurement(PART, "loop of another held, p95", _p95(other_holds), "ms", at_most=5.0),
         Measurement(PART, "lines OpenMetrics refuses", _refused(openmetrics), at_most=0),
     ]
     complaints = _promtool(text)

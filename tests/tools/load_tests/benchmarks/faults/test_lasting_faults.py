@@ -184,7 +184,7 @@ def test_a_fault_that_was_not_seen_misses_its_targets() -> None:
     assert [each.met for each in build_measurements(seen)] == [True, True]
 
 
-def test_a_fault_that_no_dependency_shows_is_told_by_its_metric() -> None:
+def test_a_fault_that_no_dependency_shows_is_reported_by_its_metric() -> None:
     seen = FaultSighting("leak", "a replica", None, "memory", before=10.0, during=10.0)
     assert [each.met for each in build_measurements(seen)] == [False]
 
