@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import regex
 
 from deployments.content.brief import Brief
-from deployments.content.graphemes import clusters, truncate, without_emoji
 from deployments.content.platforms import platform
+from deployments.text.graphemes import clusters, truncate, without_emoji
 
 _TAG = regex.compile(r"(?<![\w\p{M}#&/])#([\w\p{M}]*\p{L}[\w\p{M}]*)")
 _WHOLE_TAG, _LETTER = regex.compile(r"#[\w\p{M}]++"), regex.compile(r"\p{L}")

@@ -12,9 +12,9 @@ import regex
 
 from deployments.content.brief import Brief
 from deployments.content.cleanup import CleanedText
-from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.results import Subscore, Variant
+from deployments.text.graphemes import emoji_in
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)?")
 _SENTENCE = regex.compile(r"[^.!?…。！？\n]+")
