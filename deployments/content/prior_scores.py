@@ -91,8 +91,9 @@ def _aspects(rows: Features, habits: NDArray[np.float64]) -> Scores:
 
 @cache
 def compiled_kernel() -> Kernel:
-    """Compiles it in about a second, or reads it from numba's cache. The cache is beside this file or where NUMBA_CACHE_DIR says; without a folder that can be
-    written it is compiled once for each process."""
+    """Compiles it in about a second, or reads it from numba's cache: the one beside this file, or
+    where NUMBA_CACHE_DIR says. Without a folder that can be written it is compiled once for each
+    process."""
     import numba
 
     try:

@@ -6,11 +6,16 @@ In: a text. Out: places of its body, sentences and closing hashtags in code poin
 from dataclasses import dataclass
 from functools import cached_property
 
+import regex
+
 from deployments.content.cleanup import CleanedText, split_finished
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.platforms import Platform, platform
 from deployments.content.text_counts import words
 from deployments.text.segments import Place, find_sentences
+
+# Two and more words in capitals in a row.
+SHOUT = regex.compile(r"(?<![\w#@])\p{Lu}{3,}(?:[ \t]+\p{Lu}{2,})+(?![\p{Ll}\p{N}])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import regex
 
 from deployments.content.features import COLUMN, Features, features_of
-from deployments.content.optimization.draft import Draft
+from deployments.content.optimization.draft import SHOUT, Draft
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.prior_scores import prior_aspects, prior_weights
 from deployments.content.text_counts import count_text, words
@@ -22,7 +22,6 @@ SentimentOf = Callable[[str], float]
 
 _READABILITY = Readability()
 _UNTIDY = regex.compile(r"[!?]{3,}|(?<=\S)[ \t]{2,}|\n{3,}|[ \t]+(?=[,;!?]|\.(?!\d))")
-_SHOUTED = 0.3  # share of words in capitals from which a text shouts
 _STRUCTURE = {"length": 0.25, "hook": 0.25, "paragraphs": 0.15, "hashtags": 0.2, "tidiness": 0.15}
 _TAG_ONLY = 0.8  # of a keyword that is there as a hashtag only
 NO_KEYWORDS = "There are no `keywords` to look for."
@@ -118,13 +117,13 @@ def _keyword_value(draft: Draft, keyword: str) -> float:
 def judge_structure(draft: Draft, row: Features, aspects: Mapping[str, float]) -> GoalScore:
     """Length, opening, paragraphs, hashtags and tidiness beside the platform's habits."""
     size, sloppy = int(row[COLUMN["characters"]]), len(_UNTIDY.findall(draft.text))
-    shouts = row[COLUMN["capital_share"]] > _SHOUTED and row[COLUMN["words"]] > 3
+    shouts = len(SHOUT.findall(draft.text))
     parts = {
         "length": aspects["length"],
         "hook": aspects["hook"],
         "paragraphs": 0.0 if row[COLUMN["is_one_block"]] else 1.0,
         "hashtags": aspects["hashtags"],
-        "tidiness": max(0.0, 1 - 0.25 * sloppy - 0.5 * bool(shouts)),
+        "tidiness": max(0.0, 1 - 0.25 * (sloppy + shouts)),
     }
     low, high = draft.site.ideal_chars
     notes = {

@@ -37,18 +37,19 @@ def _rule(propose: Callable[[Draft], Iterator[TextEdit]], *goals: str) -> EditRu
     return EditRule(propose, frozenset(goals))
 
 
+# The safest first: where all edits together harm a goal, the first of them may be offered.
 RULES = (
     _rule(tidy_up, "structure"),
     _rule(quiet_capitals, "structure"),
+    _rule(break_lines, "structure", "engagement"),
+    _rule(add_hashtags, "keywords", "structure", "engagement"),
+    _rule(drop_hashtags, "structure", "engagement"),
     _rule(plain_words, "readability", "engagement"),
     _rule(split_sentences, "readability", "structure", "engagement"),
-    _rule(positive_words, "sentiment"),
     _rule(move_hook, "structure", "engagement"),
-    _rule(drop_hashtags, "structure", "engagement"),
+    _rule(add_emoji, "engagement", "sentiment"),
+    _rule(positive_words, "sentiment"),
     _rule(place_keywords, "keywords", "structure"),
     _rule(add_call, "engagement", "sentiment", "structure"),
     _rule(add_warm_closing, "sentiment"),
-    _rule(break_lines, "structure", "engagement"),
-    _rule(add_emoji, "engagement", "sentiment"),
-    _rule(add_hashtags, "keywords", "structure", "engagement"),
 )

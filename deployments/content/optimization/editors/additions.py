@@ -11,7 +11,7 @@ import regex
 from deployments.content.cleanup import extract_hashtags
 from deployments.content.optimization.draft import Draft, TextEdit
 from deployments.content.optimization.editors.subjects import emoji_for, subject_words
-from deployments.content.text_counts import CALL
+from deployments.content.text_counts import CALL, words
 from deployments.text.graphemes import emoji_in
 
 _INLINE = frozenset({"x", "threads", "tiktok"})  # hashtags follow in the same line
@@ -27,13 +27,22 @@ _CALLS = {
 }
 _WARM_CALL = "We would love to hear from you: tell us what you think!"
 _WARM_CLOSING = "Thank you for being with us!"
+# Sentences that these rules write: no rule moves them.
+ADDED = frozenset(
+    sentence
+    for call in (*(call for calls in _CALLS.values() for call in calls), _WARM_CALL, _WARM_CLOSING)
+    for sentence in (call, *regex.split(r"(?<=[.!?]) ", call))
+)
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 
 def place_keywords(draft: Draft) -> Iterator[TextEdit]:
     """A keyword that is missing opens the text, as a label; several are named at the end."""
-    missing = [word for word in draft.task.keywords if not draft.has_phrase(word)]
-    missing = [word for word in missing if _WORD.search(word)]
+    missing = [
+        word
+        for word in draft.task.keywords
+        if _WORD.search(word) and not draft.has_phrase(word) and not draft.has_hashtag(word)
+    ]
     if not missing or not draft.sentences:
         return
     start, _ = draft.sentences[0]
@@ -43,7 +52,7 @@ def place_keywords(draft: Draft) -> Iterator[TextEdit]:
         yield TextEdit(start, start, label, "add keyword", reason)
     if draft.is_english:
         names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
-        reason = f"{len(missing)} keywords were missing." if missing[1:] else "It was missing."
+        reason = f"Missing until now: {names}."
         yield _closing(draft, f"It is all about {names}.", "add keyword", reason)
 
 
@@ -63,7 +72,7 @@ def add_warm_closing(draft: Draft) -> Iterator[TextEdit]:
 
 
 def add_emoji(draft: Draft) -> Iterator[TextEdit]:
-    """One, of the text's subject, after the first sentence, where the platform's texts have some."""
+    """One, of the text's subject, after the first sentence, where the platform is used to some."""
     if not draft.site.usual_emoji or not draft.sentences or emoji_in(draft.text):
         return
     _, end = draft.sentences[0]
@@ -79,8 +88,10 @@ def add_hashtags(draft: Draft) -> Iterator[TextEdit]:
     if wanted < 1 or not draft.words:
         return
     known = {tag.casefold() for tag in existing}
+    parts = {part for tag in draft.task.keywords for part in words(tag)}
+    subjects = [word for word in subject_words(draft.words) if word not in parts]
     tags: list[str] = []
-    for phrase in (*draft.task.keywords, *subject_words(draft.words)):
+    for phrase in (*draft.task.keywords, *subjects):
         tag = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(phrase))
         is_tag = extract_hashtags(f"#{tag}") == [tag] and len(tag) <= 30
         if is_tag and tag.casefold() not in known and len(tags) < wanted:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import regex
 
 from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.editors.additions import ADDED
 from deployments.content.text_counts import READER, WORD
 from deployments.text.segments import Place
 
@@ -16,13 +17,13 @@ SHORT_HOOK = 12  # words
 _LEAST = 5  # words of a part
 _SEMICOLON = regex.compile(r"\s*[;–—]\s+")
 _JOINT = regex.compile(
-    r",\s+(?P<word>and|but|so|yet|because|while|although|whereas)\s+"
+    r",\s+(?P<word>and|but|so|yet)\s+"
     r"(?=(?:we|you|they|he|she|it|i|this|that|these|those|there|our|your|the|a|an|everyone|"
     r"everybody|nobody|people)\b)",
     regex.I,
 )
 _PLAIN_JOINT = regex.compile(
-    r"\s+(?P<word>and|but|so|because)\s+(?=(?:we|you|they|he|she|it|i|there)\s)", regex.I
+    r"\s+(?P<word>and|but|so)\s+(?=(?:we|you|they|he|she|it|i|there)\s)", regex.I
 )
 # What such a sentence speaks of was named before it.
 _LEANS = regex.compile(
@@ -77,7 +78,8 @@ def move_hook(draft: Draft) -> Iterator[TextEdit]:
     ranked = sorted(others[:12], key=lambda place: (-_strength(draft, place), place))
     for start, end in ranked[:2]:
         hook = draft.text[start:end]
-        if _strength(draft, (start, end)) <= _strength(draft, first) or _LEANS.match(hook):
+        is_stronger = _strength(draft, (start, end)) > _strength(draft, first)
+        if not is_stronger or _LEANS.match(hook) or hook in ADDED or "thank" in hook.lower():
             continue
         gap = draft.text[first[1] : start] if "\n" in draft.text[first[1] : start] else " "
         rest = draft.text[first[0] : start].rstrip()

@@ -7,21 +7,22 @@ first, stop words never.
 from collections import Counter
 from collections.abc import Sequence
 
-_STOP = frozenset(
-    """about after again all also always and any are because been before being best both but can come
-    could did does doing down during each even every everyone everything few find first for from get
-    give going good great had has have having her here hers him his how into its itself just know
-    last like little look love made make many may more most much must never new next not nothing now
-    off once one only open other our ours out over own people please really right said same see she
-    should show since some something soon still such sure take tell than thank thanks that the their
-    them then there these they thing things think this those three through time today together
-    tomorrow too two under until upon use used very want was way we well went were what when where
-    which while who whom whose why will with without would year years yesterday yet you your yours
-    about already better day days enough ever far feel finally free full help keep let long making
-    maybe need part place read ready start stay story try week weeks work working world write
-    monday tuesday wednesday thursday friday saturday sunday morning evening night don't it's i'm
-    we're you're they're that's let's can't won't isn't doesn't didn't i've we've you've""".split()
-)
+from deployments.text.segments import count_unsegmented
+
+_STOP_WORDS = """
+    about after again also always because been before being best both come could does doing down
+    during each even every everyone everything find first from give going good great have having
+    here hers into itself just know last like little look love made make many more most much must
+    never next nothing once only open other ours over people please really right said same should
+    show since some something soon still such sure take tell than thank thanks that their them
+    then there these they thing things think this those three through time today together tomorrow
+    under until upon used very want well went were what when where which while whom whose will
+    with without would year years yesterday your yours already better days enough ever feel
+    finally free full help keep long making maybe need part place read ready start stay story week
+    weeks work working world write monday tuesday wednesday thursday friday saturday sunday
+    morning evening night
+    """
+_STOP = frozenset(_STOP_WORDS.split())
 _EMOJI = (
     ("☕", "coffee espresso latte cappuccino cafe brew brews barista roastery"),
     ("🍽️", "dinner menu restaurant lunch brunch food recipe kitchen chef dish taste"),
@@ -45,16 +46,22 @@ _EMOJI = (
 _BY_WORD = {word: emoji for emoji, subjects in _EMOJI for word in subjects.split()}
 ANY = "✨"
 _LEAST = 4  # letters
+_NO_NOUNS = ("ed", "ing", "ly")
 
 
 def subject_words(words: Sequence[str]) -> list[str]:
     """The words of a text that may name its subject, the likeliest first."""
     counts = Counter(word for word in words if len(word) >= _LEAST and word.isalpha())
-    candidates = [word for word in counts if word not in _STOP]
+    candidates = [
+        word
+        for word in counts
+        if word not in _STOP and not word.endswith(_NO_NOUNS) and not count_unsegmented(word)
+    ]
     place = {word: at for at, word in enumerate(candidates)}
     return sorted(candidates, key=lambda word: (-counts[word], -min(len(word), 9), place[word]))
 
 
 def emoji_for(words: Sequence[str]) -> str:
-    """The one of the first word that has one; ANY where none has."""
-    return next((_BY_WORD[word] for word in words if word in _BY_WORD), ANY)
+    """The one that most of the words have; ANY where none has one."""
+    found = Counter(_BY_WORD[word] for word in words if word in _BY_WORD)
+    return found.most_common(1)[0][0] if found else ANY
