@@ -20,7 +20,11 @@ from deployments.text.operation import AnalyzedText, Options, Vectors
 
 
 class PassageSentiment(Protocol):
-    """Judges sentiment: at once by words, or exactly by the vectors of passages."""
+    """Judges sentiment: at once by words, or exactly by the vectors of passages. `by` is
+    `name@version`."""
+
+    @property
+    def by(self) -> str: ...
 
     def by_words(self, text: str) -> float:
         """From -1 to 1."""
@@ -39,12 +43,16 @@ class PostOptimization:
     """Implements TextOperation. `sentiment` None: no text is judged by it."""
 
     name = OPTIMIZE
-    by = OPTIMIZER
     languages: frozenset[str] = frozenset()
     needs_vectors = False
 
     def __init__(self, sentiment: PassageSentiment | None) -> None:
         self._sentiment = sentiment
+
+    @property
+    def by(self) -> str:
+        """With who judges sentiment: it is part of the keys of cached results."""
+        return OPTIMIZER if self._sentiment is None else f"{OPTIMIZER}+{self._sentiment.by}"
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         task = task_of(text.text, text.language, options)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.runtime.problems import InvalidRequest
-from deployments.content.platforms import platforms
+from deployments.content.validation import check_platform
 
 GOALS = ("sentiment", "readability", "keywords", "structure", "engagement")
 KEEPABLE = ("urls", "mentions", "numbers", "hashtags", "phrases")
@@ -61,17 +60,10 @@ class OptimizationTask:
 
 def task_of(text: str, language: str, options: Mapping[str, Any]) -> OptimizationTask:
     """The task of `options()`. Raises InvalidRequest for a platform that is not known."""
-    name = options["platform"]
-    known = [site.name for site in platforms()]
-    if name not in known:
-        raise InvalidRequest(
-            f"'platform' is '{name[:60]}'; it can be {', '.join(known)}.",
-            param="platform",
-            allowed=known,
-        )
+    check_platform(options["platform"])
     return OptimizationTask(
         text,
-        name,
+        options["platform"],
         tuple(options["goals"]),
         tuple(options["keep"]),
         tuple(options["phrases"]),

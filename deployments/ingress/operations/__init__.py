@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from deployments.content.optimization.head_sentiment import HeadSentiment
+from deployments.content.optimization.operation import PostOptimization
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
@@ -12,6 +14,7 @@ from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.optimize_post import OptimizePost
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
@@ -24,12 +27,14 @@ from deployments.ingress.operations.text_writing import (
 )
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
+from deployments.text.analysis import register_operation
 
 Operations = dict[str, Operation[Any]]
 
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
+    register_operation(PostOptimization(HeadSentiment()))
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)
@@ -51,6 +56,7 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates),
         "posts.batch": PostBatch(pipeline, writers, templates),
+        "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
         "analyze_text": AnalyzeText(services.analysis_pipeline),
         "summarize_text": SummarizeText(ports),
         "rewrite_text": RewriteText(ports),
