@@ -5,6 +5,7 @@ In: a text. Out: places of its body, sentences and closing hashtags in code poin
 
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonprefix
 
 import regex
 
@@ -31,6 +32,14 @@ class TextEdit:
 
     def apply(self, whole: str) -> str:
         return whole[: self.start] + self.text + whole[self.end :]
+
+    def trimmed(self, whole: str) -> "TextEdit":
+        """The same edit, without what it leaves as it is at both ends."""
+        old = whole[self.start : self.end]
+        head = len(commonprefix([old, self.text]))
+        tail = len(commonprefix([old[head:][::-1], self.text[head:][::-1]]))
+        text = self.text[head : len(self.text) - tail]
+        return TextEdit(self.start + head, self.end - tail, text, self.rule, self.reason)
 
 
 @dataclass(frozen=True)

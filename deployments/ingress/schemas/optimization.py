@@ -16,7 +16,7 @@ from deployments.content.optimization.task import (
 from deployments.ingress.schemas.answers import TokenUsage
 from deployments.ingress.schemas.content import EndUser, Name
 from deployments.ingress.schemas.embeddings import ApiResponse
-from deployments.ingress.schemas.text import CharacterUsage, Language, check_characters
+from deployments.ingress.schemas.text import Language, check_characters
 
 Goal = Literal["sentiment", "readability", "keywords", "structure", "engagement"]
 Keepable = Literal["urls", "mentions", "numbers", "hashtags", "phrases"]

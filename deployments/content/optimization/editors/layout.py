@@ -17,17 +17,17 @@ _PARAGRAPH = 2  # sentences
 
 
 def tidy_up(draft: Draft) -> Iterator[TextEdit]:
-    """One mark or space where there are many."""
-    for match in _MANY_MARKS.finditer(draft.text):
-        mark = "?" if "?" in match.group() else "!"
-        reason = f"One '{mark}' is enough."
-        yield TextEdit(match.start(), match.end(), mark, "tidy up", reason)
-    for match in _SPACES.finditer(draft.text):
-        following = draft.text[match.end() : match.end() + 1]
-        gap = "" if following and following in ",;!?." else " "
-        yield TextEdit(match.start(), match.end(), gap, "tidy up", "A space too many.")
-    for match in _LINES.finditer(draft.text):
-        yield TextEdit(match.start(), match.end(), "\n\n", "tidy up", "Empty lines too many.")
+    """One mark or space where there are many, in the whole text."""
+    text = _MANY_MARKS.sub(lambda match: "?" if "?" in match.group() else "!", draft.text)
+    text = _LINES.sub("\n\n", _SPACES.sub(_one_space, text))
+    if text != draft.text:
+        reason = "One mark, space or empty line is enough."
+        yield TextEdit(0, len(draft.text), text, "tidy up", reason).trimmed(draft.text)
+
+
+def _one_space(match: "regex.Match[str]") -> str:
+    following = match.string[match.end() : match.end() + 1]
+    return "" if following and following in ",;!?." else " "
 
 
 def break_lines(draft: Draft) -> Iterator[TextEdit]:

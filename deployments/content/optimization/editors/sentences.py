@@ -9,11 +9,12 @@ import regex
 
 from deployments.content.optimization.draft import Draft, TextEdit
 from deployments.content.optimization.editors.additions import ADDED
-from deployments.content.text_counts import READER, WORD
+from deployments.content.text_counts import WORD
 from deployments.text.segments import Place
 
 LONG_SENTENCE = 25  # words
-SHORT_HOOK = 12  # words
+_SHORTEST_HOOK, SHORT_HOOK = 4, 12  # words
+_READER = regex.compile(r"\b(?:you|your)\b", regex.I)
 _LEAST = 5  # words of a part
 _SEMICOLON = regex.compile(r"\s*[;–—]\s+")
 _JOINT = regex.compile(
@@ -23,12 +24,12 @@ _JOINT = regex.compile(
     regex.I,
 )
 _PLAIN_JOINT = regex.compile(
-    r"\s+(?P<word>and|but|so)\s+(?=(?:we|you|they|he|she|it|i|there)\s)", regex.I
+    r"(?<![,;:\s])\s+(?P<word>and|but|so)\s+(?=(?:we|you|they|he|she|it|i|there)\s)", regex.I
 )
 # What such a sentence speaks of was named before it.
 _LEANS = regex.compile(
     r"(?:and|but|so|or|it|its|this|that|these|those|they|them|he|she|here|there|then|also|too|"
-    r"because|however|plus|still|yet|instead|both|such|which)\b",
+    r"because|however|plus|still|yet|instead|both|such|which|thanks?|see you|more)\b",
     regex.I,
 )
 _ENDS = ".!?…"
@@ -78,10 +79,11 @@ def move_hook(draft: Draft) -> Iterator[TextEdit]:
     ranked = sorted(others[:12], key=lambda place: (-_strength(draft, place), place))
     for start, end in ranked[:2]:
         hook = draft.text[start:end]
-        is_stronger = _strength(draft, (start, end)) > _strength(draft, first)
-        if not is_stronger or _LEANS.match(hook) or hook in ADDED or "thank" in hook.lower():
+        is_stronger = _strength(draft, (start, end)) > max(1, _strength(draft, first))
+        if not is_stronger or _LEANS.match(hook) or hook in ADDED:
             continue
-        gap = draft.text[first[1] : start] if "\n" in draft.text[first[1] : start] else " "
+        after_first = draft.text[first[1] : draft.sentences[1][0]]
+        gap = after_first if after_first.isspace() else " "
         rest = draft.text[first[0] : start].rstrip()
         moved = f"{hook}{gap}{rest}" if hook[-1] in _ENDS else f"{hook}.{gap}{rest}"
         yield TextEdit(
@@ -92,5 +94,5 @@ def move_hook(draft: Draft) -> Iterator[TextEdit]:
 def _strength(draft: Draft, place: Place) -> int:
     """0 to 3: short, inviting, complete."""
     part = draft.text[place[0] : place[1]]
-    inviting = "?" in part or any(char.isdigit() for char in part) or READER.search(part)
-    return 2 * bool(inviting) + (2 <= len(WORD.findall(part)) <= SHORT_HOOK)
+    inviting = "?" in part or any(char.isdigit() for char in part) or _READER.search(part)
+    return 2 * bool(inviting) + (_SHORTEST_HOOK <= len(WORD.findall(part)) <= SHORT_HOOK)

@@ -20,7 +20,9 @@ _STOP_WORDS = """
     with without would year years yesterday your yours already better days enough ever feel
     finally free full help keep long making maybe need part place read ready start stay story week
     weeks work working world write monday tuesday wednesday thursday friday saturday sunday
-    morning evening night
+    morning evening night hear comments save subscribe follow
+    small large big bigger nice cool happy easy ourselves yourself themselves establish inform
+    present ask asked answer everywhere
     """
 _STOP = frozenset(_STOP_WORDS.split())
 _EMOJI = (
@@ -46,16 +48,21 @@ _EMOJI = (
 _BY_WORD = {word: emoji for emoji, subjects in _EMOJI for word in subjects.split()}
 ANY = "✨"
 _LEAST = 4  # letters
+_BEGINNING = 25  # words
 _NO_NOUNS = ("ed", "ing", "ly")
 
 
 def subject_words(words: Sequence[str]) -> list[str]:
-    """The words of a text that may name its subject, the likeliest first."""
+    """The words of a text that may name its subject, the likeliest first: of those that are
+    repeated, or near its beginning."""
     counts = Counter(word for word in words if len(word) >= _LEAST and word.isalpha())
     candidates = [
         word
         for word in counts
-        if word not in _STOP and not word.endswith(_NO_NOUNS) and not count_unsegmented(word)
+        if (counts[word] > 1 or word in words[:_BEGINNING])
+        and word not in _STOP
+        and not word.endswith(_NO_NOUNS)
+        and not count_unsegmented(word)
     ]
     place = {word: at for at, word in enumerate(candidates)}
     return sorted(candidates, key=lambda word: (-counts[word], -min(len(word), 9), place[word]))

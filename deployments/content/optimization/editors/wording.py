@@ -84,12 +84,18 @@ def _in_case_of(old: str, new: str) -> str:
 
 
 def quiet_capitals(draft: Draft) -> Iterator[TextEdit]:
-    """Two and more words in capitals in a row become words."""
-    for match in SHOUT.finditer(draft.text):
-        quiet = match.group().capitalize() if _opens(draft.text, match) else match.group().lower()
-        yield TextEdit(
-            match.start(), match.end(), quiet, "quiet capitals", "Words in capitals shout."
+    """Words in capitals, two and more in a row, become words: all of the text at once."""
+    text = SHOUT.sub(_quiet, draft.text)
+    if text != draft.text:
+        whole = TextEdit(
+            0, len(draft.text), text, "quiet capitals", "Rows of words in capitals shout."
         )
+        yield whole.trimmed(draft.text)
+
+
+def _quiet(match: "regex.Match[str]") -> str:
+    shouted = match.group()
+    return shouted.capitalize() if _opens(match.string, match) else shouted.lower()
 
 
 def _opens(text: str, match: "regex.Match[str]") -> bool:
