@@ -17,6 +17,7 @@ from cluster.tenants.caller import Caller, Priority
 MAX_TEXTS = 64  # of one call
 MAX_CHARACTERS = 100_000  # code points of one text
 NO_WORDS = "There are no words."  # the reason of a result without a value
+TEXT = "text"  # the name of this work in usage, limits and logs
 
 
 @version_tolerant
@@ -102,6 +103,15 @@ class AnalyzeRequest:
     priority: Priority = Priority.STANDARD
     trace: str = ""
     trace_state: str = ""
+
+    @property
+    def model(self) -> str:
+        """What log lines and problems name."""
+        return TEXT
+
+    @property
+    def characters(self) -> int:
+        return sum(map(len, self.texts))
 
 
 @version_tolerant

@@ -15,14 +15,28 @@ from deployments.text.operation import TextOperation
 from deployments.text.personal_data import PersonalDataFinder
 from deployments.text.readability import Readability
 from deployments.text.statistics import TextStatistics
+from deployments.text.summary import GroundingCheck, Summary
 
 _MAX_QUOTED = 40
+_NEED_OPTIONS = frozenset(("classification",))
 
 
 @cache
 def text_operations() -> dict[str, TextOperation]:
-    """Operations by name, in the order in which they are documented."""
+    """Those that callers may name, in the order in which they are documented."""
     return {operation.name: operation for operation in _operations()}
+
+
+def default_operations() -> tuple[str, ...]:
+    """Those that need no options."""
+    return tuple(name for name in text_operations() if name not in _NEED_OPTIONS)
+
+
+@cache
+def _all_operations() -> dict[str, TextOperation]:
+    """With those that only other operations of the API use."""
+    own: tuple[TextOperation, ...] = (Summary(), GroundingCheck())
+    return text_operations() | {operation.name: operation for operation in own}
 
 
 def _operations() -> Iterable[TextOperation]:
@@ -36,19 +50,15 @@ def _operations() -> Iterable[TextOperation]:
 
 def find_operations(names: Iterable[str]) -> list[TextOperation]:
     """The operations of these names, each once. Raises InvalidRequest, which lists the known."""
-    known = text_operations()
+    known = _all_operations()
     found: dict[str, TextOperation] = {}
     for name in names:
         if name not in known:
+            listed = list(text_operations())
             raise InvalidRequest(
-                f"'{name[:_MAX_QUOTED]}' is not an operation; there are {', '.join(known)}.",
+                f"'{name[:_MAX_QUOTED]}' is not an operation; there are {', '.join(listed)}.",
                 param="operations",
-                known=list(known),
+                known=listed,
             )
         found[name] = known[name]
     return list(found.values())
-
-
-def versions(names: Iterable[str]) -> tuple[str, ...]:
-    """`name@version` of each, for cache keys. Raises InvalidRequest."""
-    return tuple(operation.by for operation in find_operations(names))

@@ -1,19 +1,22 @@
 """Runs operations over texts: languages first, then what each operation wants, all at once.
 
 Flows in: an AnalyzeRequest, and an embedder where there is one. Flows out: the results of each
-operation, as soon as they are known. Operations run in a thread, in slices, so that a long text of
-one call does not hold up the others. Knows no Serve.
+operation. Operations run in a thread, in slices, so that a long text of one call does not hold up
+the others. Knows no Serve.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import DeadlineExceeded, Overloaded
 from deployments.contracts.text_analysis import (
     NO_WORDS,
+    TEXT,
     AnalyzeRequest,
     OperationResult,
     OperationResults,
@@ -22,38 +25,39 @@ from deployments.contracts.text_analysis import (
     unsupported,
 )
 from deployments.text.analysis import find_operations
+from deployments.text.figures import AnalysisFigures
 from deployments.text.operation import AnalyzedText, Options, TextOperation, Vectors
 
 T = TypeVar("T")
 SLICE_CHARS = 20_000  # of texts that one turn of the thread takes, at least one text
+MAX_OPEN_CHARS = 20_000_000  # of all open calls; three of the largest
+_CHARS_A_SECOND = 100_000  # a guess, for Retry-After
 NO_EMBEDDER = "There is no embedding model."
 INSTALL_EMBEDDER = "Configure one in `embeddings` of serve_config.yaml, as `minilm` is."
 
 
 class ThreadedAnalyzer:
-    """Implements TextAnalyzer. `embedder_of` gives the embedder of one call; None: there is
-    none."""
+    """Implements TextAnalyzer, on one event loop. `embedder_of` gives the embedder of one call;
+    None: there is none."""
 
-    def __init__(self, embedder_of: Callable[[AnalyzeRequest], TextEmbedder] | None = None) -> None:
+    def __init__(
+        self, clock: Clock, embedder_of: Callable[[AnalyzeRequest], TextEmbedder] | None = None
+    ) -> None:
+        self.figures = AnalysisFigures()
+        self._now = clock.monotonic
         self._embedder_of = embedder_of
         self._thread = ThreadPoolExecutor(1, "analyze")
 
     async def analyze(self, request: AnalyzeRequest) -> TextAnalysis:
-        parts = {part.operation: part async for part in self.stream(request)}
-        return TextAnalysis(tuple(parts[name] for name in dict.fromkeys(request.operations)))
-
-    async def stream(self, request: AnalyzeRequest) -> AsyncGenerator[OperationResults, None]:
-        """The results of each operation when they are known. Raises as `analyze` does."""
         operations = find_operations(request.operations)
-        texts = [AnalyzedText(text, request.language) for text in request.texts]
-        call = _Call(self, request, texts)
-        tasks = [asyncio.create_task(call.run(operation)) for operation in operations]
-        try:
-            for done in asyncio.as_completed(tasks):
-                yield await done
-        finally:
-            for task in tasks:
-                task.cancel()
+        figures = self.figures
+        self._check_load(request.characters)
+        with figures.call(request.characters):
+            try:
+                async with asyncio.timeout(request.timeout_s):
+                    return await self._run(request, operations)
+            except TimeoutError as error:
+                raise DeadlineExceeded(TEXT, round(request.timeout_s, 3)) from error
 
     def embedder(self, request: AnalyzeRequest) -> TextEmbedder | None:
         return None if self._embedder_of is None else self._embedder_of(request)
@@ -61,8 +65,39 @@ class ThreadedAnalyzer:
     async def in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._thread.shutdown(wait=False)
+
+    def _check_load(self, characters: int) -> None:
+        """Raises Overloaded. A call that is alone is always taken."""
+        waiting = self.figures.open_characters
+        if waiting and waiting + characters > MAX_OPEN_CHARS:
+            retry_after_s = max(1.0, waiting / _CHARS_A_SECOND)
+            raise Overloaded(
+                f"Text analysis is busy: {waiting} characters wait.", retry_after_s=retry_after_s
+            )
+
+    async def _run(
+        self, request: AnalyzeRequest, operations: Sequence[TextOperation]
+    ) -> TextAnalysis:
+        texts = [AnalyzedText(text, request.language) for text in request.texts]
+        call, since = _Call(self, request, texts), self._now()
+        tasks = [
+            asyncio.create_task(self._measured(call, operation, since)) for operation in operations
+        ]
+        try:
+            return TextAnalysis(tuple(await asyncio.gather(*tasks)))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _measured(
+        self, call: "_Call", operation: TextOperation, since: float
+    ) -> OperationResults:
+        found = await call.run(operation)
+        refused = sum(not result.supported for result in found.results)
+        self.figures.record(operation.name, self._now() - since, refused)
+        return found
 
 
 class _Call:

@@ -22,6 +22,7 @@ from deployments.text.operation import AnalyzedText, Options, PlainOperation, Ve
 
 MAX_CHARS = 10_000  # of a text that are read, which takes about a third of a second
 INSTALL = "Install the extra `entities`: MOBULA_EXTRAS=entities ./mobula up"
+ENTITIES = "entities"
 _PACKAGE = "en_core_web_sm"
 _KINDS = {
     "PERSON": "person",
@@ -48,7 +49,7 @@ Pipeline = Callable[[str], Any]
 class EntityFinder(PlainOperation):
     """Value: the number of entities by kind. The spans have no score: the model gives none."""
 
-    name = "entities"
+    name = ENTITIES
     by = "spacy-en-sm@1"
     languages = frozenset(("en",))
 

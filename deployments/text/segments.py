@@ -12,7 +12,10 @@ Place = tuple[int, int]
 
 _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*+(?:['’\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*+)*+")
 _URL = regex.compile(r"(?:https?://|www\.)[^\s<>\"“”]++", regex.I)
-_NO_WORD = regex.compile(r"(?:https?://|www\.)[^\s<>\"“”]++|(?<![\w&])[@#＃][\w\p{M}]++", regex.I)
+_NO_WORD = regex.compile(
+    r"(?:https?://|www\.)[^\s<>\"“”]++|(?<![\w&])[@#＃][\w\p{M}]++|[\w.+\-]{1,64}@[\w.\-]{3,190}",
+    regex.I,
+)
 _UNSEGMENTED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 )

@@ -65,6 +65,7 @@ from deployments.ingress.schemas.response_answers import (
     MessageTokenCount,
     ResponseObject,
 )
+from deployments.ingress.schemas.text import AnalyzeTextResponse, TextWritingResponse
 from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
 
@@ -107,6 +108,38 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         "Write posts for many briefs",
         BatchResponse,
     ),
+    (
+        "/api/v1/text/analyze",
+        "analyze_text",
+        NATIVE,
+        "text",
+        "Analyse texts",
+        AnalyzeTextResponse,
+    ),
+    (
+        "/api/v1/text/summarize",
+        "summarize_text",
+        NATIVE,
+        "text",
+        "Summarize a text",
+        TextWritingResponse,
+    ),
+    (
+        "/api/v1/text/rewrite",
+        "rewrite_text",
+        NATIVE,
+        "text",
+        "Rewrite a text",
+        TextWritingResponse,
+    ),
+    (
+        "/api/v1/text/translate",
+        "translate_text",
+        NATIVE,
+        "text",
+        "Translate a text",
+        TextWritingResponse,
+    ),
 )
 
 # Other paths of the same operations, which clients of other servers use.
@@ -131,6 +164,10 @@ _OPERATION_IDS = {
     "captions.batch": "create_caption_batch",
     "posts": "create_posts",
     "posts.batch": "create_post_batch",
+    "analyze_text": "analyze_text",
+    "summarize_text": "summarize_text",
+    "rewrite_text": "rewrite_text",
+    "translate_text": "translate_text",
 }
 
 # Operations whose requests may name a prompt template.

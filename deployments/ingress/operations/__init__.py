@@ -15,6 +15,13 @@ from deployments.ingress.operations.moderations import Moderations
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
+from deployments.ingress.operations.text_analysis import AnalyzeText
+from deployments.ingress.operations.text_writing import (
+    RewriteText,
+    SummarizeText,
+    TranslateText,
+    WriterPorts,
+)
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
 
@@ -26,6 +33,7 @@ def operations(services: AppServices) -> Operations:
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)
+    ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     return {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
@@ -43,6 +51,10 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates),
         "posts.batch": PostBatch(pipeline, writers, templates),
+        "analyze_text": AnalyzeText(services.analysis_pipeline),
+        "summarize_text": SummarizeText(ports),
+        "rewrite_text": RewriteText(ports),
+        "translate_text": TranslateText(ports),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }
