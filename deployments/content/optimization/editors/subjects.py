@@ -8,23 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from deployments.text.segments import count_unsegmented
+from deployments.text.stop_words import STOP_WORDS, WEAK_WORDS
 
-_STOP_WORDS = """
-    about after again also always because been before being best both come could does doing down
-    during each even every everyone everything find first from give going good great have having
-    here hers into itself just know last like little look love made make many more most much must
-    never next nothing once only open other ours over people please really right said same should
-    show since some something soon still such sure take tell than thank thanks that their them
-    then there these they thing things think this those three through time today together tomorrow
-    under until upon used very want well went were what when where which while whom whose will
-    with without would year years yesterday your yours already better days enough ever feel
-    finally free full help keep long making maybe need part place read ready start stay story week
-    weeks work working world write monday tuesday wednesday thursday friday saturday sunday
-    morning evening night hear comments save subscribe follow
-    small large big bigger nice cool happy easy ourselves yourself themselves establish inform
-    present ask asked answer everywhere
+# Words of sentences that the rules add, and others that name nothing.
+_NO_SUBJECTS = """
+    answer ask asked bigger bring cheap comments cool easy establish everywhere follow friday front
+    happy inform large list local monday move moved news note present problem saturday save second
+    short stay story subscribe sunday think thursday tuesday wednesday write
     """
-_STOP = frozenset(_STOP_WORDS.split())
+_STOP = STOP_WORDS | WEAK_WORDS | frozenset(_NO_SUBJECTS.split())
 _EMOJI = (
     ("☕", "coffee espresso latte cappuccino cafe brew brews barista roastery"),
     ("🍽️", "dinner menu restaurant lunch brunch food recipe kitchen chef dish taste"),
