@@ -66,6 +66,11 @@ def _habits(platform_name: str) -> NDArray[np.float64]:
     return array
 
 
+def kernel_arguments(platform_name: str) -> tuple[NDArray[np.float64], Columns]:
+    """What the kernel takes beside the rows."""
+    return _habits(platform_name), _COLUMNS
+
+
 def scores_by_numpy(rows: Features, habits: NDArray[np.float64]) -> Scores:
     """The twin of the kernel."""
     return np.asarray(habits[5:] @ _aspects(rows, habits))
