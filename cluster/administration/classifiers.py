@@ -2,9 +2,14 @@
 
 from cluster.administration.actor import Actor
 from cluster.administration.unit_of_work import UnitOfWork
-from cluster.classifiers.model import ClassifierLimits, TenantClassifier, TrainedWeights
+from cluster.classifiers.model import (
+    ClassifierLimits,
+    TenantClassifier,
+    TrainedWeights,
+    no_classifier,
+)
 from cluster.classifiers.repository import ClassifierRepository
-from cluster.storage.pagination import Page
+from cluster.storage.pagination import Page, is_id
 
 
 class ClassifierService:
@@ -27,10 +32,17 @@ class ClassifierService:
         async with self._unit_of_work.database.read() as connection:
             return await self._classifiers.get(connection, tenant, id)
 
-    async def check_room(self, tenant: str) -> None:
-        """Raises ClassifierQuotaExceeded: better before a training than after it."""
+    async def open(self, tenant: str, id: str) -> tuple[TenantClassifier, bytes]:
+        """With its packed head."""
+        if not is_id(id):
+            raise no_classifier(id)
         async with self._unit_of_work.database.read() as connection:
-            await self._classifiers.check_room(connection, tenant)
+            return await self._classifiers.open(connection, tenant, id)
+
+    async def check_new(self, tenant: str, id: str) -> None:
+        """Before a training, which costs. Raises Conflict (id), ClassifierQuotaExceeded."""
+        async with self._unit_of_work.database.read() as connection:
+            await self._classifiers.check_new(connection, tenant, id)
 
     async def create(
         self, actor: Actor, tenant: str, id: str, description: str, weights: TrainedWeights

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cluster.runtime.problems import Conflict, NotFound
 
-ClassifierId = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+ClassifierId = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,63}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,9 @@ class ClassifierLimits:
 
 @dataclass(frozen=True, slots=True)
 class TrainedWeights:
-    """The result of a training: `head` is packed by pack_head, and makes sense for vectors of the
-    embedding model of `revision` only. `examples` is their number."""
+    """The result of a training: `head` is packed by pack_head. `examples` is their number."""
 
     head: bytes
-    revision: str
     examples: int
 
     @property
@@ -41,7 +39,6 @@ class TenantClassifier:
     version: int
     labels: tuple[str, ...]
     examples: int
-    revision: str
     created: float
     updated: float
 

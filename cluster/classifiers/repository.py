@@ -56,20 +56,21 @@ class ClassifierRepository:
         weights: TrainedWeights,
     ) -> TenantClassifier:
         """Version 1. Raises Conflict (id), ClassifierQuotaExceeded."""
-        await self.check_room(connection, tenant)
+        await self.check_new(connection, tenant, id)
         now = self._clock.wall()
         values = {"tenant": tenant, "id": id, "description": description, "created": now}
         values |= self._trained(tenant, id, 1, weights)
         try:
             await connection.execute(insert(classifiers).values(**values))
         except IntegrityError as error:
-            raise Conflict(f"There is a classifier '{id}' already.", param="id") from error
-        return TenantClassifier(
-            id, description, 1, weights.labels, weights.examples, weights.revision, now, now
-        )
+            raise _exists(id) from error
+        return TenantClassifier(id, description, 1, weights.labels, weights.examples, now, now)
 
-    async def check_room(self, connection: AsyncConnection, tenant: str) -> None:
-        """Raises ClassifierQuotaExceeded."""
+    async def check_new(self, connection: AsyncConnection, tenant: str, id: str) -> None:
+        """Whether there may be one of this id. Raises Conflict (id), ClassifierQuotaExceeded."""
+        exists = select(func.count()).where(_is(tenant, id))
+        if (await connection.execute(exists)).scalar_one():
+            raise _exists(id)
         count = select(func.count()).where(classifiers.c.tenant == tenant)
         if (await connection.execute(count)).scalar_one() >= self._limits.max_count:
             raise ClassifierQuotaExceeded(self._limits.max_count)
@@ -95,7 +96,6 @@ class ClassifierRepository:
             version=version,
             labels=weights.labels,
             examples=weights.examples,
-            revision=weights.revision,
             updated=values["updated"],
         )
 
@@ -134,7 +134,6 @@ class ClassifierRepository:
         return {
             "version": version,
             "examples": weights.examples,
-            "revision": weights.revision,
             "size": len(weights.head),
             "content": self._box(tenant).encrypt(weights.head, _context(tenant, id, version)),
             "updated": self._clock.wall(),
@@ -153,7 +152,6 @@ class ClassifierRepository:
             row.version,
             unpack_head(head)[0],
             row.examples,
-            row.revision,
             row.created,
             row.updated,
         )
@@ -165,6 +163,10 @@ class ClassifierRepository:
 
 def _is(tenant: str, id: str) -> ColumnElement[bool]:
     return and_(classifiers.c.tenant == tenant, classifiers.c.id == id)
+
+
+def _exists(id: str) -> Conflict:
+    return Conflict(f"There is a classifier '{id}' already.", param="id")
 
 
 def _context(tenant: str, id: str, version: int) -> bytes:

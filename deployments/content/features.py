@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from deployments.content.cleanup import CleanedText, split_finished
 from deployments.content.platforms import platform
-from deployments.content.text_counts import READER, SENTENCE, TextCounts, count_text, words
+from deployments.content.text_counts import READER, SENTENCE, TextCounts, count_sentence, count_text
 from deployments.text.segments import find_urls
 
 Features = NDArray[np.float32]
@@ -67,7 +67,7 @@ def features_of(finished: CleanedText, counts: TextCounts, platform_name: str) -
         counts.words,
         counts.sentences if counts.words else 0,
         counts.words / counts.sentences,
-        max((len(words(part)) for part in SENTENCE.findall(body)), default=0),
+        max((count_sentence(part)[0] for part in SENTENCE.findall(body)), default=0),
         counts.syllables / max(1, counts.words),
         counts.reading_ease,
         counts.hook_words,

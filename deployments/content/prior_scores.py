@@ -129,9 +129,9 @@ def kernel(rows: Any, habits: Any, columns: Any) -> Any:
         else:
             emojis = min(1.0, max(3.0, np.floor(words / 8.0)) / max(1.0, emoji))
         hook = 0.7 if hook_words <= 12 else max(0.2, 0.7 - (hook_words - 12.0) * 0.05)
-        hook += 0.3 * float(row[elements_at] > 0)
-        fit = 1.0 - 0.3 * float(size < low or size > high) - 0.3 * float(row[block_at] > 0)
-        fit -= 0.4 * float(row[links_at] > 0 and not links_work) + 0.2 * float(tags > 2 * usual)
+        hook += 0.3 * (row[elements_at] > 0)
+        fit = 1.0 - 0.3 * ((size < low) | (size > high)) - 0.3 * (row[block_at] > 0)
+        fit -= 0.4 * ((row[links_at] > 0) & (not links_work)) + 0.2 * (tags > 2 * usual)
         scores[index] = (
             habits[5] * length
             + habits[6] * readability

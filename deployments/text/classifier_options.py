@@ -1,9 +1,10 @@
 """What a caller says of a classification: labels, descriptions, examples, or a trained head.
 
-Flows in: options as JSON, or a head as bytes, which only the ingress can put there. Flows out:
-checked values, or InvalidRequest naming the field.
+Flows in: options as JSON; the ingress puts a tenant's trained head there in place of its
+classifier's name. Flows out: checked values, or InvalidRequest naming the field.
 """
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +14,16 @@ import numpy as np
 from cluster.classifiers.model import pack_head, unpack_head
 from cluster.runtime.problems import InvalidRequest
 from deployments.text.linear_head import LinearHead
+from deployments.text.operation import Vectors
 from deployments.text.options import check_names
 from deployments.text.passages import MAX_PASSAGE
+from deployments.text.probe import PROBE
 
 MIN_LABELS, MAX_LABELS = 2, 32
 MIN_EXAMPLES, MAX_EXAMPLES = 5, 100  # of a label
 MAX_ALL_EXAMPLES = 1_000
 MAX_LABEL, MAX_DESCRIPTION, MAX_EXAMPLE = 64, 300, 2_000  # characters
-HEAD, BY = "head", "by"  # options that the ingress adds: bytes, and `name@version`
+HEAD, BY = "head", "by"  # options that the ingress adds; no caller may send them
 _NAMES = frozenset(("labels", "examples", HEAD, BY))
 _AT = "options.classification"
 
@@ -28,18 +31,19 @@ _AT = "options.classification"
 @dataclass(frozen=True)
 class ClassifierOptions:
     """Of `examples` and `head` one has something, or none: then `descriptions` count, one for each
-    of `labels`."""
+    of `labels`. `probe` is the vector of PROBE when the head was trained."""
 
     labels: tuple[str, ...]
     descriptions: tuple[str, ...] = ()
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     head: LinearHead | None = None
+    probe: Vectors | None = None
     by: str = ""
 
     def strings(self) -> list[str]:
         """What is embedded beside the text. Of a long example, its beginning."""
         if self.head is not None:
-            return []
+            return [PROBE]
         if not self.examples:
             return list(self.descriptions)
         return [text[:MAX_PASSAGE] for label in self.labels for text in self.examples[label]]
@@ -52,10 +56,9 @@ class ClassifierOptions:
 def read_classifier_options(options: Mapping[str, Any]) -> ClassifierOptions:
     """Raises InvalidRequest."""
     check_names(options, "classification", _NAMES)
-    head = options.get(HEAD)
-    if isinstance(head, bytes):
-        trained = unpacked(head)
-        return ClassifierOptions(trained.labels, head=trained, by=str(options.get(BY, "")))
+    if HEAD in options:
+        head, probe = unpacked(options[HEAD])
+        return ClassifierOptions(head.labels, head=head, probe=probe, by=options[BY])
     if "examples" in options:
         examples = check_examples(options["examples"], f"{_AT}.examples")
         return ClassifierOptions(tuple(examples), examples=examples)
@@ -85,16 +88,19 @@ def check_examples(given: Any, param: str) -> dict[str, tuple[str, ...]]:
     return examples
 
 
-def packed(head: LinearHead) -> bytes:
-    """With the weights in little-endian float32."""
-    return pack_head(head.labels, head.weights.astype("<f4").tobytes())
+def packed(head: LinearHead, probe: Vectors) -> str:
+    """Labels, weights and the vector of PROBE, the numbers in little-endian float32; in base64."""
+    numbers = np.concatenate([head.weights.ravel(), probe]).astype("<f4")
+    return base64.b64encode(pack_head(head.labels, numbers.tobytes())).decode()
 
 
-def unpacked(content: bytes) -> LinearHead:
-    """Raises ValueError for bytes that are no head."""
-    labels, weights = unpack_head(content)
+def unpacked(content: str) -> tuple[LinearHead, Vectors]:
+    """Raises ValueError for a text that is no head."""
+    labels, weights = unpack_head(base64.b64decode(content, validate=True))
     numbers = np.frombuffer(weights, dtype="<f4").astype(np.float32)
-    return LinearHead(labels, numbers.reshape(len(labels), -1))
+    dimensions = (len(numbers) - len(labels)) // (len(labels) + 1)
+    head = LinearHead(labels, numbers[:-dimensions].reshape(len(labels), dimensions + 1))
+    return head, numbers[-dimensions:]
 
 
 def _labels(given: Any, param: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cluster.runtime.problems import InvalidRequest
-from deployments.contracts.text_analysis import NO_WORDS, OperationResult
+from deployments.contracts.text_analysis import NO_WORDS, OperationResult, unsupported
 from deployments.text.classifier_options import ClassifierOptions, read_classifier_options
 from deployments.text.linear_head import LinearHead, softmax, train_linear_head
 from deployments.text.operation import AnalyzedText, Options, Vectors
 from deployments.text.passages import joint_vector, passages_of
+from deployments.text.probe import is_same_model
 
 PENALTY = 2e-3  # of the squared factors of a head trained on examples
+OTHER_MODEL = "It was trained with another embedding model than the one that is configured."
+TRAIN_AGAIN = "Train it again: PUT /api/v1/text/classifiers/{name}, with its examples."
 _SHARPNESS = 15.0  # of cosines, when they become probabilities
 
 
@@ -43,20 +45,22 @@ class TextClassification:
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         whole = joint_vector(passages, vectors[: len(passages)])
-        if wanted.head is None and not wanted.examples:
-            return self._by_descriptions(wanted, whole, vectors[len(passages) :])
-        head = wanted.head or train_classifier(
-            wanted.labels, wanted.targets(), vectors[len(passages) :]
-        )
-        if head.weights.shape[1] != len(whole) + 1:
-            raise InvalidRequest(
-                "options.classification.classifier: it was trained with another embedding model; "
-                "create it again.",
-                param="options.classification.classifier",
-            )
+        beside = vectors[len(passages) :]
+        if wanted.head is not None:
+            return self._by_head(wanted, wanted.head, whole, beside[0])
+        if wanted.examples:
+            head = train_classifier(wanted.labels, wanted.targets(), beside)
+            return self._by_head(wanted, head, whole, beside[0])
+        return self._by_descriptions(wanted, whole, beside)
+
+    def _by_head(
+        self, wanted: ClassifierOptions, head: LinearHead, whole: Vectors, probe: Vectors
+    ) -> OperationResult:
+        by = wanted.by or self.by
+        if wanted.probe is not None and not is_same_model(probe, wanted.probe):
+            return unsupported(by, OTHER_MODEL, TRAIN_AGAIN)
         shares = head.probabilities(whole[None, :])[0]
-        reason = "Judged by the examples of each label."
-        return _result(wanted.by or self.by, head.labels, shares, shares, reason)
+        return _result(by, head.labels, shares, shares, "Judged by the examples of each label.")
 
     def _by_descriptions(
         self, wanted: ClassifierOptions, whole: Vectors, vectors: Vectors

@@ -17,6 +17,7 @@ from deployments.text.linear_head import LinearHead
 from deployments.text.operation import AnalyzedText, Options, Vectors
 from deployments.text.options import check_names
 from deployments.text.passages import passage_places, passages_of, shares_of
+from deployments.text.probe import PROBE
 
 LABELS = ("negative", "neutral", "positive")
 MAX_SPANS = 200
@@ -37,7 +38,8 @@ class SentimentScorer:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         check_names(options, self.name, frozenset())
-        return passages_of(text.text)
+        passages = passages_of(text.text)
+        return [*passages, PROBE] if passages else ()
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
@@ -45,7 +47,10 @@ class SentimentScorer:
         passages = passages_of(text.text)
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
-        probabilities, score = judge_passages(passages, vectors)
+        refused = load_head(_HEAD).refuse(vectors[-1])
+        if refused is not None:
+            return refused
+        probabilities, score = judge_passages(passages, vectors[:-1])
         best = int(np.argmax(probabilities))
         value = {
             "label": LABELS[best],

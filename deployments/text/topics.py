@@ -17,6 +17,7 @@ from deployments.text.keywords import find_candidates
 from deployments.text.operation import AnalyzedText, Options, Vectors
 from deployments.text.options import check_names, read_count
 from deployments.text.passages import joint_vector, passages_of
+from deployments.text.probe import PROBE
 
 MAX_TOPICS, DEFAULT_TOPICS = 10, 3
 MAX_GROUPED = 1_000  # texts; time grows with the cube of their number: 0.3 s
@@ -40,7 +41,8 @@ class TopicFinder:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         _read(options)
-        return passages_of(text.text)
+        passages = passages_of(text.text)
+        return [*passages, PROBE] if passages else ()
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
@@ -50,7 +52,10 @@ class TopicFinder:
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         head = load_head(_HEAD)
-        scores = head.arrays["vectors"] @ joint_vector(passages, vectors)
+        refused = head.refuse(vectors[-1])
+        if refused is not None:
+            return refused
+        scores = head.arrays["vectors"] @ joint_vector(passages, vectors[:-1])
         best = [int(at) for at in np.argsort(-scores)[:count] if scores[at] >= _CLOSE]
         value = [{"topic": head.labels[at], "score": round(float(scores[at]), 3)} for at in best]
         reasons = () if value else ("It is close to none of the topics.",)

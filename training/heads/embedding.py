@@ -18,13 +18,12 @@ _MODEL = "minilm"
 
 
 class LocalEmbedder:
-    """Implements TextEmbedder. `revision` is that of the model's files."""
+    """Implements TextEmbedder."""
 
     def __init__(self, home: Path, threads: int = 1) -> None:
         """Loads all-MiniLM-L6-v2: a second. `home` keeps a converted model."""
         spec = EmbeddingSpec(id=_MODEL, threads=threads)
-        self._encoder, files = load_sentence_encoder(spec, home)
-        self.revision = files.revision
+        self._encoder, _ = load_sentence_encoder(spec, home)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         return self.embed_all(texts)

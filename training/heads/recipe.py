@@ -11,6 +11,7 @@ import numpy as np
 from deployments.text.heads import ShippedHead
 from deployments.text.lexicon import lexicon_features
 from deployments.text.operation import Vectors
+from deployments.text.probe import PROBE
 from deployments.text.sentiment import LABELS
 from training.heads.card import render_heads_card
 from training.heads.embedding import LocalEmbedder
@@ -41,16 +42,17 @@ def build_heads(out: Path, work: Path, threads: int, log: Callable[[str], None])
     log(f"training on {len(kinds):,} of them")
     arrays = train_sentiment(features[trained], ratings[trained], kinds)
     held_out = _held_out(rated, features, ratings, is_held_out)
-    head = ShippedHead(f"sentiment-head@{SENTIMENT_VERSION}", LABELS, embedder.revision, arrays)
+    head = ShippedHead(f"sentiment-head@{SENTIMENT_VERSION}", LABELS, arrays)
     figures = {kind: asdict(each) for kind, each in sentiment_figures(head, held_out).items()}
     for kind, each in figures.items():
         log(f"{kind}: macro-F1 {each['macro_f1']:.3f}, VADER {each['vader_macro_f1']:.3f}")
     hard = judge_hard_posts(head, embedder)
     topics, vectors = topic_vectors(embedder)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out, "sentiment", head.by, LABELS, embedder.revision, arrays)
-    topic_arrays = {"vectors": vectors.astype(np.float16)}
-    _write(out, "topics", f"topics@{TOPICS_VERSION}", topics, embedder.revision, topic_arrays)
+    probe = embedder.embed_all([PROBE])[0]
+    _write(out, "sentiment", head.by, LABELS, {**arrays, "probe": probe})
+    topic_arrays = {"vectors": vectors.astype(np.float16), "probe": probe}
+    _write(out, "topics", f"topics@{TOPICS_VERSION}", topics, topic_arrays)
     write_held_out(out / "held_out.npz", {kind: each.sample() for kind, each in held_out.items()})
     measured = {"trained": len(kinds), "figures": figures, "hard_posts": hard}
     (out / "evaluation.json").write_text(json.dumps(measured, indent=2) + "\n")
@@ -74,14 +76,9 @@ def _held_out(
 
 
 def _write(
-    out: Path,
-    name: str,
-    by: str,
-    labels: tuple[str, ...],
-    revision: str,
-    arrays: Mapping[str, Any],
+    out: Path, name: str, by: str, labels: tuple[str, ...], arrays: Mapping[str, Any]
 ) -> None:
     title, _, version = by.partition("@")
-    facts = {"name": title, "version": int(version), "labels": labels, "revision": revision}
+    facts = {"name": title, "version": int(version), "labels": labels}
     (out / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
     np.savez_compressed(out / f"{name}.npz", **arrays)

@@ -12,7 +12,6 @@ classifiers = Table(
     Column("description", String(500), nullable=False),
     Column("version", Integer, nullable=False),  # how often it was trained
     Column("examples", Integer, nullable=False),  # it was trained with
-    Column("revision", String(64), nullable=False),  # of the embedding model
     Column("size", Integer, nullable=False),  # bytes of the content before encryption
     Column("content", LargeBinary, nullable=False),  # labels and weights, encrypted
     Column("created", Float, nullable=False),

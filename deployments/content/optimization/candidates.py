@@ -16,7 +16,7 @@ from deployments.content.optimization.rewriting import CleanedRewrite, clean_rew
 from deployments.content.optimization.search import EditedText, EditSearch
 from deployments.content.optimization.task import OptimizationTask
 
-MOST = 12  # candidates of a task: five goals, their rewrites, and two more
+MOST = 14  # candidates of a task: five goals, their rewrites, and four more
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ def _candidates(
     task: OptimizationTask, search: EditSearch, rewrites: list[CleanedRewrite]
 ) -> Iterator[EditedText]:
     if task.edits_by_rules:
-        yield search.improve(task.text, task.goals)
+        edited = search.improve(task.text, task.goals)
+        yield edited
+        yield from _first_edits(task, edited)
     for rewrite in rewrites:
         if rewrite.text:
             yield EditedText(rewrite.text, (), "model", rewrite.goal)
@@ -57,3 +59,16 @@ def _candidates(
         others = task.goals if task.variants > 1 else ()
         for goal in others:
             yield search.improve(task.text, (goal,))
+
+
+def _first_edits(task: OptimizationTask, edited: EditedText) -> Iterator[EditedText]:
+    """A text with two thirds and one third of its edits: where vectors find that all of them
+    together harm the sentiment, fewer may not."""
+    if "sentiment" not in task.goals:
+        return
+    for share in (2 / 3, 1 / 3):
+        edits = edited.edits[: round(share * len(edited.edits))]
+        text = task.text
+        for applied in edits:
+            text = applied.edit.apply(text)
+        yield EditedText(text, edits)

@@ -14,7 +14,7 @@ from deployments.content.optimization.search import AppliedEdit, EditedText, val
 from deployments.content.optimization.task import OptimizationTask
 
 OPTIMIZER = "post-optimizer@1"  # who answers; a change of rules or scores changes it
-LEAST_MEANING = 0.8  # cosine of a model's rewrite and the draft
+LEAST_MEANING = 0.8  # cosine of a text that is offered and the draft
 _DIGITS = 4
 _UNCHANGED = "No edit helps these goals without harm to another one: the text stays as it is."
 
@@ -33,9 +33,10 @@ def outcome(
     scored, refused = [], [_refusal(rewrite.goal, rewrite.reason) for rewrite in candidates.refused]
     for candidate in candidates.texts:
         closeness = meaning(candidate.text)
-        if candidate.by == "model" and closeness is not None and closeness < LEAST_MEANING:
-            reason = f"It says something else than the draft (cosine {closeness:.2f})."
-            refused.append(_refusal(candidate.goal, reason))
+        if closeness is not None and closeness < LEAST_MEANING:
+            if candidate.by == "model":
+                reason = f"It says something else than the draft (cosine {closeness:.2f})."
+                refused.append(_refusal(candidate.goal, reason))
             continue
         scored.append(ScoredText(candidate, values_of(rate(candidate.text))))
     chosen = choose(floor, scored, task.variants)

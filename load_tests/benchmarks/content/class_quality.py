@@ -71,10 +71,12 @@ class _Vectors:
 
 def _topics_right(embedder: LocalEmbedder, posts: Sequence[PlantedPost]) -> float:
     finder = TopicFinder()
-    vectors = embedder.embed_all([post.text for post in posts])
+    vectors = _Vectors(embedder)
     right = 0
-    for post, row in zip(posts, vectors, strict=True):
-        result = finder.analyze(AnalyzedText(post.text, "en"), {"count": 1}, row[None, :])
+    for post in posts:
+        text = AnalyzedText(post.text, "en")
+        rows = vectors.of(finder.strings_to_embed(text, {"count": 1}))
+        result = finder.analyze(text, {"count": 1}, rows)
         right += any(topic["topic"] in _TOPICS[post.subject] for topic in result.value)
     return round(right / len(posts), 3)
 

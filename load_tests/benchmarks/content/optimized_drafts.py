@@ -17,7 +17,7 @@ from deployments.content.optimization.head_sentiment import HeadSentiment
 from deployments.content.optimization.kept_items import KeptItems
 from deployments.content.optimization.operation import PostOptimization
 from deployments.content.optimization.task import GOALS, KEEPABLE, OptimizationTask
-from deployments.text.operation import AnalyzedText
+from deployments.text.operation import AnalyzedText, Vectors
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.content.drafts import PlantedDraft
 from load_tests.benchmarks.content.plain_rules import optimize_plainly
@@ -41,9 +41,16 @@ class DraftOptimizer:
         vectors = None
         if self._embedder is not None:
             strings = list(self._operation.strings_to_embed(analyzed, options))
-            vectors = self._embedder.embed_all(strings) if strings else None
+            vectors = self._vectors(strings) if strings else None
         value: Answer = self._operation.analyze(analyzed, options, vectors).value
         return value
+
+    def _vectors(self, strings: Sequence[str]) -> Vectors:
+        """Equal strings are embedded once, as in deployments/text/analyzer.py."""
+        assert self._embedder is not None
+        unique = list(dict.fromkeys(strings))
+        rows = dict(zip(unique, self._embedder.embed_all(unique), strict=True))
+        return np.stack([rows[string] for string in strings])
 
     def judge(self, draft: PlantedDraft, texts: Sequence[str]) -> list[dict[str, float]]:
         """The scores of texts as they are, by goal."""

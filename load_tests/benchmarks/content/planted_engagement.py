@@ -1,4 +1,4 @@
-"""Whether the regression on outcomes finds a planted preference, and finds none where there is none.
+"""Whether the regression on outcomes finds a planted preference, and none where there is none.
 
 In: posts and seeds. Out: rank correlations. The outcomes are made: a random linear preference over
 the features, with noise so strong that a perfect model would reach about 0.8.

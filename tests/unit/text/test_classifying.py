@@ -12,6 +12,7 @@ from deployments.text.classifying import TextClassification, train_classifier
 from deployments.text.extractive import word_vectors
 from deployments.text.linear_head import train_linear_head
 from deployments.text.operation import AnalyzedText
+from deployments.text.probe import PROBE
 
 OPERATION = TextClassification()
 EXAMPLES = {
@@ -59,32 +60,39 @@ def test_five_examples_a_label_train_a_head() -> None:
 
 
 def test_a_trained_head_judges_without_the_examples_and_is_named() -> None:
-    """Its bytes come from the ingress: JSON has none, so a caller cannot send them."""
-    low, high = np.eye(2, 8, dtype=np.float32)
+    low, high, probe = np.eye(3, 8, dtype=np.float32)
     head = train_classifier(("low", "high"), [0, 1] * 5, np.stack([low, high] * 5))
-    options = {"head": packed(head), "by": "mine@3"}
+    options = {"head": packed(head, probe), "by": "mine@3"}
     analyzed = AnalyzedText("a word", "en")
 
-    assert OPERATION.strings_to_embed(analyzed, options) == ["a word"]
-    result = OPERATION.analyze(analyzed, options, high[None, :])
+    assert OPERATION.strings_to_embed(analyzed, options) == ["a word", PROBE]
+    result = OPERATION.analyze(analyzed, options, np.stack([high, probe]))
 
     assert (result.by, result.value["label"]) == ("mine@3", "high")
 
 
-def test_a_head_of_another_embedding_model_is_refused() -> None:
-    head = train_classifier(("a", "b"), [0, 1], np.eye(2, 8, dtype=np.float32))
+@pytest.mark.parametrize("dimensions", [8, 9])
+def test_vectors_of_another_embedding_model_are_not_judged(dimensions: int) -> None:
+    rows = np.eye(8, dtype=np.float32)
+    head = train_classifier(("a", "b"), [0, 1], rows[:2])
+    others = np.eye(2, dimensions, dtype=np.float32)
 
-    with pytest.raises(InvalidRequest, match="another embedding model"):
-        OPERATION.analyze(AnalyzedText("word"), {"head": packed(head)}, np.ones((1, 9), np.float32))
+    options = {"head": packed(head, rows[2]), "by": "mine@1"}
+    result = OPERATION.analyze(AnalyzedText("word", "en"), options, others)
+
+    assert not result.supported
+    assert "another embedding model" in result.reasons[0]
 
 
 def test_a_head_is_packed_and_unpacked_unchanged() -> None:
     head = train_classifier(("ä", "日本"), [0, 1], np.eye(2, 3, dtype=np.float32))
+    probe = np.array([0.25, 0.5, 1], dtype=np.float32)
 
-    again = unpacked(packed(head))
+    again, found = unpacked(packed(head, probe))
 
     assert again.labels == head.labels
     assert np.array_equal(again.weights, head.weights)
+    assert np.array_equal(found, probe)
 
 
 def test_a_text_without_words_has_no_class() -> None:
@@ -111,7 +119,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"examples": {"food": ["a"] * 5, "sport": list("abcde")}}, "5 different"),
     ({"examples": {"food": "abcde", "sport": list("abcde")}}, "list of texts"),
     ({"labels": ["a", "b"], "threshold": 1}, "is not an option"),
-    ({"head": "bytes"}, "needs labels"),
 ]
 
 

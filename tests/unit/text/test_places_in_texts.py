@@ -11,6 +11,7 @@ from deployments.text.extractive import (
     word_vectors,
 )
 from deployments.text.grounding import find_ungrounded
+from deployments.text.heads import load_head
 from deployments.text.keywords import KeywordFinder
 from deployments.text.operation import AnalyzedText, TextOperation
 from deployments.text.passages import MAX_PASSAGE, joint_vector, passage_places, passages_of
@@ -28,6 +29,7 @@ def analyzed(operation: TextOperation, text: str) -> OperationResult:
     wanted = AnalyzedText(text, "en")
     strings = operation.strings_to_embed(wanted, {})
     vectors = np.full((len(strings), 384), 0.05, dtype=np.float32)
+    vectors[-1:] = load_head("sentiment").arrays["probe"]
     return operation.analyze(wanted, {}, vectors if strings else None)
 
 

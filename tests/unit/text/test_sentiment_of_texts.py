@@ -6,7 +6,7 @@ import pytest
 from deployments.contracts.text_analysis import NO_WORDS
 from deployments.text.heads import FOLDER, load_head
 from deployments.text.lexicon import lexicon_features, rated_words
-from deployments.text.operation import AnalyzedText
+from deployments.text.operation import AnalyzedText, Vectors
 from deployments.text.sentiment import LABELS, SentimentScorer
 from training.heads.figures import SentimentFigures, sentiment_figures
 from training.heads.held_out import read_held_out
@@ -42,10 +42,12 @@ def test_the_held_out_texts_are_committed_small_and_without_words() -> None:
         assert {stored[name].dtype.kind for name in stored.files} <= {"i", "f"}
 
 
-def plain_vectors(text: str) -> np.ndarray:
+def plain_vectors(text: str) -> Vectors:
     """Vectors that say nothing, so that the lexicon decides."""
     count = len(SCORER.strings_to_embed(AnalyzedText(text), {}))
-    return np.zeros((count, 384), dtype=np.float32)
+    vectors = np.zeros((count, 384), dtype=np.float32)
+    vectors[-1:] = load_head("sentiment").arrays["probe"]
+    return vectors
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,13 @@ def test_a_text_without_words_has_no_sentiment(text: str) -> None:
     result = SCORER.analyze(AnalyzedText(text), {}, None)
 
     assert (result.value, result.reasons) == (None, (NO_WORDS,))
+
+
+def test_vectors_of_another_embedding_model_are_not_judged() -> None:
+    result = SCORER.analyze(AnalyzedText("I love it"), {}, np.eye(2, 384, dtype=np.float32))
+
+    assert not result.supported
+    assert "minilm" in result.install
 
 
 def test_a_long_text_has_the_mean_of_its_passages() -> None:

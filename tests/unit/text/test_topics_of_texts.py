@@ -23,7 +23,9 @@ def test_a_text_gets_the_closest_topics_best_first() -> None:
     head = load_head("topics")
     cooking = head.arrays["vectors"][head.labels.index("food and drink")]
 
-    result = FINDER.analyze(AnalyzedText("Soup!"), {"count": 2}, cooking[None, :])
+    result = FINDER.analyze(
+        AnalyzedText("Soup!"), {"count": 2}, np.stack([cooking, head.arrays["probe"]])
+    )
 
     assert result.value[0] == {"topic": "food and drink", "score": 1.0}
     assert len(result.value) == 2
@@ -31,11 +33,20 @@ def test_a_text_gets_the_closest_topics_best_first() -> None:
 
 
 def test_a_text_that_is_close_to_none_has_none() -> None:
-    nothing = np.zeros((1, 384), dtype=np.float32)
+    probe = load_head("topics").arrays["probe"]
 
-    result = FINDER.analyze(AnalyzedText("Something"), {}, nothing)
+    result = FINDER.analyze(AnalyzedText("Something"), {}, np.stack([0 * probe, probe]))
 
     assert (result.value, len(result.reasons)) == ([], 1)
+
+
+def test_vectors_of_another_embedding_model_are_not_judged() -> None:
+    others = np.eye(2, 768, dtype=np.float32)
+
+    result = FINDER.analyze(AnalyzedText("Something"), {}, others)
+
+    assert not result.supported
+    assert "all-MiniLM-L6-v2" in result.reasons[0]
 
 
 def test_a_text_without_words_has_no_topic() -> None:

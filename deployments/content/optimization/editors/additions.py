@@ -33,6 +33,8 @@ ADDED = frozenset(
     for call in (*(call for calls in _CALLS.values() for call in calls), _WARM_CALL, _WARM_CLOSING)
     for sentence in (call, *regex.split(r"(?<=[.!?]) ", call))
 )
+_ABOUT = "It is all about"
+_MOST_ADDED = 0.4  # share of a text that such sentences may be
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 
@@ -53,7 +55,7 @@ def place_keywords(draft: Draft) -> Iterator[TextEdit]:
     if draft.is_english:
         names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
         reason = f"Missing until now: {names}."
-        yield _closing(draft, f"It is all about {names}.", "add keyword", reason)
+        yield from _closing(draft, f"{_ABOUT} {names}.", "add keyword", reason)
 
 
 def add_call(draft: Draft) -> Iterator[TextEdit]:
@@ -61,14 +63,14 @@ def add_call(draft: Draft) -> Iterator[TextEdit]:
     if not draft.is_english or CALL.search(draft.finished.body) or not draft.words:
         return
     for sentence in (*_CALLS.get(draft.site.name, ()), _WARM_CALL):
-        yield _closing(draft, sentence, "add call to action", "There was no call to action.")
+        yield from _closing(draft, sentence, "add call to action", "There was no call to action.")
 
 
 def add_warm_closing(draft: Draft) -> Iterator[TextEdit]:
     """Thanks the readers, where a text is cool."""
     if draft.is_english and draft.words and "thank" not in draft.words:
         reason = "A text that thanks its readers sounds warmer."
-        yield _closing(draft, _WARM_CLOSING, "add warm closing", reason)
+        yield from _closing(draft, _WARM_CLOSING, "add warm closing", reason)
 
 
 def add_emoji(draft: Draft) -> Iterator[TextEdit]:
@@ -119,11 +121,16 @@ def drop_hashtags(draft: Draft) -> Iterator[TextEdit]:
     yield TextEdit(start, len(draft.text), "", "drop hashtags", reason)
 
 
-def _closing(draft: Draft, sentence: str, rule: str, reason: str) -> TextEdit:
-    """A sentence at the end of the body, in a paragraph of its own if the body has paragraphs."""
+def _closing(draft: Draft, sentence: str, rule: str, reason: str) -> Iterator[TextEdit]:
+    """A sentence at the end of the body, in a paragraph of its own if the body has paragraphs. Not
+    where more than _MOST_ADDED of the text would be such sentences."""
     end = draft.body_end
     body = draft.text[:end]
+    parts = (body[start:stop] for start, stop in draft.sentences)
+    added = sum(len(part) for part in parts if part in ADDED or part.startswith(_ABOUT))
+    if added + len(sentence) > _MOST_ADDED * (len(body) + len(sentence)):
+        return
     gap = "" if not body.strip() else "\n\n" if "\n" in body.strip() else " "
     if body.strip() and body.rstrip()[-1].isalnum():
         gap = f".{gap}"
-    return TextEdit(end, end, gap + sentence, rule, reason)
+    yield TextEdit(end, end, gap + sentence, rule, reason)
