@@ -16,7 +16,7 @@ from deployments.content.optimization.rewriting import CleanedRewrite, clean_rew
 from deployments.content.optimization.search import EditedText, EditSearch
 from deployments.content.optimization.task import OptimizationTask
 
-MOST = 14  # candidates of a task: five goals, their rewrites, and four more
+MOST = 12  # candidates of a task: five goals, their rewrites, and two more
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +49,10 @@ def _candidates(
     task: OptimizationTask, search: EditSearch, rewrites: list[CleanedRewrite]
 ) -> Iterator[EditedText]:
     if task.edits_by_rules:
-        edited = search.improve(task.text, task.goals)
-        yield edited
-        yield from _first_edits(task, edited)
+        yield search.improve(task.text, task.goals)
     for rewrite in rewrites:
         if rewrite.text:
             yield EditedText(rewrite.text, (), "model", rewrite.goal)
-    if task.edits_by_rules and len(task.goals) > 1:
-        others = task.goals if task.variants > 1 else ()
-        for goal in others:
+    if task.edits_by_rules and task.variants > 1 and len(task.goals) > 1:
+        for goal in task.goals:
             yield search.improve(task.text, (goal,))
-
-
-def _first_edits(task: OptimizationTask, edited: EditedText) -> Iterator[EditedText]:
-    """A text with two thirds and one third of its edits: where vectors find that all of them
-    together harm the sentiment, fewer may not."""
-    if "sentiment" not in task.goals:
-        return
-    for share in (2 / 3, 1 / 3):
-        edits = edited.edits[: round(share * len(edited.edits))]
-        text = task.text
-        for applied in edits:
-            text = applied.edit.apply(text)
-        yield EditedText(text, edits)

@@ -24,6 +24,14 @@ _READABILITY = Readability()
 _UNTIDY = regex.compile(r"[!?]{3,}|(?<=\S)[ \t]{2,}|\n{3,}|[ \t]+(?=[,;!?]|\.(?!\d))")
 _STRUCTURE = {"length": 0.25, "hook": 0.25, "paragraphs": 0.15, "hashtags": 0.2, "tidiness": 0.15}
 _TAG_ONLY = 0.8  # of a keyword that is there as a hashtag only
+# Who judges, as `name@version`. Every version is part of OPTIMIZER's, and so of cache keys.
+JUDGES = {
+    "sentiment": "vader@3",
+    "readability": _READABILITY.by,
+    "keywords": "keyword-presence@1",
+    "structure": "platform-habits@1",
+    "engagement": "score-prior@1",
+}
 NO_KEYWORDS = "There are no `keywords` to look for."
 NOT_ENGLISH = "It is judged in English only."
 

@@ -9,34 +9,29 @@ from typing import Any
 from deployments.content.optimization.candidates import Candidates
 from deployments.content.optimization.choice import ScoredText, choose
 from deployments.content.optimization.differences import find_differences
-from deployments.content.optimization.goals import GoalScore, Scores
+from deployments.content.optimization.goals import JUDGES, GoalScore, Scores
 from deployments.content.optimization.search import AppliedEdit, EditedText, values_of
 from deployments.content.optimization.task import OptimizationTask
 
 OPTIMIZER = "post-optimizer@1"  # who answers; a change of rules or scores changes it
-LEAST_MEANING = 0.8  # cosine of a text that is offered and the draft
+LEAST_MEANING = 0.8  # cosine of a rewrite and the draft
 _DIGITS = 4
 _UNCHANGED = "No edit helps these goals without harm to another one: the text stays as it is."
 
-Rater = Callable[[str], Scores]
-
 
 def outcome(
-    task: OptimizationTask,
-    candidates: Candidates,
-    rate: Rater,
-    meaning: Callable[[str], float | None],
+    task: OptimizationTask, candidates: Candidates, meaning: Callable[[str], float | None]
 ) -> dict[str, Any]:
-    """`rate` gives the scores of a text; `meaning` how close it is to the draft, None: unknown."""
+    """`meaning` says how close a rewrite is to the draft (None: not known)."""
+    rate = candidates.judge.judge
     before = rate(task.text)
     floor = values_of(before)
     scored, refused = [], [_refusal(rewrite.goal, rewrite.reason) for rewrite in candidates.refused]
     for candidate in candidates.texts:
         closeness = meaning(candidate.text)
         if closeness is not None and closeness < LEAST_MEANING:
-            if candidate.by == "model":
-                reason = f"It says something else than the draft (cosine {closeness:.2f})."
-                refused.append(_refusal(candidate.goal, reason))
+            reason = f"It says something else than the draft (cosine {closeness:.2f})."
+            refused.append(_refusal(candidate.goal, reason))
             continue
         scored.append(ScoredText(candidate, values_of(rate(candidate.text))))
     chosen = choose(floor, scored, task.variants)
@@ -62,7 +57,7 @@ def _goals(before: Scores, after: Scores) -> dict[str, Any]:
 
 
 def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
-    basis = {"basis": "prior"} if goal == "engagement" else {}
+    basis = {"by": JUDGES[goal]} | ({"basis": "prior"} if goal == "engagement" else {})
     if before.value is None or after.value is None:
         return {"supported": False, "reason": before.reason, **basis}
     return {

@@ -1,11 +1,13 @@
 """The search: edits of rules, one after the other, as long as they help and harm nothing.
 
-In: a task and its judge. Out: an edited text with the edits that made it. Greedy: of a rule's
-proposals the best is taken, until none of any rule helps. So the result of a result is itself.
+In: a task and its judge. Out: an edited text with the edits that made it. Greedy: a proposal that
+helps is taken, of alternatives the best one, until none of any rule helps. So the result of a
+result is itself.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from deployments.content.optimization.draft import Draft, TextEdit
 from deployments.content.optimization.editors import RULES, EditRule
@@ -15,7 +17,7 @@ from deployments.content.optimization.task import OptimizationTask
 
 LEAST_GAIN = 0.01  # of all goals together, for which an edit is made
 MAX_EDITS = 60
-MAX_PROPOSALS = 6  # of one rule that are judged at a time
+MAX_PROPOSALS = 12  # of one rule in one round
 _ROUNDS = 4
 
 
@@ -70,29 +72,34 @@ class EditSearch:
         floor: Mapping[str, float],
         edits: list[AppliedEdit],
     ) -> str:
-        while len(edits) < MAX_EDITS:
-            best = self._best(rule, text, goals, floor)
-            if best is None:
-                break
-            edits.append(best)
-            text = best.edit.apply(text)
+        proposals = list(islice(rule.propose(Draft(text, self._task)), MAX_PROPOSALS))
+        if rule.has_alternatives:
+            found = [self._try(edit, text, goals, floor) for edit in proposals]
+            helpful = [(gain, applied) for gain, applied in found if applied is not None]
+            best = max(helpful, key=lambda each: each[0], default=(0.0, None))[1]
+            return text if best is None else self._take(best, text, edits)
+        for edit in sorted(proposals, key=lambda edit: -edit.start):  # places before one stay
+            _, applied = self._try(edit, text, goals, floor)
+            if applied is not None and len(edits) < MAX_EDITS:
+                text = self._take(applied, text, edits)
         return text
 
-    def _best(
-        self, rule: EditRule, text: str, goals: Collection[str], floor: Mapping[str, float]
-    ) -> AppliedEdit | None:
+    def _take(self, applied: AppliedEdit, text: str, edits: list[AppliedEdit]) -> str:
+        edits.append(applied)
+        return applied.edit.apply(text)
+
+    def _try(
+        self, edit: TextEdit, text: str, goals: Collection[str], floor: Mapping[str, float]
+    ) -> tuple[float, AppliedEdit | None]:
+        """The gain, and the edit if it is worth making."""
         current = values_of(self._judge.judge(text))
-        best, most = None, LEAST_GAIN
-        for edit, _ in zip(
-            rule.propose(Draft(text, self._task)), range(MAX_PROPOSALS), strict=False
-        ):
-            gains = self._gains(edit, text, current, floor)
-            if gains is None:
-                continue
-            total = sum(gain for goal, gain in gains.items() if goal in goals)
-            if total >= most:
-                best, most = AppliedEdit(edit, text[edit.start : edit.end], gains), total
-        return best
+        gains = self._gains(edit, text, current, floor)
+        if gains is None:
+            return 0.0, None
+        total = sum(gain for goal, gain in gains.items() if goal in goals)
+        if total < LEAST_GAIN:
+            return total, None
+        return total, AppliedEdit(edit, text[edit.start : edit.end], gains)
 
     def _gains(
         self, edit: TextEdit, text: str, current: Mapping[str, float], floor: Mapping[str, float]

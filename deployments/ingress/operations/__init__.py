@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from deployments.content.optimization.head_sentiment import HeadSentiment
 from deployments.content.optimization.operation import PostOptimization
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
@@ -35,7 +34,7 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    register_operation(PostOptimization(HeadSentiment()))
+    register_operation(PostOptimization())
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)

@@ -82,6 +82,7 @@ class GoalAnswer(ApiResponse):
     judged. `basis` of engagement: `prior`, a number to rank texts by, which promises nothing."""
 
     supported: bool
+    by: str
     before: float | None = None
     after: float | None = None
     delta: float | None = None

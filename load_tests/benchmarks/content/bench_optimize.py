@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--posts", type=int, default=500, help="with outcomes, to learn from")
     parser.add_argument("--seeds", type=int, default=10, help="planted preferences")
     parser.add_argument(
-        "--words-only", action="store_true", help="judge sentiment by the lexicon, no embeddings"
+        "--words-only", action="store_true", help="no embeddings: whether the meaning is kept"
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from deployments.content.optimization.head_sentiment import HeadSentiment
 from deployments.content.optimization.kept_items import KeptItems
 from deployments.content.optimization.operation import PostOptimization
 from deployments.content.optimization.task import GOALS, KEEPABLE, OptimizationTask
-from deployments.text.operation import AnalyzedText, Vectors
+from deployments.text.operation import AnalyzedText
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.content.drafts import PlantedDraft
 from load_tests.benchmarks.content.plain_rules import optimize_plainly
@@ -29,28 +28,17 @@ Answer = Mapping[str, Any]
 
 
 class DraftOptimizer:
-    """Optimises drafts one after the other. Without an embedder sentiment is judged by words."""
+    """Optimises drafts one after the other, by rules. Without an embedder no cosine is known."""
 
     def __init__(self, embedder: LocalEmbedder | None) -> None:
         self._embedder = embedder
-        self._operation = PostOptimization(HeadSentiment())
+        self._operation = PostOptimization()
 
     def run(self, draft: PlantedDraft, text: str, goals: Sequence[str] = GOALS) -> Answer:
         task = OptimizationTask(text, draft.platform, tuple(goals), keywords=draft.keywords)
-        options, analyzed = task.options(), AnalyzedText(text, "en")
-        vectors = None
-        if self._embedder is not None:
-            strings = list(self._operation.strings_to_embed(analyzed, options))
-            vectors = self._vectors(strings) if strings else None
-        value: Answer = self._operation.analyze(analyzed, options, vectors).value
+        result = self._operation.analyze(AnalyzedText(text, "en"), task.options(), None)
+        value: Answer = result.value
         return value
-
-    def _vectors(self, strings: Sequence[str]) -> Vectors:
-        """Equal strings are embedded once, as in deployments/text/analyzer.py."""
-        assert self._embedder is not None
-        unique = list(dict.fromkeys(strings))
-        rows = dict(zip(unique, self._embedder.embed_all(unique), strict=True))
-        return np.stack([rows[string] for string in strings])
 
     def judge(self, draft: PlantedDraft, texts: Sequence[str]) -> list[dict[str, float]]:
         """The scores of texts as they are, by goal."""

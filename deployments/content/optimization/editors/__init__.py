@@ -27,17 +27,20 @@ from deployments.content.optimization.editors.wording import (
 
 @dataclass(frozen=True, slots=True)
 class EditRule:
-    """`goals` are those that its edits may help: it is not asked for others."""
+    """`goals` are those that its edits may help: it is not asked for others. Its proposals do not
+    overlap, unless it `has_alternatives`."""
 
     propose: Callable[[Draft], Iterator[TextEdit]]
     goals: frozenset[str]
+    has_alternatives: bool = False
 
 
-def _rule(propose: Callable[[Draft], Iterator[TextEdit]], *goals: str) -> EditRule:
-    return EditRule(propose, frozenset(goals))
+def _rule(
+    propose: Callable[[Draft], Iterator[TextEdit]], *goals: str, has_alternatives: bool = False
+) -> EditRule:
+    return EditRule(propose, frozenset(goals), has_alternatives)
 
 
-# The safest first: where all edits together harm a goal, the first of them may be offered.
 RULES = (
     _rule(tidy_up, "structure"),
     _rule(quiet_capitals, "structure"),
@@ -45,11 +48,11 @@ RULES = (
     _rule(add_hashtags, "keywords", "structure", "engagement"),
     _rule(drop_hashtags, "structure", "engagement"),
     _rule(plain_words, "readability", "engagement"),
-    _rule(split_sentences, "readability", "structure", "engagement"),
-    _rule(move_hook, "structure", "engagement"),
+    _rule(split_sentences, "readability", "structure", "engagement", has_alternatives=True),
+    _rule(move_hook, "structure", "engagement", has_alternatives=True),
     _rule(add_emoji, "engagement", "sentiment"),
     _rule(positive_words, "sentiment"),
-    _rule(place_keywords, "keywords", "structure"),
-    _rule(add_call, "engagement", "sentiment", "structure"),
+    _rule(place_keywords, "keywords", "structure", has_alternatives=True),
+    _rule(add_call, "engagement", "sentiment", "structure", has_alternatives=True),
     _rule(add_warm_closing, "sentiment"),
 )
