@@ -34,7 +34,7 @@ ADDED = frozenset(
     for sentence in (call, *regex.split(r"(?<=[.!?]) ", call))
 )
 _ABOUT = "It is all about"
-_MOST_ADDED = 0.4  # share of a text that such sentences may be
+_MOST_ADDED = 0.25  # share of a text that such sentences may be
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 

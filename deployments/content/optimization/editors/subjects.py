@@ -40,7 +40,7 @@ _EMOJI = (
 _BY_WORD = {word: emoji for emoji, subjects in _EMOJI for word in subjects.split()}
 ANY = "✨"
 _LEAST = 4  # letters
-_BEGINNING = 25  # words
+_BEGINNING = 15  # words
 _NO_NOUNS = ("ed", "ing", "ly")
 
 
