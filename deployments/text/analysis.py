@@ -8,14 +8,19 @@ from collections.abc import Iterable
 from functools import cache
 
 from cluster.runtime.problems import InvalidRequest
+from deployments.text.classifier_training import ClassifierTraining
+from deployments.text.classifying import TextClassification
 from deployments.text.entities import EntityFinder
 from deployments.text.hashtags import HashtagFinder
+from deployments.text.keywords import KeywordFinder
 from deployments.text.languages import LanguageDetection
 from deployments.text.operation import TextOperation
 from deployments.text.personal_data import PersonalDataFinder
 from deployments.text.readability import Readability
+from deployments.text.sentiment import SentimentScorer
 from deployments.text.statistics import TextStatistics
 from deployments.text.summary import GroundingCheck, Summary
+from deployments.text.topics import TopicFinder
 
 _MAX_QUOTED = 40
 _NEED_OPTIONS = frozenset(("classification",))
@@ -35,7 +40,7 @@ def default_operations() -> tuple[str, ...]:
 @cache
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""
-    own: tuple[TextOperation, ...] = (Summary(), GroundingCheck())
+    own: tuple[TextOperation, ...] = (Summary(), GroundingCheck(), ClassifierTraining())
     return text_operations() | {operation.name: operation for operation in own}
 
 
@@ -43,6 +48,10 @@ def _operations() -> Iterable[TextOperation]:
     yield TextStatistics()
     yield LanguageDetection()
     yield Readability()
+    yield SentimentScorer()
+    yield KeywordFinder()
+    yield TopicFinder()
+    yield TextClassification()
     yield EntityFinder()
     yield PersonalDataFinder()
     yield HashtagFinder()

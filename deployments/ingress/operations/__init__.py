@@ -16,6 +16,7 @@ from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
 from deployments.ingress.operations.text_analysis import AnalyzeText
+from deployments.ingress.operations.text_classifiers import NamedClassifiers
 from deployments.ingress.operations.text_writing import (
     RewriteText,
     SummarizeText,
@@ -34,6 +35,7 @@ def operations(services: AppServices) -> Operations:
     writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
+    named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
     return {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
@@ -51,7 +53,7 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates),
         "posts.batch": PostBatch(pipeline, writers, templates),
-        "analyze_text": AnalyzeText(services.analysis_pipeline),
+        "analyze_text": AnalyzeText(services.analysis_pipeline, named),
         "summarize_text": SummarizeText(ports),
         "rewrite_text": RewriteText(ports),
         "translate_text": TranslateText(ports),

@@ -9,6 +9,7 @@ from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.operations.text_classifiers import NamedClassifiers
 from deployments.ingress.pipeline.analysis_cache import Result
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline, AnalysisQuery
 from deployments.ingress.schemas.text import AnalyzeTextRequest
@@ -27,11 +28,12 @@ class AnalyzeText:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, pipeline: AnalysisPipeline) -> None:
+    def __init__(self, pipeline: AnalysisPipeline, classifiers: NamedClassifiers) -> None:
         self._pipeline = pipeline
+        self._classifiers = classifiers
 
     async def answer(self, request: AdmittedRequest, body: AnalyzeTextRequest) -> dict[str, Any]:
-        query = _query(body)
+        query = await self._query(request, body)
         results = await self._pipeline.analyze(query, request)
         _check_installed(results)
         answer = _head(request, query)
@@ -45,7 +47,7 @@ class AnalyzeText:
 
     async def events(self, request: AdmittedRequest, body: AnalyzeTextRequest) -> Events:
         """started, operation_result, completed."""
-        query = _query(body)
+        query = await self._query(request, body)
         total = len(query.operations)
         yield "started", {"operations": list(query.operations), "texts": len(query.texts)}
         done = 0
@@ -61,10 +63,10 @@ class AnalyzeText:
                 yield "operation_result", event | {"progress": {"done": done, "total": total}}
         yield "completed", _head(request, query)
 
-
-def _query(body: AnalyzeTextRequest) -> AnalysisQuery:
-    operations = tuple(dict.fromkeys(body.operations))
-    return AnalysisQuery(body.all_texts(), operations, body.options, body.language or "")
+    async def _query(self, request: AdmittedRequest, body: AnalyzeTextRequest) -> AnalysisQuery:
+        operations = tuple(dict.fromkeys(body.operations))
+        options = await self._classifiers.resolve(request.caller.tenant, body.options)
+        return AnalysisQuery(body.all_texts(), operations, options, body.language or "")
 
 
 def _groups(operations: Sequence[str]) -> list[list[str]]:

@@ -121,6 +121,11 @@ POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 4
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
+GET    /api/v1/text/classifiers                         401  200 200 200 200 403 403 200 200
+POST   /api/v1/text/classifiers                         401  201 201 201 403 403 403 201 201
+GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
+PUT    /api/v1/text/classifiers/{classifier}            401  200 200 200 403 403 403 404 404
+DELETE /api/v1/text/classifiers/{classifier}            401  204 204 204 403 403 403 404 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -166,6 +171,7 @@ HEAD   /files/{token}                                   200  200 200 200 200 200
 """
 Row = tuple[str, str, dict[str, int]]
 
+EXAMPLES = {"good": list("abcde"), "bad": list("vwxyz")}
 RERANK = {"model": "letters", "query": "hi", "documents": ["hello"]}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {
@@ -236,6 +242,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
     "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
     "POST /api/v1/templates/{template}/test": {},
+    "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
+    "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
