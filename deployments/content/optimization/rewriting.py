@@ -68,7 +68,7 @@ def rewrite_messages(task: OptimizationTask, goal: str) -> list[ChatMessage]:
 
 def clean_rewrite(task: OptimizationTask, kept: KeptItems, rewrite: ModelRewrite) -> CleanedRewrite:
     """As captions are cleaned up; then nothing that is kept may be missing, nothing made up."""
-    text = clean(rewrite_brief(task), rewrite.text).text
+    text = clean(rewrite_brief(task), rewrite.text).text if rewrite.text.strip() else ""
     share = len(text) / max(1, len(task.text))
     invented = kept.invented(text)
     reason = ""

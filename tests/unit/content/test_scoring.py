@@ -13,8 +13,9 @@ from deployments.content.scoring import score
 PIECES = (
     "Meet a rooftop coffee bar! ", "We open at 7.30, come and see it. ", "What do you think? ",
     "The unavoidable consideration of organisational responsibilities necessitates deliberation ",
-    "and so on and so forth, ", "☕", "👩‍👩‍👧 ", "🇨🇭 ", "#Coffee ", "#2026goals ", "\n\n", "\n", "https://example.org ",
-    "@friends ", "Ünïcödé wörds ", "東京のカフェ。", "Don't ", "book now… ", "(!!) ", "Order ", "20% off ", "- a list\n",
+    "and so on and so forth, ", "☕", "👩‍👩‍👧 ", "🇨🇭 ", "#Coffee ", "#2026goals ", "\n\n", "\n",
+    "https://example.org ", "@friends ", "Ünïcödé wörds ", "東京のカフェ。", "Don't ", "book now… ",
+    "(!!) ", "Order ", "20% off ", "- a list\n",
 )  # fmt: skip
 
 

@@ -34,7 +34,8 @@ ADDED = frozenset(
     for sentence in (call, *regex.split(r"(?<=[.!?]) ", call))
 )
 _ABOUT = "It is all about"
-_MOST_ADDED = 0.25  # share of a text that such sentences may be
+_MOST_ADDED = 0.15  # share of a text that such sentences may be
+_MOST_TAGS = 0.25  # share of a text that hashtags may be, with those that are added
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 
@@ -93,10 +94,14 @@ def add_hashtags(draft: Draft) -> Iterator[TextEdit]:
     parts = {part for tag in draft.task.keywords for part in words(tag)}
     subjects = [word for word in subject_words(draft.words) if word not in parts]
     tags: list[str] = []
+    room = _MOST_TAGS * len(draft.text) / (1 - _MOST_TAGS)
+    room -= sum(len(tag) + 2 for tag in existing) / (1 - _MOST_TAGS)
     for phrase in (*draft.task.keywords, *subjects):
         tag = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(phrase))
         is_tag = extract_hashtags(f"#{tag}") == [tag] and len(tag) <= 30
-        if is_tag and tag.casefold() not in known and len(tags) < wanted:
+        is_new = is_tag and tag.casefold() not in known
+        if is_new and len(tags) < wanted and len(tag) + 2 <= room:
+            room -= len(tag) + 2
             known.add(tag.casefold())
             tags.append(tag)
     if tags:
