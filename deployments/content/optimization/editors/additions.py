@@ -50,7 +50,8 @@ def place_keywords(draft: Draft) -> Iterator[TextEdit]:
         return
     start, _ = draft.sentences[0]
     label = f"{missing[0][0].upper()}{missing[0][1:]}: "
-    if ": " not in draft.text[start : start + 60]:
+    is_short = len(label) <= _MOST_TAGS * len(draft.finished.body)
+    if is_short and ": " not in draft.text[start : start + 60]:
         reason = f"The keyword '{missing[0]}' was missing."
         yield TextEdit(start, start, label, "add keyword", reason)
     if draft.is_english:
