@@ -64,6 +64,12 @@ GROUPS = {
             "ledger": "Whether the usage ledger equals the tokens generated.",
         },
     ),
+    "content": Group(
+        "Text analysis and content: quality and cost.",
+        {
+            "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
+        },
+    ),
     "video": Group(
         "Video: cost of clips, quality of highlights.",
         {

@@ -40,8 +40,10 @@ class Ingress(LoggedReplica):
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
         classifiers: Mapping[str, DeploymentHandle] | None = None,
+        text: DeploymentHandle | None = None,
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
+        """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called.
+        `text` analyses texts."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         if settings.ingress_names is not None:
@@ -59,6 +61,7 @@ class Ingress(LoggedReplica):
             cache_in_redis=config.cache.redis,
             by_handle=config.by_handle,
             classifiers=classifiers or {},
+            text=text,
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)

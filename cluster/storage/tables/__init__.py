@@ -5,6 +5,7 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 """
 
 from cluster.storage.tables.base import metadata
+from cluster.storage.tables.classifiers import classifiers
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
     api_keys,
@@ -42,6 +43,7 @@ __all__ = [
     "audit_records",
     "cache_invalidations",
     "changes",
+    "classifiers",
     "deliveries",
     "ended_sessions",
     "events",

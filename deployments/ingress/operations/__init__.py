@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deployments.content.optimization.operation import PostOptimization
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
@@ -12,20 +13,33 @@ from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.optimize_post import OptimizePost
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
+from deployments.ingress.operations.text_analysis import AnalyzeText
+from deployments.ingress.operations.text_classifiers import NamedClassifiers
+from deployments.ingress.operations.text_writing import (
+    RewriteText,
+    SummarizeText,
+    TranslateText,
+    WriterPorts,
+)
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
+from deployments.text.analysis import register_operation
 
 Operations = dict[str, Operation[Any]]
 
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
+    register_operation(PostOptimization())
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     chat = Chat(pipeline, templates)
+    ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
+    named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
     return {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
@@ -43,6 +57,11 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates),
         "posts.batch": PostBatch(pipeline, writers, templates),
+        "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
+        "analyze_text": AnalyzeText(services.analysis_pipeline, named),
+        "summarize_text": SummarizeText(ports),
+        "rewrite_text": RewriteText(ports),
+        "translate_text": TranslateText(ports),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

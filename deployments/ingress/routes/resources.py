@@ -13,6 +13,7 @@ from deployments.ingress.routes import (
     audit,
     auth,
     cache,
+    classifiers,
     clips,
     files,
     health,
@@ -44,6 +45,7 @@ from deployments.ingress.schemas.admin import (
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
+from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.records import (
@@ -86,6 +88,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     WebhookRotation,
     AuditPrune,
     InvalidationCreate,
+    ClassifierCreate,
+    ClassifierTrainingBody,
     ClipRequest,
     VideoImport,
     ScalingBoundsPut,
@@ -121,6 +125,7 @@ def resource_routes() -> APIRouter:
         admin_users,
         webhooks,
         templates,
+        classifiers,
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)

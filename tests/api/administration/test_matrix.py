@@ -61,6 +61,10 @@ POST   /api/v1/captions                                 401  200 200 200 403 403
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/analyze                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/auth/login                               200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
@@ -117,6 +121,11 @@ POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 4
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
+GET    /api/v1/text/classifiers                         401  200 200 200 200 403 403 200 200
+POST   /api/v1/text/classifiers                         401  201 201 201 403 403 403 201 201
+GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
+PUT    /api/v1/text/classifiers/{classifier}            401  200 200 200 403 403 403 404 404
+DELETE /api/v1/text/classifiers/{classifier}            401  204 204 204 403 403 403 404 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -162,6 +171,7 @@ HEAD   /files/{token}                                   200  200 200 200 200 200
 """
 Row = tuple[str, str, dict[str, int]]
 
+EXAMPLES = {"good": list("abcde"), "bad": list("vwxyz")}
 RERANK = {"model": "letters", "query": "hi", "documents": ["hello"]}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {
@@ -195,6 +205,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/text/analyze": {"text": "tea", "operations": ["statistics"]},
+    "POST /api/v1/text/summarize": {"text": "tea"},
+    "POST /api/v1/text/rewrite": {"text": "tea"},
+    "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
@@ -228,6 +242,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
     "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
     "POST /api/v1/templates/{template}/test": {},
+    "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
+    "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -236,7 +252,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
-    "/api/v1/posts", "/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/refresh",
+    "/api/v1/posts", "/api/v1/text/", "/api/v1/auth/login", "/api/v1/auth/logout",
+    "/api/v1/auth/refresh",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}

@@ -19,6 +19,7 @@ from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
+from cluster.classifiers.model import TrainedWeights, pack_head
 from cluster.events.bus import EventBus
 from cluster.net.ssrf import SsrfGuard
 from cluster.responses.store import ResponseLimits, ResponseRecord, ResponseStore
@@ -35,14 +36,18 @@ from cluster.tenants.plan import Plan
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
+from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
+from deployments.text.analyzer import ThreadedAnalyzer
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
+from tests.api.fakes import Records
+from tests.api.letter_vectors import LetterVectors
 from tests.api.web import MakeServices, client_of, settings_of
 
 PASSWORD = "correct horse battery"
@@ -94,8 +99,8 @@ class World:
 
 Open = Callable[..., Any]
 TABLES = (
-    "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "videos", "uploads",
-    "jobs", "stored_objects",
+    "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "classifiers",
+    "videos", "uploads", "jobs", "stored_objects",
 )  # fmt: skip
 ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
 
@@ -184,6 +189,9 @@ async def seeded(settings: Settings) -> Seed:
         ids |= {"part": "haproxy", "team": "crew"}
         await seed_template(office)
         ids |= {"template": "greeting", "version": "1"}
+        weights = TrainedWeights(pack_head(("good", "bad"), bytes(8)), 10)
+        await office.classifiers.create(OPERATOR, "acme", "tone", "", weights)
+        ids["classifier"] = "tone"
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -224,8 +232,10 @@ async def serving(
         limiter = TenantLimiter(
             MemoryAuthority(bare.clock), "test", bare.clock, unspent, lambda _: None
         )
+        analyzer = ThreadedAnalyzer(bare.clock, lambda _: LetterVectors())
         services = replace(
             bare,
+            analysis_pipeline=AnalysisPipeline(analyzer, bare.embedding_pipeline, Records()),
             authenticator=directory,
             plan_of=plan_of,
             admission=AdmissionControl(NullLimiter(), trail, bare.clock),
@@ -253,4 +263,5 @@ async def serving(
                 dict(seed.credentials), notified,
             )  # fmt: skip
         finally:
+            await analyzer.close()
             await services.media.files.close()

@@ -1,0 +1,1 @@
+"""Benchmarks of texts: analysis, optimisation, and the post library."""
