@@ -81,6 +81,9 @@ def tenant_settings(
     generation_event_ratio: Annotated[
         float | None, typer.Option(help="The part of requests that is sampled. [default: 0.01]")
     ] = None,
+    authors_may_approve: Annotated[
+        bool | None, typer.Option(help="Whether approvers may approve posts of their own.")
+    ] = None,
     unset: Annotated[
         list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
     ] = None,
@@ -93,6 +96,7 @@ def tenant_settings(
         "default_embedding_model": default_embedding_model,
         "generation_events": generation_events,
         "generation_event_ratio": generation_event_ratio,
+        "authors_may_approve": authors_may_approve,
     }
     body: dict[str, str | float | None] = {name.replace("-", "_"): None for name in unset or ()}
     body |= {name: value for name, value in given.items() if value is not None}

@@ -26,6 +26,11 @@ class Scope(StrEnum):
     CACHE_WRITE = "cache:write"
     MEDIA_READ = "media:read"
     MEDIA_WRITE = "media:write"
+    LIBRARY_READ = "library:read"
+    LIBRARY_WRITE = "library:write"
+    LIBRARY_APPROVE = "library:approve"
+    ANALYTICS_READ = "analytics:read"
+    ANALYTICS_WRITE = "analytics:write"
     METRICS_READ = "metrics:read"  # metrics of the whole cluster, for Prometheus
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 

@@ -32,7 +32,8 @@ class TenantSettings(BaseModel):
     `default_model` answers requests that name no model, `default_embedding_model` those for
     embeddings; both may be any name by which the tenant may ask for a model. `generation_events`
     turns events of generations on (None: off), `generation_event_ratio` is the part of requests
-    that are sampled (None: one in a hundred).
+    that are sampled (None: one in a hundred). `authors_may_approve` says whether an approver may
+    approve posts of the library that they have written themselves (None: yes).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -41,6 +42,7 @@ class TenantSettings(BaseModel):
     default_embedding_model: ModelName | None = None
     generation_events: GenerationEvents | None = None
     generation_event_ratio: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    authors_may_approve: bool | None = None
 
 
 NO_SETTINGS = TenantSettings()

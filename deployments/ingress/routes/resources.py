@@ -10,6 +10,7 @@ from deployments.ingress.routes import (
     admin_teams,
     admin_tenants,
     admin_users,
+    analytics,
     audit,
     auth,
     cache,
@@ -17,6 +18,8 @@ from deployments.ingress.routes import (
     files,
     health,
     jobs,
+    library_more,
+    library_posts,
     logs,
     metrics,
     models,
@@ -42,9 +45,16 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
+from deployments.ingress.schemas.analytics import OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.library import (
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostBulk,
+    PostTransitionCreate,
+)
 from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.records import (
     AuditPrune,
@@ -97,6 +107,11 @@ BODIES: tuple[type[BaseModel], ...] = (
     TemplateRollback,
     TemplateRendering,
     TemplateTest,
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostTransitionCreate,
+    PostBulk,
+    OutcomeEvents,
 )
 
 
@@ -121,6 +136,9 @@ def resource_routes() -> APIRouter:
         admin_users,
         webhooks,
         templates,
+        library_more,
+        library_posts,
+        analytics,
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)

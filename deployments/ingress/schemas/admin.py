@@ -107,6 +107,7 @@ class TenantSettingsPatch(Strict):
     generation_event_ratio: (
         Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), FLOAT32] | None
     ) = None
+    authors_may_approve: bool | None = None
 
     @model_validator(mode="after")
     def _names_a_setting(self) -> Self:
@@ -123,6 +124,7 @@ class TenantSettingsResponse(BaseModel):
     default_embedding_model: str | None
     generation_events: GenerationEvents | None
     generation_event_ratio: float | None
+    authors_may_approve: bool | None
 
 
 class TenantResponse(BaseModel):
