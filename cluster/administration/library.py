@@ -176,7 +176,7 @@ class LibraryService:
         ids: Sequence[str],
         action: TransitionRequest | PostEdit | None,
         revisions: Sequence[int | None] = (),
-    ) -> list[BulkResult]:
+    ) -> Sequence[BulkResult]:
         """The same change of each post (None: deletion), each alone: one that is refused leaves the
         others as they are. All of them are committed together.
         """

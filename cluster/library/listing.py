@@ -108,7 +108,7 @@ class _Source:
 
     def select(self, *columns: Any) -> Select[Any]:
         # SQLite is kept from starting at an index of the posts where there is a better start.
-        mine = _P.tenant
+        mine: ColumnElement[str] = _P.tenant
         if self._is_sqlite and self._start:
             mine = mine.concat("")
         query = select(*columns).select_from(self._from)

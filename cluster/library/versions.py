@@ -1,7 +1,7 @@
 """SQL of the versions of posts. A text is stored once for each tenant, under its digest."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, exists, insert, select
@@ -104,9 +104,9 @@ class VersionRepository:
         next_page = str(found[limit - 1].number) if len(found) > limit else None
         return Page(tuple(found[:limit]), next_page)
 
-    async def digests(self, connection: AsyncConnection, tenant: str, post: int) -> list[str]:
+    async def digests(self, connection: AsyncConnection, tenant: str, post: int) -> Sequence[str]:
         query = select(_V.digest).where(_V.tenant == tenant, _V.post == post).distinct()
-        return list((await connection.execute(query)).scalars())
+        return (await connection.execute(query)).scalars().all()
 
     async def delete_unused(
         self, connection: AsyncConnection, tenant: str, digests: Collection[str]

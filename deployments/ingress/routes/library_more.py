@@ -158,12 +158,16 @@ async def list_similar_posts(
     summary="What came of a post, by day",
 )
 async def get_post_metrics(
-    access: ReadsAnalytics, post: PostPath, query: Annotated[MetricsQuery, Query()]
+    access: ReadsAnalytics,
+    post: PostPath,
+    query: Annotated[MetricsQuery, Query()],
+    request: Request,
 ) -> PostMetricsResponse:
     """Of the outcomes that were reported to `POST /api/v1/analytics/events` with the subject
     `{"kind": "post", "id": ...}`."""
     await access.admin.library.get(access.tenant, post)
-    until = query.until or datetime.now(UTC).date()
+    now = services_of(request).clock.wall()
+    until = query.until or datetime.fromtimestamp(now, UTC).date()
     since = query.since or until - timedelta(days=DEFAULT_DAYS - 1)
     _check_days(since, until)
     days = await access.admin.outcomes.daily(access.tenant, POST, post, since, until)
