@@ -29,8 +29,8 @@ class LogLevelService:
         return override
 
     async def _record(self, actor: Actor, action: str, override: LevelOverride) -> None:
-        if not actor.is_operator:
-            raise Forbidden("Only the operator may change levels.", required_scope=str(Scope.ADMIN))
+        if not actor.caller.allows(scope := Scope.CLUSTER_WRITE):
+            raise Forbidden("Only operators may change levels.", required_scope=str(scope))
         resource = f"logs:{override.logger}"
         async with self._unit_of_work.change(
             actor, actor.caller.tenant, action, resource

@@ -78,8 +78,9 @@ class ScalingService:
 
 
 def _check_operator(actor: Actor) -> None:
-    if not actor.is_operator:
-        raise Forbidden("Only the operator may change scaling.", required_scope=str(Scope.ADMIN))
+    scope = Scope.CLUSTER_WRITE
+    if not actor.caller.allows(scope):
+        raise Forbidden("Only operators may change scaling.", required_scope=str(scope))
 
 
 def _check_bounds(spec: ScalingSpec, floor: int | None, ceiling: int | None) -> None:

@@ -1,11 +1,15 @@
-"""Scopes of each role. No role operates the cluster: `Scope.ADMIN` and `Scope.METRICS_READ` are
-for keys only.
+"""Scopes of each role. No role has `Scope.ADMIN`, which is every right in every tenant.
 
-viewer     reads the tenant, its models, usage, videos and cache metrics
+viewer     reads the tenant, its models, usage, videos, posts, outcomes and cache metrics
 billing    reads the tenant, its usage and its audit trail
-developer  a viewer who also generates, clips videos, manages keys and webhooks, clears the cache
-admin      a developer who also manages users and reads the audit trail
+editor     generates, clips videos and writes posts; reads the tenant and its models
+approver   an editor who also approves posts
+developer  a viewer who also generates, clips videos, writes posts, reports outcomes, manages keys
+           and webhooks, clears the cache
+admin      a developer who also approves posts, manages users and reads the audit trail
 owner      everything in the tenant, the tenant itself included
+operator   operates the cluster (scaling, health, logs, metrics) and sees no tenant's content; only
+           the operator can grant it
 """
 
 from types import MappingProxyType
@@ -19,6 +23,8 @@ _VIEWER = frozenset(
         Scope.USAGE_READ,
         Scope.CACHE_READ,
         Scope.MEDIA_READ,
+        Scope.LIBRARY_READ,
+        Scope.ANALYTICS_READ,
     }
 )
 _BILLING = frozenset({Scope.TENANT_READ, Scope.USAGE_READ, Scope.AUDIT_READ})
@@ -30,9 +36,31 @@ _DEVELOPER = _VIEWER | {
     Scope.WEBHOOKS_WRITE,
     Scope.CACHE_WRITE,
     Scope.MEDIA_WRITE,
+    Scope.LIBRARY_WRITE,
+    Scope.ANALYTICS_WRITE,
 }
-_ADMIN = _DEVELOPER | {Scope.USERS_READ, Scope.USERS_WRITE, Scope.AUDIT_READ}
+_ADMIN = _DEVELOPER | {
+    Scope.LIBRARY_APPROVE,
+    Scope.USERS_READ,
+    Scope.USERS_WRITE,
+    Scope.AUDIT_READ,
+}
 _OWNER = _ADMIN | {Scope.TENANT_WRITE}
+_EDITOR = frozenset(
+    {
+        Scope.GENERATE,
+        Scope.MODELS_READ,
+        Scope.TENANT_READ,
+        Scope.MEDIA_READ,
+        Scope.MEDIA_WRITE,
+        Scope.LIBRARY_READ,
+        Scope.LIBRARY_WRITE,
+    }
+)
+_APPROVER = _EDITOR | {Scope.LIBRARY_APPROVE}
+_OPERATOR = frozenset(
+    {Scope.CLUSTER_READ, Scope.CLUSTER_WRITE, Scope.METRICS_READ, Scope.TENANT_READ}
+)
 
 SCOPES = MappingProxyType(
     {
@@ -41,6 +69,9 @@ SCOPES = MappingProxyType(
         Role.DEVELOPER: _DEVELOPER,
         Role.ADMIN: _ADMIN,
         Role.OWNER: _OWNER,
+        Role.EDITOR: _EDITOR,
+        Role.APPROVER: _APPROVER,
+        Role.OPERATOR: _OPERATOR,
     }
 )
 

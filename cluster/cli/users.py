@@ -10,7 +10,7 @@ from cluster.cli.output import print_rich
 users = new_app("Users of a tenant.")
 COLUMNS = ("id", "email", "role", "status", "created")
 Id = Annotated[str, typer.Argument(help="The user's id.")]
-ROLES = "owner, admin, developer, viewer or billing."
+ROLES = "owner, admin, developer, approver, editor, viewer, billing or operator."
 
 
 @users.command("list")

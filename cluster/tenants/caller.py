@@ -31,6 +31,8 @@ class Scope(StrEnum):
     LIBRARY_APPROVE = "library:approve"
     ANALYTICS_READ = "analytics:read"
     ANALYTICS_WRITE = "analytics:write"
+    CLUSTER_READ = "cluster:read"  # scaling, health and logs of the cluster, no tenant's data
+    CLUSTER_WRITE = "cluster:write"  # bounds of scaling, levels of logs
     METRICS_READ = "metrics:read"  # metrics of the whole cluster, for Prometheus
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
@@ -54,6 +56,9 @@ class Role(StrEnum):
     DEVELOPER = "developer"
     VIEWER = "viewer"
     BILLING = "billing"
+    EDITOR = "editor"
+    APPROVER = "approver"
+    OPERATOR = "operator"
 
 
 class Priority(StrEnum):

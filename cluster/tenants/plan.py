@@ -34,6 +34,15 @@ class Feature(StrEnum):
     SEMANTIC_CACHE = "semantic-cache"
 
 
+class GatedFeature(StrEnum):
+    """What a plan may leave out as a whole (`Plan.allowed_features`)."""
+
+    VIDEO = "video"
+    TEXT = "text"
+    LIBRARY = "library"
+    ANALYTICS = "analytics"
+
+
 class RequestClass(StrEnum):
     """Requests that share a limit: what an operation is, not which route brought it."""
 
@@ -43,6 +52,12 @@ class RequestClass(StrEnum):
     MEDIA = "media"
     READ = "read"
     ADMIN = "admin"
+    ANALYSE = "analyse"
+
+
+# Of requests that cost nothing: unlimited where a plan does not name them, and they go on when a
+# spend limit is reached.
+FREE_CLASSES = frozenset({RequestClass.READ, RequestClass.ADMIN})
 
 
 class PlanModel(BaseModel):
@@ -88,6 +103,9 @@ class Rates(PlanModel):
     requests: Rate | None = None
     tokens: Rate | None = None
     cost_units: Rate | None = None
+
+
+NO_RATES = Rates()
 
 
 class ConcurrencyLimit(PlanModel):
@@ -177,31 +195,44 @@ class LimitTerms(PlanModel):
                     )
         return self
 
+    def rates_of(self, request_class: RequestClass) -> Rates:
+        """The limits of this class."""
+        return self.rates.get(request_class, NO_RATES)
+
     def allows_model(self, model: str) -> bool:
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 class Plan(LimitTerms):
-    """Everything that a tenant on this plan may use.
+    """Everything that a tenant on this plan may use. A class of requests that `rates` do not name
+    has those of `generate`, in buckets of its own (`rates_of`).
 
     `priority` is the most urgent priority that its requests may claim. `prices` are micro-currency
     for 1,000 of a unit, `model_prices` those of some models, by pattern (price_list.py). `weight`
     is the share of a saturated model relative to other tenants. With `reserve` "hard" a request's
     whole `max_tokens` is reserved before it runs, with "soft" a typical answer. `end_user` limits
     each of the tenant's own users by itself. `guardrails` are ids of the configuration, beside the
-    operator's own defaults.
+    operator's own defaults. `allowed_features` None: all of them.
     """
 
     id: Id
     name: Annotated[str, Field(max_length=200)] = ""
     features: frozenset[Feature] = frozenset()
+    allowed_features: frozenset[GatedFeature] | None = None
     media: MediaPlan = MediaPlan()
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
     reserve: Literal["soft", "hard"] = "soft"
     prices: PriceList = {}
     cost_weights: dict[
-        Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
+        Literal[
+            "input_tokens",
+            "output_tokens",
+            "images",
+            "audio_seconds",
+            "video_seconds",
+            "characters",
+        ],
         Annotated[int, Field(ge=0, le=10**9)],
     ] = {}
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
@@ -219,6 +250,24 @@ class Plan(LimitTerms):
             listed = self.prices or None if pattern is None else self.model_prices[pattern]
             known[model, provider] = listed
         return known[model, provider]
+
+    def rates_of(self, request_class: RequestClass) -> Rates:
+        """The limits of this class, or those of `generate` where the plan does not name it. Reads
+        and administrative changes are not limited then; media, of which one request may be worth
+        any number of cost units, are by requests alone.
+        """
+        named = self.rates.get(request_class)
+        if named is not None or request_class in FREE_CLASSES:
+            return named or NO_RATES
+        generate = self.rates.get(RequestClass.GENERATE, NO_RATES)
+        if request_class is RequestClass.MEDIA:
+            return Rates(requests=generate.requests)
+        return generate
+
+    def allows_feature(self, feature: GatedFeature | None) -> bool:
+        """None: a feature that no plan can leave out."""
+        allowed = self.allowed_features
+        return allowed is None or feature is None or feature in allowed
 
     def allows_priority(self, priority: Priority) -> bool:
         return _RANK[priority] >= _RANK[self.priority]

@@ -28,6 +28,7 @@ class Unit(StrEnum):
     CACHED_TOKENS = "cached_tokens"  # input tokens that the engine or provider had cached
     REASONING_TOKENS = "reasoning_tokens"  # output tokens that were spent on reasoning
     ESTIMATED_TOKENS = "estimated_tokens"  # tokens whose count is an estimate: no price, no budget
+    CHARACTERS = "characters"  # code points of texts that were analysed
 
 
 # The unit that a unit counts a part of.
@@ -51,6 +52,7 @@ class UsageAmounts:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     estimated_tokens: int = 0
+    characters: int = 0
 
     def __add__(self, other: "UsageAmounts") -> "UsageAmounts":
         return UsageAmounts(
@@ -62,6 +64,7 @@ class UsageAmounts:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.estimated_tokens + other.estimated_tokens,
+            self.characters + other.characters,
         )
 
     @property
@@ -82,6 +85,7 @@ class CostWeights:
     images: int = 1_000
     audio_seconds: int = 50
     video_seconds: int = 500
+    characters: int = 1
 
     def cost(self, amounts: UsageAmounts) -> int:
         """Cost units of `amounts`."""
@@ -91,6 +95,7 @@ class CostWeights:
             + self.images * amounts.images
             + self.audio_seconds * amounts.audio_seconds
             + self.video_seconds * amounts.video_seconds
+            + self.characters * amounts.characters
         )
 
 

@@ -49,6 +49,7 @@ def counts_of(
         amounts.cached_tokens,
         amounts.reasoning_tokens,
         amounts.estimated_tokens,
+        amounts.characters,
         0,
     )
 

@@ -4,7 +4,8 @@ Flows in: entries of the ledger, each before its request is answered. Flows out,
 was killed: its batches, to whichever process of the same home starts next. One file for each batch,
 which goes once the batch is committed. Lines are JSON: `[cell, where, prices, costs, dimensions]`
 says what a cell stands for, `[cell, counts]` adds to it; a line that a kill cut off is left out.
-Files of the releases before dimensions, with another suffix, are read too: their lists are shorter.
+Files of older releases, with other suffixes, are read too: their lists are shorter. A file's suffix
+is new where older readers would take what it holds for something else.
 Files are written through shared memory, which outlives its process and takes no system call for
 each request. Nothing is synchronised with the disk: this is for a process that dies, not for a
 machine.
@@ -26,8 +27,9 @@ import orjson
 from cluster.usage.cells import WIDTH, Cell
 from cluster.usage.dimensions import CallDimensions
 
-SUFFIX = ".cells"
-OLDER_SUFFIX = ".usage"  # whose readers do not know what today's files hold
+SUFFIX = ".entries"
+CELLS_SUFFIX = ".cells"  # without the units after `estimated_tokens`
+OLDER_SUFFIXES = (".usage", CELLS_SUFFIX)
 _ROOM_BYTES = 64 << 10
 FORGOTTEN_S = 6 * 86_400.0  # then the store may no longer know which batches it has taken
 
@@ -152,7 +154,8 @@ def orphans(folder: Path) -> Iterator[OrphanedBatch]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             writer, _, number = path.stem.rpartition(".")
-            cells = _cells(path.read_bytes())
+            has_cost = path.suffix in (CELLS_SUFFIX, SUFFIX)
+            cells = _cells(path.read_bytes(), has_cost=has_cost)
             yield OrphanedBatch(writer, int(number), os.fstat(descriptor).st_mtime, cells)
             path.unlink(missing_ok=True)
         except (OSError, ValueError):
@@ -166,10 +169,12 @@ def _path(folder: Path, writer: str, batch: int) -> Path:
 
 
 def _paths(folder: Path) -> list[Path]:
-    return [path for suffix in (OLDER_SUFFIX, SUFFIX) for path in sorted(folder.glob(f"*{suffix}"))]
+    suffixes = (*OLDER_SUFFIXES, SUFFIX)
+    return [path for suffix in suffixes for path in sorted(folder.glob(f"*{suffix}"))]
 
 
-def _cells(text: bytes) -> tuple[Cell, ...]:
+def _cells(text: bytes, *, has_cost: bool) -> tuple[Cell, ...]:
+    """`has_cost`: the last of the counts is a cost, however many units are before it."""
     cells: dict[int, Cell] = {}
     counts: dict[int, list[int]] = {}
     for line in text.rstrip(b"\0").split(b"\n"):
@@ -179,8 +184,10 @@ def _cells(text: bytes) -> tuple[Cell, ...]:
                 counts[number] = [0] * WIDTH
                 cells[number] = _cell(first, *terms, counts=counts[number])
             else:
-                for index, amount in enumerate(first):
+                *units, cost = first if has_cost else (*first, 0)
+                for index, amount in enumerate(units):
                     counts[number][index] += amount
+                counts[number][-1] += cost
     return tuple(cells.values())
 
 

@@ -43,7 +43,7 @@ CLOSE_S = 10.0  # how long a close tries to write the rest
 MAX_NAME = 40
 MAX_DETAILED_CELLS = 2_000  # waiting to be stored; then values of end users and tags are `other`
 
-_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)  # in the order of a cell's counts
+_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0)  # in the order of a cell's counts
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ class Ledger:
             amounts.cached_tokens,
             amounts.reasoning_tokens,
             amounts.estimated_tokens,
+            amounts.characters,
             cost or 0,
         )
         terms = self._book.known.get(model) or self._book.terms_of(model)

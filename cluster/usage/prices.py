@@ -35,6 +35,7 @@ UNITS = (
     Unit.CACHED_TOKENS,
     Unit.REASONING_TOKENS,
     Unit.ESTIMATED_TOKENS,
+    Unit.CHARACTERS,
 )
 _PARTS = tuple((UNITS.index(part), UNITS.index(whole)) for part, whole in PARTS.items())
 

@@ -16,9 +16,9 @@ from cluster.audit.record import AuditRecord
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, to_problem
 from cluster.tenants.caller import Caller, Scope
-from cluster.tenants.plan import RequestClass
+from cluster.tenants.plan import GatedFeature, RequestClass
 from deployments.contracts.limits import Limiter
-from deployments.ingress.context import AdmittedRequest, RequestContext, missing_scope
+from deployments.ingress.context import AdmittedRequest, RequestContext
 
 MAX_RESOURCE = 300  # characters, as in the audit trail
 MAX_MODEL = 200  # characters of a model's name
@@ -105,8 +105,10 @@ class _AdmissionScope:
             )
             if context.timer.admitted_at == 0.0:
                 context.timer.admitted_at = self._control.clock.monotonic()
-            if scope is not None and not caller.allows(scope):
-                raise missing_scope(scope)
+            if scope is not None:
+                context.require(scope)
+            if self._class is RequestClass.ANALYSE:
+                context.require_feature(GatedFeature.TEXT)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise

@@ -18,7 +18,7 @@ from starlette.types import Scope as AsgiScope
 from cluster.runtime.clock import Clock, Deadline
 from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
-from cluster.tenants.plan import Plan
+from cluster.tenants.plan import GatedFeature, Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.trace_context import TraceContext
 from deployments.contracts.cache import CacheOutcome, Directives
@@ -31,6 +31,13 @@ MODEL_HEADER = b"mobula-model"
 MAX_STAGES = 64  # of a request that its trace shows
 GUARDRAILS, RESERVE = "guardrails", "reserve"  # checks of texts; waits for limits of a model call
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
+# What a scope writes to. What is there already can be read and deleted on any plan.
+_WRITES = {
+    Scope.MEDIA_WRITE: GatedFeature.VIDEO,
+    Scope.LIBRARY_WRITE: GatedFeature.LIBRARY,
+    Scope.LIBRARY_APPROVE: GatedFeature.LIBRARY,
+    Scope.ANALYTICS_WRITE: GatedFeature.ANALYTICS,
+}
 
 HeaderFields = list[tuple[bytes, bytes]]
 StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
@@ -174,9 +181,19 @@ class RequestContext:
         return "" if trace is None else trace.traceparent
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden unless the caller's credential has `scope`."""
+        """Raises Forbidden unless the caller's credential has `scope`, and its plan what the scope
+        is for."""
         if not self.caller.allows(scope):
             raise missing_scope(scope)
+        if self.plan.allowed_features is not None:
+            self.require_feature(_WRITES.get(scope))
+
+    def require_feature(self, feature: GatedFeature | None) -> None:
+        """Raises Forbidden if the caller's plan leaves it out."""
+        if not self.plan.allows_feature(feature):
+            raise Forbidden(
+                f"Plan '{self.plan.id}' does not include '{feature}'.", feature=str(feature)
+            )
 
     def timeout_s(self, stage: str) -> float:
         """Seconds left for `stage`. Raises DeadlineExceeded if none are left."""

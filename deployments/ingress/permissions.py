@@ -155,6 +155,8 @@ def _in_media(
 
 Anyone = Annotated[AdminAccess, Depends(_anyone)]
 Operator = Annotated[AdminAccess, Depends(_in_cluster(Scope.ADMIN))]
+ReadsCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_READ))]
+WritesCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_WRITE))]
 ReadsMetrics = Annotated[AdminAccess, Depends(_in_cluster(Scope.METRICS_READ))]
 ReadsTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_READ))]
 WritesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_WRITE))]

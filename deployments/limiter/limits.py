@@ -7,7 +7,7 @@ limits with their names and bucket specs. Knows nothing of the buckets' levels.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from cluster.tenants.plan import Budget, LimitTerms, Rate, Rates, RequestClass
+from cluster.tenants.plan import FREE_CLASSES, Budget, LimitTerms, Rate, Rates, RequestClass
 from cluster.tenants.policy import LimitPolicy, Spend
 from cluster.tenants.units import Unit
 from cluster.usage.prices import NANO
@@ -16,8 +16,6 @@ from deployments.contracts.limits import BucketKind, BucketSpec
 _MODEL_UNITS = (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS)
 _ENDLESS = 253_402_300_799.0  # Unix seconds: the end of the year 9999
 _ALL_DAYS = ("0001-01-01", "9999-12-31")
-# Of requests that cost nothing: they go on when a spend limit is reached.
-_FREE_CLASSES = frozenset({RequestClass.READ, RequestClass.ADMIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def admission_limits(
 ) -> list[Limit]:
     """The limits of every request, whatever its size."""
     limits = []
-    rate = terms.rates.get(request_class, Rates()).requests
+    rate = terms.rates_of(request_class).requests
     if rate is not None:
         limits.append(_rate(subject, str(request_class), str(request_class), Unit.REQUESTS, rate))
     slots = terms.concurrency
@@ -95,7 +93,7 @@ def reservation_limits(
 ) -> list[Limit]:
     """The limits of a call of `model`, which its amounts must pass all at once."""
     limits = []
-    class_rates = terms.rates.get(request_class, Rates())
+    class_rates = terms.rates_of(request_class)
     for unit in (Unit.TOKENS, Unit.COST_UNITS):
         rate: Rate | None = getattr(class_rates, unit.value)
         if rate is not None:
@@ -116,7 +114,7 @@ def spend_limits(
     subject: LimitSubject, policy: LimitPolicy, request_class: RequestClass, wall: float
 ) -> list[Limit]:
     """The limit of what may be spent, for a request that may cost something."""
-    if policy.spend is None or request_class in _FREE_CLASSES:
+    if policy.spend is None or request_class in FREE_CLASSES:
         return []
     return [_spend(subject, policy.spend, wall)]
 

@@ -1,4 +1,4 @@
-"""`/api/v1/health`: how what the cluster depends on is. For the operator only.
+"""`/api/v1/health`: how what the cluster depends on is. For operators only.
 
 Answers what the checks in the background have found; asking checks nothing.
 """
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from cluster.health.report import DependencySummary
 from cluster.runtime.problems import Overloaded
-from deployments.ingress.permissions import Operator, services_of
+from deployments.ingress.permissions import ReadsCluster, services_of
 from deployments.ingress.routes.responses import LOOK
 from deployments.ingress.schemas.health import DependenciesResponse, DependencyResponse
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/health", tags=["system"])
     responses=LOOK,
     summary="How every dependency is, and what follows while it is away",
 )
-async def list_dependencies(access: Operator, request: Request) -> DependenciesResponse:
+async def list_dependencies(access: ReadsCluster, request: Request) -> DependenciesResponse:
     """The database, Redis, the limiter, cache tiers, file stores, models, Ray, HAProxy, webhooks,
     disks, the clock, and the operator's own checks; checked in the background."""
     health = services_of(request).health

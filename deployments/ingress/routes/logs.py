@@ -1,4 +1,4 @@
-"""`/api/v1/logs`: groups of errors, and levels that are changed live. For the operator only."""
+"""`/api/v1/logs`: groups of errors, and levels that are changed live. For operators only."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from cluster.runtime.problems import Overloaded
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.permissions import Operator, services_of
+from deployments.ingress.permissions import ReadsCluster, WritesCluster, services_of
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.logs import (
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1/logs", tags=["system"])
     responses=LOOK,
     summary="Errors of all processes in groups, the most recent first",
 )
-async def list_error_groups(access: Operator, request: Request) -> ErrorGroupList:
+async def list_error_groups(access: ReadsCluster, request: Request) -> ErrorGroupList:
     """Each process counts from its start and keeps at most 200 groups; processes that do not answer
     within 2 seconds are left out."""
     groups = await _logs(request).errors()
@@ -42,7 +42,7 @@ async def list_error_groups(access: Operator, request: Request) -> ErrorGroupLis
     responses=LOOK,
     summary="Levels that are changed now",
 )
-async def list_log_levels(access: Operator, request: Request) -> LogLevelsResponse:
+async def list_log_levels(access: ReadsCluster, request: Request) -> LogLevelsResponse:
     levels = await _logs(request).levels()
     data = [LogLevelResponse.model_validate(each) for each in levels]
     return LogLevelsResponse(configured=services_of(request).settings.log_level, data=data)
@@ -55,7 +55,7 @@ async def list_log_levels(access: Operator, request: Request) -> LogLevelsRespon
     summary="Change a level in every process for a while",
     openapi_extra=request_body(LogLevelPut),
 )
-async def set_log_level(access: Operator, request: Request) -> LogLevelResponse:
+async def set_log_level(access: WritesCluster, request: Request) -> LogLevelResponse:
     """It is audited, applies to processes that start meanwhile, and goes back by itself."""
     body = await read_json(request, LogLevelPut)
     logs = _logs(request)
@@ -71,7 +71,7 @@ async def set_log_level(access: Operator, request: Request) -> LogLevelResponse:
     summary="Go back to the configured level; also where it was not changed",
 )
 async def clear_log_level(
-    access: Operator, query: Annotated[LogLevelQuery, Query()], request: Request
+    access: WritesCluster, query: Annotated[LogLevelQuery, Query()], request: Request
 ) -> Response:
     logs = _logs(request)
     for current in await logs.levels():

@@ -19,7 +19,7 @@ from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, IngressReport, ServeReplica
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.permissions import Operator, services_of
+from deployments.ingress.permissions import ReadsCluster, WritesCluster, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.scaling import ScalingOverview, ScalingStatus, ServedDeployments
 from deployments.ingress.schemas.scaling import (
@@ -50,7 +50,7 @@ _WORST_FIRST = ("open", "half-open", "closed")
     responses=LOOK,
     summary="How every deployment stands",
 )
-async def get_scaling_status(access: Operator, request: Request) -> ScalingStatusResponse:
+async def get_scaling_status(access: ReadsCluster, request: Request) -> ScalingStatusResponse:
     """Replicas, load, queues, breakers, bounds and the last decisions; what does not answer in time
     is left out and named in `away`."""
     scaling = _scaling(request)
@@ -64,7 +64,7 @@ async def get_scaling_status(access: Operator, request: Request) -> ScalingStatu
     summary="What was decided and why, newest first",
 )
 async def list_scaling_decisions(
-    access: Operator, query: Annotated[HistoryQuery, Query()], request: Request
+    access: ReadsCluster, query: Annotated[HistoryQuery, Query()], request: Request
 ) -> ScalingDecisionPage:
     name = query.deployment
     deployment = None if name is None else _scaling(request).resolve(name)
@@ -81,7 +81,7 @@ async def list_scaling_decisions(
     openapi_extra=request_body(ScalingBoundsPut),
 )
 async def set_scaling_bounds(
-    access: Operator, deployment: DeploymentPath, request: Request
+    access: WritesCluster, deployment: DeploymentPath, request: Request
 ) -> ScalingBoundsResponse:
     """In the place of bounds that there were. They hold from the controller's next look, within a
     second or two, and through restarts of everything."""
@@ -100,7 +100,7 @@ async def set_scaling_bounds(
     summary="Take bounds back; also where there are none",
 )
 async def clear_scaling_bounds(
-    access: Operator, deployment: DeploymentPath, request: Request
+    access: WritesCluster, deployment: DeploymentPath, request: Request
 ) -> Response:
     name = _scaling(request).resolve(deployment)
     await access.admin.scaling.clear_bounds(access.actor, name)

@@ -290,6 +290,28 @@ async def test_a_journal_of_the_release_before_is_read(
     assert contents(folder) == []
 
 
+async def test_a_journal_without_characters_has_its_cost_at_the_end(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    """Eleven units and a cost, another suffix."""
+    day = int(clock.wall() // 86_400)
+    counts = [1, 10, 4, 0, 0, 0, 26, 0, 0, 0, 0, 700]
+    where = ["acme", "k1", "gpt", day]
+    lines = [[0, where, [0] * 11, [0] * 11, ["web", "", []]], [0, counts], [0, counts]]
+    text = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    (folder / "ingress-0123456789abcdef.000000000003.cells").write_bytes(text + bytes(100))
+    following = ledger_of(database, clock, folder)
+    await following.start()
+    await following.close()
+
+    (row,) = await report(database)
+    assert (row.amounts[Unit.INPUT_TOKENS], row.amounts.get(Unit.CHARACTERS, 0)) == (20, 0)
+    async with database.read() as connection:
+        query = select(func.sum(usage.c.cost)).where(usage.c.key == "k1")
+        assert (await connection.execute(query)).scalar_one() == 1_400
+    assert contents(folder) == []
+
+
 async def test_values_beyond_the_limit_are_other_and_nothing_is_lost(
     database: Database, clock: ManualClock
 ) -> None:

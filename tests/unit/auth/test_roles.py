@@ -2,7 +2,9 @@
 
 import pytest
 
+from cluster.administration.actor import Actor
 from cluster.auth.roles import scopes_of
+from cluster.runtime.problems import Forbidden
 from cluster.tenants.caller import Caller, Role, Scope
 
 
@@ -19,7 +21,32 @@ def test_each_rank_may_do_what_the_one_below_may() -> None:
 
     for lower, higher in zip(ranks, ranks[1:], strict=False):
         assert scopes_of(lower) < scopes_of(higher)
-    assert scopes_of(Role.OWNER) == set(Scope) - {Scope.ADMIN, Scope.METRICS_READ}
+    clusters = {Scope.METRICS_READ, Scope.CLUSTER_READ, Scope.CLUSTER_WRITE}
+    assert scopes_of(Role.OWNER) == set(Scope) - {Scope.ADMIN} - clusters
+
+
+def test_an_editor_writes_posts_that_an_approver_approves() -> None:
+    editor, approver = scopes_of(Role.EDITOR), scopes_of(Role.APPROVER)
+
+    assert {Scope.GENERATE, Scope.MEDIA_WRITE, Scope.LIBRARY_WRITE} < editor
+    assert approver == editor | {Scope.LIBRARY_APPROVE}
+    assert approver < scopes_of(Role.ADMIN)
+
+
+def test_an_operator_has_the_cluster_and_no_tenants_content() -> None:
+    operator = scopes_of(Role.OPERATOR)
+
+    assert operator == {
+        Scope.CLUSTER_READ, Scope.CLUSTER_WRITE, Scope.METRICS_READ, Scope.TENANT_READ,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("role", set(Role) - {Role.OPERATOR})
+def test_nobody_in_a_tenant_can_make_an_operator(role: Role) -> None:
+    actor = Actor(Caller("acme", "ana", scopes_of(role), kind="user"))
+
+    with pytest.raises(Forbidden):
+        actor.check_grant(scopes_of(Role.OPERATOR), "The role")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +54,9 @@ def test_each_rank_may_do_what_the_one_below_may() -> None:
     [
         (Role.VIEWER, Scope.GENERATE),
         (Role.VIEWER, Scope.KEYS_READ),
+        (Role.VIEWER, Scope.LIBRARY_WRITE),
+        (Role.DEVELOPER, Scope.LIBRARY_APPROVE),
+        (Role.EDITOR, Scope.KEYS_READ),
         (Role.BILLING, Scope.GENERATE),
         (Role.BILLING, Scope.KEYS_READ),
         (Role.DEVELOPER, Scope.USERS_READ),

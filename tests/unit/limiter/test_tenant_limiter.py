@@ -60,6 +60,30 @@ async def test_tenants_and_classes_have_limits_of_their_own(limiter: TenantLimit
         await limiter.admit("acme", limited, GENERATE)
 
 
+@pytest.mark.parametrize("request_class", ["analyse", "batch", "embed", "media"])
+async def test_a_class_that_a_plan_does_not_name_has_the_rate_of_generate(
+    limiter: TenantLimiter, request_class: str
+) -> None:
+    limited = plan(rates={"generate": {"requests": {"limit": 1, "burst": 1}}})
+    await limiter.admit("acme", limited, RequestClass(request_class))
+
+    with pytest.raises(RateLimited) as refused:
+        await limiter.admit("acme", limited, RequestClass(request_class))
+    assert refused.value.extensions["limit"] == f"{request_class}-requests"
+
+
+@pytest.mark.parametrize(
+    ("rates", "request_class"), [({}, "read"), ({}, "admin"), ({"embed": {}}, "embed")]
+)
+async def test_what_costs_nothing_or_is_named_without_a_rate_is_not_limited(
+    limiter: TenantLimiter, rates: dict[str, object], request_class: str
+) -> None:
+    limited = plan(rates={"generate": {"requests": {"limit": 1, "burst": 1}}, **rates})
+
+    for _ in range(3):
+        await limiter.admit("acme", limited, RequestClass(request_class))
+
+
 async def test_open_requests_are_bounded_and_closing_makes_room(limiter: TenantLimiter) -> None:
     limited = plan(concurrency={"limit": 3})
     permits = await admitted(limiter, limited, 4)

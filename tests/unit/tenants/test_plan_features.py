@@ -1,0 +1,53 @@
+"""What a plan leaves out is refused for writing; what is there already can be read."""
+
+import pytest
+from pydantic import ValidationError
+
+from cluster.runtime.clock import Deadline, ManualClock
+from cluster.runtime.problems import Forbidden
+from cluster.tenants.caller import Caller, Priority, Scope
+from cluster.tenants.plan import GatedFeature, Plan
+from cluster.tenants.units import CostWeights, UsageAmounts
+from deployments.contracts.cache import NO_DIRECTIVES
+from deployments.ingress.context import ModelWaitTimer, RequestContext
+
+
+def context(plan: Plan) -> RequestContext:
+    clock = ManualClock()
+    caller = Caller("acme", "key", frozenset(Scope) - {Scope.ADMIN})
+    deadline = Deadline.after(9.0, clock)
+    timer = ModelWaitTimer(clock)
+    return RequestContext("r", caller, plan, deadline, 0, Priority.STANDARD, NO_DIRECTIVES, timer)
+
+
+def test_a_plan_that_names_no_features_allows_all() -> None:
+    request = context(Plan(id="wide"))
+
+    for scope in (Scope.MEDIA_WRITE, Scope.LIBRARY_WRITE, Scope.ANALYTICS_WRITE):
+        request.require(scope)
+    request.require_feature(GatedFeature.TEXT)
+
+
+def test_what_a_plan_leaves_out_can_be_read_and_not_written() -> None:
+    request = context(Plan.model_validate({"id": "words", "allowed_features": ["text", "library"]}))
+
+    for scope in (Scope.MEDIA_READ, Scope.GENERATE, Scope.LIBRARY_WRITE, Scope.LIBRARY_APPROVE):
+        request.require(scope)
+    request.require_feature(GatedFeature.TEXT)
+    for scope, feature in ((Scope.MEDIA_WRITE, "video"), (Scope.ANALYTICS_WRITE, "analytics")):
+        with pytest.raises(Forbidden) as refused:
+            request.require(scope)
+        assert refused.value.extensions["feature"] == feature
+
+
+def test_an_unknown_feature_is_refused_by_its_place() -> None:
+    with pytest.raises(ValidationError, match="allowed_features"):
+        Plan.model_validate({"id": "p", "allowed_features": ["video", "smell"]})
+
+
+def test_characters_cost_as_the_plan_weighs_them() -> None:
+    weighs = Plan.model_validate({"id": "p", "cost_weights": {"characters": 3}})
+
+    assert CostWeights().cost(UsageAmounts(characters=230)) == 230
+    assert weighs.weights.cost(UsageAmounts(characters=230)) == 690
+    assert (UsageAmounts(characters=2) + UsageAmounts(characters=3)).characters == 5
