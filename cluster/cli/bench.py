@@ -64,6 +64,12 @@ GROUPS = {
             "ledger": "Whether the usage ledger equals the tokens generated.",
         },
     ),
+    "content": Group(
+        "What is done with texts.",
+        {
+            "library": "Pages and searches of a library of 100,000 posts, on both stores.",
+        },
+    ),
     "video": Group(
         "Video: cost of clips, quality of highlights.",
         {

@@ -86,7 +86,7 @@ def parse_json(
     except ValidationError as error:
         templated = _templated_schema(schema, raw)
         if templated is not None:
-            return parse_json(raw, templated, ignored)
+            return parse_json(raw, templated, ignored, max_values)
         if ignored is None:
             raise _malformed(raw, error, schema) from None
     else:

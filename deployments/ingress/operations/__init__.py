@@ -8,6 +8,7 @@ from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
@@ -25,6 +26,7 @@ def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
+    saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
     return {
         "chat": chat,
@@ -39,9 +41,9 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, writers, templates),
+        "captions": Captions(pipeline, writers, templates, saver),
         "captions.batch": CaptionBatch(pipeline, writers, templates),
-        "posts": Posts(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),

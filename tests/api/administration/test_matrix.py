@@ -117,6 +117,21 @@ POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 4
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
+GET    /api/v1/library/posts?tenant=acme                401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts?tenant=acme                401  201 201 201 403 403 403 201 404
+GET    /api/v1/library/posts/export?tenant=acme         401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/bulk?tenant=acme           401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 200 403 403 200 404
+PATCH  /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 403 403 403 200 404
+DELETE /api/v1/library/posts/{post}?tenant=acme         401  204 204 204 403 403 403 204 404
+GET    /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}/versions?tenant=acme  401  200 200 200 200 403 403 200 404
+GET /api/v1/library/posts/{post}/versions/{version}?tenant=acme 401 200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/versions/{version}/restore  401  200 200 200 403 403 403 404 404
+GET    /api/v1/library/posts/{post}/similar?tenant=acme  401  200 200 200 200 403 403 200 404
+GET    /api/v1/library/posts/{post}/metrics?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/analytics/events?tenant=acme             401  200 200 200 403 403 403 200 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -228,6 +243,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
     "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
     "POST /api/v1/templates/{template}/test": {},
+    "POST /api/v1/library/posts?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": {"transition": "submit"},
+    "POST /api/v1/analytics/events?tenant=acme": {
+        "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
+    },
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -240,7 +262,12 @@ UNCHANGING = (
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+ANY_REVISION = {"If-Match": "*"}
 HEADERS = {
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "DELETE /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/versions/{version}/restore": ANY_REVISION,
     "POST /api/v1/uploads": {**TUS, "Upload-Length": "8"},
     "HEAD /api/v1/uploads/{upload}": TUS,
     "PATCH /api/v1/uploads/{upload}": PIECE,

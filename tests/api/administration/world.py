@@ -20,6 +20,7 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
 from cluster.events.bus import EventBus
+from cluster.library.model import PostDraft, PostText
 from cluster.net.ssrf import SsrfGuard
 from cluster.responses.store import ResponseLimits, ResponseRecord, ResponseStore
 from cluster.runtime.clock import SystemClock
@@ -37,6 +38,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
+from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
@@ -47,6 +49,7 @@ from tests.api.web import MakeServices, client_of, settings_of
 
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
+DRAFT = PostDraft("tea", PostText("Tea", "Tea on the roof"), "x", "English", ("spring",))
 HOOK = "https://hooks.example.com/mobula"
 CALLERS = (
     "anonymous", "owner", "admin", "developer", "viewer", "billing", "generate", "operator",
@@ -95,7 +98,7 @@ class World:
 Open = Callable[..., Any]
 TABLES = (
     "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "videos", "uploads",
-    "jobs", "stored_objects",
+    "jobs", "stored_objects", "library_posts", "outcomes",
 )  # fmt: skip
 ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
 
@@ -184,6 +187,8 @@ async def seeded(settings: Settings) -> Seed:
         ids |= {"part": "haproxy", "team": "crew"}
         await seed_template(office)
         ids |= {"template": "greeting", "version": "1"}
+        await office.library.create(OPERATOR, "acme", DRAFT)
+        ids["post"] = DRAFT.id
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -236,6 +241,9 @@ async def serving(
                 database,
                 TemplateRepository(directory.secret_of, bare.clock),
                 directory.template_generation,
+            ),
+            similar_posts=SimilarPostFinder(
+                database, bare.embedding_pipeline, lambda: bare.models.embedder_ids
             ),
             logs=ProcessLogs(NoPeers()),
             scaling=scaling_of(Elsewhere(bare.clock)),
