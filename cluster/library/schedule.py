@@ -66,7 +66,7 @@ def scheduled_time(text: str, zone: str | None, now: float) -> ScheduledTime:
         raise _invalid("is no day or time of the calendar") from None
     if given.tzinfo is None and zone is None:
         raise InvalidRequest("zone: is needed, as 'at' has no offset.", param="zone")
-    name = zone or UTC_NAME
+    name = UTC_NAME if zone is None else zone
     tz = zone_of(name)
     try:
         instant = given if given.tzinfo is not None else _instant(given, tz, name)

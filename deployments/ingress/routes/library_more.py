@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from cluster.administration.library import BulkResult
 from cluster.library.model import PostVersion, revision_of
+from cluster.library.status import RULES
 from cluster.outcomes.model import MICRO, NAMES, POST, DailyOutcomes
 from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import DatabaseUnavailable
@@ -58,8 +59,8 @@ VersionPath = Annotated[int, Path(ge=1, le=MAX_VERSION, description="The version
 async def change_library_posts(access: ReadsLibrary, request: Request) -> PostBulkResponse:
     """A post that is refused leaves the others as they are; the rest is changed together."""
     body = await read_json(request, PostBulk)
-    if body.transition is None:
-        access.request.require(Scope.LIBRARY_WRITE)
+    moves = body.transition
+    access.request.require(Scope.LIBRARY_WRITE if moves is None else RULES[moves.transition].scope)
     results = await access.admin.library.change_many(
         access.actor,
         access.tenant,

@@ -18,6 +18,7 @@ from cluster.library.model import (
     revision_of,
 )
 from cluster.library.schedule import ScheduledTime
+from cluster.library.status import RULES
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.range_requests import matches_etag
 from deployments.ingress.http.request_body import read_json
@@ -197,6 +198,7 @@ async def create_post_transition(
     """
     revision = revision_of(if_match)
     body = await read_json(request, PostTransitionCreate)
+    access.request.require(RULES[body.transition].scope)
     moved = await access.admin.library.transition(
         access.actor, access.tenant, post, revision, body.request()
     )

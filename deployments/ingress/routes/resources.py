@@ -45,7 +45,7 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
-from deployments.ingress.schemas.analytics import OutcomeEvents
+from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
@@ -111,6 +111,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     LibraryPostPatch,
     PostTransitionCreate,
     PostBulk,
+    OutcomeEvent,
     OutcomeEvents,
 )
 

@@ -79,7 +79,14 @@ class OutcomeEvents(Strict):
 
     model_config = example(events=[_EVENT])
 
-    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_EVENTS)]
+    events: Annotated[
+        list[dict[str, Any]],
+        Field(
+            min_length=1,
+            max_length=MAX_EVENTS,
+            json_schema_extra={"items": {"$ref": "#/components/schemas/OutcomeEvent"}},
+        ),
+    ]
 
 
 class OutcomeError(BaseModel):
