@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from cluster.library.terms import terms_of
 from cluster.storage.database import Database
@@ -73,6 +73,10 @@ async def fill(database: Database, posts: int, seed: int = 1) -> None:
             {"tenant": OTHER, "posts": posts // 10, "bytes": 0},
         ]
         await connection.execute(insert(library_sizes), sizes)
+        if not database.is_sqlite:  # numbers that are given do not advance the sequence
+            sequence = "pg_get_serial_sequence('library_posts', 'number')"
+            last = "(SELECT max(number) FROM library_posts)"
+            await connection.execute(text(f"SELECT setval({sequence}, {last})"))
 
 
 def _made(dice: random.Random, posts: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:

@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.api.administration.world import World
 from tests.api.library.posting import POSTS
 
@@ -40,33 +38,33 @@ async def test_events_count_once_and_become_metrics(world: World) -> None:
     assert swapped.status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("more", "pointer"),
-    [
-        ({"value": float("nan"), "currency": "EUR"}, "/value"),
-        ({"value": -1, "currency": "EUR"}, "/value"),
-        ({"value": 1, "currency": "XXX"}, "/currency"),
-        ({"currency": "EUR"}, ""),
-        ({"count": 0}, "/count"),
-        ({"count": -5}, "/count"),
-        ({"at": 1_000_000_000}, "/at"),
-        ({"at": 9_000_000_000}, "/at"),
-        ({"name": "Click"}, "/name"),
-        ({"subject": {"kind": "post"}}, "/subject/id"),
-        ({"color": "red"}, "/color"),
-    ],
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"value": float("nan"), "currency": "EUR"}, "/value"),
+    ({"value": -1, "currency": "EUR"}, "/value"),
+    ({"value": 1, "currency": "XXX"}, "/currency"),
+    ({"currency": "EUR"}, ""),
+    ({"count": 0}, "/count"),
+    ({"count": -5}, "/count"),
+    ({"at": 1_000_000_000}, "/at"),
+    ({"at": 9_000_000_000}, "/at"),
+    ({"name": "Click"}, "/name"),
+    ({"subject": {"kind": "post"}}, "/subject/id"),
+    ({"color": "red"}, "/color"),
 )
-async def test_a_wrong_event_is_refused_by_field_and_the_others_are_stored(
-    world: World, more: dict[str, Any], pointer: str
-) -> None:
-    raw = json.dumps({"events": [event("1"), event("2") | more, event("3")]}).encode()
+
+
+async def test_wrong_events_are_refused_by_field_and_the_others_are_stored(world: World) -> None:
+    wrong = [event(f"wrong-{index}") | more for index, (more, _) in enumerate(WRONG)]
+    raw = json.dumps({"events": [event("first"), *wrong, event("last")]}).encode()
     headers = {"Content-Type": "application/json"}
 
     answer = (await world.ask("developer", "POST", EVENTS, content=raw, headers=headers)).json()
 
-    assert (answer["accepted"], answer["rejected"]) == (2, 1)
-    [error] = answer["errors"]
-    assert (error["index"], error["id"], error["errors"][0]["pointer"]) == (1, "2", pointer)
+    assert (answer["accepted"], answer["rejected"]) == (2, len(WRONG))
+    found = [(each["index"], each["id"], each["errors"][0]["pointer"]) for each in answer["errors"]]
+    assert found == [
+        (index + 1, f"wrong-{index}", pointer) for index, (_, pointer) in enumerate(WRONG)
+    ]
 
 
 async def test_a_call_has_up_to_a_thousand_events(world: World) -> None:

@@ -236,7 +236,7 @@ def _settings(examples: int) -> Callable[[Any], Any]:
     )
 
 
-@_settings(4)
+@_settings(3)
 @given(steps=ANY_STEPS)
 def test_two_tenants_with_equal_ids_never_meet(
     steps: list[Step], seed: Seed, make_services: MakeServices
