@@ -81,6 +81,17 @@ def tenant_settings(
     generation_event_ratio: Annotated[
         float | None, typer.Option(help="The part of requests that is sampled. [default: 0.01]")
     ] = None,
+    authors_may_approve: Annotated[
+        bool | None, typer.Option(help="Whether approvers may approve posts of their own.")
+    ] = None,
+    default_style: Annotated[
+        str | None, typer.Option(help="Of captions and posts that name none.")
+    ] = None,
+    default_language: Annotated[str | None, typer.Option(help="The same.")] = None,
+    default_platform: Annotated[str | None, typer.Option(help="The same.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Of times that name none, such as Europe/Berlin.")
+    ] = None,
     unset: Annotated[
         list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
     ] = None,
@@ -93,6 +104,11 @@ def tenant_settings(
         "default_embedding_model": default_embedding_model,
         "generation_events": generation_events,
         "generation_event_ratio": generation_event_ratio,
+        "authors_may_approve": authors_may_approve,
+        "default_style": default_style,
+        "default_language": default_language,
+        "default_platform": default_platform,
+        "zone": zone,
     }
     body: dict[str, str | float | None] = {name.replace("-", "_"): None for name in unset or ()}
     body |= {name: value for name, value in given.items() if value is not None}

@@ -12,6 +12,7 @@ from deployments.ingress.routes import (
     admin_users,
     audit,
     auth,
+    batches,
     cache,
     clips,
     files,
@@ -43,6 +44,7 @@ from deployments.ingress.schemas.admin import (
     UserPatch,
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.logs import LogLevelPut
@@ -87,6 +89,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AuditPrune,
     InvalidationCreate,
     ClipRequest,
+    OperationBatchCreate,
     VideoImport,
     ScalingBoundsPut,
     LogLevelPut,
@@ -124,7 +127,7 @@ def resource_routes() -> APIRouter:
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)
-    for module in (*people, usage, *operators, stored_responses, *media):
+    for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
