@@ -148,6 +148,11 @@ class BatchItemStore:
         return SecretBox(self._secret_of(tenant), _PURPOSE)
 
 
+def open_sealed(secret: bytes, tenant: str, job: str, index: int, sealed: bytes) -> bytes:
+    """A body or a result in plain. Raises DatabaseUnavailable where it cannot be decrypted."""
+    return _opened(SecretBox(secret, _PURPOSE), tenant, job, index, sealed)
+
+
 def _result(box: SecretBox, row: Any) -> ItemResult:
     body = None
     if row.result is not None:

@@ -50,6 +50,8 @@ from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
 from deployments.jobs.store import JobStore
+from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyParts
+from deployments.privacy.service import PrivacyServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -132,6 +134,7 @@ def build_services(
     store = media.jobs if media is not None else JobStore(tenancy.database, clock, SystemRandom())
     tenant_jobs = TenantJobs(store, tenancy.replica, clock)
     items = BatchItemStore(directory.secret_of)
+    files, links = (None, None) if media is None else (media.files, media.links)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -212,9 +215,25 @@ def build_services(
         tracing=observability.tracing,
         find_traces=observability.find_traces,
         batches=BatchServices(tenancy.database, store, items, tenant_jobs.wake),
+        privacy=PrivacyServices(store, links, tenant_jobs.wake),
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
-    tenant_jobs.install([BatchHandler(tenancy.database, items, caller, clock)])
+    parts = PrivacyParts(
+        tenancy.database,
+        store,
+        tenancy.trail,
+        clock,
+        directory.secret_of,
+        settings.home / "scratch",
+        files,
+    )
+    tenant_jobs.install(
+        [
+            BatchHandler(tenancy.database, items, caller, clock),
+            ExportHandler(parts),
+            EraseHandler(parts),
+        ]
+    )
     return services, caches
 
 

@@ -11,10 +11,10 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import TextFacts
 from deployments.ingress.names.spec import DEFAULT
-from deployments.ingress.schemas.content import CaptionItem, PostItem
+from deployments.ingress.schemas.content import BriefBody, CaptionItem, PostItem
 
 Item = CaptionItem | PostItem
-ItemT = TypeVar("ItemT", CaptionItem, PostItem)
+ItemT = TypeVar("ItemT", bound=BriefBody)
 
 
 class ContentModels:

@@ -21,6 +21,7 @@ from deployments.ingress.routes import (
     logs,
     metrics,
     models,
+    privacy,
     scaling,
     stored_responses,
     system,
@@ -48,6 +49,7 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.logs import LogLevelPut
+from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -76,6 +78,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     TenantCreate,
     TenantPatch,
     TenantSettingsPatch,
+    ExportCreate,
+    ErasureCreate,
     KeyCreate,
     KeyPatch,
     KeyRotation,
@@ -118,6 +122,7 @@ def resource_routes() -> APIRouter:
     people = (
         auth,
         admin_tenants,
+        privacy,
         admin_plans,
         admin_keys,
         admin_teams,
