@@ -12,6 +12,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.runtime.background import run_to_end
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Overloaded, Problem, QuotaExceeded, RateLimited, to_problem
 from cluster.storage.database import Database
@@ -73,7 +74,8 @@ class BatchHandler:
         try:
             while calls:
                 ended, calls = await asyncio.wait(calls, timeout=FLUSH_S)
-                await self._save(work, [call.result() for call in ended])
+                # A cancellation waits for it: calls that were made and charged keep their outcomes.
+                await run_to_end(self._save(work, [call.result() for call in ended]))
                 done += len(ended)
                 await work.report("items", 100.0 * done / max(1, spec.total))
         except asyncio.CancelledError:

@@ -12,9 +12,11 @@ from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.clock import Clock
-from cluster.storage.tables import api_keys, jobs, tenants, users
-from cluster.tenants.repository import record_change, record_changes
+from cluster.storage.tables import jobs, tenants
+from cluster.tenants.repository import Kind, record_change, record_changes
 from deployments.privacy.tables import TENANT_TABLES, TenantTable
+
+_CREDENTIALS: Mapping[str, Kind] = {"api_keys": "key", "users": "user"}
 
 
 def erased_tables() -> tuple[TenantTable, ...]:
@@ -23,10 +25,16 @@ def erased_tables() -> tuple[TenantTable, ...]:
 
 
 async def erase_rows(
-    connection: AsyncConnection, table: TenantTable, tenant: str, own_job: str
+    connection: AsyncConnection, table: TenantTable, tenant: str, own_job: str, clock: Clock
 ) -> int:
-    """Delete the tenant's rows of one table, except the job that does so; returns the number."""
+    """Delete the tenant's rows of one table, except the job that does so; returns the number. The
+    directories of all replicas are told of keys and users that go."""
     doomed = table.erased(tenant)
+    kind = _CREDENTIALS.get(table.name)
+    if kind is not None:
+        ids = list((await connection.execute(select(table.table.c.id).where(doomed))).scalars())
+        if ids:
+            await record_changes(connection, clock, kind, ids)
     if table.table is jobs:
         doomed = and_(doomed, jobs.c.id != own_job)
     return (await connection.execute(delete(table.table).where(doomed))).rowcount
@@ -45,15 +53,6 @@ async def remaining_rows(
         if count:
             found[table.name] = count
     return found
-
-
-async def forget_credentials(connection: AsyncConnection, tenant: str, clock: Clock) -> None:
-    """Tell the directories of all replicas that the tenant's keys and users are about to go."""
-    for kind, table in (("key", api_keys), ("user", users)):
-        query = select(table.c.id).where(table.c.tenant == tenant)
-        ids = list((await connection.execute(query)).scalars())
-        if ids:
-            await record_changes(connection, clock, kind, ids)  # type: ignore[arg-type]
 
 
 async def blank_tenant(connection: AsyncConnection, tenant: str, clock: Clock) -> None:

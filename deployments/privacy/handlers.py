@@ -31,7 +31,6 @@ from deployments.privacy.erasure import (
     erase_rows,
     erase_user,
     erased_tables,
-    forget_credentials,
     remaining_rows,
 )
 from deployments.privacy.export import ExportRequest, write_export
@@ -114,7 +113,6 @@ class EraseHandler:
 
         async def suspend(connection: AsyncConnection) -> None:
             await repository.update(connection, tenant, status="suspended")
-            await forget_credentials(connection, tenant, parts.clock)
 
         await work.checkpoint("suspended", {}, suspend)
         await self._cancel_jobs(tenant, job.id)
@@ -139,7 +137,8 @@ class EraseHandler:
         name, job = f"erased:{table.name}", work.job
         before = int(work.checkpoints.get(name, {"rows": 0})["rows"])
         async with self._parts.database.begin() as connection:
-            gone = await erase_rows(connection, table, job.tenant, job.id)
+            clock = self._parts.clock
+            gone = await erase_rows(connection, table, job.tenant, job.id, clock)
         await work.checkpoint(name, {"rows": before + gone})
 
     async def _finish(
