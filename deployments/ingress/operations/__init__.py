@@ -3,6 +3,7 @@
 from typing import Any
 
 from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
@@ -28,7 +29,7 @@ def operations(services: AppServices) -> Operations:
     writers = ContentModels(services.providers, services.models)
     saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
-    return {
+    known: Operations = {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
@@ -48,3 +49,4 @@ def operations(services: AppServices) -> Operations:
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }
+    return {**known, "batches": CreateBatch(services.batches, known)}

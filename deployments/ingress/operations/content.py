@@ -94,6 +94,7 @@ class _Single(Generic[One]):
         self._saver = saver
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
+        body = self._writers.with_defaults(request, body)
         await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
@@ -104,6 +105,7 @@ class _Single(Generic[One]):
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
+        body = self._writers.with_defaults(request, body)
         await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
@@ -145,6 +147,8 @@ class _BatchOperation(Generic[Many]):
         self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
+        items = [self._writers.with_defaults(request, item) for item in body.items]
+        body = body.model_copy(update={"items": items})
         outcomes = await self._outcomes(request, body)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]

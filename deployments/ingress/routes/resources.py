@@ -13,6 +13,7 @@ from deployments.ingress.routes import (
     analytics,
     audit,
     auth,
+    batches,
     cache,
     clips,
     files,
@@ -23,6 +24,7 @@ from deployments.ingress.routes import (
     logs,
     metrics,
     models,
+    privacy,
     scaling,
     stored_responses,
     system,
@@ -47,6 +49,7 @@ from deployments.ingress.schemas.admin import (
 )
 from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.library import (
@@ -56,6 +59,7 @@ from deployments.ingress.schemas.library import (
     PostTransitionCreate,
 )
 from deployments.ingress.schemas.logs import LogLevelPut
+from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -84,6 +88,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     TenantCreate,
     TenantPatch,
     TenantSettingsPatch,
+    ExportCreate,
+    ErasureCreate,
     KeyCreate,
     KeyPatch,
     KeyRotation,
@@ -97,6 +103,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     AuditPrune,
     InvalidationCreate,
     ClipRequest,
+    OperationBatchCreate,
     VideoImport,
     ScalingBoundsPut,
     LogLevelPut,
@@ -131,6 +138,7 @@ def resource_routes() -> APIRouter:
     people = (
         auth,
         admin_tenants,
+        privacy,
         admin_plans,
         admin_keys,
         admin_teams,
@@ -143,7 +151,7 @@ def resource_routes() -> APIRouter:
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)
-    for module in (*people, usage, *operators, stored_responses, *media):
+    for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
