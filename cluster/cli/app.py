@@ -7,11 +7,13 @@ import typer
 
 from cluster.cli.api import Key
 from cluster.cli.audit import audit
+from cluster.cli.batches import batches
 from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
 from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
+from cluster.cli.library import library
 from cluster.cli.logs import logs
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
@@ -53,9 +55,11 @@ app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(templates, name="templates")
+app.add_typer(library, name="library")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")
+app.add_typer(batches, name="batches")
 app.add_typer(scaling, name="scaling")
 app.add_typer(logs, name="logs")
 app.add_typer(bench, name="bench")

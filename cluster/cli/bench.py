@@ -68,6 +68,7 @@ GROUPS = {
         "Text analysis and content: quality and cost.",
         {
             "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
+            "library": "Pages and searches of a library of 100,000 posts, on both stores.",
         },
     ),
     "video": Group(

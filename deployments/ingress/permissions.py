@@ -124,7 +124,7 @@ def _in_query(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
 
 
 def _in_cluster(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
-    """Grants `scope`, for what belongs to no tenant."""
+    """Grants `scope`, in the caller's own tenant or for what belongs to none."""
 
     async def grant(request: Request, admitted: AnyCaller) -> AdminAccess:
         return await _grant(request, admitted, admitted.caller.tenant, scope)
@@ -158,6 +158,7 @@ Operator = Annotated[AdminAccess, Depends(_in_cluster(Scope.ADMIN))]
 ReadsCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_READ))]
 WritesCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_WRITE))]
 ReadsMetrics = Annotated[AdminAccess, Depends(_in_cluster(Scope.METRICS_READ))]
+GeneratesHere = Annotated[AdminAccess, Depends(_in_cluster(Scope.GENERATE))]
 ReadsTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_READ))]
 WritesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_WRITE))]
 ReadsKeys = Annotated[AdminAccess, Depends(_in_path(Scope.KEYS_READ))]
@@ -180,6 +181,10 @@ WritesTemplates = Annotated[AdminAccess, Depends(_in_query(Scope.TENANT_WRITE))]
 TestsTemplates = Annotated[AdminAccess, Depends(_in_cluster(Scope.TENANT_READ))]
 ReadsClassifiers = Annotated[AdminAccess, Depends(_in_cluster(Scope.LIBRARY_READ))]
 WritesClassifiers = Annotated[AdminAccess, Depends(_in_cluster(Scope.LIBRARY_WRITE))]
+ReadsLibrary = Annotated[AdminAccess, Depends(_in_query(Scope.LIBRARY_READ))]
+WritesLibrary = Annotated[AdminAccess, Depends(_in_query(Scope.LIBRARY_WRITE))]
+ReadsAnalytics = Annotated[AdminAccess, Depends(_in_query(Scope.ANALYTICS_READ))]
+WritesAnalytics = Annotated[AdminAccess, Depends(_in_query(Scope.ANALYTICS_WRITE))]
 ReadsJobs = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_READ))]
 WritesJobs = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_WRITE))]
 ReadsMedia = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_READ, RequestClass.READ))]

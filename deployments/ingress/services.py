@@ -17,6 +17,7 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.span import RecordedTrace
+from deployments.batches.services import BatchServices
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -34,8 +35,10 @@ from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
+from deployments.privacy.service import PrivacyServices
 from deployments.video.services import MediaServices
 
 
@@ -79,10 +82,13 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    `templates` are the prompt templates of the tenants, `similar_posts` finds posts of the library
+    that are like another one (None: no store). `health` says how the
     dependencies are (None: nobody checks them). `logs` are those of every process (None: the
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
+    `batches` is behind batches of operations, `privacy` behind exports and erasures (None: no
+    store).
     """
 
     settings: Settings
@@ -120,7 +126,10 @@ class AppServices:
     health: HealthOverview | None = None
     logs: ProcessLogs | None = None
     tracing: RequestTracing = field(default_factory=RequestTracing)
+    similar_posts: SimilarPostFinder | None = None
     find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
+    batches: BatchServices | None = None
+    privacy: PrivacyServices | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

@@ -5,6 +5,7 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 """
 
 from cluster.storage.tables.base import metadata
+from cluster.storage.tables.batches import batch_items
 from cluster.storage.tables.classifiers import classifiers
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
@@ -20,6 +21,16 @@ from cluster.storage.tables.identity import (
     users,
 )
 from cluster.storage.tables.jobs import job_checkpoints, job_events, job_parts, job_shares, jobs
+from cluster.storage.tables.library import (
+    library_bodies,
+    library_posts,
+    library_sizes,
+    library_tags,
+    library_transitions,
+    library_vectors,
+    library_versions,
+    outcomes,
+)
 from cluster.storage.tables.media import stored_objects, uploads, videos
 from cluster.storage.tables.requests import (
     audit_heads,
@@ -41,6 +52,7 @@ __all__ = [
     "api_keys",
     "audit_heads",
     "audit_records",
+    "batch_items",
     "cache_invalidations",
     "changes",
     "classifiers",
@@ -54,7 +66,15 @@ __all__ = [
     "job_parts",
     "job_shares",
     "jobs",
+    "library_bodies",
+    "library_posts",
+    "library_sizes",
+    "library_tags",
+    "library_transitions",
+    "library_vectors",
+    "library_versions",
     "metadata",
+    "outcomes",
     "plans",
     "refresh_tokens",
     "scaling_bounds",

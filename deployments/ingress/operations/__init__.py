@@ -4,11 +4,13 @@ from typing import Any
 
 from deployments.content.optimization.operation import PostOptimization
 from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
@@ -37,10 +39,11 @@ def operations(services: AppServices) -> Operations:
     register_operation(PostOptimization())
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
+    saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
-    return {
+    known: Operations = {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
@@ -53,9 +56,9 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, writers, templates),
+        "captions": Captions(pipeline, writers, templates, saver),
         "captions.batch": CaptionBatch(pipeline, writers, templates),
-        "posts": Posts(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
         "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
         "analyze_text": AnalyzeText(services.analysis_pipeline, named),
@@ -65,3 +68,4 @@ def operations(services: AppServices) -> Operations:
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }
+    return {**known, "batches": CreateBatch(services.batches, known)}

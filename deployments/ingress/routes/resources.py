@@ -10,17 +10,22 @@ from deployments.ingress.routes import (
     admin_teams,
     admin_tenants,
     admin_users,
+    analytics,
     audit,
     auth,
+    batches,
     cache,
     classifiers,
     clips,
     files,
     health,
     jobs,
+    library_more,
+    library_posts,
     logs,
     metrics,
     models,
+    privacy,
     scaling,
     stored_responses,
     system,
@@ -43,11 +48,20 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
+from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.library import (
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostBulk,
+    PostTransitionCreate,
+)
 from deployments.ingress.schemas.logs import LogLevelPut
+from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -76,6 +90,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     TenantCreate,
     TenantPatch,
     TenantSettingsPatch,
+    ExportCreate,
+    ErasureCreate,
     KeyCreate,
     KeyPatch,
     KeyRotation,
@@ -91,6 +107,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClassifierCreate,
     ClassifierTrainingBody,
     ClipRequest,
+    OperationBatchCreate,
     VideoImport,
     ScalingBoundsPut,
     LogLevelPut,
@@ -101,6 +118,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     TemplateRollback,
     TemplateRendering,
     TemplateTest,
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostTransitionCreate,
+    PostBulk,
+    OutcomeEvent,
+    OutcomeEvents,
 )
 
 
@@ -119,6 +142,7 @@ def resource_routes() -> APIRouter:
     people = (
         auth,
         admin_tenants,
+        privacy,
         admin_plans,
         admin_keys,
         admin_teams,
@@ -126,10 +150,13 @@ def resource_routes() -> APIRouter:
         webhooks,
         templates,
         classifiers,
+        library_more,
+        library_posts,
+        analytics,
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)
-    for module in (*people, usage, *operators, stored_responses, *media):
+    for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

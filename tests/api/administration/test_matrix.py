@@ -65,6 +65,12 @@ POST   /api/v1/text/analyze                             401  200 200 200 403 403
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
+GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
+GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
+GET    /api/v1/batches/{batch}/items                    401  200 200 200 403 403 200 404 404
+POST   /api/v1/batches/{batch}/cancel                   401  200 200 200 403 403 200 404 404
+DELETE /api/v1/batches/{batch}                          401  204 204 204 403 403 204 404 404
 POST   /api/v1/auth/login                               200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
@@ -79,6 +85,10 @@ DELETE /api/v1/tenants/{tenant}                         401  403 403 403 403 403
 GET    /api/v1/tenants/{tenant}/limits                  401  200 200 200 200 200 403 200 404
 GET    /api/v1/tenants/{tenant}/settings                401  200 200 200 200 200 403 200 404
 PATCH  /api/v1/tenants/{tenant}/settings                401  200 403 403 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/export                  401  202 403 403 403 403 403 202 404
+GET    /api/v1/tenants/{tenant}/export/{export}         401  200 403 403 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/erase                   401  202 403 403 403 403 403 202 404
+GET    /api/v1/tenants/{tenant}/erase/{erasure}         401  200 403 403 403 403 403 200 404
 GET    /api/v1/plans                                    401  200 200 200 200 200 200 200 200
 GET    /api/v1/plans/{plan}                             401  200 200 200 200 200 200 200 404
 PUT    /api/v1/plans/{plan}                             401  403 403 403 403 403 403 200 403
@@ -126,6 +136,21 @@ POST   /api/v1/text/classifiers                         401  201 201 201 403 403
 GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
 PUT    /api/v1/text/classifiers/{classifier}            401  200 200 200 403 403 403 404 404
 DELETE /api/v1/text/classifiers/{classifier}            401  204 204 204 403 403 403 404 404
+GET    /api/v1/library/posts?tenant=acme                401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts?tenant=acme                401  201 201 201 403 403 403 201 404
+GET    /api/v1/library/posts/export?tenant=acme         401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/bulk?tenant=acme           401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 200 403 403 200 404
+PATCH  /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 403 403 403 200 404
+DELETE /api/v1/library/posts/{post}?tenant=acme         401  204 204 204 403 403 403 204 404
+GET    /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}/versions?tenant=acme  401  200 200 200 200 403 403 200 404
+GET /api/v1/library/posts/{post}/versions/{version}?tenant=acme 401 200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/versions/{version}/restore  401  200 200 200 403 403 403 404 404
+GET    /api/v1/library/posts/{post}/similar?tenant=acme  401  200 200 200 200 403 403 200 404
+GET    /api/v1/library/posts/{post}/metrics?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/analytics/events?tenant=acme             401  200 200 200 403 403 403 200 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -209,6 +234,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/text/summarize": {"text": "tea"},
     "POST /api/v1/text/rewrite": {"text": "tea"},
     "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
+    "POST /api/v1/batches": {"operation": "chat", "items": [{"body": {}}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
@@ -218,6 +244,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/v1/logs/levels": {"level": "DEBUG"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
+    "POST /api/v1/tenants/{tenant}/export": {},
+    "POST /api/v1/tenants/{tenant}/erase": {"confirm": "acme"},
     "PATCH /api/v1/tenants/{tenant}/settings": {"default_model": "words"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},
     "POST /api/v1/tenants/{tenant}/keys": {"name": "new", "scopes": ["generate"]},
@@ -244,6 +272,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/test": {},
     "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
     "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
+    "POST /api/v1/library/posts?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": {"transition": "submit"},
+    "POST /api/v1/analytics/events?tenant=acme": {
+        "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
+    },
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -257,7 +292,12 @@ UNCHANGING = (
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+ANY_REVISION = {"If-Match": "*"}
 HEADERS = {
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "DELETE /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/versions/{version}/restore": ANY_REVISION,
     "POST /api/v1/uploads": {**TUS, "Upload-Length": "8"},
     "HEAD /api/v1/uploads/{upload}": TUS,
     "PATCH /api/v1/uploads/{upload}": PIECE,
