@@ -20,10 +20,9 @@ from deployments.batches.item_store import open_sealed
 
 Secret = bytes  # of a tenant: what its content is encrypted with
 Opener = Callable[[Any, Secret], Any]  # a row in, a JSON value out
-NOT_SEALED: Mapping[str, Opener] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TenantTable:
     """`user` names the column that says whose a row is, as `user_form` writes a user's id there
     (None: a row is the tenant's alone). With `leaves_with_user` its rows are erased with the
@@ -33,7 +32,7 @@ class TenantTable:
 
     table: Table
     omitted: frozenset[str] = frozenset()
-    sealed: Mapping[str, Opener] = field(default=NOT_SEALED)
+    sealed: Mapping[str, Opener] = field(default_factory=dict)
     is_exported: bool = True
     is_kept: bool = False
     erases: ColumnElement[bool] | None = None
@@ -43,7 +42,7 @@ class TenantTable:
 
     @property
     def name(self) -> str:
-        return self.table.name
+        return str(self.table.name)  # of a type that orjson does not take
 
     def of_tenant(self, tenant: str) -> ColumnElement[bool]:
         column = self.table.c.id if self.table is tables.tenants else self.table.c.tenant
@@ -79,7 +78,7 @@ def _item_part(column: str) -> Opener:
         sealed = getattr(row, column)
         if not sealed:
             return None
-        return orjson.loads(open_sealed(secret, row.tenant, row.job, row.index, sealed))
+        return orjson.loads(open_sealed(secret, row.tenant, row.job, row.number, sealed))
 
     return opened
 
