@@ -50,6 +50,7 @@ REPEATABLE = (
     "/api/v1/captions/batch",
     "/api/v1/posts",
     "/api/v1/posts/batch",
+    "/api/v1/text/groups",
 )
 
 # Concurrent client connections of HAProxy on a node; each needs two descriptors.
