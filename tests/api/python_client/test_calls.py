@@ -61,6 +61,10 @@ async def test_one_vector_a_text(mobula: Client, embedder: LettersEmbedder) -> N
 async def test_documents_are_ranked_and_texts_judged(mobula: Client) -> None:
     ranked = await call(mobula, "rerank", "tea", ["stones", {"text": "tea"}], model="cross")
     judged = await call(mobula, "moderate", ["I will kill you", "hello"])
+    found = await call(mobula, "analyze_text", ["Hello #tea", ""], ["hashtags"])
+    one = await call(mobula, "analyze_text", "Hello #tea", ["hashtags"], language="en")
+    summary = await call(mobula, "summarize_text", "We open. Come by today, friends.", sentences=1)
+    rewritten = await call(mobula, "rewrite_text", "We open today, friends.", method="extractive")
     by_model = await call(mobula, "moderate", "spam", model="judge")
 
     assert [each["index"] for each in ranked] == [1, 0]
