@@ -61,16 +61,26 @@ async def test_one_vector_a_text(mobula: Client, embedder: LettersEmbedder) -> N
 async def test_documents_are_ranked_and_texts_judged(mobula: Client) -> None:
     ranked = await call(mobula, "rerank", "tea", ["stones", {"text": "tea"}], model="cross")
     judged = await call(mobula, "moderate", ["I will kill you", "hello"])
-    found = await call(mobula, "analyze_text", ["Hello #tea", ""], ["hashtags"])
-    one = await call(mobula, "analyze_text", "Hello #tea", ["hashtags"], language="en")
-    summary = await call(mobula, "summarize_text", "We open. Come by today, friends.", sentences=1)
-    rewritten = await call(mobula, "rewrite_text", "We open today, friends.", method="extractive")
     by_model = await call(mobula, "moderate", "spam", model="judge")
 
     assert [each["index"] for each in ranked] == [1, 0]
     assert ranked[0]["document"] == {"text": "tea"}
     assert [each["flagged"] for each in judged] == [True, False]
     assert by_model[0]["categories"]["spam"]
+
+
+async def test_texts_are_analysed_and_summarized(mobula: Client) -> None:
+    found = await call(mobula, "analyze_text", ["Hello #tea", ""], ["hashtags"])
+    one = await call(mobula, "analyze_text", "Hello #tea", ["hashtags"], language="en")
+    summary = await call(mobula, "summarize_text", "We open. Come by today, friends.", sentences=1)
+    rewritten = await call(mobula, "rewrite_text", "We open today, friends.", method="extractive")
+    translated = await call(mobula, "translate_text", "We open.", "de")
+
+    assert [each["hashtags"]["value"]["tags"] for each in found] == [["tea"], []]
+    assert one["hashtags"]["supported"]
+    assert summary["text"] == "Come by today, friends."
+    assert rewritten["text"] == "We open today, friends."
+    assert translated["object"] == "text.translation"
 
 
 async def test_texts_and_chats_become_tokens_and_text_again(mobula: Client) -> None:
