@@ -64,6 +64,12 @@ GROUPS = {
             "ledger": "Whether the usage ledger equals the tokens generated.",
         },
     ),
+    "content": Group(
+        "Text analysis and content: quality and cost.",
+        {
+            "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
+        },
+    ),
     "video": Group(
         "Video: cost of clips, quality of highlights.",
         {

@@ -61,6 +61,10 @@ POST   /api/v1/captions                                 401  200 200 200 403 403
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/analyze                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/auth/login                               200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
@@ -202,6 +206,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/text/analyze": {"text": "tea", "operations": ["statistics"]},
+    "POST /api/v1/text/summarize": {"text": "tea"},
+    "POST /api/v1/text/rewrite": {"text": "tea"},
+    "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
@@ -246,7 +254,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
-    "/api/v1/posts", "/api/v1/text/groups", "/api/v1/auth/login", "/api/v1/auth/logout",
+    "/api/v1/posts", "/api/v1/text/analyze", "/api/v1/text/groups", "/api/v1/text/summarize",
+    "/api/v1/text/rewrite", "/api/v1/text/translate", "/api/v1/auth/login", "/api/v1/auth/logout",
     "/api/v1/auth/refresh",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
