@@ -19,7 +19,7 @@ from deployments.text.personal_data import PersonalDataFinder
 from deployments.text.readability import Readability
 from deployments.text.sentiment import SentimentScorer
 from deployments.text.statistics import TextStatistics
-from deployments.text.summary import GroundingCheck, Summary
+from deployments.text.summary import GroundingCheck, TextSummary
 from deployments.text.topics import TopicFinder
 
 _MAX_QUOTED = 40
@@ -40,7 +40,7 @@ def default_operations() -> tuple[str, ...]:
 @cache
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""
-    own: tuple[TextOperation, ...] = (Summary(), GroundingCheck(), ClassifierTraining())
+    own: tuple[TextOperation, ...] = (TextSummary(), GroundingCheck(), ClassifierTraining())
     return text_operations() | {operation.name: operation for operation in own}
 
 
