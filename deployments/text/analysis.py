@@ -11,6 +11,7 @@ from cluster.runtime.problems import InvalidRequest
 from deployments.text.classifier_training import ClassifierTraining
 from deployments.text.classifying import TextClassification
 from deployments.text.entities import EntityFinder
+from deployments.text.grouping import TextGrouping
 from deployments.text.hashtags import HashtagFinder
 from deployments.text.keywords import KeywordFinder
 from deployments.text.languages import LanguageDetection
@@ -40,7 +41,12 @@ def default_operations() -> tuple[str, ...]:
 @cache
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""
-    own: tuple[TextOperation, ...] = (TextSummary(), GroundingCheck(), ClassifierTraining())
+    own: tuple[TextOperation, ...] = (
+        TextSummary(),
+        GroundingCheck(),
+        ClassifierTraining(),
+        TextGrouping(),
+    )
     return text_operations() | {operation.name: operation for operation in own}
 
 

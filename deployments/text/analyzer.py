@@ -166,7 +166,10 @@ def _begin(
 
 
 def _finish(
-    operation: TextOperation, steps: Sequence[_OperationStep], options: Options, vectors: Sequence[Vectors]
+    operation: TextOperation,
+    steps: Sequence[_OperationStep],
+    options: Options,
+    vectors: Sequence[Vectors],
 ) -> None:
     for step, rows in zip(steps, vectors, strict=True):
         step.result = operation.analyze(step.text, options, rows)
