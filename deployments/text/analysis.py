@@ -20,7 +20,7 @@ from deployments.text.personal_data import PersonalDataFinder
 from deployments.text.readability import Readability
 from deployments.text.sentiment import SentimentScorer
 from deployments.text.statistics import TextStatistics
-from deployments.text.summary import GroundingCheck, Summary
+from deployments.text.summary import GroundingCheck, TextSummary
 from deployments.text.topics import TopicFinder
 
 _MAX_QUOTED = 40
@@ -52,7 +52,7 @@ def register_operation(operation: TextOperation) -> None:
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""
     own: tuple[TextOperation, ...] = (
-        Summary(),
+        TextSummary(),
         GroundingCheck(),
         ClassifierTraining(),
         TextGrouping(),
