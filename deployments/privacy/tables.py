@@ -20,10 +20,9 @@ from deployments.batches.item_store import open_sealed
 
 Secret = bytes  # of a tenant: what its content is encrypted with
 Opener = Callable[[Any, Secret], Any]  # a row in, a JSON value out
-NOT_SEALED: Mapping[str, Opener] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TenantTable:
     """`user` names the column that says whose a row is, as `user_form` writes a user's id there
     (None: a row is the tenant's alone). With `leaves_with_user` its rows are erased with the
@@ -33,7 +32,7 @@ class TenantTable:
 
     table: Table
     omitted: frozenset[str] = frozenset()
-    sealed: Mapping[str, Opener] = field(default=NOT_SEALED)
+    sealed: Mapping[str, Opener] = field(default_factory=dict)
     is_exported: bool = True
     is_kept: bool = False
     erases: ColumnElement[bool] | None = None
@@ -104,6 +103,19 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
+    TenantTable(tables.library_tags),
+    TenantTable(tables.library_transitions, user="actor", user_form="user:{}"),
+    TenantTable(tables.library_versions, user="author", user_form="user:{}"),
+    TenantTable(tables.library_bodies),
+    TenantTable(tables.library_vectors, omitted=frozenset({"vector"}), is_exported=False),
+    TenantTable(
+        tables.library_posts,
+        omitted=frozenset({"terms"}),
+        user="created_by",
+        user_form="user:{}",
+    ),
+    TenantTable(tables.library_sizes, is_exported=False),
+    TenantTable(tables.outcomes),
     TenantTable(tables.stored_responses, sealed={"content": _response}),
     TenantTable(tables.idempotency_keys, is_exported=False),
     TenantTable(tables.cache_invalidations, is_exported=False),

@@ -47,7 +47,7 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
-from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
+from deployments.ingress.schemas.analytics import OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
@@ -118,7 +118,6 @@ BODIES: tuple[type[BaseModel], ...] = (
     LibraryPostPatch,
     PostTransitionCreate,
     PostBulk,
-    OutcomeEvent,
     OutcomeEvents,
 )
 
