@@ -103,7 +103,6 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
-    TenantTable(tables.library_tags),
     TenantTable(tables.library_transitions, user="actor", user_form="user:{}"),
     TenantTable(tables.library_versions, user="author", user_form="user:{}"),
     TenantTable(tables.library_bodies),
