@@ -157,9 +157,9 @@ def restore(
 ) -> None:
     """Make a copy of a version, or of a candidate, the current one."""
     with api(key) as cluster:
-        path = ("library", "posts", post, "versions", str(version), "restore")
         seen = _seen(cluster, post, tenant)
-        restored = cluster.post(*path, body=None, tenant=tenant, headers=seen)
+        path, body = ("library", "posts", post, "restore"), {"version": version}
+        restored = cluster.post(*path, body=body, tenant=tenant, headers=seen)
         show_one(_row(restored), as_json=False)
 
 

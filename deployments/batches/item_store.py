@@ -46,7 +46,7 @@ class BatchItemStore:
         values = [
             {
                 "job": job,
-                "index": item.index,
+                "number": item.index,
                 "tenant": tenant,
                 "custom_id": item.custom_id,
                 "state": "queued",
@@ -59,20 +59,20 @@ class BatchItemStore:
 
     async def pending(self, connection: AsyncConnection, tenant: str, job: str) -> list[int]:
         """The indexes of items without an outcome, in order."""
-        query = select(rows.c.index).where(_of(tenant, job), rows.c.state == "queued")
-        return list((await connection.execute(query.order_by(rows.c.index))).scalars())
+        query = select(rows.c.number).where(_of(tenant, job), rows.c.state == "queued")
+        return list((await connection.execute(query.order_by(rows.c.number))).scalars())
 
     async def load(
         self, connection: AsyncConnection, tenant: str, job: str, indexes: Collection[int]
     ) -> list[BatchItem]:
         """Items without an outcome."""
-        query = select(rows.c.index, rows.c.custom_id, rows.c.body).where(
-            _of(tenant, job), rows.c.index.in_(list(indexes)), rows.c.state == "queued"
+        query = select(rows.c.number, rows.c.custom_id, rows.c.body).where(
+            _of(tenant, job), rows.c.number.in_(list(indexes)), rows.c.state == "queued"
         )
         box = self._box(tenant)
         return [
-            BatchItem(row.index, row.custom_id, _opened(box, tenant, job, row.index, row.body))
-            for row in await connection.execute(query.order_by(rows.c.index))
+            BatchItem(row.number, row.custom_id, _opened(box, tenant, job, row.number, row.body))
+            for row in await connection.execute(query.order_by(rows.c.number))
         ]
 
     async def save(
@@ -82,7 +82,7 @@ class BatchItemStore:
         box = self._box(tenant)
         values = [
             {
-                "at_index": outcome.index,
+                "at_number": outcome.index,
                 "state": outcome.state,
                 "status": outcome.status,
                 "request_id": outcome.request_id,
@@ -93,7 +93,7 @@ class BatchItemStore:
             for outcome in outcomes
         ]
         is_item = and_(
-            _of(tenant, job), rows.c.index == bindparam("at_index"), rows.c.state == "queued"
+            _of(tenant, job), rows.c.number == bindparam("at_number"), rows.c.state == "queued"
         )
         await connection.execute(update(rows).where(is_item), values)
 
@@ -127,20 +127,20 @@ class BatchItemStore:
     ) -> ItemPage:
         """At most `limit` items after index `after`, and no more than PAGE_BYTES of results, but
         always one."""
-        listed = select(rows.c.index, rows.c.size).where(_of(tenant, job), rows.c.index > after)
+        listed = select(rows.c.number, rows.c.size).where(_of(tenant, job), rows.c.number > after)
         if state is not None:
             listed = listed.where(rows.c.state == state)
-        found = (await connection.execute(listed.order_by(rows.c.index).limit(limit + 1))).all()
+        found = (await connection.execute(listed.order_by(rows.c.number).limit(limit + 1))).all()
         shown, size = list[int](), 0
         for row in found[:limit]:
             size += row.size
             if shown and size > PAGE_BYTES:
                 break
-            shown.append(row.index)
-        query = select(rows).where(_of(tenant, job), rows.c.index.in_(shown))
+            shown.append(row.number)
+        query = select(rows).where(_of(tenant, job), rows.c.number.in_(shown))
         box = self._box(tenant)
         items = tuple(
-            _result(box, row) for row in await connection.execute(query.order_by(rows.c.index))
+            _result(box, row) for row in await connection.execute(query.order_by(rows.c.number))
         )
         return ItemPage(items, shown[-1] if len(shown) < len(found) else None)
 
@@ -156,8 +156,8 @@ def open_sealed(secret: bytes, tenant: str, job: str, index: int, sealed: bytes)
 def _result(box: SecretBox, row: Any) -> ItemResult:
     body = None
     if row.result is not None:
-        body = _opened(box, row.tenant, row.job, row.index, row.result)
-    return ItemResult(row.index, row.custom_id, row.state, row.status, body, row.request_id)
+        body = _opened(box, row.tenant, row.job, row.number, row.result)
+    return ItemResult(row.number, row.custom_id, row.state, row.status, body, row.request_id)
 
 
 def _of(tenant: str, job: str) -> ColumnElement[bool]:

@@ -57,9 +57,13 @@ async def remaining_rows(
 
 async def blank_tenant(connection: AsyncConnection, tenant: str, clock: Clock) -> None:
     """Leave the tenant's row without its name, and with another secret."""
-    values = {"name": tenant, "secret": secrets.token_bytes(32), "status": "suspended"}
-    values["updated"] = clock.wall()
-    await connection.execute(update(tenants).where(tenants.c.id == tenant).values(**values))
+    blank = update(tenants).values(
+        name=tenant,
+        secret=secrets.token_bytes(32),
+        status="suspended",
+        updated=clock.wall(),
+    )
+    await connection.execute(blank.where(tenants.c.id == tenant))
     await record_change(connection, clock, "tenant", tenant)
 
 

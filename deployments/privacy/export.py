@@ -87,7 +87,7 @@ def _write_rows(member: Any, table: TenantTable, rows: Sequence[Any], secret: Se
 def exported_row(table: TenantTable, row: Any, secret: Secret) -> dict[str, Any]:
     """A row as an export has it."""
     return {
-        name: table.sealed[name](row, secret) if name in table.sealed else value
+        str(name): table.sealed[name](row, secret) if name in table.sealed else value
         for name, value in row._mapping.items()
         if name not in table.omitted
     }

@@ -42,7 +42,7 @@ class TenantTable:
 
     @property
     def name(self) -> str:
-        return self.table.name
+        return str(self.table.name)  # of a type that orjson does not take
 
     def of_tenant(self, tenant: str) -> ColumnElement[bool]:
         column = self.table.c.id if self.table is tables.tenants else self.table.c.tenant
@@ -78,7 +78,7 @@ def _item_part(column: str) -> Opener:
         sealed = getattr(row, column)
         if not sealed:
             return None
-        return orjson.loads(open_sealed(secret, row.tenant, row.job, row.index, sealed))
+        return orjson.loads(open_sealed(secret, row.tenant, row.job, row.number, sealed))
 
     return opened
 

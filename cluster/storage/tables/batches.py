@@ -8,7 +8,7 @@ batch_items = Table(
     "batch_items",
     metadata,
     Column("job", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("index", Integer, primary_key=True),  # from 0
+    Column("number", Integer, primary_key=True),  # from 0
     Column(*TENANT, nullable=False, index=True),
     Column("custom_id", String(64)),
     Column("state", String(16), nullable=False),  # queued, succeeded, failed

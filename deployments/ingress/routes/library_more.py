@@ -42,6 +42,7 @@ from deployments.ingress.schemas.library import (
     SimilarPostList,
     SimilarPostResponse,
     SimilarQuery,
+    VersionRestore,
 )
 
 MAX_DAYS, DEFAULT_DAYS, MAX_VERSION = 400, 30, 10**6
@@ -100,21 +101,23 @@ async def get_library_version(
 
 
 @router.post(
-    "/{post}/versions/{version}/restore",
+    "/{post}/restore",
     response_model=LibraryPostResponse,
     responses=CHANGE_IF_MATCH,
     summary="Make a copy of a version, or of a candidate, the current one",
+    openapi_extra=request_body(VersionRestore),
 )
 async def restore_library_version(
     access: WritesLibrary,
     post: PostPath,
-    version: VersionPath,
+    request: Request,
     response: Response,
     if_match: IfMatch = None,
 ) -> LibraryPostResponse:
     revision = revision_of(if_match)
+    body = await read_json(request, VersionRestore)
     library = access.admin.library
-    restored = await library.restore(access.actor, access.tenant, post, revision, version)
+    restored = await library.restore(access.actor, access.tenant, post, revision, body.version)
     return show(restored, response)
 
 

@@ -57,6 +57,7 @@ from deployments.ingress.schemas.library import (
     LibraryPostPatch,
     PostBulk,
     PostTransitionCreate,
+    VersionRestore,
 )
 from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
@@ -118,6 +119,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     LibraryPostPatch,
     PostTransitionCreate,
     PostBulk,
+    VersionRestore,
     OutcomeEvents,
 )
 

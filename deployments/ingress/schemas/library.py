@@ -93,6 +93,14 @@ class PostTransitionCreate(Strict):
         return TransitionRequest(**self.model_dump())
 
 
+class VersionRestore(Strict):
+    """Body of `POST .../restore`."""
+
+    model_config = example(version=2)
+
+    version: VersionOfPost
+
+
 class BulkPost(Strict):
     """A post, and its revision if that matters."""
 

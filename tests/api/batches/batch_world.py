@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
+from starlette.types import ASGIApp
 
 from cluster.idempotency.store import IdempotencyStore
 from cluster.runtime.problems import Unauthenticated
@@ -82,11 +83,12 @@ class BatchWorld:
     jobs: TenantJobs
     keys: BatchKeys
     records: Records
+    app: ASGIApp
 
     async def ask(
         self, method: str, path: str = "", key: str = OURS, **rest: Any
     ) -> httpx.Response:
-        async with client_of(create_app(self.services), key) as client:
+        async with client_of(self.app, key) as client:
             return await client.request(method, BATCHES + path, **rest)
 
     async def create(
@@ -130,7 +132,7 @@ async def opened(
     if at_work:
         await jobs.start()
     try:
-        yield BatchWorld(services, database, jobs, keys, records)
+        yield BatchWorld(services, database, jobs, keys, records, create_app(services))
     finally:
         if at_work:
             await jobs.close()

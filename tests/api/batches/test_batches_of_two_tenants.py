@@ -100,4 +100,4 @@ class TwoTenants(RuleBasedStateMachine):
 
 
 TestTwoTenants = TwoTenants.TestCase
-TestTwoTenants.settings = settings(max_examples=6, stateful_step_count=8, deadline=None)
+TestTwoTenants.settings = settings(max_examples=4, stateful_step_count=8, deadline=None)

@@ -10,7 +10,7 @@ from tests.api.fakes import WordsModel
 from tests.api.names.conftest import Settings
 
 OURS = TenantSettings(
-    default_style="minimal", default_language="Finnish", default_platform="threads"
+    default_style="minimal", default_language="Finnish", default_platform="facebook"
 )
 
 
@@ -33,11 +33,11 @@ async def test_the_tenants_words_are_the_defaults(
 
     tenant_settings.by_tenant["acme"] = OURS
     platform, prompt = await asked()
-    assert platform == "threads"
+    assert platform == "facebook"
     assert "Finnish" in prompt
     assert "minimal" in prompt
 
-    platform, prompt = await asked(platform="x", language="English", style="casual")
-    assert platform == "x"
+    platform, prompt = await asked(platform="tiktok", language="English", style="casual")
+    assert platform == "tiktok"
     assert "Finnish" not in prompt
     assert "minimal" not in prompt

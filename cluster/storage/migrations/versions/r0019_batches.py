@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "batch_items",
         sa.Column("job", sa.String(length=32), nullable=False),
-        sa.Column("index", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("tenant", sa.String(length=63), nullable=False),
         sa.Column("custom_id", sa.String(length=64), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -26,6 +26,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["job"], ["jobs.id"], name=op.f("fk_batch_items_job"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("job", "index", name=op.f("pk_batch_items")),
+        sa.PrimaryKeyConstraint("job", "number", name=op.f("pk_batch_items")),
     )
     op.create_index(op.f("ix_batch_items_tenant"), "batch_items", ["tenant"])
