@@ -25,7 +25,6 @@ from deployments.ingress.permissions import (
 )
 from deployments.ingress.routes.library_posts import IfMatch, PostPath, show, summary
 from deployments.ingress.routes.responses import CHANGE, CHANGE_IF_MATCH, LOOK
-from deployments.ingress.schemas.admin import PageQuery
 from deployments.ingress.schemas.analytics import (
     MetricsQuery,
     PostDay,
@@ -42,6 +41,7 @@ from deployments.ingress.schemas.library import (
     SimilarPostList,
     SimilarPostResponse,
     SimilarQuery,
+    VersionQuery,
     VersionRestore,
 )
 
@@ -81,7 +81,7 @@ async def change_library_posts(access: ReadsLibrary, request: Request) -> PostBu
     summary="List a post's versions, newest first",
 )
 async def list_library_versions(
-    access: ReadsLibrary, post: PostPath, query: Annotated[PageQuery, Query()]
+    access: ReadsLibrary, post: PostPath, query: Annotated[VersionQuery, Query()]
 ) -> LibraryVersionPage:
     before = _number(query.cursor)
     page = await access.admin.library.versions(access.tenant, post, query.limit, before)

@@ -14,6 +14,7 @@ from pydantic import (
 
 from cluster.outcomes.currencies import CURRENCIES
 from cluster.outcomes.model import MICRO, Outcome
+from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Strict, example
 from deployments.ingress.schemas.records import Day
 
@@ -115,6 +116,7 @@ class MetricsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    tenant: Id | None = None
     since: Annotated[Day | None, Field(alias="from")] = None
     until: Annotated[Day | None, Field(alias="to")] = None
 
