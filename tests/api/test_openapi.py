@@ -35,8 +35,8 @@ def test_every_operation_id_is_a_verb_and_a_noun_and_unique(document: dict[str, 
     verbs = {
         "activate", "append", "cancel", "change", "check", "clear", "compare", "count", "create",
         "delete", "download", "erase", "export", "get", "invalidate", "list", "prune", "put",
-        "refresh", "render", "restore", "revoke", "rotate", "search", "set", "sign", "stream", "suspend",
-        "test", "update", "verify",
+        "refresh", "render", "restore", "revoke", "rotate", "search", "set", "sign", "stream",
+        "suspend", "test", "update", "verify",
     }  # fmt: skip
 
     assert len(ids) == len(set(ids))
