@@ -300,8 +300,8 @@ class AppArgs(_Args):
         embedder = self.text.embedder
         if embedder is not None and embedder not in self.text_embedders:
             raise ValueError(
-                f"text.embedder: '{embedder}' is not one of the embedding models whose source is "
-                f"{SHIPPED_EMBEDDER}: {', '.join(self.text_embedders) or 'there is none'}"
+                f"text.embedder: '{embedder}' is not one of the embedding models that have a "
+                f"deployment: {', '.join(self.text_embedders) or 'there is none'}"
             )
         return self
 
@@ -411,8 +411,10 @@ class AppArgs(_Args):
 
     @property
     def text_embedders(self) -> tuple[str, ...]:
-        """The ids of the embedding models for which the heads of text analysis are trained."""
-        return tuple(each.id for each in self.local_embeddings if each.source == SHIPPED_EMBEDDER)
+        """The ids of the embedding models that text analysis may use, those first for which its
+        heads are trained."""
+        models = sorted(self.local_embeddings, key=lambda each: each.source != SHIPPED_EMBEDDER)
+        return tuple(each.id for each in models)
 
     @property
     def provider_embeddings(self) -> tuple[ProviderEmbeddingArgs, ...]:

@@ -10,9 +10,9 @@ SHIPPED_EMBEDDER = "minilm"  # a source of embedding models (deployments/model/e
 class TextArgs(BaseModel):
     """Analysis of texts: `/api/v1/text/...`; docs/guides/text.md.
 
-    `embedder` is the id of an embedding model whose source is `minilm`, for which the shipped heads
-    are trained (None: the first one of those). Without one, operations that need vectors answer
-    that they are not supported.
+    `embedder` is the id of an embedding model that has a deployment (None: the first whose source
+    is `minilm`, for which the shipped heads are trained, else the first). Without one, operations
+    that need vectors answer that they are not supported; with another one, those with heads do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -67,6 +67,7 @@ GROUPS = {
     "content": Group(
         "Text analysis and content: quality and cost.",
         {
+            "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
             "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
         },
     ),

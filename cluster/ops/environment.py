@@ -51,6 +51,7 @@ REPEATABLE = (
     "/api/v1/posts",
     "/api/v1/posts/batch",
     "/api/v1/text/analyze",
+    "/api/v1/text/groups",
     "/api/v1/text/summarize",
     "/api/v1/text/rewrite",
     "/api/v1/text/translate",

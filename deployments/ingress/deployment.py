@@ -42,8 +42,7 @@ class Ingress(LoggedReplica):
         classifiers: Mapping[str, DeploymentHandle] | None = None,
         text: DeploymentHandle | None = None,
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called.
-        `text` analyses texts."""
+        """`limiters`, `cache_shards`: the embedded ones. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         if settings.ingress_names is not None:
@@ -51,10 +50,7 @@ class Ingress(LoggedReplica):
         configure_logging(settings, "ingress")
         collect_rarely()
         self._backends = ServeBackends(
-            models,
-            embedders,
-            limiters,
-            cache_shards,
+            *(models, embedders, limiters, cache_shards),
             config.resilience,
             settings,
             clock,

@@ -11,6 +11,7 @@ from cluster.runtime.problems import InvalidRequest
 from deployments.text.classifier_training import ClassifierTraining
 from deployments.text.classifying import TextClassification
 from deployments.text.entities import EntityFinder
+from deployments.text.grouping import TextGrouping
 from deployments.text.hashtags import HashtagFinder
 from deployments.text.keywords import KeywordFinder
 from deployments.text.languages import LanguageDetection
@@ -19,7 +20,7 @@ from deployments.text.personal_data import PersonalDataFinder
 from deployments.text.readability import Readability
 from deployments.text.sentiment import SentimentScorer
 from deployments.text.statistics import TextStatistics
-from deployments.text.summary import GroundingCheck, Summary
+from deployments.text.summary import GroundingCheck, TextSummary
 from deployments.text.topics import TopicFinder
 
 _MAX_QUOTED = 40
@@ -50,7 +51,12 @@ def register_operation(operation: TextOperation) -> None:
 @cache
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""
-    own: tuple[TextOperation, ...] = (Summary(), GroundingCheck(), ClassifierTraining())
+    own: tuple[TextOperation, ...] = (
+        TextSummary(),
+        GroundingCheck(),
+        ClassifierTraining(),
+        TextGrouping(),
+    )
     return text_operations() | {operation.name: operation for operation in own}
 
 

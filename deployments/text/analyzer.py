@@ -143,7 +143,7 @@ class _Call:
 
 
 @dataclass(slots=True)
-class _Step:
+class _OperationStep:
     """One operation over one text: a result, or the strings to embed for one."""
 
     text: AnalyzedText
@@ -153,10 +153,10 @@ class _Step:
 
 def _begin(
     operation: TextOperation, texts: Sequence[AnalyzedText], options: Options, *, can_embed: bool
-) -> list[_Step]:
+) -> list[_OperationStep]:
     steps = []
     for text in texts:
-        step = _Step(text, result=_refuse(operation, text))
+        step = _OperationStep(text, result=_refuse(operation, text))
         if step.result is None and can_embed:
             step.strings = operation.strings_to_embed(text, options)
         if step.result is None and not step.strings:
@@ -166,7 +166,10 @@ def _begin(
 
 
 def _finish(
-    operation: TextOperation, steps: Sequence[_Step], options: Options, vectors: Sequence[Vectors]
+    operation: TextOperation,
+    steps: Sequence[_OperationStep],
+    options: Options,
+    vectors: Sequence[Vectors],
 ) -> None:
     for step, rows in zip(steps, vectors, strict=True):
         step.result = operation.analyze(step.text, options, rows)

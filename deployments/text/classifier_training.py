@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.classifier_options import packed
 from deployments.text.classifying import train_classifier
+from deployments.text.joined_texts import join_texts, split_texts
 from deployments.text.operation import AnalyzedText, Options, Vectors
 from deployments.text.passages import MAX_PASSAGE
 from deployments.text.probe import PROBE
 
 TRAINING = "classifier_training"
-_SEPARATOR = "\x1e"  # control characters are in no example
 
 
 class ClassifierTraining:
@@ -33,9 +32,8 @@ class ClassifierTraining:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         """Of a long example, its beginning."""
-        examples = text.text.split(_SEPARATOR)
-        if len(examples) != sum(count for _, count in options["labels"]):
-            raise InvalidRequest("examples: have changed on their way.", param="examples")
+        total = sum(count for _, count in options["labels"])
+        examples = split_texts(text.text, total, "examples")
         return [*(example[:MAX_PASSAGE] for example in examples), PROBE]
 
     def analyze(
@@ -50,5 +48,5 @@ class ClassifierTraining:
 
 def training_text(examples: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, Any]]:
     """The text and the options for examples by label."""
-    text = _SEPARATOR.join(example for texts in examples.values() for example in texts)
+    text = join_texts(example for texts in examples.values() for example in texts)
     return text, {"labels": [[label, len(texts)] for label, texts in examples.items()]}

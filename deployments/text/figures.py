@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from cluster.metrics.catalogue import text as metrics
+from cluster.metrics.catalogue import text as text_metrics
 from cluster.metrics.series import Counter, Histogram, Reading
 from cluster.runtime.problems import Problem
 
@@ -19,9 +19,9 @@ class AnalysisFigures:
         self.open_characters = 0
         self.open_calls = 0
         self._characters = 0
-        self._calls = Counter(metrics.CALLS)
-        self._unsupported = Counter(metrics.UNSUPPORTED)
-        self._durations = Histogram(metrics.DURATION)
+        self._calls = Counter(text_metrics.CALLS)
+        self._unsupported = Counter(text_metrics.UNSUPPORTED)
+        self._durations = Histogram(text_metrics.DURATION)
         for outcome in _OUTCOMES:
             self._calls.add((outcome,), 0)
 
@@ -55,8 +55,8 @@ class AnalysisFigures:
     def read(self) -> Iterable[Reading]:
         for counts in (self._calls, self._unsupported, self._durations):
             yield from counts.read()
-        yield metrics.CHARACTERS, [((), self._characters)]
-        yield metrics.OPEN_CHARACTERS, [((), self.open_characters)]
+        yield text_metrics.CHARACTERS, [((), self._characters)]
+        yield text_metrics.OPEN_CHARACTERS, [((), self.open_characters)]
 
 
 def _find_problem(error: BaseException) -> Problem | None:

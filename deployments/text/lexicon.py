@@ -33,13 +33,15 @@ def rated_words(text: str) -> list[tuple[Place, float]]:
     """Words, emoticons and emoji with a valence, as places in `text`, in order. Negations and
     intensifiers before a word are counted in.
     """
-    from vaderSentiment.vaderSentiment import SentiText
+    from vaderSentiment.vaderSentiment import BOOSTER_DICT, SentiText
 
     analyzer = _analyzer()
     written, places = _spelled_out(text, analyzer.emojis)
     parsed = SentiText(written)
     found: dict[Place, float] = {}
     for at, (item, place) in enumerate(zip(parsed.words_and_emoticons, places, strict=True)):
+        if item.lower() in BOOSTER_DICT:
+            continue
         valence = analyzer.sentiment_valence(0, parsed, item, at, [])[0]
         if valence:
             start, end = place

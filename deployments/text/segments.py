@@ -25,7 +25,10 @@ _ABBREVIATION = regex.compile(
     r"str|evtl|sra|mme|mlle|pp|vol|fig)|(?<![\p{L}.])\p{Lu}|\d)\.\Z",
     regex.I,
 )
-_END = regex.compile(r"[.!?…。！？]++[\"'”’»)\]]*+(?=\s|\Z)|[。！？]++|\n++")
+# A run of punctuation is looked at once, from its beginning.
+_END = regex.compile(
+    r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’»)\]]*+(?=\s|\Z)|(?<![。！？])[。！？]++|\n++"
+)
 _LOOK_BACK = 10
 
 

@@ -23,7 +23,7 @@ SUMMARY, GROUNDING = "summary", "grounding"
 _DEFAULT = 3
 
 
-class Summary:
+class TextSummary:
     """Value: the summary. Options: `sentences` (1 to MAX_SUMMARY), `max_characters`: sentences are
     left out, the least central first, until the rest fits; one always stays."""
 

@@ -20,7 +20,7 @@ from deployments.text.passages import joint_vector, passages_of
 from deployments.text.probe import PROBE
 
 MAX_TOPICS, DEFAULT_TOPICS = 10, 3
-MAX_GROUPED = 1_000  # texts; time grows with the cube of their number: 0.3 s
+MAX_GROUPED = 256  # texts; time grows with the cube of their number
 ALIKE = 0.32  # mean cosine from which two groups become one
 _HEAD = "topics"
 _CLOSE = 0.20  # cosine from which a text is about a topic

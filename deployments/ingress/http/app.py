@@ -67,6 +67,7 @@ from deployments.ingress.schemas.response_answers import (
     ResponseObject,
 )
 from deployments.ingress.schemas.text import AnalyzeTextResponse, TextWritingResponse
+from deployments.ingress.schemas.text_groups import GroupTextsResponse
 from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
 
@@ -126,6 +127,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         AnalyzeTextResponse,
     ),
     (
+        "/api/v1/text/groups",
+        "group_texts",
+        NATIVE,
+        "text",
+        "Group texts by what they are about",
+        GroupTextsResponse,
+    ),
+    (
         "/api/v1/text/summarize",
         "summarize_text",
         NATIVE,
@@ -175,6 +184,7 @@ _OPERATION_IDS = {
     "posts.batch": "create_post_batch",
     "optimize_post": "optimize_post",
     "analyze_text": "analyze_text",
+    "group_texts": "group_texts",
     "summarize_text": "summarize_text",
     "rewrite_text": "rewrite_text",
     "translate_text": "translate_text",

@@ -19,6 +19,7 @@ from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
 from deployments.ingress.operations.text_analysis import AnalyzeText
 from deployments.ingress.operations.text_classifiers import NamedClassifiers
+from deployments.ingress.operations.text_groups import GroupTexts
 from deployments.ingress.operations.text_writing import (
     RewriteText,
     SummarizeText,
@@ -59,6 +60,7 @@ def operations(services: AppServices) -> Operations:
         "posts.batch": PostBatch(pipeline, writers, templates),
         "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
         "analyze_text": AnalyzeText(services.analysis_pipeline, named),
+        "group_texts": GroupTexts(services.analysis_pipeline),
         "summarize_text": SummarizeText(ports),
         "rewrite_text": RewriteText(ports),
         "translate_text": TranslateText(ports),

@@ -82,6 +82,7 @@ class InProcessStages:
     embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
     classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
+    analyzer: None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

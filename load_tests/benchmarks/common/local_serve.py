@@ -106,7 +106,9 @@ class LocalServe:
         from graphs.args import AppArgs
 
         spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1, **model}
-        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        off = {"enabled": False}
+        given = {"models": [spec], "ingress": {"num_cpus": 0.1}, "text": off}
+        args = AppArgs.model_validate(given)
         self.run(build(args), "mobula", "/")
         return self.key
 

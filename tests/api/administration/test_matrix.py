@@ -121,6 +121,7 @@ POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 4
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
+POST   /api/v1/text/groups                              401  200 200 200 403 403 200 200 200
 GET    /api/v1/text/classifiers                         401  200 200 200 200 403 403 200 200
 POST   /api/v1/text/classifiers                         401  201 201 201 403 403 403 201 201
 GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
@@ -242,6 +243,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
     "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
     "POST /api/v1/templates/{template}/test": {},
+    "POST /api/v1/text/groups": {"texts": ["hi", "hello"], "language": "en"},
     "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
     "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
@@ -252,7 +254,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
-    "/api/v1/posts", "/api/v1/text/", "/api/v1/auth/login", "/api/v1/auth/logout",
+    "/api/v1/posts", "/api/v1/text/analyze", "/api/v1/text/groups", "/api/v1/text/summarize",
+    "/api/v1/text/rewrite", "/api/v1/text/translate", "/api/v1/auth/login", "/api/v1/auth/logout",
     "/api/v1/auth/refresh",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -1,4 +1,5 @@
-"""A tenant's text classifiers: trained on examples, named in analysis, never another tenant's."""
+"""A tenant's text classifiers: trained on examples, named in analysis, never another tenant's. And
+groups of texts, which take the same way."""
 
 from typing import Any
 
@@ -128,3 +129,24 @@ async def test_a_classifier_is_named_alone_and_no_caller_sends_a_head(
 
     assert answer.status_code == 400
     assert answer.json()["param"].startswith("options.classification")
+
+
+async def test_texts_about_the_same_form_a_group(world: World) -> None:
+    texts = ["plum plum pulp", "fig fig", "plump plums", "1 2 3", "fig figs"]
+    body = {"texts": texts, "alike": 0.8, "language": "en"}
+
+    answer = await world.ask("generate", "POST", "/api/v1/text/groups", json=body)
+
+    groups = answer.json()["groups"]
+    assert [group["texts"] for group in groups] == [[0, 2], [1, 4]]
+    assert answer.json()["usage"]["characters"] == sum(map(len, texts))
+
+
+@pytest.mark.parametrize(
+    "texts", [["one"], ["a"] * 257, ["x" * 60_000] * 2, ["a", "b\u0000"], ["a", 3], "ab"]
+)
+async def test_texts_that_cannot_be_grouped_are_refused(texts: object, world: World) -> None:
+    answer = await world.ask("generate", "POST", "/api/v1/text/groups", json={"texts": texts})
+
+    assert answer.status_code == 422
+    assert "texts" in answer.text

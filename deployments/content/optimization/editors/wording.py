@@ -37,7 +37,8 @@ _GOOD = {
     "don't hesitate to": "feel free to", "do not hesitate to": "feel free to",
     "don't forget to": "remember to", "do not forget to": "remember to", "problem": "challenge",
     "problems": "challenges", "cheap": "great value", "cheapest": "best value", "not bad": "good",
-    "no problem": "gladly", "hassle-free": "easy", "hassle free": "easy", "worry-free": "relaxed", "pain-free": "easy",
+    "no problem": "gladly", "hassle-free": "easy", "hassle free": "easy", "worry-free": "relaxed",
+    "pain-free": "easy",
     "painless": "easy", "without stress": "with ease", "stress-free": "relaxed",
     "you won't regret it": "you will love it", "you will not regret it": "you will love it",
     "you won't be disappointed": "you will love it", "you will not be disappointed":

@@ -50,6 +50,7 @@ SMOKE_RUNS = {
     "limit-scale": HERE,
     "fairness": ALONE,
     "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
+    "text": "cluster/test_text.py",
     "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
     "highlights": "video/test_planted_highlights.py",
     "chaos": "tools/load_tests/benchmarks/faults/test_chaos_invariants.py",
