@@ -14,6 +14,7 @@ from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
 from cluster.cli.logs import logs
 from cluster.cli.plans import plans
+from cluster.cli.posts import posts
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
@@ -57,6 +58,7 @@ app.add_typer(templates, name="templates")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(text, name="text")
+app.add_typer(posts, name="posts")
 app.add_typer(jobs, name="jobs")
 app.add_typer(scaling, name="scaling")
 app.add_typer(logs, name="logs")
