@@ -3,6 +3,7 @@
 from typing import Any
 
 from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
@@ -37,7 +38,7 @@ def operations(services: AppServices) -> Operations:
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
-    return {
+    known: Operations = {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
@@ -62,3 +63,4 @@ def operations(services: AppServices) -> Operations:
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }
+    return {**known, "batches": CreateBatch(services.batches, known)}
