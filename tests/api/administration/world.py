@@ -199,7 +199,7 @@ async def seeded(settings: Settings) -> Seed:
         for role in (*Role, "stranger"):
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
             made = await office.sessions.login(email, PASSWORD, None, "test", "seed")
-            credentials[str(role)] = made.access_token
+            credentials.setdefault(str(role), made.access_token)  # `operator` is the key
         media = media_in(settings, database, lambda tenant: directory.tenant(tenant).plan)
         ids |= await recorded(media)
         await media.files.close()
