@@ -1,6 +1,7 @@
 """Administration of tenants: the operator creates and suspends them, they may rename themselves."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from cluster.administration.actor import Actor
@@ -23,6 +24,12 @@ class TenantService:
         self._tenants = Repository(unit_of_work.clock)
         self._plans = PlanRepository(unit_of_work.clock)
         self._settings = SettingsRepository(unit_of_work.clock)
+
+    def audited(
+        self, actor: Actor, tenant: str, action: str, resource: str
+    ) -> AbstractAsyncContextManager[Change]:
+        """A change of what belongs to no other service."""
+        return self._unit_of_work.change(actor, tenant, action, resource)
 
     async def list(self, limit: int, after: str | None) -> Page[Tenant]:
         async with self._unit_of_work.database.read() as connection:

@@ -99,11 +99,13 @@ class UserService:
         async with self._unit_of_work.change(
             actor, tenant, "user.delete", f"user:{user}"
         ) as change:
-            await _check_owner_remains(
-                change, await self._get_grantable(change, user, altered=True)
-            )
+            await self.check_removable(change, user)
             await self._users.delete(change.connection, tenant, user)
             await change.publish(EventKind.USER_DELETED, {"id": user})
+
+    async def check_removable(self, change: Change, user: str) -> None:
+        """Raises NotFound, Forbidden, or Conflict for the last owner."""
+        await _check_owner_remains(change, await self._get_grantable(change, user, altered=True))
 
     async def _hash_password(self, tenant: str, user: str, password: str) -> str:
         """Hashes a password; slow, so it runs before the transaction."""

@@ -211,18 +211,20 @@ class CredentialDirectory(PolledCache):
     def _verify_delegation(self, presented: str) -> Caller:
         """The caller that one of our workers acts for, with the right to generate text only."""
         delegate = self._delegation.verify(presented)
-        key, user = (
-            self._snapshot.keys.get(delegate.holder),
-            self._snapshot.users.get(delegate.holder),
-        )
+        caller = self.caller_of(delegate.tenant, delegate.holder)
+        allowed = frozenset({Scope.GENERATE} if caller.allows(Scope.GENERATE) else ())
+        return replace(caller, scopes=allowed)
+
+    def caller_of(self, tenant: str, holder: str) -> Caller:
+        """Whom the id of a key or a user of the tenant stands for now. Raises Unauthenticated where
+        it is valid no more, Forbidden where the tenant is suspended."""
+        key, user = self._snapshot.keys.get(holder), self._snapshot.users.get(holder)
         entry = key or user
         expired = key is not None and key.expires is not None and key.expires <= self._clock.wall()
         inactive = user is not None and user.status != "active"
-        if entry is None or entry.holder.tenant != delegate.tenant or expired or inactive:
+        if entry is None or entry.holder.tenant != tenant or expired or inactive:
             raise Unauthenticated(INVALID)
-        caller = self._caller(entry.holder)
-        allowed = frozenset({Scope.GENERATE} if caller.allows(Scope.GENERATE) else ())
-        return replace(caller, scopes=allowed)
+        return self._caller(entry.holder)
 
     def _caller(self, holder: CredentialHolder) -> Caller:
         tenant = self._snapshot.tenants.get(holder.tenant)

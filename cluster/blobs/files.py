@@ -174,6 +174,10 @@ class TenantFiles:
         under = inventory.list_prefix(tenant, validate_path(folder.removesuffix("/")))
         return await self._delete([under], connection)
 
+    async def delete_all(self, tenant: str) -> int:
+        """Delete every file of the tenant; returns the number."""
+        return await self._delete([inventory.all_named(tenant)], None)
+
     async def used(self, tenant: str) -> int:
         """Bytes that count against the plan, uploads included."""
         async with self._database.read() as connection:

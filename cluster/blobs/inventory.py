@@ -131,6 +131,11 @@ def list_prefix(tenant: str, folder: str) -> ColumnElement[bool]:
     return and_(rows.c.tenant == tenant, starts)
 
 
+def all_named(tenant: str) -> ColumnElement[bool]:
+    """Every file of the tenant."""
+    return and_(rows.c.tenant == tenant, func.substr(rows.c.path, 1, 1) != UNNAMED)
+
+
 def get_by_location(place: str) -> ColumnElement[bool]:
     """The row of that place."""
     return rows.c.place == place

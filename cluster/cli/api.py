@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -104,6 +105,16 @@ class Api:
                 response.read()
                 raise typer.Exit(_report_refusal(response))
             yield from response.iter_lines()
+
+    def download(self, path: str, file: Path) -> None:
+        """Save the file at `path`, a link that the cluster gave."""
+        with self._http.stream("GET", path) as response:
+            if response.is_error:
+                response.read()
+                raise typer.Exit(_report_refusal(response))
+            with file.open("wb") as saved:
+                for block in response.iter_bytes():
+                    saved.write(block)
 
     def tenant(self, tenant: str | None) -> str:
         """The given tenant, or the tenant of the key."""

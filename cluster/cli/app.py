@@ -7,6 +7,7 @@ import typer
 
 from cluster.cli.api import Key
 from cluster.cli.audit import audit
+from cluster.cli.batches import batches
 from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
 from cluster.cli.health import health
@@ -60,6 +61,7 @@ app.add_typer(cache, name="cache")
 app.add_typer(text, name="text")
 app.add_typer(posts, name="posts")
 app.add_typer(jobs, name="jobs")
+app.add_typer(batches, name="batches")
 app.add_typer(scaling, name="scaling")
 app.add_typer(logs, name="logs")
 app.add_typer(bench, name="bench")

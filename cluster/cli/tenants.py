@@ -1,16 +1,19 @@
 """`mobula tenants`, `mobula limits` and `mobula usage`: tenants, their limits and usage."""
 
+import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
+from cluster.cli.api import Api, Json, Key, Tenant, api, new_app, show, show_one
 from cluster.cli.output import fail, print_plain, print_rich
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")
 STATE = ("name", "kind", "unit", "capacity", "remaining", "reset_s")
 Id = Annotated[str, typer.Argument(help="The tenant's id.")]
+POLL_S = 0.5
 
 
 @tenants.command("list")
@@ -66,6 +69,49 @@ def suspend(tenant: Id, key: Key = None) -> None:
         )
 
 
+@tenants.command()
+def export(
+    tenant: Id,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a ZIP.")],
+    user: Annotated[str | None, typer.Option(help="Only what is of this user, by id.")] = None,
+    key: Key = None,
+) -> None:
+    """Save what is stored of a tenant, or of one of its users."""
+    with api(key) as cluster:
+        job = cluster.post("tenants", tenant, "export", body={"user": user})
+        job = _ended(cluster, job, "export")
+        cluster.download(job["url"], out)
+        print_rich(f"{out}: {sum(job['tables'].values())} rows, sha256 {job['sha256']}")
+
+
+@tenants.command()
+def erase(
+    tenant: Id,
+    user: Annotated[str | None, typer.Option(help="Only what is of this user, by id.")] = None,
+    confirm: Annotated[
+        str | None, typer.Option(help="The tenant's id once more; asked for if left out.")
+    ] = None,
+    key: Key = None,
+) -> None:
+    """Delete what is stored of a tenant, or of one of its users. It cannot be undone."""
+    repeated = confirm or typer.prompt(f"This cannot be undone. Repeat the id, {tenant}")
+    with api(key) as cluster:
+        body = {"confirm": repeated, "user": user}
+        job = _ended(cluster, cluster.post("tenants", tenant, "erase", body=body), "erase")
+        print_rich(f"{sum(job['tables'].values())} rows are deleted; job {job['job']}")
+
+
+def _ended(cluster: Api, job: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The job once it has succeeded; one that fails ends the command."""
+    while job["ended"] is None:
+        time.sleep(POLL_S)
+        job = cluster.get("tenants", job["tenant"], kind, job["job"])
+    if job["state"] != "succeeded":
+        detail = (job["problem"] or {}).get("detail", "")
+        raise typer.Exit(fail(f"job {job['job']} has {job['state']}: {detail}"))
+    return job
+
+
 @tenants.command("settings")
 def tenant_settings(
     tenant: Tenant = None,
@@ -81,6 +127,17 @@ def tenant_settings(
     generation_event_ratio: Annotated[
         float | None, typer.Option(help="The part of requests that is sampled. [default: 0.01]")
     ] = None,
+    authors_may_approve: Annotated[
+        bool | None, typer.Option(help="Whether approvers may approve posts of their own.")
+    ] = None,
+    default_style: Annotated[
+        str | None, typer.Option(help="Of captions and posts that name none.")
+    ] = None,
+    default_language: Annotated[str | None, typer.Option(help="The same.")] = None,
+    default_platform: Annotated[str | None, typer.Option(help="The same.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Of times that name none, such as Europe/Berlin.")
+    ] = None,
     unset: Annotated[
         list[str] | None, typer.Option(help="A setting to clear; repeat for more.")
     ] = None,
@@ -93,6 +150,11 @@ def tenant_settings(
         "default_embedding_model": default_embedding_model,
         "generation_events": generation_events,
         "generation_event_ratio": generation_event_ratio,
+        "authors_may_approve": authors_may_approve,
+        "default_style": default_style,
+        "default_language": default_language,
+        "default_platform": default_platform,
+        "zone": zone,
     }
     body: dict[str, str | float | None] = {name.replace("-", "_"): None for name in unset or ()}
     body |= {name: value for name, value in given.items() if value is not None}

@@ -193,6 +193,11 @@ class ResponseStore:
         return _timed(self._database.read())
 
 
+def open_content(secret: bytes, tenant: str, id: str, sealed: bytes) -> bytes:
+    """The content of a row in plain. Raises DecryptionFailed."""
+    return SecretBox(secret, _PURPOSE).decrypt(sealed, _context(tenant, id))
+
+
 @asynccontextmanager
 async def _timed(
     transaction: AbstractAsyncContextManager[AsyncConnection],

@@ -25,7 +25,7 @@ Kind = Literal[
     "plan", "tenant", "key", "user", "signing_key", "session", "cache", "team", "template"
 ]
 Status = Literal["active", "suspended"]
-_NEWER = ("end_user", "model_prices", "guardrails")  # than the last release
+_NEWER = ("end_user", "model_prices", "guardrails", "allowed_features")  # than the last release
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 
 
@@ -196,7 +196,8 @@ class TenantRepository:
 
 def _document(plan: Plan) -> dict[str, Any]:
     """Without newer fields that say nothing: an earlier version does not know them."""
-    newer = {name for name in _NEWER if not getattr(plan, name)}
+    fields = Plan.model_fields
+    newer = {name for name in _NEWER if getattr(plan, name) == fields[name].default}
     return plan.model_dump(mode="json", exclude=newer)
 
 

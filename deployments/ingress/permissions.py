@@ -124,7 +124,7 @@ def _in_query(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
 
 
 def _in_cluster(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
-    """Grants `scope`, for what belongs to no tenant."""
+    """Grants `scope`, in the caller's own tenant or for what belongs to none."""
 
     async def grant(request: Request, admitted: AnyCaller) -> AdminAccess:
         return await _grant(request, admitted, admitted.caller.tenant, scope)
@@ -158,6 +158,7 @@ Operator = Annotated[AdminAccess, Depends(_in_cluster(Scope.ADMIN))]
 ReadsCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_READ))]
 WritesCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_WRITE))]
 ReadsMetrics = Annotated[AdminAccess, Depends(_in_cluster(Scope.METRICS_READ))]
+GeneratesHere = Annotated[AdminAccess, Depends(_in_cluster(Scope.GENERATE))]
 ReadsTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_READ))]
 WritesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_WRITE))]
 ReadsKeys = Annotated[AdminAccess, Depends(_in_path(Scope.KEYS_READ))]

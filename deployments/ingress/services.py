@@ -17,6 +17,7 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.span import RecordedTrace
+from deployments.batches.services import BatchServices
 from deployments.content.moderation.moderator import Moderator, moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
@@ -36,6 +37,7 @@ from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
 from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
+from deployments.privacy.service import PrivacyServices
 from deployments.video.services import MediaServices
 
 
@@ -83,6 +85,8 @@ class AppServices:
     dependencies are (None: nobody checks them). `logs` are those of every process (None: the
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
+    `batches` is behind batches of operations, `privacy` behind exports and erasures (None: no
+    store).
     """
 
     settings: Settings
@@ -121,6 +125,8 @@ class AppServices:
     logs: ProcessLogs | None = None
     tracing: RequestTracing = field(default_factory=RequestTracing)
     find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
+    batches: BatchServices | None = None
+    privacy: PrivacyServices | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

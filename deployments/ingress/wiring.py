@@ -4,12 +4,16 @@ Flows in: the tenant services and the backends. Flows out: the AppServices of `c
 """
 
 from collections.abc import Callable, Mapping
+from random import SystemRandom
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from deployments.batches.handler import BatchHandler
+from deployments.batches.item_store import BatchItemStore
+from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
@@ -22,6 +26,7 @@ from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
@@ -30,6 +35,7 @@ from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
+from deployments.ingress.operations import operations
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
@@ -43,7 +49,11 @@ from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
+from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
+from deployments.jobs.store import JobStore
+from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyParts
+from deployments.privacy.service import PrivacyServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
@@ -126,6 +136,10 @@ def build_services(
     exporter, loop_lag = observability.exporter, observability.loop_lag
     export = None if exporter is None else exporter.export
     media = media_services(settings, config.video, tenancy, clock, export)
+    store = media.jobs if media is not None else JobStore(tenancy.database, clock, SystemRandom())
+    tenant_jobs = TenantJobs(store, tenancy.replica, clock)
+    items = BatchItemStore(directory.secret_of)
+    files, links = (None, None) if media is None else (media.files, media.links)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -145,8 +159,10 @@ def build_services(
         providers.start(models)
         if media is not None:
             await media.start()
+        await tenant_jobs.start()
 
     async def close() -> None:
+        await tenant_jobs.close()
         await observability.close()
         if media is not None:
             await media.close()
@@ -206,6 +222,25 @@ def build_services(
         logs=observability.logs,
         tracing=observability.tracing,
         find_traces=observability.find_traces,
+        batches=BatchServices(tenancy.database, store, items, tenant_jobs.wake),
+        privacy=PrivacyServices(store, links, tenant_jobs.wake),
+    )
+    caller = OperationCaller(services, operations(services), directory.caller_of)
+    parts = PrivacyParts(
+        tenancy.database,
+        store,
+        tenancy.trail,
+        clock,
+        directory.secret_of,
+        settings.home / "scratch",
+        files,
+    )
+    tenant_jobs.install(
+        [
+            BatchHandler(tenancy.database, items, caller, clock),
+            ExportHandler(parts),
+            EraseHandler(parts),
+        ]
     )
     return services, caches
 

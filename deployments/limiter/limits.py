@@ -136,9 +136,10 @@ def end_user_reservation(subject: LimitSubject, rates: Rates) -> list[Limit]:
 
 
 def all_limits(subject: LimitSubject, terms: LimitTerms, wall: float) -> list[Limit]:
-    """All limits that the terms set now, each once."""
+    """All limits that the terms name now, each once: not those of classes that have the rates of
+    another one."""
     limits = []
-    for request_class in RequestClass:
+    for request_class in (RequestClass.GENERATE, *terms.rates):
         limits += admission_limits(subject, terms, request_class)
         limits += reservation_limits(subject, terms, request_class, "", wall)
     for model in terms.models_rates:

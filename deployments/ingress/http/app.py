@@ -300,6 +300,7 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     )
     api.router.routes.extend(_shared_routes(tuple(_operation_types(known))))
     api.state.services = services
+    api.state.operations = known
     api.state.operation_endpoints = _endpoints(services, known)
     api.state.documents = documents(api)
     api.state.allowed_methods = AllowedMethods(api.routes)

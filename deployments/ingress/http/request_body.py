@@ -68,20 +68,25 @@ def _client_gone() -> ClientGone:
     return ClientGone("The client disconnected before its body arrived.")
 
 
-def parse_json(raw: bytes, schema: type[Schema], ignored: list[str] | None = None) -> Schema:
+def parse_json(
+    raw: bytes,
+    schema: type[Schema],
+    ignored: list[str] | None = None,
+    max_values: int = MAX_VALUES,
+) -> Schema:
     """With `ignored`, fields that the schema does not have are ignored, and their names are added
     to it; a body without such fields is validated once, and so is one of a schema that allows
     them. Raises Malformed: not UTF-8, not JSON, not
-    the schema, or over MAX_VALUES.
+    the schema, or over `max_values`.
     """
-    if len(raw) > MAX_VALUES * _MIN_BYTES_PER_VALUE:  # else it has no room for so many
-        _check_value_count(raw)
+    if len(raw) > max_values * _MIN_BYTES_PER_VALUE:  # else it has no room for so many
+        _check_value_count(raw, max_values)
     try:
         body = schema.model_validate_json(raw)
     except ValidationError as error:
         templated = _templated_schema(schema, raw)
         if templated is not None:
-            return parse_json(raw, templated, ignored)
+            return parse_json(raw, templated, ignored, max_values)
         if ignored is None:
             raise _malformed(raw, error, schema) from None
     else:
@@ -109,9 +114,9 @@ def _templated_schema(schema: type[Schema], raw: bytes) -> type[Schema] | None:
     return templated[1] if isinstance(body, dict) and body.get(templated[0]) else None
 
 
-def _check_value_count(raw: bytes) -> None:
+def _check_value_count(raw: bytes, max_values: int) -> None:
     """Raises Malformed."""
-    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= MAX_VALUES:
+    if raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= max_values:
         return
     values = strings = 0
     for token in _TOKEN.finditer(raw):
@@ -119,8 +124,8 @@ def _check_value_count(raw: bytes) -> None:
             strings += 1  # a value or a member's name
         else:
             values += 1
-        if values > MAX_VALUES or strings > 2 * MAX_VALUES:
-            raise Malformed.at("", f"The body has over {MAX_VALUES} values.", "too-many-values")
+        if values > max_values or strings > 2 * max_values:
+            raise Malformed.at("", f"The body has over {max_values} values.", "too-many-values")
 
 
 def _malformed(

@@ -1,12 +1,26 @@
-"""Default models of a tenant, checked when they are set.
+"""Default models, style and platform of a tenant, checked when they are set.
 
 In: the settings that are to change. Out: nothing, or InvalidRequest with the field.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from cluster.runtime.problems import InvalidRequest
+from deployments.content.platforms import platforms
+from deployments.content.styles import styles
 from deployments.ingress.model_registry import ModelRegistry
+
+
+def check_default_words(settings: Mapping[str, Any]) -> None:
+    """Raises InvalidRequest for a style or a platform that there is not."""
+    for field, known in (("default_style", styles()), ("default_platform", platforms())):
+        names = [each.name for each in known]
+        name = settings.get(field)
+        if name is not None and name not in names:
+            raise InvalidRequest(
+                f"{field}: there is no '{name}'; there are {', '.join(names)}.", param=field
+            )
 
 
 def check_default_models(

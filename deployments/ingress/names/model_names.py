@@ -83,6 +83,10 @@ class ModelNames:
         setting: str | None = getattr(self._settings_of(tenant), default)
         return setting
 
+    def settings_of(self, tenant: str) -> TenantSettings:
+        """What the tenant has set for itself."""
+        return self._settings_of(tenant)
+
     def find(self, name: str) -> ModelChoice | None:
         """What a name or a model's id stands for."""
         return self._resolver.find(name)

@@ -5,6 +5,7 @@ from typing import Any
 from deployments.content.optimization.operation import PostOptimization
 from deployments.content.posting_time import PostingTime
 from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.best_time_to_post import BestTimeToPost
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
@@ -44,7 +45,7 @@ def operations(services: AppServices) -> Operations:
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
-    return {
+    known: Operations = {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
         "messages": Messages(chat),
@@ -71,3 +72,4 @@ def operations(services: AppServices) -> Operations:
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }
+    return {**known, "batches": CreateBatch(services.batches, known)}

@@ -91,6 +91,7 @@ class _Single(Generic[One]):
         self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
+        body = self._writers.with_defaults(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
@@ -100,6 +101,7 @@ class _Single(Generic[One]):
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
+        body = self._writers.with_defaults(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
@@ -139,6 +141,8 @@ class _BatchOperation(Generic[Many]):
         self._templates = templates
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
+        items = [self._writers.with_defaults(request, item) for item in body.items]
+        body = body.model_copy(update={"items": items})
         outcomes = await self._outcomes(request, body)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]

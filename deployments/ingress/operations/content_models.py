@@ -5,15 +5,17 @@ id. Where a brief names none, the tenant's default model writes, else the defaul
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from deployments.content.registry import ProviderRegistry
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import TextFacts
 from deployments.ingress.names.spec import DEFAULT
-from deployments.ingress.schemas.content import CaptionItem, PostItem
+from deployments.ingress.schemas.content import BriefBody, CaptionItem, PostItem
 
 Item = CaptionItem | PostItem
+ItemT = TypeVar("ItemT", bound=BriefBody)
 
 
 class ContentModels:
@@ -22,6 +24,22 @@ class ContentModels:
     def __init__(self, providers: ProviderRegistry, models: ModelRegistry) -> None:
         self.providers = providers
         self._models = models
+
+    def with_defaults(self, request: AdmittedRequest, item: ItemT) -> ItemT:
+        """The style, language and platform of the tenant's settings where `item` names none."""
+        settings = self._models.names.settings_of(request.caller.tenant)
+        defaults = {
+            "style": settings.default_style,
+            "language": settings.default_language,
+            "platform": settings.default_platform,
+        }
+        given = item.model_fields_set
+        update = {
+            field: value
+            for field, value in defaults.items()
+            if value is not None and field not in given
+        }
+        return item.model_copy(update=update) if update else item
 
     def resolve(
         self, request: AdmittedRequest, item: CaptionItem | PostItem, part: str = ""

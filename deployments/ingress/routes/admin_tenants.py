@@ -9,7 +9,7 @@ from cluster.tenants.repository import Tenant
 from cluster.tenants.settings import TenantSettings
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.names.defaults import check_default_models
+from deployments.ingress.names.defaults import check_default_models, check_default_words
 from deployments.ingress.permissions import (
     AdminAccess,
     OperatesTenant,
@@ -125,6 +125,7 @@ async def update_tenant_settings(access: WritesTenant, request: Request) -> Tena
     values = body.model_dump(include=body.model_fields_set)
     plan = await access.admin.tenants.plan(access.tenant)
     check_default_models(services_of(request).models, plan.allows_model, values)
+    check_default_words(values)
     changed = await access.admin.tenants.update_settings(access.actor, access.tenant, values)
     return _settings(access, changed)
 

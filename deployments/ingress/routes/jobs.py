@@ -88,9 +88,9 @@ async def get_job(
     async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as access:
         jobs = _jobs(request)
         current = await jobs.get(access.tenant, job)
-    wait_s = _wait_s(request, prefer)
+    wait_s = wait_s_of(request, prefer)
     if wait_s:
-        current = await _wait_for_change(jobs, current, request, condition, wait_s)
+        current = await wait_for_change(jobs, current, request, condition, wait_s)
     headers = _headers(request, current)
     if wait_s:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
@@ -173,14 +173,14 @@ def _check_access(request: Request) -> None:
         raise Forbidden(f"This key lacks the scope '{Scope.MEDIA_READ}'.")
 
 
-async def _wait_for_change(
+async def wait_for_change(
     jobs: JobStore, job: Job, request: Request, condition: str | None, wait_s: float
 ) -> Job:
     """The job once it has ended, or differs from what the client has, or time is up."""
     clock = services_of(request).clock
     until = clock.monotonic() + wait_s
     while job.state not in ENDED and (left_s := until - clock.monotonic()) > 0:
-        if condition is not None and not matches_etag(condition, _tag(request, job)):
+        if condition is not None and not matches_etag(condition, job_tag(request, job)):
             break
         if not await jobs.watch.wait(job.tenant, job.id, 0, left_s):
             break
@@ -212,7 +212,7 @@ def _last_seq(after: int | None, last_event_id: str | None) -> int:
     return after or 0
 
 
-def _wait_s(request: Request, prefer: str | None) -> float:
+def wait_s_of(request: Request, prefer: str | None) -> float:
     preference, deadline = _WAIT.search(prefer or ""), request_state(request.scope).deadline
     if preference is None or deadline is None:
         return 0.0
@@ -220,13 +220,13 @@ def _wait_s(request: Request, prefer: str | None) -> float:
 
 
 def _headers(request: Request, job: Job) -> dict[str, Any]:
-    headers = {"ETag": _tag(request, job), "Cache-Control": "private, no-cache"}
+    headers = {"ETag": job_tag(request, job), "Cache-Control": "private, no-cache"}
     if job.state not in ENDED:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     return headers
 
 
-def _tag(request: Request, job: Job) -> str:
+def job_tag(request: Request, job: Job) -> str:
     """A strong tag, so each coding of the response has its own (RFC 9110 section 8.8.3.3)."""
     coding = "-gzip" if "gzip" in request.headers.get("accept-encoding", "") else ""
     return f'"{job.id}-{job.version}{coding}"'

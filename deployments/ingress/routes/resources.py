@@ -12,6 +12,7 @@ from deployments.ingress.routes import (
     admin_users,
     audit,
     auth,
+    batches,
     cache,
     classifiers,
     clips,
@@ -21,6 +22,7 @@ from deployments.ingress.routes import (
     logs,
     metrics,
     models,
+    privacy,
     scaling,
     stored_responses,
     system,
@@ -44,10 +46,12 @@ from deployments.ingress.schemas.admin import (
     UserPatch,
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.logs import LogLevelPut
+from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookCreate,
@@ -76,6 +80,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     TenantCreate,
     TenantPatch,
     TenantSettingsPatch,
+    ExportCreate,
+    ErasureCreate,
     KeyCreate,
     KeyPatch,
     KeyRotation,
@@ -91,6 +97,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClassifierCreate,
     ClassifierTrainingBody,
     ClipRequest,
+    OperationBatchCreate,
     VideoImport,
     ScalingBoundsPut,
     LogLevelPut,
@@ -119,6 +126,7 @@ def resource_routes() -> APIRouter:
     people = (
         auth,
         admin_tenants,
+        privacy,
         admin_plans,
         admin_keys,
         admin_teams,
@@ -129,7 +137,7 @@ def resource_routes() -> APIRouter:
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)
-    for module in (*people, usage, *operators, stored_responses, *media):
+    for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router):
         router.include_router(part, dependencies=[Depends(not_stored)])

@@ -12,7 +12,7 @@ from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Id, Plan
 from cluster.tenants.policy import LimitPolicy
-from cluster.tenants.settings import GenerationEvents, ModelName
+from cluster.tenants.settings import ContentWord, GenerationEvents, ModelName, ZoneName
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 
@@ -107,6 +107,11 @@ class TenantSettingsPatch(Strict):
     generation_event_ratio: (
         Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), FLOAT32] | None
     ) = None
+    authors_may_approve: bool | None = None
+    default_style: ContentWord | None = None
+    default_language: ContentWord | None = None
+    default_platform: ContentWord | None = None
+    zone: ZoneName | None = None
 
     @model_validator(mode="after")
     def _names_a_setting(self) -> Self:
@@ -123,6 +128,11 @@ class TenantSettingsResponse(BaseModel):
     default_embedding_model: str | None
     generation_events: GenerationEvents | None
     generation_event_ratio: float | None
+    authors_may_approve: bool | None
+    default_style: str | None
+    default_language: str | None
+    default_platform: str | None
+    zone: str | None
 
 
 class TenantResponse(BaseModel):

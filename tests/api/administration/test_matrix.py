@@ -67,6 +67,12 @@ POST   /api/v1/text/analyze                             401  200 200 200 403 403
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
+GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
+GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
+GET    /api/v1/batches/{batch}/items                    401  200 200 200 403 403 200 404 404
+POST   /api/v1/batches/{batch}/cancel                   401  200 200 200 403 403 200 404 404
+DELETE /api/v1/batches/{batch}                          401  204 204 204 403 403 204 404 404
 POST   /api/v1/auth/login                               200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
@@ -81,6 +87,10 @@ DELETE /api/v1/tenants/{tenant}                         401  403 403 403 403 403
 GET    /api/v1/tenants/{tenant}/limits                  401  200 200 200 200 200 403 200 404
 GET    /api/v1/tenants/{tenant}/settings                401  200 200 200 200 200 403 200 404
 PATCH  /api/v1/tenants/{tenant}/settings                401  200 403 403 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/export                  401  202 403 403 403 403 403 202 404
+GET    /api/v1/tenants/{tenant}/export/{export}         401  200 403 403 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/erase                   401  202 403 403 403 403 403 202 404
+GET    /api/v1/tenants/{tenant}/erase/{erasure}         401  200 403 403 403 403 403 200 404
 GET    /api/v1/plans                                    401  200 200 200 200 200 200 200 200
 GET    /api/v1/plans/{plan}                             401  200 200 200 200 200 200 200 404
 PUT    /api/v1/plans/{plan}                             401  403 403 403 403 403 403 200 403
@@ -214,6 +224,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/text/summarize": {"text": "tea"},
     "POST /api/v1/text/rewrite": {"text": "tea"},
     "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
+    "POST /api/v1/batches": {"operation": "chat", "items": [{"body": {}}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
@@ -223,6 +234,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/v1/logs/levels": {"level": "DEBUG"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
+    "POST /api/v1/tenants/{tenant}/export": {},
+    "POST /api/v1/tenants/{tenant}/erase": {"confirm": "acme"},
     "PATCH /api/v1/tenants/{tenant}/settings": {"default_model": "words"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},
     "POST /api/v1/tenants/{tenant}/keys": {"name": "new", "scopes": ["generate"]},

@@ -10,7 +10,15 @@ from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from tests.api.administration.world import ON_ITS_LOOP, OPERATOR, World
 
 SETTINGS = "/api/v1/tenants/acme/settings"
-NO_EVENTS = {"generation_events": None, "generation_event_ratio": None}
+NO_EVENTS = {
+    "generation_events": None,
+    "generation_event_ratio": None,
+    "authors_may_approve": None,
+    "default_style": None,
+    "default_language": None,
+    "default_platform": None,
+    "zone": None,
+}
 
 
 def known(world: World) -> TenantSettings:
@@ -67,6 +75,12 @@ async def test_changes_are_audited_and_told_to_webhooks(world: World) -> None:
         pytest.param({"generation_events": "all"}, 422, id="unknown-events"),
         pytest.param({"generation_event_ratio": 0}, 422, id="no-ratio"),
         pytest.param({"style": "casual"}, 422, id="unknown-field"),
+        pytest.param({"zone": "Mars/Base"}, 422, id="no-zone"),
+        pytest.param({"zone": "../etc/passwd"}, 422, id="no-name-of-a-zone"),
+        pytest.param({"default_language": ""}, 422, id="no-language"),
+        pytest.param({"authors_may_approve": "yes"}, 422, id="no-boolean"),
+        pytest.param({"default_style": "baroque"}, 400, id="unknown-style"),
+        pytest.param({"default_platform": "myspace"}, 400, id="unknown-platform"),
         pytest.param({"default_model": "default"}, 400, id="itself"),
         pytest.param({"default_model": "gpt-9"}, 400, id="unknown-model"),
         pytest.param({"default_model": "letters"}, 400, id="embedding-model"),

@@ -33,15 +33,30 @@ from cluster.templates.examples import TemplateExample
 from cluster.templates.repository import TemplateRepository
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
+from deployments.batches.item_store import BatchItemStore
+from deployments.batches.model import KIND, BatchSpec
+from deployments.batches.services import BatchServices
+from deployments.contracts.jobs import NewJob
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
+from deployments.ingress.tenant_jobs import TenantJobs
+from deployments.jobs.store import JobStore
+from deployments.jobs.worker import WorkerTimings
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
+from deployments.privacy.handlers import (
+    ERASE,
+    EXPORT,
+    EraseHandler,
+    ExportHandler,
+    PrivacyParts,
+)
+from deployments.privacy.service import PrivacyServices
 from deployments.text.analyzer import ThreadedAnalyzer
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
@@ -53,6 +68,7 @@ from tests.api.web import MakeServices, client_of, settings_of
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
 HOOK = "https://hooks.example.com/mobula"
+QUICK = WorkerTimings(poll_s=0.01, slowest_s=0.05, beat_s=0.05, sweep_s=60.0, close_s=5.0)
 CALLERS = (
     "anonymous", "owner", "admin", "developer", "viewer", "billing", "generate", "operator",
     "stranger",
@@ -80,6 +96,7 @@ class World:
     home: Path
     ids: Mapping[str, str]
     credentials: dict[str, str]
+    jobs: TenantJobs
     notified: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
 
     def client(self, caller: str = "owner") -> httpx.AsyncClient:
@@ -125,6 +142,18 @@ async def seed_template(office: Administration) -> None:
     await templates.create_version(OPERATOR, "acme", "greeting", document)
     for number in (1, 2):
         await templates.activate(OPERATOR, "acme", "greeting", number)
+
+
+async def seed_jobs(jobs: JobStore, database: Database) -> Mapping[str, str]:
+    """An ended batch, export and erasure of acme, which nobody has run."""
+    batch = BatchSpec("chat", 1, frozenset({Scope.GENERATE})).to_json()
+    specs = {"batch": (KIND, batch), "export": (EXPORT, {}), "erasure": (ERASE, {})}
+    ids = {}
+    for name, (kind, spec) in specs.items():
+        async with database.begin() as connection:
+            job = await jobs.create(connection, NewJob("acme", kind, "k", spec))
+        ids[name] = (await jobs.cancel("acme", job.id)).id
+    return ids
 
 
 def cheap() -> Passwords:
@@ -199,9 +228,10 @@ async def seeded(settings: Settings) -> Seed:
         for role in (*Role, "stranger"):
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
             made = await office.sessions.login(email, PASSWORD, None, "test", "seed")
-            credentials[str(role)] = made.access_token
+            credentials.setdefault(str(role), made.access_token)  # `operator` is the key
         media = media_in(settings, database, lambda tenant: directory.tenant(tenant).plan)
         ids |= await recorded(media)
+        ids |= await seed_jobs(media.jobs, database)
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -220,6 +250,7 @@ async def serving(
 ) -> AsyncIterator[World]:
     """The application on a seeded store."""
     notified: list[tuple[str, str, Mapping[str, Any]]] = []
+    home = settings.home
     async with opened(settings, notified) as (database, directory, trail, office):
 
         def plan_of(tenant: str) -> Plan:
@@ -233,6 +264,9 @@ async def serving(
             MemoryAuthority(bare.clock), "test", bare.clock, unspent, lambda _: None
         )
         analyzer = ThreadedAnalyzer(bare.clock, lambda _: LetterVectors())
+        media = media_in(settings, database, plan_of)
+        items = BatchItemStore(directory.secret_of)
+        jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
         services = replace(
             bare,
             analysis_pipeline=AnalysisPipeline(analyzer, bare.embedding_pipeline, Records()),
@@ -241,7 +275,9 @@ async def serving(
             admission=AdmissionControl(NullLimiter(), trail, bare.clock),
             admin=office,
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
-            media=media_in(settings, database, plan_of),
+            media=media,
+            batches=BatchServices(database, media.jobs, items, jobs.wake),
+            privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(
                 database,
                 TemplateRepository(directory.secret_of, bare.clock),
@@ -257,11 +293,17 @@ async def serving(
             ),
             policies=directory.policies,
         )
+        parts = PrivacyParts(
+            database, media.jobs, trail, bare.clock, directory.secret_of, home / "scratch",
+            media.files,
+        )  # fmt: skip
+        jobs.install([ExportHandler(parts), EraseHandler(parts)])
         try:
             yield World(
-                create_app(services), services, office, database, trail, settings.home, seed.ids,
-                dict(seed.credentials), notified,
+                create_app(services), services, office, database, trail, home, seed.ids,
+                dict(seed.credentials), jobs, notified,
             )  # fmt: skip
         finally:
             await analyzer.close()
-            await services.media.files.close()
+            await jobs.close()
+            await media.files.close()

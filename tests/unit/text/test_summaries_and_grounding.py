@@ -100,6 +100,6 @@ def test_what_the_source_does_not_name_is_found(answer: str, text: str, kind: st
 
 
 def test_long_answers_take_linear_time_and_are_bounded() -> None:
-    answer = "Peter " * 4_000 + "1" * 50_000 + "@" * 50_000 + "." * 50_000 + "a"
+    answer = "Peter " * 1_000 + "1" * 50_000 + "@" * 50_000 + "." * 50_000 + "a"
 
     assert len(find_ungrounded(answer, SOURCE)) == 50

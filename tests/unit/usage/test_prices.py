@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from cluster.tenants.units import Unit
 from cluster.usage.prices import UNITS, Prices, by_unit, charged, price_of, to_micro
 
+OTHERS = (Unit.IMAGES, Unit.AUDIO_SECONDS, Unit.VIDEO_SECONDS, Unit.CHARACTERS)
 AMOUNTS = {
     Unit.REQUESTS: 1,
     Unit.INPUT_TOKENS: 100,
@@ -76,7 +77,7 @@ def naive_price(used: dict[Unit, int], prices: Prices) -> int:
             used[Unit.OUTPUT_TOKENS] - used[Unit.REASONING_TOKENS],
             (Unit.OUTPUT_TOKENS, Unit.TOKENS),
         ),
-        *((used[unit], (unit,)) for unit in (Unit.IMAGES, Unit.AUDIO_SECONDS, Unit.VIDEO_SECONDS)),
+        *((used[unit], (unit,)) for unit in OTHERS),
     ]
     for count, names in kinds:
         total += count * next((prices[name] for name in names if name in prices), 0)

@@ -1,0 +1,1 @@
+"""Batches: up to 1,000 calls of one operation as a job, with a result or a problem for each."""

@@ -1,0 +1,222 @@
+"""`/api/v1/batches`: many calls of one operation as a job, and their results."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from cluster.runtime.problems import NotFound, Problem
+from cluster.tenants.caller import Scope
+from deployments.batches.model import KIND, ItemCounts, ItemResult
+from deployments.batches.services import BatchServices, require_batches
+from deployments.contracts.jobs import ENDED, Job
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import parse_json, receive_json
+from deployments.ingress.idempotency import with_idempotency
+from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.batches import batch_response
+from deployments.ingress.permissions import (
+    GeneratesHere,
+    admit_long_lived,
+    services_of,
+)
+from deployments.ingress.routes.jobs import Prefer, wait_for_change, wait_s_of
+from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
+from deployments.ingress.schemas.admin import EmptyBody
+from deployments.ingress.schemas.batches import (
+    OperationBatchCreate,
+    OperationBatchPage,
+    OperationBatchQuery,
+    OperationBatchResponse,
+    OperationItemPage,
+    OperationItemQuery,
+    OperationItemResponse,
+)
+
+router = APIRouter(prefix="/api/v1/batches", tags=["batches"])
+RETRY_AFTER_S = "2"
+MAX_VALUES = 100_000  # of a body; that of an item may have as many as a request of its own
+
+BatchId = Annotated[str, Path(max_length=64, description="The batch's id.")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=OperationBatchResponse,
+    responses=CHANGE,
+    summary="Call an operation for many items",
+    openapi_extra=request_body(OperationBatchCreate),
+)
+async def create_batch(request: Request, prefer: Prefer = None) -> Response:
+    """Answers with the batch, whose URL is in `Location`; it goes on without the client, and with
+    other processes should this one end. With an `Idempotency-Key`, repetitions of a request create
+    one batch.
+    """
+    services = services_of(request)
+    operation: Operation[Any] = request.app.state.operations["batches"]
+    context = authenticate(services, request, operation.request_class)
+    try:
+        raw = await receive_json(request)
+        body = parse_json(raw, OperationBatchCreate, max_values=MAX_VALUES)
+        operation = with_idempotency(
+            operation, services.idempotency, "batches", request.headers, raw
+        )
+    except Problem as problem:
+        services.admission.record_refused(context, "batches", problem)
+        raise
+    async with services.admission.admitted(
+        context, operation.request_class, "batches", scope=operation.scope
+    ) as admitted:
+        answer = await operation.answer(admitted, body)
+    tenant, id, wait_s = context.caller.tenant, answer["id"], wait_s_of(request, prefer)
+    if wait_s:
+        answer = await _awaited(request, tenant, id, wait_s)
+    headers = {"Location": f"/api/v1/batches/{id}", "Retry-After": RETRY_AFTER_S}
+    return _respond(answer, 202, headers, wait_s)
+
+
+@router.get("", response_model=OperationBatchPage, responses=LOOK, summary="List batches")
+async def list_batches(
+    access: GeneratesHere, query: Annotated[OperationBatchQuery, Query()], request: Request
+) -> OperationBatchPage:
+    """Newest first."""
+    batches = _batches(request)
+    page = await batches.jobs.page(access.tenant, kind=KIND, limit=query.limit, cursor=query.cursor)
+    counts = await _counts(batches, access.tenant, page.items)
+    data = [
+        OperationBatchResponse.model_validate(batch_response(job, counts[job.id]))
+        for job in page.items
+    ]
+    return OperationBatchPage(data=data, next_cursor=page.next)
+
+
+@router.get(
+    "/{batch}", response_model=OperationBatchResponse, responses=LOOK, summary="Show a batch"
+)
+async def get_batch(batch: BatchId, request: Request, prefer: Prefer = None) -> Response:
+    """`Prefer: wait=N` answers within N seconds (at most 30), earlier if the batch ends."""
+    async with admit_long_lived(request, Scope.GENERATE, None) as access:
+        tenant = access.tenant
+        await _job(_batches(request), tenant, batch)
+    wait_s = wait_s_of(request, prefer)
+    return _respond(await _awaited(request, tenant, batch, wait_s), 200, {}, wait_s)
+
+
+@router.get(
+    "/{batch}/items",
+    response_model=OperationItemPage,
+    responses=LOOK,
+    summary="The results of a batch, in the order of its items",
+)
+async def list_batch_items(
+    access: GeneratesHere,
+    batch: BatchId,
+    query: Annotated[OperationItemQuery, Query()],
+    request: Request,
+) -> OperationItemPage:
+    """Can be read while the batch runs. A page has at most 4 MiB of results."""
+    batches = _batches(request)
+    job = await _job(batches, access.tenant, batch)
+    is_cancelled = job.state in ENDED
+    state = query.status
+    if state in ("queued", "cancelled"):
+        if (state == "cancelled") != is_cancelled:
+            return OperationItemPage(data=[])
+        state = "queued"
+    async with batches.database.read() as connection:
+        page = await batches.items.page(
+            connection, access.tenant, batch, state=state, after=query.after, limit=query.limit
+        )
+    data = [_item(each, is_cancelled=is_cancelled) for each in page.items]
+    return OperationItemPage(data=data, next_after=page.next)
+
+
+@router.post(
+    "/{batch}/cancel",
+    response_model=OperationBatchResponse,
+    responses=CHANGE,
+    summary="Cancel a batch",
+    openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
+)
+async def cancel_batch(
+    access: GeneratesHere, batch: BatchId, request: Request
+) -> OperationBatchResponse:
+    """May be repeated. Results that are there stay; calls that run are given up within a second or
+    two."""
+    if raw := await request.body():
+        parse_json(raw, EmptyBody)
+    batches = _batches(request)
+    await _job(batches, access.tenant, batch)
+    job = await batches.jobs.cancel(access.tenant, batch)
+    counts = await _counts(batches, access.tenant, [job])
+    return OperationBatchResponse.model_validate(batch_response(job, counts[job.id]))
+
+
+@router.delete(
+    "/{batch}", status_code=204, responses=CHANGE, summary="Forget an ended batch and its results"
+)
+async def delete_batch(access: GeneratesHere, batch: BatchId, request: Request) -> Response:
+    batches = _batches(request)
+    await _job(batches, access.tenant, batch)
+    await batches.jobs.delete(access.tenant, batch)
+    return Response(status_code=204)
+
+
+def _batches(request: Request) -> BatchServices:
+    return require_batches(services_of(request).batches)
+
+
+async def _job(batches: BatchServices, tenant: str, id: str) -> Job:
+    """Raises NotFound, also for a job of another kind."""
+    try:
+        job = await batches.jobs.get(tenant, id)
+    except NotFound:
+        raise _no_batch(id) from None
+    if job.kind != KIND:
+        raise _no_batch(id)
+    return job
+
+
+def _no_batch(id: str) -> NotFound:
+    return NotFound(f"There is no batch '{id[:64]}'.", param="batch")
+
+
+async def _awaited(request: Request, tenant: str, id: str, wait_s: float) -> dict[str, Any]:
+    """The batch once it has ended, or time is up."""
+    batches = _batches(request)
+    job = await _job(batches, tenant, id)
+    if wait_s:
+        job = await wait_for_change(batches.jobs, job, request, None, wait_s)
+    counts = await _counts(batches, tenant, [job])
+    return batch_response(job, counts[job.id])
+
+
+async def _counts(batches: BatchServices, tenant: str, jobs: Any) -> dict[str, ItemCounts]:
+    async with batches.database.read() as connection:
+        return await batches.items.counts(connection, tenant, [job.id for job in jobs])
+
+
+def _respond(
+    answer: dict[str, Any], status: int, headers: dict[str, str], wait_s: float
+) -> Response:
+    if wait_s:
+        headers["Preference-Applied"] = f"wait={wait_s:g}"
+    content = OperationBatchResponse.model_validate(answer).model_dump_json()
+    return Response(content, status, {**NO_STORE, **headers}, "application/json")
+
+
+def _item(item: ItemResult, *, is_cancelled: bool) -> OperationItemResponse:
+    content = None if item.body is None else orjson.loads(item.body)
+    is_answer = item.state == "succeeded"
+    return OperationItemResponse(
+        index=item.index,
+        custom_id=item.custom_id,
+        status="cancelled" if is_cancelled and item.state == "queued" else item.state,
+        http_status=item.status,
+        request_id=item.request_id,
+        response=content if is_answer else None,
+        error=None if is_answer else content,
+    )
