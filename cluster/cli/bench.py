@@ -67,8 +67,9 @@ GROUPS = {
     "content": Group(
         "Text analysis and content: quality and cost.",
         {
-            "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
             "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
+            "library": "Pages and searches of a library of 100,000 posts, on both stores.",
+            "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
         },
     ),
     "video": Group(

@@ -12,6 +12,7 @@ from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
@@ -42,6 +43,7 @@ def operations(services: AppServices) -> Operations:
         register_operation(further)
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
+    saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
@@ -58,9 +60,9 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, writers, templates),
+        "captions": Captions(pipeline, writers, templates, saver),
         "captions.batch": CaptionBatch(pipeline, writers, templates),
-        "posts": Posts(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
         "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
         "best_time_to_post": BestTimeToPost(services.analysis_pipeline),
