@@ -70,7 +70,7 @@ class EntityFinder(PlainOperation):
             for entity in pipeline(text.text[:MAX_CHARS]).ents
             if (span := _span(text.text, entity)) is not None
         ]
-        reasons = ()
+        reasons: tuple[str, ...] = ()
         if len(text.text) > MAX_CHARS:
             reasons = (f"The first {MAX_CHARS} characters were read.",)
         return OperationResult(

@@ -48,10 +48,17 @@ class TextOperation(Protocol):
     version, which is part of cache keys. `languages` are those that it takes (empty: any).
     With `needs_vectors` it answers nothing where there is no embedder."""
 
-    name: str
-    by: str
-    languages: frozenset[str]
-    needs_vectors: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def by(self) -> str: ...
+
+    @property
+    def languages(self) -> frozenset[str]: ...
+
+    @property
+    def needs_vectors(self) -> bool: ...
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         """What `analyze` wants the vectors of; empty: of nothing. A string must not be empty."""

@@ -58,7 +58,7 @@ class TextStatistics(PlainOperation):
             "characters_per_word": _share(sum(map(len, words)), len(words)),
             "reading_time_s": round(60 * len(words) / WORDS_A_MINUTE, 1),
         }
-        reasons = ()
+        reasons: tuple[str, ...] = ()
         if unsegmented:
             reasons = (
                 f"{unsegmented} characters are of scripts that do not part words by spaces: a run "

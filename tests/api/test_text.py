@@ -191,12 +191,12 @@ async def test_any_text_is_answered(client: httpx.AsyncClient, text: str) -> Non
 async def test_what_is_not_installed_says_so_and_alone_it_is_501(
     client: httpx.AsyncClient,
 ) -> None:
-    some = parsed(await analyze(client, text=POST, operations=["statistics", "topics"]))
+    some = parsed(await analyze(client, text=POST, operations=["statistics", "keywords"]))
     assert some.results is not None
-    assert not some.results["topics"].supported
-    assert "embeddings" in (some.results["topics"].install or "")
+    assert not some.results["keywords"].supported
+    assert "embeddings" in (some.results["keywords"].install or "")
 
-    none = await analyze(client, text=POST, operations=["topics"])
+    none = await analyze(client, text=POST, operations=["keywords"])
     assert none.status_code == 501
     assert none.json()["type"].endswith("not-installed")
 

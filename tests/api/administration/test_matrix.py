@@ -61,6 +61,8 @@ POST   /api/v1/captions                                 401  200 200 200 403 403
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/optimize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/best-time                          401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/analyze                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
@@ -231,6 +233,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/posts/optimize": {"text": "tea"},
+    "POST /api/v1/posts/best-time": {"text": "tea"},
     "POST /api/v1/text/analyze": {"text": "tea", "operations": ["statistics"]},
     "POST /api/v1/text/summarize": {"text": "tea"},
     "POST /api/v1/text/rewrite": {"text": "tea"},
