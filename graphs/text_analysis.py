@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ray import serve
 from ray.serve import Application
 
+from deployments.content.optimization.operation import PostOptimization
 from deployments.text.deployment import TextReplica
 from graphs.args import AppArgs
 from graphs.options import text_options
@@ -16,6 +17,7 @@ def text_analysis(args: AppArgs, embedders: Mapping[str, Application]) -> Applic
         return None
     embedder = args.text.embedder or next(iter(args.text_embedders), None)
     deployment = serve.deployment(TextReplica, **text_options(args.text))
+    further = (PostOptimization(),)
     if embedder is None:
-        return deployment.bind(None)
-    return deployment.bind(embedders[embedder], embedder)
+        return deployment.bind(None, "", further)
+    return deployment.bind(embedders[embedder], embedder, further)

@@ -11,7 +11,9 @@ from cluster.administration.actor import Actor
 from cluster.administration.cache import CacheService, InvalidationRefresher
 from cluster.administration.classifiers import ClassifierService
 from cluster.administration.keys import KeyService
+from cluster.administration.library import LibraryService
 from cluster.administration.logs import LogLevelService
+from cluster.administration.outcomes import OutcomeService
 from cluster.administration.plans import PlanService
 from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
@@ -28,6 +30,7 @@ from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import WebhookRepository
+from cluster.library.model import LibraryLimits
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
@@ -55,6 +58,8 @@ class Administration:
     templates: TemplateService
     classifiers: ClassifierService
     logs: LogLevelService
+    library: LibraryService
+    outcomes: OutcomeService
 
 
 def administration(
@@ -106,6 +111,8 @@ def administration(
         templates=TemplateService(unit_of_work, _template_limits(settings)),
         classifiers=ClassifierService(unit_of_work),
         logs=LogLevelService(unit_of_work),
+        library=LibraryService(unit_of_work, _library_limits(settings)),
+        outcomes=OutcomeService(database, clock, Pseudonyms(pepper)),
     )
 
 
@@ -114,6 +121,14 @@ def _template_limits(settings: Settings) -> TemplateLimits:
         settings.templates_per_tenant,
         settings.versions_per_template,
         settings.templates_mib_per_tenant << 20,
+    )
+
+
+def _library_limits(settings: Settings) -> LibraryLimits:
+    return LibraryLimits(
+        settings.posts_per_tenant,
+        settings.library_mib_per_tenant << 20,
+        settings.versions_per_post,
     )
 
 

@@ -63,21 +63,32 @@ class Api:
     def get(self, *path: str, **query: Any) -> Any:
         return self._request("GET", path, query).json()
 
-    def post(self, *path: str, body: Mapping[str, Any], **query: Any) -> Any:
-        return self._request("POST", path, query, body).json()
+    def post(
+        self,
+        *path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Any:
+        return self._request("POST", path, query, body, headers).json()
 
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PUT", path, {}, body).json()
 
     def patch(
-        self, *path: str, body: Mapping[str, Any], with_none: bool = False, **query: Any
+        self,
+        *path: str,
+        body: Mapping[str, Any],
+        with_none: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
     ) -> Any:
         """Fields that are None are left out, unless they clear something there (`with_none`)."""
         sent = body if with_none else _without_none(body)
-        return self._request("PATCH", path, query, sent).json()
+        return self._request("PATCH", path, query, sent, headers).json()
 
-    def delete(self, *path: str, **query: Any) -> None:
-        self._request("DELETE", path, query)
+    def delete(self, *path: str, headers: Mapping[str, str] | None = None, **query: Any) -> None:
+        self._request("DELETE", path, query, headers=headers)
 
     def pages(self, *path: str, limit: int | None = None, **query: Any) -> Iterator[Row]:
         """Iterates over a paginated listing; yields `limit` entries at most."""

@@ -13,6 +13,7 @@ from cluster.cli.cache import cache
 from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
+from cluster.cli.library import library
 from cluster.cli.logs import logs
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
@@ -55,6 +56,7 @@ app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(templates, name="templates")
+app.add_typer(library, name="library")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(text, name="text")

@@ -59,6 +59,11 @@ class EventKind(StrEnum):
     GENERATION_REFUSED = "generation.refused"
     GENERATION_FAILED = "generation.failed"
     GENERATION_CACHED = "generation.cached"
+    POST_CREATED = "post.created"
+    POST_UPDATED = "post.updated"
+    POST_STATUS_CHANGED = "post.status_changed"
+    POST_DELETED = "post.deleted"
+    POST_DUE = "post.due"
     SCALING_BOUND = "scaling.bound"
     SCALING_RELEASED = "scaling.released"
 
@@ -213,6 +218,35 @@ class GenerationEnded(EventPayload):
     ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
+class PostChanged(ResourceRef):
+    """Post `id` of the library, whose `revision` is now this; `changed` names the fields that
+    changed, of which `version` is the text."""
+
+    revision: Whole
+    status: Short
+    changed: tuple[Short, ...] = ()
+
+
+class PostStatusChanged(ResourceRef):
+    """`transition` has led from `before` to `status`."""
+
+    revision: Whole
+    transition: Short
+    before: Short
+    status: Short
+
+
+class PostDue(ResourceRef):
+    """The time has come for which a post is scheduled, its time number `schedule`. `scheduled` is
+    Unix seconds, in `zone`; whoever publishes the post then says so by a transition."""
+
+    revision: Whole
+    platform: Short
+    scheduled: float
+    zone: Short
+    schedule: Whole
+
+
 PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: ResourceUpdated,
@@ -256,6 +290,11 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.GENERATION_REFUSED: GenerationEnded,
     EventKind.GENERATION_FAILED: GenerationEnded,
     EventKind.GENERATION_CACHED: GenerationEnded,
+    EventKind.POST_CREATED: PostChanged,
+    EventKind.POST_UPDATED: PostChanged,
+    EventKind.POST_STATUS_CHANGED: PostStatusChanged,
+    EventKind.POST_DELETED: ResourceRef,
+    EventKind.POST_DUE: PostDue,
     EventKind.SCALING_BOUND: ScalingBound,
     EventKind.SCALING_RELEASED: ResourceRef,
 }

@@ -33,7 +33,7 @@ NODE_HEALTH = {
 HEAD_AWAY_S = 3600  # how long other nodes serve without the head
 
 # POSTs that change only usage, which a killed ingress replica has not recorded: HAProxy may retry
-# them on another replica (cluster/ops/haproxy).
+# them on another replica (cluster/ops/haproxy), unless they save what they generate.
 REPEATABLE = (
     "/v1/chat/completions",
     "/v1/completions",

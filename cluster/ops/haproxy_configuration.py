@@ -244,13 +244,15 @@ def _remove_headers() -> Iterator[str]:
 
 def _retry_rules(options: HAProxyOptions) -> Iterator[str]:
     """Retries an idempotent request on another ingress replica if the first died before the first
-    byte of the response; the request is buffered until then."""
+    byte of the response; the request is buffered until then. One that saves what it generates is
+    not: the replica may have saved it."""
     if not options.repeatable:
         return
     yield f"acl repeatable path {' '.join(options.repeatable)}"
-    yield "acl once req.hdr(idempotency-key) -m found"
-    yield "http-request disable-l7-retry unless METH_GET || METH_POST repeatable !once"
     yield f"http-request wait-for-body time {options.header_timeout_s}s if METH_POST repeatable"
+    yield "acl once req.hdr(idempotency-key) -m found"
+    yield "acl saves req.body -m sub '\"save\"'"
+    yield "http-request disable-l7-retry unless METH_GET || METH_POST repeatable !once !saves"
 
 
 def _no_route_status(lines: list[str], *, has_routes: bool) -> list[str]:

@@ -12,12 +12,14 @@
       MethodNotAllowed          405 method-not-allowed
       RequestTimeout            408 request-timeout        the body did not arrive in time
       Conflict                  409 conflict
+      PreconditionFailed        412 precondition-failed    it has changed since
       PayloadTooLarge           413 payload-too-large      names the limit in bytes
       UnsupportedMedia          415 unsupported-media-type
       UnsupportedEncoding       415 unsupported-content-encoding  names those that are
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
+      PreconditionRequired      428 precondition-required  the ETag that was seen is needed
       RateLimited               429 rate-limited           Retry-After; names the limit that was hit
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
           InsufficientQuota     429 insufficient-quota     what may be spent is spent
@@ -230,6 +232,12 @@ class Conflict(Problem):
     status, slug, title = 409, "conflict", "Conflict"
 
 
+class PreconditionFailed(Problem):
+    """RFC 9110 section 15.5.13: what was to be changed is not what the caller has seen."""
+
+    status, slug, title = 412, "precondition-failed", "It has changed meanwhile"
+
+
 class PayloadTooLarge(Problem):
     status, slug, title = 413, "payload-too-large", "The request body is too large"
 
@@ -292,6 +300,12 @@ class Malformed(Problem):
 
 class IdempotencyKeyReused(Problem):
     status, slug, title = 422, "idempotency-key-reused", "The key stands for another request"
+
+
+class PreconditionRequired(Problem):
+    """RFC 6585 section 3."""
+
+    status, slug, title = 428, "precondition-required", "A condition is needed"
 
 
 class RateLimited(Problem):

@@ -150,6 +150,13 @@ class Settings(BaseSettings):
     versions_per_template: Annotated[int, Field(ge=1, le=100_000)] = 200
     templates_mib_per_tenant: Annotated[int, Field(ge=1, le=1_024)] = 8
 
+    # Of each tenant at most so many posts are in the library, with so many versions each, and so
+    # many MiB of all their texts. Outcomes (/api/v1/analytics/events) are stored for so many days.
+    posts_per_tenant: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
+    versions_per_post: Annotated[int, Field(ge=1, le=10_000)] = 200
+    library_mib_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 1_024
+    outcomes_retention_days: Annotated[int, Field(ge=36, le=3_650)] = 400
+
     # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
     # confine the process that does it (Landlock, seccomp).
     video_sandbox: Literal["required", "best-effort"] = "required"

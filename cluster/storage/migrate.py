@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, make_url
 
 from cluster.storage.database import Database, DatabaseUnavailable, run_sync
 from cluster.storage.locks import Lock, advisory_lock
+from cluster.storage.search_index import restore_search_index
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -62,3 +63,4 @@ def _upgrade(connection: Connection) -> None:
         if revision not in known:
             raise SchemaTooNew(revision)
     command.upgrade(config, "head")
+    restore_search_index(connection)

@@ -20,7 +20,7 @@ KINDS = ("caption", "post")
 
 def check_brief(brief: Brief) -> None:
     """Raise InvalidRequest (`param`, and `limit` or `allowed`) for the first field out of range."""
-    _one_of("platform", brief.platform, [entry.name for entry in platforms()])
+    check_platform(brief.platform)
     check_style(brief.style)
     check_tone(brief.tone)
     _one_of("length", brief.length, LENGTHS)
@@ -35,6 +35,11 @@ def check_brief(brief: Brief) -> None:
     for index, word in enumerate(brief.keywords):
         _at_most(f"keywords.{index}", len(word), MAX_KEYWORD_CHARS, "characters")
     _between("hashtags", brief.hashtags, 0, platform(brief.platform).max_hashtags)
+
+
+def check_platform(name: str) -> None:
+    """Raise InvalidRequest for a platform that is not registered."""
+    _one_of("platform", name, [entry.name for entry in platforms()])
 
 
 def check_style(name: str) -> None:

@@ -123,6 +123,12 @@ class IdempotentOperation:
                 yield name, data
             return
         recording = _StreamRecording()
+
+        async def store_response(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
+            recorded = recording.ended_by(("completed", answer))
+            await self._store.save_in(connection, lease, 200, recorded.to_bytes())
+
+        request.store_response = store_response
         async with (
             self._running(lease, request),
             aclosing(self._operation.events(request, body)) as events,
@@ -183,6 +189,13 @@ class _StreamRecording:
         if self._size <= MAX_BYTES:
             self._parts.append(orjson.dumps(event))
             self._size += len(self._parts[-1]) + 1
+
+    def ended_by(self, event: Event) -> "_StreamRecording":
+        """This stream with its last event, which was not sent yet."""
+        whole = _StreamRecording()
+        whole._parts, whole._size = list(self._parts), self._size
+        whole.add(event)
+        return whole
 
     def to_bytes(self) -> bytes:
         return b"[" + b",".join(self._parts) + b"]"

@@ -35,6 +35,7 @@ from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tracing.request_tracing import RequestTracing
 from deployments.limiter.status import LimitStatus
 from deployments.privacy.service import PrivacyServices
@@ -81,7 +82,8 @@ class AppServices:
     works in the background, after the tenant services and the caches. `close` ends it, and waits
     for usage that is still to be recorded: call it before the tenant services are closed.
     `policies` are those of the keys that have any, by key id.
-    `templates` are the prompt templates of the tenants (None: no store). `health` says how the
+    `templates` are the prompt templates of the tenants, `similar_posts` finds posts of the library
+    that are like another one (None: no store). `health` says how the
     dependencies are (None: nobody checks them). `logs` are those of every process (None: the
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
@@ -124,6 +126,7 @@ class AppServices:
     health: HealthOverview | None = None
     logs: ProcessLogs | None = None
     tracing: RequestTracing = field(default_factory=RequestTracing)
+    similar_posts: SimilarPostFinder | None = None
     find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
     batches: BatchServices | None = None
     privacy: PrivacyServices | None = None

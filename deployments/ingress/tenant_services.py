@@ -20,10 +20,12 @@ from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.signing import WebhookSecrets
 from cluster.idempotency.store import IdempotencyStore
 from cluster.invalidation.feed import InvalidationFeed
+from cluster.library.due import DuePostPublisher
 from cluster.metrics.catalogue import limits, storage
 from cluster.metrics.series import Reading
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.outcomes.retention import OutcomeRetention
 from cluster.responses.store import ResponseLimits, ResponseStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotFound
@@ -88,6 +90,10 @@ class TenantServices:
             self.database, transport, keyring, clock, SystemRandom()
         )
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
+        self.due_posts = DuePostPublisher(self.database, clock, self.deliverer.wake)
+        self.outcomes = OutcomeRetention(
+            self.database, clock, settings.outcomes_retention_days * 86_400.0
+        )
         publish = LimitEventPublisher(self.bus, name)
         self.limiter = TenantLimiter(
             authority,
@@ -129,6 +135,8 @@ class TenantServices:
         await self.ledger.start()
         await self.bus.start()
         await self.deliverer.start()
+        await self.due_posts.start()
+        await self.outcomes.start()
         await self.invalidations.start()
         await self.idempotency.start()
         await self.responses.start()
@@ -138,6 +146,8 @@ class TenantServices:
         """Write and give back what is held. A part that fails does not stop the others."""
         for part in (
             self.limiter,
+            self.outcomes,
+            self.due_posts,
             self.deliverer,
             self.bus,
             self.responses,

@@ -49,6 +49,7 @@ from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
+from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
 from deployments.jobs.store import JobStore
@@ -218,6 +219,9 @@ def build_services(
         close=close,
         policies=directory.policies,
         templates=tenancy.templates,
+        similar_posts=SimilarPostFinder(
+            tenancy.database, embedding_pipeline, lambda: models.embedder_ids
+        ),
         health=observability.health,
         logs=observability.logs,
         tracing=observability.tracing,

@@ -38,6 +38,16 @@ def default_operations() -> tuple[str, ...]:
     return tuple(name for name in text_operations() if name not in _NEED_OPTIONS)
 
 
+def register_operation(operation: TextOperation) -> None:
+    """Adds one of a stage above this one, for other operations of the API: callers of analysis
+    cannot name it. Registering it again changes nothing. Raises ValueError where the name is
+    another's.
+    """
+    known = _all_operations()
+    if type(known.setdefault(operation.name, operation)) is not type(operation):
+        raise ValueError(f"operation {operation.name!r} is already registered")
+
+
 @cache
 def _all_operations() -> dict[str, TextOperation]:
     """With those that only other operations of the API use."""

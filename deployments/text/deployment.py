@@ -4,7 +4,7 @@ In: AnalyzeRequests, by link or handle; a handle of an embedding model. Out: Tex
 plain class: graphs/ makes the deployment of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ray.serve.handle import DeploymentHandle
 
@@ -21,9 +21,10 @@ from deployments.contracts.generation import ModelCard
 from deployments.contracts.text_analysis import TEXT, AnalyzeRequest, TextAnalysis
 from deployments.model.errors import as_response
 from deployments.model.replica import LinkedReplica
-from deployments.text.analysis import text_operations
+from deployments.text.analysis import register_operation, text_operations
 from deployments.text.analyzer import ThreadedAnalyzer
 from deployments.text.embedding import BatchedEmbedder
+from deployments.text.operation import TextOperation
 
 
 class TextReplica(LinkedReplica):
@@ -32,10 +33,15 @@ class TextReplica(LinkedReplica):
     _model: ThreadedAnalyzer
 
     async def __init__(  # type: ignore[misc]
-        self, embedder: DeploymentHandle | None, embedder_id: str = ""
+        self,
+        embedder: DeploymentHandle | None,
+        embedder_id: str = "",
+        further: Sequence[TextOperation] = (),
     ) -> None:
         """`embedder` is the deployment of the embedding model `embedder_id` (None: there is
-        none)."""
+        none). `further` are operations of stages above this one."""
+        for operation in further:
+            register_operation(operation)
         settings, clock = self._begin(), SystemClock()
         self._embedder: EmbedderClient | None = None
         self._batches: BatchedEmbedder | None = None

@@ -7,6 +7,7 @@ Syllables are estimated by groups of vowels. The sources of the constants: en Fl
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import regex
 
@@ -17,7 +18,7 @@ LARGE_SAMPLE = 100  # words, which Flesch's formula was made for
 _LEVELS = ((80, "very easy"), (65, "easy"), (50, "medium"), (30, "difficult"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Formula:
     """`base` minus words a sentence times `sentence` minus syllables a word times `word`."""
 
@@ -78,6 +79,7 @@ class Readability(PlainOperation):
         return OperationResult(self.by, value, reasons, confidence=confidence)
 
 
+@lru_cache(maxsize=16_384)
 def _syllables(word: str, formula: _Formula) -> int:
     count = len(formula.vowels.findall(word))
     if count > 1 and formula.silent is not None and formula.silent.search(word):

@@ -89,6 +89,10 @@ class Conflict(Problem):
     status, slug = 409, "conflict"
 
 
+class PreconditionFailed(Problem):
+    status, slug = 412, "precondition-failed"
+
+
 class PayloadTooLarge(Problem):
     status, slug = 413, "payload-too-large"
 
@@ -111,6 +115,10 @@ class Malformed(Problem):
 
 class IdempotencyKeyReused(Problem):
     status, slug = 422, "idempotency-key-reused"
+
+
+class PreconditionRequired(Problem):
+    status, slug = 428, "precondition-required"
 
 
 class RateLimited(Problem):

@@ -21,6 +21,16 @@ from cluster.storage.tables.identity import (
     users,
 )
 from cluster.storage.tables.jobs import job_checkpoints, job_events, job_parts, job_shares, jobs
+from cluster.storage.tables.library import (
+    library_bodies,
+    library_posts,
+    library_sizes,
+    library_tags,
+    library_transitions,
+    library_vectors,
+    library_versions,
+    outcomes,
+)
 from cluster.storage.tables.media import stored_objects, uploads, videos
 from cluster.storage.tables.requests import (
     audit_heads,
@@ -56,7 +66,15 @@ __all__ = [
     "job_parts",
     "job_shares",
     "jobs",
+    "library_bodies",
+    "library_posts",
+    "library_sizes",
+    "library_tags",
+    "library_transitions",
+    "library_vectors",
+    "library_versions",
     "metadata",
+    "outcomes",
     "plans",
     "refresh_tokens",
     "scaling_bounds",

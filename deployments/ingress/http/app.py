@@ -59,6 +59,7 @@ from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.schemas.moderation import ModerationResponse
+from deployments.ingress.schemas.optimization import OptimizePostResponse
 from deployments.ingress.schemas.reranking import RerankResponse
 from deployments.ingress.schemas.response_answers import (
     MessageObject,
@@ -108,6 +109,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         "posts",
         "Write posts for many briefs",
         BatchResponse,
+    ),
+    (
+        "/api/v1/posts/optimize",
+        "optimize_post",
+        NATIVE,
+        "posts",
+        "Optimize a draft",
+        OptimizePostResponse,
     ),
     (
         "/api/v1/text/analyze",
@@ -173,6 +182,7 @@ _OPERATION_IDS = {
     "captions.batch": "create_caption_batch",
     "posts": "create_posts",
     "posts.batch": "create_post_batch",
+    "optimize_post": "optimize_post",
     "analyze_text": "analyze_text",
     "group_texts": "group_texts",
     "summarize_text": "summarize_text",

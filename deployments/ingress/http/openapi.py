@@ -56,9 +56,11 @@ _DETAILS = {
     409: "It conflicts with the current state: an id that is taken, or an Idempotency-Key whose "
     "first request still runs.",
     408: "The body did not arrive in time.",
+    412: "It has changed since it had the ETag in If-Match.",
     413: "The body is over the limit.",
     415: "The body is not JSON.",
     422: "The body does not match the schema; `errors` points at each fault.",
+    428: "Header If-Match is missing.",
     429: "Over a limit; wait for Retry-After.",
     500: "Something failed on our side; the request id finds it in the log.",
     502: "The model failed.",

@@ -27,14 +27,14 @@ _MIN_BYTES_PER_VALUE = 2  # a digit and a comma
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 
 
-async def read_json(request: Request, schema: type[Schema]) -> Schema:
+async def read_json(request: Request, schema: type[Schema], max_values: int = MAX_VALUES) -> Schema:
     """Raises UnsupportedMedia (415), Malformed (422), and what the layers that receive it raise."""
     _require_json(request)
     try:
         raw = await request.body()
     except ClientDisconnect:
         raise _client_gone() from None
-    return parse_json(raw, schema)
+    return parse_json(raw, schema, max_values=max_values)
 
 
 async def receive_json(request: Request) -> bytes:

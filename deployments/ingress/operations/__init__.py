@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deployments.content.optimization.operation import PostOptimization
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.chat import Chat
@@ -9,10 +10,12 @@ from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.optimize_post import OptimizePost
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
@@ -27,14 +30,17 @@ from deployments.ingress.operations.text_writing import (
 )
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
+from deployments.text.analysis import register_operation
 
 Operations = dict[str, Operation[Any]]
 
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
+    register_operation(PostOptimization())
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
+    saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
@@ -51,10 +57,11 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, writers, templates),
+        "captions": Captions(pipeline, writers, templates, saver),
         "captions.batch": CaptionBatch(pipeline, writers, templates),
-        "posts": Posts(pipeline, writers, templates),
+        "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
+        "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
         "analyze_text": AnalyzeText(services.analysis_pipeline, named),
         "group_texts": GroupTexts(services.analysis_pipeline),
         "summarize_text": SummarizeText(ports),

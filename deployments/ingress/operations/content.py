@@ -39,6 +39,7 @@ from deployments.ingress.http.streaming import Events
 from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.operations.content_models import ContentModels, Item
+from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
@@ -85,23 +86,27 @@ class _Single(Generic[One]):
         model_pipeline: ModelPipeline,
         writers: ContentModels,
         templates: PromptTemplates,
+        saver: ContentSaver,
     ) -> None:
         self._model_pipeline = model_pipeline
         self._writers = writers
         self._templates = templates
+        self._saver = saver
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
         body = self._writers.with_defaults(request, body)
+        await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         result = await self.pipeline.generate(generator, content_request)
-        return self._body(request, body, result)
+        return await self._saver.save(request, body, self._body(request, body, result))
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
         body = self._writers.with_defaults(request, body)
+        await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
         content_request = self._content_request(request, body)
@@ -109,7 +114,8 @@ class _Single(Generic[One]):
         async with aclosing(self.pipeline.stream(generator, content_request)) as events:
             async for event in events:
                 if isinstance(event, Completed):
-                    yield "completed", self._body(request, body, event.result)
+                    answer = self._body(request, body, event.result)
+                    yield "completed", await self._saver.save(request, body, answer)
                 else:
                     yield _event(event, request)
 

@@ -10,6 +10,7 @@ from deployments.ingress.routes import (
     admin_teams,
     admin_tenants,
     admin_users,
+    analytics,
     audit,
     auth,
     batches,
@@ -19,6 +20,8 @@ from deployments.ingress.routes import (
     files,
     health,
     jobs,
+    library_more,
+    library_posts,
     logs,
     metrics,
     models,
@@ -45,11 +48,18 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
+from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.library import (
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostBulk,
+    PostTransitionCreate,
+)
 from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
 from deployments.ingress.schemas.records import (
@@ -108,6 +118,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     TemplateRollback,
     TemplateRendering,
     TemplateTest,
+    LibraryPostCreate,
+    LibraryPostPatch,
+    PostTransitionCreate,
+    PostBulk,
+    OutcomeEvent,
+    OutcomeEvents,
 )
 
 
@@ -134,6 +150,9 @@ def resource_routes() -> APIRouter:
         webhooks,
         templates,
         classifiers,
+        library_more,
+        library_posts,
+        analytics,
     )
     media = (videos, uploads, clips, jobs)
     operators = (audit, logs, traces, health, scaling, cache)

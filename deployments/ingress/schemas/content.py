@@ -29,6 +29,14 @@ EndUser = Annotated[
     str, Field(max_length=512, description="Your own user for whom this is: for limits and usage.")
 ]
 
+Save = Annotated[
+    bool,
+    Field(
+        description="Save the best variant as a draft in the library, the others as candidates for "
+        "its text. Needs the scope `library:write`."
+    ),
+]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -105,6 +113,7 @@ class CaptionRequest(CaptionItem):
     """Body of `POST /api/v1/captions`."""
 
     stream: bool = False
+    save: Save = False
     user: EndUser | None = None
 
 
@@ -144,6 +153,7 @@ class PostRequest(PostItem):
     """Body of `POST /api/v1/posts`."""
 
     stream: bool = False
+    save: Save = False
     user: EndUser | None = None
 
 
@@ -202,6 +212,9 @@ class _ContentResponse(BaseModel):
         list[dict[str, Any]], Field(description="Variants that the model could not write.")
     ]
     usage: TokenUsage
+    post_id: Annotated[
+        str | None, Field(description="The saved post, where `save` asked for one.")
+    ] = None
 
 
 class CaptionResponse(_ContentResponse):

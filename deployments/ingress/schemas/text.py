@@ -17,7 +17,7 @@ MAX_SENTENCES = 20
 _CONTROL = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-def _check_characters(text: str) -> str:
+def check_characters(text: str) -> str:
     """Line breaks and tabs are the only control characters of a text."""
     found = _CONTROL.search(text)
     if found is not None:
@@ -38,7 +38,7 @@ def _check_operation(name: str) -> str:
     return name
 
 
-Text = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(_check_characters)]
+Text = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(check_characters)]
 OperationName = Annotated[
     str,
     Field(max_length=40, json_schema_extra={"enum": list(text_operations())}),

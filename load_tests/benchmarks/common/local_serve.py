@@ -146,6 +146,13 @@ class LocalServe:
         """HAProxy's own figures."""
         return f"http://127.0.0.1:{self._ports.haproxy_metrics}/metrics"
 
+    @property
+    def ray_metrics_url(self) -> str:
+        """Where the node's agent shows what Ray and Serve count themselves."""
+        import ray
+
+        return f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
+
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this cluster, but this process."""
         return cluster_processes(self._id)

@@ -277,6 +277,39 @@ def test_cache(run: Run) -> None:
     assert "1 to 100" in run("cache clear --tag", "a b", code=1).stderr
 
 
+def test_library(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "post.txt"
+    file.write_text("Coffee on the roof\n")
+    id = run(f"library create {file} --title Roof --platform x --tag launch --id p").stdout.strip()
+    file.write_text("Tea on the roof\n")
+    run(f"library edit p --file {file} --note warmer")
+    for step in ("submit", "approve"):
+        run(f"library move p {step}")
+    run("library schedule p 2030-01-01T09:00:00 --zone Europe/Berlin")
+    moved = run("library schedule p 2030-01-02T09:00:00 --zone Europe/Berlin").stdout
+    rows = json.loads(run("library list -q roof --tag launch --json").stdout)
+    steps = json.loads(run("library history p --json").stdout)
+    made = json.loads(run("library versions p --json").stdout)
+    exported = run("library export --status scheduled").stdout
+    illegal = run("library move p submit", code=1).output
+    refused = run("library restore p 1", code=1).output
+    near = json.loads(run("library similar p --json").stdout)
+    counts = run("library metrics p").stdout
+    run("library delete p")
+
+    assert id == "p"
+    assert "2030-01-02T09:00:00+01:00 Europe/Berlin" in moved
+    assert [(row["id"], row["status"]) for row in rows] == [("p", "scheduled")]
+    assert [each["transition"] for each in steps] == ["submit", "approve", "schedule", "reschedule"]
+    assert [(each["version"], each["note"]) for each in made] == [(2, "warmer"), (1, "")]
+    assert json.loads(exported)["body"] == "Tea on the roof"
+    assert "possible are: publish" in illegal
+    assert "draft only" in refused
+    assert near == []
+    assert "total" in counts
+    assert "no post" in run("library show p", code=1).output
+
+
 def test_templates(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text("text: Write about {{ topic }} in {{ words }} words.\n"

@@ -137,6 +137,21 @@ POST   /api/v1/text/classifiers                         401  201 201 201 403 403
 GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
 PUT    /api/v1/text/classifiers/{classifier}            401  200 200 200 403 403 403 404 404
 DELETE /api/v1/text/classifiers/{classifier}            401  204 204 204 403 403 403 404 404
+GET    /api/v1/library/posts?tenant=acme                401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts?tenant=acme                401  201 201 201 403 403 403 201 404
+GET    /api/v1/library/posts/export?tenant=acme         401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/bulk?tenant=acme           401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 200 403 403 200 404
+PATCH  /api/v1/library/posts/{post}?tenant=acme         401  200 200 200 403 403 403 200 404
+DELETE /api/v1/library/posts/{post}?tenant=acme         401  204 204 204 403 403 403 204 404
+GET    /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 403 403 403 200 404
+GET    /api/v1/library/posts/{post}/versions?tenant=acme  401  200 200 200 200 403 403 200 404
+GET /api/v1/library/posts/{post}/versions/{version}?tenant=acme 401 200 200 200 200 403 403 200 404
+POST   /api/v1/library/posts/{post}/versions/{version}/restore  401  200 200 200 403 403 403 404 404
+GET    /api/v1/library/posts/{post}/similar?tenant=acme  401  200 200 200 200 403 403 200 404
+GET    /api/v1/library/posts/{post}/metrics?tenant=acme  401  200 200 200 200 403 403 200 404
+POST   /api/v1/analytics/events?tenant=acme             401  200 200 200 403 403 403 200 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
@@ -259,6 +274,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/text/groups": {"texts": ["hi", "hello"], "language": "en"},
     "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
     "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
+    "POST /api/v1/library/posts?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": {"transition": "submit"},
+    "POST /api/v1/analytics/events?tenant=acme": {
+        "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
+    },
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -273,7 +295,12 @@ UNCHANGING = (
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+ANY_REVISION = {"If-Match": "*"}
 HEADERS = {
+    "PATCH /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "DELETE /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/transitions?tenant=acme": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/versions/{version}/restore": ANY_REVISION,
     "POST /api/v1/uploads": {**TUS, "Upload-Length": "8"},
     "HEAD /api/v1/uploads/{upload}": TUS,
     "PATCH /api/v1/uploads/{upload}": PIECE,

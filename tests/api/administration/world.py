@@ -21,6 +21,7 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
 from cluster.classifiers.model import TrainedWeights, pack_head
 from cluster.events.bus import EventBus
+from cluster.library.model import PostDraft, PostText
 from cluster.net.ssrf import SsrfGuard
 from cluster.responses.store import ResponseLimits, ResponseRecord, ResponseStore
 from cluster.runtime.clock import SystemClock
@@ -43,6 +44,7 @@ from deployments.ingress.http.app import create_app
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
+from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import WorkerTimings
@@ -67,6 +69,7 @@ from tests.api.web import MakeServices, client_of, settings_of
 
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
+DRAFT = PostDraft("tea", PostText("Tea", "Tea on the roof"), "x", "English", ("spring",))
 HOOK = "https://hooks.example.com/mobula"
 QUICK = WorkerTimings(poll_s=0.01, slowest_s=0.05, beat_s=0.05, sweep_s=60.0, close_s=5.0)
 CALLERS = (
@@ -117,7 +120,7 @@ class World:
 Open = Callable[..., Any]
 TABLES = (
     "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "classifiers",
-    "videos", "uploads", "jobs", "stored_objects",
+    "videos", "uploads", "jobs", "stored_objects", "library_posts", "outcomes",
 )  # fmt: skip
 ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
 
@@ -221,6 +224,8 @@ async def seeded(settings: Settings) -> Seed:
         weights = TrainedWeights(pack_head(("good", "bad"), bytes(8)), 10)
         await office.classifiers.create(OPERATOR, "acme", "tone", "", weights)
         ids["classifier"] = "tone"
+        await office.library.create(OPERATOR, "acme", DRAFT)
+        ids["post"] = DRAFT.id
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -282,6 +287,9 @@ async def serving(
                 database,
                 TemplateRepository(directory.secret_of, bare.clock),
                 directory.template_generation,
+            ),
+            similar_posts=SimilarPostFinder(
+                database, bare.embedding_pipeline, lambda: bare.models.embedder_ids
             ),
             logs=ProcessLogs(NoPeers()),
             scaling=scaling_of(Elsewhere(bare.clock)),

@@ -7,21 +7,36 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, String, delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.migrate import MIGRATIONS, SchemaTooNew, migrate
-from cluster.storage.tables import metadata
+from cluster.storage.search_index import TABLE, restore_search_index
+from cluster.storage.tables import library_posts, metadata
 from cluster.storage.tables.identity import plans
 
 USER = "'ana@a.example', 'h', 'owner', 'active', 0, 0, 0)"
 
 
+SEARCH_INDEXES = {"sqlite": "ix_library_posts_terms", "postgresql": ""}  # that are not there
+
+
 def _differences(connection: Connection) -> list[object]:
-    options = {"compare_type": True, "compare_server_default": True}
+    missing = SEARCH_INDEXES[connection.dialect.name]
+
+    def is_compared(_: object, name: str | None, *__: object) -> bool:
+        """The tables of FTS5 are its own, as is the index of PostgreSQL that takes their place."""
+        return name != missing and not str(name).startswith(TABLE)
+
+    options = {
+        "compare_type": True,
+        "compare_server_default": True,
+        "include_object": is_compared,
+    }
     return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
 
@@ -50,6 +65,49 @@ async def test_migrating_again_keeps_what_is_there(url: str) -> None:
     database = Database(url)
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM tenants"))).scalar() == 2
+    await database.close()
+
+
+POST = {
+    "tenant": "acme", "id": "p", "status": "draft", "platform": "x", "language": "", "title": "",
+    "body": "", "tags": [], "version": 1, "versions": 1, "revision": 1, "created_by": "",
+    "author": "", "schedule": 0, "created": 0.0, "updated": 0.0,
+}  # fmt: skip
+
+
+def _rebuild(connection: Connection) -> None:
+    """As a migration does that changes a table of SQLite: a new table, which gets the rows."""
+    operations = Operations(MigrationContext.configure(connection))
+    with operations.batch_alter_table("library_posts", recreate="always") as batch:
+        batch.alter_column("title", existing_type=String(300), type_=String(400))
+
+
+async def test_the_full_text_index_survives_a_rebuilt_table(url: str) -> None:
+    if not url.startswith("sqlite"):
+        pytest.skip("PostgreSQL has an index of its own, which it keeps by itself")
+    database = Database(url)
+
+    async def found(word: str) -> list[str]:
+        query = f"SELECT id FROM {TABLE} JOIN library_posts ON number = {TABLE}.rowid"
+        matching = text(f"{query} WHERE {TABLE} MATCH '{word}' ORDER BY id")
+        async with database.read() as connection:
+            return list((await connection.execute(matching)).scalars())
+
+    async with database.begin() as connection:
+        await connection.execute(insert(library_posts).values(**POST, terms="before"))
+        await connection.run_sync(_rebuild)
+        post = {**POST, "id": "q", "terms": "between"}
+        await connection.execute(insert(library_posts).values(**post))
+        assert await connection.run_sync(restore_search_index)
+        assert not await connection.run_sync(restore_search_index)
+        post = {**POST, "id": "r", "terms": "between after"}
+        await connection.execute(insert(library_posts).values(**post))
+        gone = delete(library_posts).where(library_posts.c.id == "p")
+        await connection.execute(gone)
+
+    assert await found("before") == []
+    assert await found("between") == ["q", "r"]
+    assert await found("after") == ["r"]
     await database.close()
 
 

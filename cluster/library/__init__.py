@@ -1,0 +1,1 @@
+"""The post library: drafts, versions, approval, schedules, search; and what came of posts."""

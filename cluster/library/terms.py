@@ -1,0 +1,90 @@
+"""Words of posts and of searches: the one tokenizer of both stores, so that they find the same.
+
+In: text. Out: terms, which SQLite's FTS5 and PostgreSQL's tsvector take as they are: letters and
+digits, NFKC, case folded, without accents, at most MAX_TERM characters. Of scripts that put no
+spaces between words each character is a term. A post also has a term of its tenant, so that no
+search reads the postings of other tenants.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cluster.runtime.problems import InvalidRequest
+
+MAX_TERM = 40  # characters
+MAX_SEARCH_TERMS = 16
+MIN_PREFIX = 2  # characters before `*`
+_SPACELESS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+)
+_WORD = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+")
+_SEARCHED = re.compile(rf"(?:[{_SPACELESS}]|[^\W_{_SPACELESS}]+)\*?")
+_TENANT_SIGN = "\N{SECTION SIGN}"  # no character of a word
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerm:
+    text: str
+    is_prefix: bool = False
+
+
+def terms_of(tenant: str, texts: Iterable[str]) -> str:
+    """Every term once, in order of appearance, after that of the tenant."""
+    found: dict[str, None] = {tenant_term(tenant): None}
+    for text in texts:
+        found.update(dict.fromkeys(word[:MAX_TERM] for word in _WORD.findall(_folded(text))))
+    return " ".join(found)
+
+
+def tenant_term(tenant: str) -> str:
+    return _TENANT_SIGN + hashlib.sha256(tenant.encode()).hexdigest()[:16]
+
+
+def search_terms(query: str) -> tuple[SearchTerm, ...]:
+    """What a post must have, all of it; a word that ends in `*` stands for those that begin so.
+
+    Raises InvalidRequest (q) if there is no word, or too many.
+    """
+    found = dict.fromkeys(map(_term, _SEARCHED.findall(_folded(query))))
+    if not found:
+        raise InvalidRequest("q: has no words.", param="q")
+    if len(found) > MAX_SEARCH_TERMS:
+        raise InvalidRequest(
+            f"q: has over {MAX_SEARCH_TERMS} words.", param="q", limit=MAX_SEARCH_TERMS
+        )
+    return tuple(found)
+
+
+def fts5_query(tenant: str, terms: Iterable[SearchTerm]) -> str:
+    """For MATCH, of the tokenizer `ascii`."""
+    words = [f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms]
+    return " AND ".join([f'"{tenant_term(tenant)}"', *words])
+
+
+def tsquery(tenant: str, terms: Iterable[SearchTerm]) -> str:
+    words = [f"{term.text}{':*' if term.is_prefix else ''}" for term in terms]
+    return " & ".join([tenant_term(tenant), *words])
+
+
+def _term(word: str) -> SearchTerm:
+    """Raises InvalidRequest (q)."""
+    text = word.removesuffix("*")
+    is_prefix = text != word and len(text) <= MAX_TERM
+    if is_prefix and len(text) < MIN_PREFIX:
+        raise InvalidRequest(
+            f"q: '{word}' needs {MIN_PREFIX} characters before '*'.", param="q", limit=MIN_PREFIX
+        )
+    return SearchTerm(text[:MAX_TERM], is_prefix)
+
+
+def _folded(text: str) -> str:
+    """NFKC and case folded, without accents (marks that stand on nothing are left out)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    if folded.isascii():
+        return folded
+    decomposed = unicodedata.normalize("NFD", folded)
+    bare = "".join(each for each in decomposed if unicodedata.category(each) != "Mn")
+    return unicodedata.normalize("NFC", bare)

@@ -1,0 +1,1 @@
+"""What came of posts and of whatever else a tenant counts: one table, several readings."""

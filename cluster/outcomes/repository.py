@@ -1,0 +1,96 @@
+"""SQL of outcomes. Methods take the caller's connection first and never commit."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.outcomes.model import DailyOutcomes, Outcome
+from cluster.runtime.clock import Clock
+from cluster.storage.tables import outcomes
+
+PRUNED_AT_ONCE = 2_000
+_O = outcomes.c
+
+
+class OutcomeRepository:
+    """`pseudonym_of` makes a keyed hash of a tenant's user."""
+
+    def __init__(self, clock: Clock, pseudonym_of: Callable[[str, str], str]) -> None:
+        self._clock = clock
+        self._pseudonym_of = pseudonym_of
+
+    async def add(
+        self, connection: AsyncConnection, tenant: str, given: Sequence[Outcome]
+    ) -> set[str]:
+        """Stores those whose ids are new to the tenant; returns their ids."""
+        if not given:
+            return set()
+        now = self._clock.wall()
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        rows = [
+            {
+                "tenant": tenant,
+                "id": each.id,
+                "name": each.name,
+                "count": each.count,
+                "value": each.value,
+                "currency": each.currency,
+                "subject_kind": each.subject_kind,
+                "subject": each.subject,
+                "user": self._pseudonym_of(tenant, each.user),
+                "request_id": each.request_id,
+                "at": each.at,
+                "day": each.day,
+                "received": now,
+            }
+            for each in sorted(given, key=lambda each: each.id)  # one order of locks
+        ]
+        new = dialect.insert(outcomes).on_conflict_do_nothing(index_elements=["tenant", "id"])
+        return set((await connection.execute(new.returning(_O.id), rows)).scalars())
+
+    async def daily(
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        kind: str,
+        subject: str,
+        first_day: str,
+        last_day: str,
+    ) -> tuple[DailyOutcomes, ...]:
+        """Days with any outcome, oldest first."""
+        count, value = func.sum(_O.count).label("total"), func.sum(_O.value).label("worth")
+        query = (
+            select(_O.day, _O.name, _O.currency, count, value)
+            .where(_O.tenant == tenant, _O.subject_kind == kind, _O.subject == subject)
+            .where(_O.day >= first_day, _O.day <= last_day)
+            .group_by(_O.day, _O.name, _O.currency)
+        )
+        counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        values: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for row in await connection.execute(query):
+            counts[row.day][row.name] += int(row.total)
+            if row.worth:
+                values[row.day][row.currency] += int(row.worth)
+        return tuple(
+            DailyOutcomes(day, dict(counts[day]), dict(values[day])) for day in sorted(counts)
+        )
+
+
+async def prune_outcomes(
+    begin: Callable[[], AbstractAsyncContextManager[AsyncConnection]], before: float
+) -> int:
+    """Deletes the outcomes of every tenant that were received before then (Unix seconds), each
+    batch in a transaction of `begin`; returns how many."""
+    total, key = 0, (_O.tenant, _O.id)
+    while True:
+        old = select(*key).where(_O.received < before).limit(PRUNED_AT_ONCE)
+        chosen = tuple_(*key).in_(old.with_for_update(skip_locked=True))
+        async with begin() as connection:
+            gone = (await connection.execute(delete(outcomes).where(chosen))).rowcount
+        if not gone:
+            return total
+        total += gone

@@ -1,0 +1,90 @@
+"""Saves generated captions and posts in the library: `"save": true`.
+
+In: the answer of a generation. Out: the same with the id of a draft, whose text is the best variant
+and whose further versions are candidates: the other variants. Rights and quotas are checked before
+anything is generated. Under an Idempotency-Key the post and the answer are written in one
+transaction, so that a request that is sent again saves nothing twice.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.administration import Actor, Administration
+from cluster.library.model import (
+    MAX_BODY,
+    MAX_TITLE,
+    LibraryPost,
+    PostDraft,
+    PostText,
+    VersionOrigin,
+)
+from cluster.storage.database import DatabaseUnavailable
+from cluster.tenants.caller import Scope
+from deployments.ingress.context import AdmittedRequest
+from deployments.ingress.schemas.content import CaptionRequest, PostRequest
+
+
+class ContentSaver:
+    """`admin` None: there is no store, and nothing can be saved."""
+
+    def __init__(self, admin: Administration | None) -> None:
+        self._admin = admin
+
+    async def check(self, request: AdmittedRequest, body: CaptionRequest | PostRequest) -> None:
+        """Raises Forbidden, LibraryFull, DatabaseUnavailable."""
+        if body.save:
+            request.require(Scope.LIBRARY_WRITE)
+            await self._administration().library.check_room(request.caller.tenant)
+
+    async def save(
+        self,
+        request: AdmittedRequest,
+        body: CaptionRequest | PostRequest,
+        answer: dict[str, Any],
+    ) -> dict[str, Any]:
+        """The answer, with `post_id` if it was to be saved. Raises what `check` raises."""
+        if not body.save:
+            return answer
+        actor = Actor(request.caller, request.request_id)
+
+        async def store_response(connection: AsyncConnection, post: LibraryPost) -> None:
+            if request.store_response is not None:
+                await request.store_response(connection, {**answer, "post_id": post.id})
+
+        post = await self._administration().library.create(
+            actor, request.caller.tenant, _draft(body, answer), store_response
+        )
+        return {**answer, "post_id": post.id}
+
+    def _administration(self) -> Administration:
+        if self._admin is None:
+            raise DatabaseUnavailable
+        return self._admin
+
+
+def _draft(body: CaptionRequest | PostRequest, answer: Mapping[str, Any]) -> PostDraft:
+    title = _printable(body.topic or "")[:MAX_TITLE]
+    best, *others = [
+        (PostText(title, variant["text"].replace("\0", "")[:MAX_BODY]), _scores(variant))
+        for variant in answer["variants"]
+    ]
+    return PostDraft(
+        id="",
+        text=best[0],
+        platform=answer["platform"],
+        language=body.language,
+        note=f"{answer['object']} by {answer['model']}"[:300],
+        origin=VersionOrigin.GENERATED,
+        scores=best[1],
+        variants=tuple(others),
+    )
+
+
+def _scores(variant: Mapping[str, Any]) -> dict[str, Any]:
+    return {"score": variant["score"], "subscores": variant["subscores"]}
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
