@@ -146,6 +146,12 @@ def ended(series: str, window: str, by: Sequence[str]) -> str:
     return f"{before} - ({aggregated('count', series, by)} or {before} * 0)"
 
 
+def exceeds(left: str, right: str) -> str:
+    """`left` where it is more than `right`, which is 0 while its series does not exist: counters
+    begin with their first event."""
+    return f"{left} > ({right} or 0 * {left})"
+
+
 def share(part: str, whole: str) -> str:
     """Of the whole, between 0 and 1; nothing where there is no whole."""
     return f"({part}) / ({whole} > 0)"

@@ -14,7 +14,7 @@ from cluster.production.alerts.thresholds import (
     OLDEST_JOB_S,
     STALE_STATUS_S,
 )
-from cluster.production.promql import JOB, Queries, ended, like, unlike
+from cluster.production.promql import JOB, Queries, ended, exceeds, like, unlike
 
 Q = Queries(keep=(JOB,), window="5m")
 _EACH = (JOB, "deployment", REPLICA)
@@ -36,12 +36,13 @@ def _missing_replicas() -> str:
 
 def _failing_deliveries() -> str:
     failed = Q.rate(storage.DELIVERIES, outcome=unlike("delivered"))
-    return f"{failed} > {Q.rate(storage.DELIVERIES, outcome='delivered')}"
+    return exceeds(failed, Q.rate(storage.DELIVERIES, outcome="delivered"))
 
 
 def _failing_jobs() -> str:
     failed = Q.observed(jobs.DURATION, "kind", window="15m", outcome=like("failed|lost"))
-    return f"{failed} > {Q.observed(jobs.DURATION, 'kind', window='15m', outcome='finished')}"
+    finished = Q.observed(jobs.DURATION, "kind", window="15m", outcome="finished")
+    return exceeds(failed, finished)
 
 
 RULES = (

@@ -331,6 +331,14 @@ SCENARIOS = (
         window_s=900,
         summary="More jobs of video.clips fail than finish",
     ),
+    Scenario(  # none has ever finished
+        "MobulaJobsFailing",
+        {_bucket(_OF_JOBS, 'kind="video.clips",outcome="failed"', "", "count"): counter(0, 0.1)},
+        "0.1 attempts a second fail or lose their worker.",
+        {"kind": "video.clips"},
+        window_s=900,
+        summary="More jobs of video.clips fail than finish",
+    ),
     Scenario(
         "MobulaWebhooksFailing",
         {
@@ -342,6 +350,15 @@ SCENARIOS = (
             }.items()
         },
         "0.9 attempts a second fail. Each is tried again for hours.",
+    ),
+    Scenario(  # nothing has been delivered yet: there is no series to compare with
+        "MobulaWebhooksFailing",
+        {
+            'mobula_webhook_deliveries_total{job="m",replica="i1",outcome="retried"}': counter(
+                0, 0.8
+            )
+        },
+        "0.8 attempts a second fail. Each is tried again for hours.",
     ),
     Scenario(
         "MobulaWebhooksBacklog",

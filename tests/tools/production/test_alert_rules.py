@@ -55,7 +55,7 @@ def test_every_rule_is_what_prometheus_accepts(rule_file: Path) -> None:
 
 
 def test_every_rule_has_a_scenario() -> None:
-    assert sorted(each.rule for each in SCENARIOS) == sorted(RULES)
+    assert {each.rule for each in SCENARIOS} == set(RULES)
 
 
 def firing(scenario: Scenario, at_s: int) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_rules_of_several_installations_are_distinguished(rule: AlertRule) -> No
 
 @EVERY
 def test_what_a_rule_tells_names_labels_that_its_alerts_have(rule: AlertRule) -> None:
-    [scenario] = [each for each in SCENARIOS if each.rule == rule.name]
+    scenario = next(each for each in SCENARIOS if each.rule == rule.name)
     named = set(re.findall(r"\$labels\.(\w+)", rule.summary + rule.description))
     possible = {*all_labels(scenario), *OF_ALERTS}
     optional = {"node", "disk", "dependency"} if rule.name == "MobulaDiskFull" else set()
