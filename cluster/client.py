@@ -186,6 +186,19 @@ class AsyncMobula:
         body = analysis_body(texts, operations, options, language)
         return analysis_results(await self._call("analyze_text", body))
 
+    async def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        """The draft improved towards goals, with reasons; `options` as in
+        `POST /api/v1/posts/optimize`."""
+        return await self._call("optimize_post", {"text": text, **options})
+
+    async def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """The hours of the week in which posts did best; `options` as in
+        `POST /api/v1/posts/best-time`."""
+        body = {"outcomes": _to_list(outcomes, "outcomes"), **options}
+        return await self._call("best_time_to_post", body)
+
     async def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
         """The sentences that stand for the whole, or a model's summary, as `text`; `options` as in
         `POST /api/v1/text/summarize`."""
@@ -344,6 +357,14 @@ class Mobula:
         return _run(
             self._client.analyze_text(texts, operations, options=options, language=language)
         )
+
+    def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.optimize_post(text, **options))
+
+    def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return _run(self._client.best_time_to_post(outcomes, **options))
 
     def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
         return _run(self._client.summarize_text(text, **options))

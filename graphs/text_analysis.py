@@ -6,6 +6,7 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.content.optimization.operation import PostOptimization
+from deployments.content.posting_time import PostingTime
 from deployments.text.deployment import TextReplica
 from graphs.args import AppArgs
 from graphs.options import text_options
@@ -17,7 +18,7 @@ def text_analysis(args: AppArgs, embedders: Mapping[str, Application]) -> Applic
         return None
     embedder = args.text.embedder or next(iter(args.text_embedders), None)
     deployment = serve.deployment(TextReplica, **text_options(args.text))
-    further = (PostOptimization(),)
+    further = (PostOptimization(), PostingTime())
     if embedder is None:
         return deployment.bind(None, "", further)
     return deployment.bind(embedders[embedder], embedder, further)

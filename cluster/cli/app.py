@@ -16,6 +16,7 @@ from cluster.cli.keys import keys
 from cluster.cli.library import library
 from cluster.cli.logs import logs
 from cluster.cli.plans import plans
+from cluster.cli.posts import posts
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
@@ -60,6 +61,7 @@ app.add_typer(library, name="library")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(text, name="text")
+app.add_typer(posts, name="posts")
 app.add_typer(jobs, name="jobs")
 app.add_typer(batches, name="batches")
 app.add_typer(scaling, name="scaling")

@@ -40,7 +40,7 @@ def analyze(
     as_json: Json = False,
 ) -> None:
     """Say what a text is like: statistics, language, sentiment, keywords, personal data ..."""
-    body: dict[str, Any] = {"text": _read(source), "language": language}
+    body: dict[str, Any] = {"text": read_source(source), "language": language}
     if operations is not None:
         body["operations"] = operations.split(",")
     options = _classification(labels, classifier)
@@ -67,7 +67,7 @@ def summarize(
 ) -> None:
     """Print the sentences that stand for the whole, or a model's summary."""
     body = {
-        "text": _read(source),
+        "text": read_source(source),
         "method": "model" if by_model else "extractive",
         "sentences": sentences,
         "max_characters": max_characters,
@@ -94,7 +94,7 @@ def rewrite(
 ) -> None:
     """Print the text as a model rewrites it, checked against the original."""
     body = {
-        "text": _read(source),
+        "text": read_source(source),
         "method": "extractive" if shorten else "model",
         "instruction": instruction,
         "style": style,
@@ -116,7 +116,7 @@ def translate(
     as_json: Json = False,
 ) -> None:
     """Print a model's translation; the model that ships with Mobula does not translate."""
-    body = {"text": _read(source), "to": to, "model": model, "language": language}
+    body = {"text": read_source(source), "to": to, "model": model, "language": language}
     _print(_post("translate", body, key), as_json)
 
 
@@ -127,7 +127,8 @@ def _post(name: str, body: Mapping[str, Any], key: str | None) -> dict[str, Any]
     return answer
 
 
-def _read(source: str) -> str:
+def read_source(source: str) -> str:
+    """The text itself, or that of the file or the standard input that it names."""
     if source == "-":
         return sys.stdin.read()
     if not source.startswith("@"):

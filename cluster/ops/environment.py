@@ -50,6 +50,8 @@ REPEATABLE = (
     "/api/v1/captions/batch",
     "/api/v1/posts",
     "/api/v1/posts/batch",
+    "/api/v1/posts/optimize",
+    "/api/v1/posts/best-time",
     "/api/v1/text/analyze",
     "/api/v1/text/groups",
     "/api/v1/text/summarize",

@@ -23,6 +23,7 @@ from deployments.content.prior_scores import prior_scores
 LENGTHS = 40  # lengths that are tried, evenly spread
 MAX_HASHTAGS = 15
 _TAG_CHARACTERS = 11  # of a hashtag with its space, in the mean
+_LEAST_CHANGE = 1e-7  # for a character: of equal combinations, the nearest to the text
 _GROWS = ("body_characters", "words", "sentences")
 
 
@@ -45,7 +46,8 @@ def what_if(row: Features, platform_name: str, hours: NDArray[np.float64] | None
     options = _rows(row, site, lengths, tags)
     rows = np.tile(options, (HOURS, 1))
     scores = prior_scores(rows, platform_name).reshape(HOURS, -1) * index[:, None]
-    best = scores.argmax(axis=1)
+    change = np.abs(options[:, COLUMN["body_characters"]] - row[COLUMN["body_characters"]])
+    best = (scores - _LEAST_CHANGE * change).argmax(axis=1)
     found = [
         WhatIf(
             hour,

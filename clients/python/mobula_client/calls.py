@@ -138,6 +138,17 @@ class Calls:
         items = answer.get("items")
         return answer["results"] if items is None else [item["results"] for item in items]
 
+    def improve(self, name: str, body: Mapping[str, Any]) -> Call[dict[str, Any]]:
+        """What is said of posts: `optimize` or `best-time`."""
+        response = yield from self.attempts("POST", f"{POSTS}/{name}", body)
+        return dict(response.json())
+
+    def best_time(
+        self, outcomes: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> Call[dict[str, Any]]:
+        body = {"outcomes": as_list(outcomes, "outcomes"), **options}
+        return (yield from self.improve("best-time", body))
+
     def write(self, name: str, body: Mapping[str, Any]) -> Call[dict[str, Any]]:
         """A text made of another: `summarize`, `rewrite` or `translate`."""
         response = yield from self.attempts("POST", f"{TEXT}/{name}", body)

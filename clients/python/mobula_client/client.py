@@ -146,6 +146,18 @@ class AsyncMobula:
         are by operation; `language` is as in `POST /api/v1/text/analyze`."""
         return await self._run(self._calls.analyze_text(texts, operations, options, language))
 
+    async def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        """The draft improved towards goals, with reasons; `options` as in
+        `POST /api/v1/posts/optimize`."""
+        return await self._run(self._calls.improve("optimize", {"text": text, **options}))
+
+    async def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """The hours of the week in which posts did best; `options` as in
+        `POST /api/v1/posts/best-time`."""
+        return await self._run(self._calls.best_time(outcomes, options))
+
     async def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
         """The sentences that stand for the whole, or a model's summary, as `text`; `options` as in
         `POST /api/v1/text/summarize`."""
@@ -314,6 +326,14 @@ class Mobula:
         language: str | None = None,
     ) -> Any:
         return self._run(self._calls.analyze_text(texts, operations, options, language))
+
+    def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.improve("optimize", {"text": text, **options}))
+
+    def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return self._run(self._calls.best_time(outcomes, options))
 
     def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.write("summarize", {"text": text, **options}))

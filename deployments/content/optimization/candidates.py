@@ -20,7 +20,7 @@ MOST = 12  # candidates of a task: five goals, their rewrites, and two more
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class EditCandidates:
     """`texts` differ from the draft and from each other; `refused` are rewrites."""
 
     judge: GoalJudge
@@ -30,7 +30,7 @@ class Candidates:
 
 
 @lru_cache(maxsize=16)
-def find_candidates(task: OptimizationTask, sentiment: SentimentOf | None) -> Candidates:
+def find_candidates(task: OptimizationTask, sentiment: SentimentOf | None) -> EditCandidates:
     """The candidates of `task`. A draft of 300 characters takes about 20 ms."""
     judge = GoalJudge(task, sentiment)
     kept = KeptItems(task.text, task.keep, task.phrases)
@@ -42,7 +42,7 @@ def find_candidates(task: OptimizationTask, sentiment: SentimentOf | None) -> Ca
             found.setdefault(candidate.text, candidate)
     refused = tuple(rewrite for rewrite in rewrites if rewrite.reason)
     texts = tuple(found.values())[:MOST]
-    return Candidates(judge, texts, refused, tuple(kept.missing_phrases()))
+    return EditCandidates(judge, texts, refused, tuple(kept.missing_phrases()))
 
 
 def _candidates(

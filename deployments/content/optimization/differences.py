@@ -47,14 +47,19 @@ def find_differences(before: str, after: str) -> list[TextDifference]:
     middle, new_middle = old[head : len(old) - tail], new[head : len(new) - tail]
     offset = sum(map(len, old[:head]))
     if max(len(middle), len(new_middle)) > MAX_TOKENS:
-        operations = [("replace", 0, len(middle), 0, len(new_middle))]
+        places = [(0, len(middle), 0, len(new_middle))]
     else:
-        operations = SequenceMatcher(None, middle, new_middle, autojunk=False).get_opcodes()
+        matcher = SequenceMatcher(None, middle, new_middle, autojunk=False)
+        places = [
+            (start, end, new_start, new_end)
+            for name, start, end, new_start, new_end in matcher.get_opcodes()
+            if name != "equal"
+        ]
     at, new_at = _offsets(middle, offset), _offsets(new_middle, offset)
     return [
         TextDifference(at[start], at[end], new_at[new_start], new_at[new_end])
-        for name, start, end, new_start, new_end in operations
-        if name != "equal"
+        for start, end, new_start, new_end in places
+        if (start, new_start) != (end, new_end)
     ]
 
 

@@ -43,7 +43,7 @@ class TextEdit:
 
 
 @dataclass(frozen=True)
-class Draft:
+class DraftText:
     """A text and the task that it is edited for."""
 
     text: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import regex
 
 from deployments.content.features import COLUMN, Features, features_of
-from deployments.content.optimization.draft import SHOUT, Draft
+from deployments.content.optimization.draft import SHOUT, DraftText
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.prior_scores import prior_aspects, prior_weights
 from deployments.content.text_counts import count_text, words
@@ -59,10 +59,10 @@ class GoalJudge:
         """The score of each goal of the task, in their order."""
         scores = self._known.get(text)
         if scores is None:
-            scores = self._known[text] = self._judge(Draft(text, self._task))
+            scores = self._known[text] = self._judge(DraftText(text, self._task))
         return scores
 
-    def _judge(self, draft: Draft) -> Scores:
+    def _judge(self, draft: DraftText) -> Scores:
         row = features_of(draft.finished, count_text(draft.finished), self._task.platform)
         aspects = prior_aspects(row, self._task.platform)
         assess: dict[str, Callable[[], GoalScore]] = {
@@ -74,12 +74,12 @@ class GoalJudge:
         }
         return {goal: assess[goal]() for goal in self._task.goals}
 
-    def _judge_sentiment(self, draft: Draft) -> GoalScore:
+    def _judge_sentiment(self, draft: DraftText) -> GoalScore:
         if not draft.is_english or self._sentiment is None:
             return GoalScore(None, NOT_ENGLISH)
         return sentiment_score(self._sentiment(draft.text) if draft.words else 0.0)
 
-    def _judge_readability(self, draft: Draft) -> GoalScore:
+    def _judge_readability(self, draft: DraftText) -> GoalScore:
         language = self._task.language
         if language not in _READABILITY.languages:
             known = ", ".join(sorted(_READABILITY.languages))
@@ -98,7 +98,7 @@ def sentiment_score(rating: float) -> GoalScore:
     return GoalScore((rating + 1) / 2, f"The text sounds {label} ({rating:+.2f} of -1 to 1).")
 
 
-def judge_keywords(draft: Draft) -> GoalScore:
+def judge_keywords(draft: DraftText) -> GoalScore:
     """1 for a keyword in the body, 0.8 as a hashtag, else half of the share of its words that are
     there; the mean over all."""
     keywords = draft.task.keywords
@@ -112,7 +112,7 @@ def judge_keywords(draft: Draft) -> GoalScore:
     return GoalScore(sum(values) / len(values), reason)
 
 
-def _keyword_value(draft: Draft, keyword: str) -> float:
+def _keyword_value(draft: DraftText, keyword: str) -> float:
     if draft.has_phrase(keyword):
         return 1.0
     if draft.has_hashtag(keyword):
@@ -122,7 +122,7 @@ def _keyword_value(draft: Draft, keyword: str) -> float:
     return 0.5 * sum(word in present for word in wanted) / max(1, len(wanted))
 
 
-def judge_structure(draft: Draft, row: Features, aspects: Mapping[str, float]) -> GoalScore:
+def judge_structure(draft: DraftText, row: Features, aspects: Mapping[str, float]) -> GoalScore:
     """Length, opening, paragraphs, hashtags and tidiness beside the platform's habits."""
     size, sloppy = int(row[COLUMN["characters"]]), len(_UNTIDY.findall(draft.text))
     shouts = len(SHOUT.findall(draft.text))
@@ -148,7 +148,7 @@ def judge_structure(draft: Draft, row: Features, aspects: Mapping[str, float]) -
     return GoalScore(value, f"{reason[0].upper()}{reason[1:]}.")
 
 
-def judge_engagement(draft: Draft, aspects: Mapping[str, float]) -> GoalScore:
+def judge_engagement(draft: DraftText, aspects: Mapping[str, float]) -> GoalScore:
     """The prior: a number to rank by."""
     weights = prior_weights(draft.site.name)
     value = sum(weights[name] * part for name, part in aspects.items())

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from deployments.content.optimization.candidates import Candidates, find_candidates
+from deployments.content.optimization.candidates import EditCandidates, find_candidates
 from deployments.content.optimization.goals import SentimentOf
 from deployments.content.optimization.outcome import OPTIMIZER, outcome
 from deployments.content.optimization.task import OPTIMIZE, OptimizationTask, task_of
@@ -54,14 +54,14 @@ class PostOptimization:
         return OperationResult(self.by, value)
 
 
-def _compared_texts(task: OptimizationTask, candidates: Candidates) -> list[str]:
+def _compared_texts(task: OptimizationTask, candidates: EditCandidates) -> list[str]:
     """The draft, then rewrites; none where there is no rewrite."""
     rewrites = [found.text for found in candidates.texts if found.by == "model"]
     return [task.text, *rewrites] if rewrites else []
 
 
 def _meaning(
-    task: OptimizationTask, candidates: Candidates, vectors: Vectors | None
+    task: OptimizationTask, candidates: EditCandidates, vectors: Vectors | None
 ) -> Callable[[str], float | None]:
     """How close a text is to the draft, by the cosine of their vectors; None: not known."""
     if vectors is None:

@@ -6,7 +6,7 @@ In: a task, its candidates, exact ratings where there are any. Out: values of JS
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deployments.content.optimization.candidates import Candidates
+from deployments.content.optimization.candidates import EditCandidates
 from deployments.content.optimization.choice import ScoredText, choose
 from deployments.content.optimization.differences import find_differences
 from deployments.content.optimization.goals import JUDGES, GoalScore, Scores
@@ -20,7 +20,7 @@ _UNCHANGED = "No edit helps these goals without harm to another one: the text st
 
 
 def outcome(
-    task: OptimizationTask, candidates: Candidates, meaning: Callable[[str], float | None]
+    task: OptimizationTask, candidates: EditCandidates, meaning: Callable[[str], float | None]
 ) -> dict[str, Any]:
     """`meaning` says how close a rewrite is to the draft (None: not known)."""
     rate = candidates.judge.judge

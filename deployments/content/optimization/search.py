@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.draft import DraftText, TextEdit
 from deployments.content.optimization.editors import RULES, EditRule
 from deployments.content.optimization.goals import GoalJudge, Scores
 from deployments.content.optimization.kept_items import KeptItems
@@ -48,7 +48,7 @@ class EditSearch:
         self._task = task
         self._judge = judge
         self._kept = kept
-        self._limit = max(len(task.text), Draft(task.text, task).site.max_chars)
+        self._limit = max(len(task.text), DraftText(task.text, task).site.max_chars)
 
     def improve(self, text: str, goals: Collection[str]) -> EditedText:
         """Edits `text` as far as it helps `goals`; no goal of the task falls below where it is in
@@ -72,7 +72,7 @@ class EditSearch:
         floor: Mapping[str, float],
         edits: list[AppliedEdit],
     ) -> str:
-        proposals = list(islice(rule.propose(Draft(text, self._task)), MAX_PROPOSALS))
+        proposals = list(islice(rule.propose(DraftText(text, self._task)), MAX_PROPOSALS))
         if rule.has_alternatives:
             found = [self._try(edit, text, goals, floor) for edit in proposals]
             helpful = [(gain, applied) for gain, applied in found if applied is not None]

@@ -5,12 +5,14 @@ In: the options of a call. Out: an OptimizationTask, or InvalidRequest.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from deployments.content.validation import check_platform
 
-GOALS = ("sentiment", "readability", "keywords", "structure", "engagement")
-KEEPABLE = ("urls", "mentions", "numbers", "hashtags", "phrases")
+Goal = Literal["sentiment", "readability", "keywords", "structure", "engagement"]
+Keepable = Literal["urls", "mentions", "numbers", "hashtags", "phrases"]
+GOALS: tuple[Goal, ...] = get_args(Goal)
+KEEPABLE: tuple[Keepable, ...] = get_args(Keepable)
 MAX_CHARACTERS = 10_000
 MAX_VARIANTS = 5
 MAX_KEYWORDS = 10

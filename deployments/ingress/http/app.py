@@ -60,6 +60,7 @@ from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, 
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.schemas.moderation import ModerationResponse
 from deployments.ingress.schemas.optimization import OptimizePostResponse
+from deployments.ingress.schemas.posting_time import PostingTimeResponse
 from deployments.ingress.schemas.reranking import RerankResponse
 from deployments.ingress.schemas.response_answers import (
     MessageObject,
@@ -117,6 +118,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         "posts",
         "Optimize a draft",
         OptimizePostResponse,
+    ),
+    (
+        "/api/v1/posts/best-time",
+        "best_time_to_post",
+        NATIVE,
+        "posts",
+        "Find the best time to post",
+        PostingTimeResponse,
     ),
     (
         "/api/v1/text/analyze",
@@ -183,6 +192,7 @@ _OPERATION_IDS = {
     "posts": "create_posts",
     "posts.batch": "create_post_batch",
     "optimize_post": "optimize_post",
+    "best_time_to_post": "find_best_time_to_post",
     "analyze_text": "analyze_text",
     "group_texts": "group_texts",
     "summarize_text": "summarize_text",

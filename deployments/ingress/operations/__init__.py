@@ -3,8 +3,10 @@
 from typing import Any
 
 from deployments.content.optimization.operation import PostOptimization
+from deployments.content.posting_time import PostingTime
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
+from deployments.ingress.operations.best_time_to_post import BestTimeToPost
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
@@ -37,7 +39,8 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    register_operation(PostOptimization())
+    for further in (PostOptimization(), PostingTime()):
+        register_operation(further)
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     saver = ContentSaver(services.admin)
@@ -62,6 +65,7 @@ def operations(services: AppServices) -> Operations:
         "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
         "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
+        "best_time_to_post": BestTimeToPost(services.analysis_pipeline),
         "analyze_text": AnalyzeText(services.analysis_pipeline, named),
         "group_texts": GroupTexts(services.analysis_pipeline),
         "summarize_text": SummarizeText(ports),

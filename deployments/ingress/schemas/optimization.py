@@ -12,14 +12,14 @@ from deployments.content.optimization.task import (
     MAX_KEYWORDS,
     MAX_PHRASES,
     MAX_VARIANTS,
+    Goal,
+    Keepable,
 )
 from deployments.ingress.schemas.answers import TokenUsage
 from deployments.ingress.schemas.content import EndUser, Name
 from deployments.ingress.schemas.embeddings import ApiResponse
 from deployments.ingress.schemas.text import Language, check_characters
 
-Goal = Literal["sentiment", "readability", "keywords", "structure", "engagement"]
-Keepable = Literal["urls", "mentions", "numbers", "hashtags", "phrases"]
 Draft = Annotated[
     str, Field(min_length=1, max_length=MAX_CHARACTERS), AfterValidator(check_characters)
 ]

@@ -61,6 +61,8 @@ POST   /api/v1/captions                                 401  200 200 200 403 403
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/optimize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/best-time                          401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/analyze                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
@@ -148,7 +150,7 @@ GET    /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 20
 POST   /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 403 403 403 200 404
 GET    /api/v1/library/posts/{post}/versions?tenant=acme  401  200 200 200 200 403 403 200 404
 GET /api/v1/library/posts/{post}/versions/{version}?tenant=acme 401 200 200 200 200 403 403 200 404
-POST   /api/v1/library/posts/{post}/versions/{version}/restore  401  200 200 200 403 403 403 404 404
+POST   /api/v1/library/posts/{post}/restore?tenant=acme  401  200 200 200 403 403 403 200 404
 GET    /api/v1/library/posts/{post}/similar?tenant=acme  401  200 200 200 200 403 403 200 404
 GET    /api/v1/library/posts/{post}/metrics?tenant=acme  401  200 200 200 200 403 403 200 404
 POST   /api/v1/analytics/events?tenant=acme             401  200 200 200 403 403 403 200 404
@@ -231,6 +233,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/posts/optimize": {"text": "tea"},
+    "POST /api/v1/posts/best-time": {"text": "tea"},
     "POST /api/v1/text/analyze": {"text": "tea", "operations": ["statistics"]},
     "POST /api/v1/text/summarize": {"text": "tea"},
     "POST /api/v1/text/rewrite": {"text": "tea"},
@@ -278,6 +282,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
     "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
     "POST /api/v1/library/posts/{post}/transitions?tenant=acme": {"transition": "submit"},
+    "POST /api/v1/library/posts/{post}/restore?tenant=acme": {"version": 1},
     "POST /api/v1/analytics/events?tenant=acme": {
         "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
     },
@@ -300,7 +305,7 @@ HEADERS = {
     "PATCH /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
     "DELETE /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
     "POST /api/v1/library/posts/{post}/transitions?tenant=acme": ANY_REVISION,
-    "POST /api/v1/library/posts/{post}/versions/{version}/restore": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/restore?tenant=acme": ANY_REVISION,
     "POST /api/v1/uploads": {**TUS, "Upload-Length": "8"},
     "HEAD /api/v1/uploads/{upload}": TUS,
     "PATCH /api/v1/uploads/{upload}": PIECE,

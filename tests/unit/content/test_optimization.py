@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from deployments.content.optimization.candidates import find_candidates
 from deployments.content.optimization.choice import ScoredText, choose
 from deployments.content.optimization.differences import find_differences
-from deployments.content.optimization.draft import Draft
+from deployments.content.optimization.draft import DraftText
 from deployments.content.optimization.editors.sentences import move_hook, split_sentences
 from deployments.content.optimization.editors.wording import plain_words, quiet_capitals
 from deployments.content.optimization.kept_items import KeptItems
@@ -38,7 +38,7 @@ def optimized(text: str, **changes: object) -> str:
 
 
 def proposals(rule: object, text: str) -> list[str]:
-    draft = Draft(text, task(text))
+    draft = DraftText(text, task(text))
     return [edit.apply(text) for edit in rule(draft)]  # type: ignore[operator]
 
 

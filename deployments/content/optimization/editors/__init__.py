@@ -7,7 +7,7 @@ add a rule, write a generator of TextEdits and name it here with the goals that 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.draft import DraftText, TextEdit
 from deployments.content.optimization.editors.additions import (
     add_call,
     add_emoji,
@@ -30,13 +30,13 @@ class EditRule:
     """`goals` are those that its edits may help: it is not asked for others. Its proposals do not
     overlap, unless it `has_alternatives`."""
 
-    propose: Callable[[Draft], Iterator[TextEdit]]
+    propose: Callable[[DraftText], Iterator[TextEdit]]
     goals: frozenset[str]
     has_alternatives: bool = False
 
 
 def _rule(
-    propose: Callable[[Draft], Iterator[TextEdit]], *goals: str, has_alternatives: bool = False
+    propose: Callable[[DraftText], Iterator[TextEdit]], *goals: str, has_alternatives: bool = False
 ) -> EditRule:
     return EditRule(propose, frozenset(goals), has_alternatives)
 

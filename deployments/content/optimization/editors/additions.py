@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import regex
 
 from deployments.content.cleanup import extract_hashtags
-from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.draft import DraftText, TextEdit
 from deployments.content.optimization.editors.subjects import emoji_for, subject_words
 from deployments.content.text_counts import CALL, words
 from deployments.text.graphemes import emoji_in
@@ -39,7 +39,7 @@ _MOST_TAGS = 0.25  # share of a text that hashtags may be, with those that are a
 _WORD = regex.compile(r"[\p{L}\p{N}]+")
 
 
-def place_keywords(draft: Draft) -> Iterator[TextEdit]:
+def place_keywords(draft: DraftText) -> Iterator[TextEdit]:
     """A keyword that is missing opens the text, as a label; several are named at the end."""
     missing = [
         word
@@ -60,7 +60,7 @@ def place_keywords(draft: Draft) -> Iterator[TextEdit]:
         yield from _closing(draft, f"{_ABOUT} {names}.", "add keyword", reason)
 
 
-def add_call(draft: Draft) -> Iterator[TextEdit]:
+def add_call(draft: DraftText) -> Iterator[TextEdit]:
     """Says what to do next, where nothing does."""
     if not draft.is_english or CALL.search(draft.finished.body) or not draft.words:
         return
@@ -68,14 +68,14 @@ def add_call(draft: Draft) -> Iterator[TextEdit]:
         yield from _closing(draft, sentence, "add call to action", "There was no call to action.")
 
 
-def add_warm_closing(draft: Draft) -> Iterator[TextEdit]:
+def add_warm_closing(draft: DraftText) -> Iterator[TextEdit]:
     """Thanks the readers, where a text is cool."""
     if draft.is_english and draft.words and "thank" not in draft.words:
         reason = "A text that thanks its readers sounds warmer."
         yield from _closing(draft, _WARM_CLOSING, "add warm closing", reason)
 
 
-def add_emoji(draft: Draft) -> Iterator[TextEdit]:
+def add_emoji(draft: DraftText) -> Iterator[TextEdit]:
     """One, of the text's subject, after the first sentence, where the platform is used to some."""
     if not draft.site.usual_emoji or not draft.sentences or emoji_in(draft.text):
         return
@@ -85,7 +85,7 @@ def add_emoji(draft: Draft) -> Iterator[TextEdit]:
     yield TextEdit(end, end, f" {emoji}", "add emoji", reason)
 
 
-def add_hashtags(draft: Draft) -> Iterator[TextEdit]:
+def add_hashtags(draft: DraftText) -> Iterator[TextEdit]:
     """Of keywords and of the text's own words, up to the platform's usual number."""
     site, existing = draft.site, draft.finished.hashtags
     wanted = min(site.usual_hashtags, site.max_hashtags) - len(existing)
@@ -113,7 +113,7 @@ def add_hashtags(draft: Draft) -> Iterator[TextEdit]:
         yield TextEdit(end, len(draft.text), text, "add hashtags", reason)
 
 
-def drop_hashtags(draft: Draft) -> Iterator[TextEdit]:
+def drop_hashtags(draft: DraftText) -> Iterator[TextEdit]:
     """The last of the closing hashtags, down to the platform's usual number."""
     tail = draft.text[draft.body_end :]
     closing = list(regex.finditer(r"#\S+", tail))
@@ -127,7 +127,7 @@ def drop_hashtags(draft: Draft) -> Iterator[TextEdit]:
     yield TextEdit(start, len(draft.text), "", "drop hashtags", reason)
 
 
-def _closing(draft: Draft, sentence: str, rule: str, reason: str) -> Iterator[TextEdit]:
+def _closing(draft: DraftText, sentence: str, rule: str, reason: str) -> Iterator[TextEdit]:
     """A sentence at the end of the body, in a paragraph of its own if the body has paragraphs. Not
     where more than _MOST_ADDED of the text would be such sentences."""
     end = draft.body_end

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import regex
 
 from deployments.content.features import ONE_BLOCK
-from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.draft import DraftText, TextEdit
 
 _MANY_MARKS = regex.compile(r"(?:!|\?){3,}")
 _SPACES = regex.compile(r"(?<=\S)[ \t]{2,}|[ \t]+(?=[,;!?]|\.(?!\d))")
@@ -16,7 +16,7 @@ _LINES = regex.compile(r"\n{3,}")
 _PARAGRAPH = 2  # sentences
 
 
-def tidy_up(draft: Draft) -> Iterator[TextEdit]:
+def tidy_up(draft: DraftText) -> Iterator[TextEdit]:
     """One mark or space where there are many, in the whole text."""
     text = _MANY_MARKS.sub(lambda match: "?" if "?" in match.group() else "!", draft.text)
     text = _LINES.sub("\n\n", _SPACES.sub(_one_space, text))
@@ -30,7 +30,7 @@ def _one_space(match: "regex.Match[str]") -> str:
     return "" if following and following in ",;!?." else " "
 
 
-def break_lines(draft: Draft) -> Iterator[TextEdit]:
+def break_lines(draft: DraftText) -> Iterator[TextEdit]:
     """Paragraphs of two sentences, where a long text is one block."""
     body = draft.text[: draft.body_end]
     if "\n" in body or len(body) <= ONE_BLOCK or len(draft.sentences) < 2:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import regex
 
-from deployments.content.optimization.draft import Draft, TextEdit
+from deployments.content.optimization.draft import DraftText, TextEdit
 from deployments.content.optimization.editors.additions import ADDED
 from deployments.content.text_counts import WORD
 from deployments.text.segments import Place
@@ -35,7 +35,7 @@ _LEANS = regex.compile(
 _ENDS = ".!?…"
 
 
-def split_sentences(draft: Draft) -> Iterator[TextEdit]:
+def split_sentences(draft: DraftText) -> Iterator[TextEdit]:
     """Splits the sentences of more than LONG_SENTENCE words, where two clauses meet."""
     for start, end in draft.sentences:
         count = len(WORD.findall(draft.text, start, end))
@@ -47,14 +47,14 @@ def split_sentences(draft: Draft) -> Iterator[TextEdit]:
                 yield _split(draft, joint, count)
 
 
-def _joints(draft: Draft, start: int, end: int) -> "Iterator[regex.Match[str]]":
+def _joints(draft: DraftText, start: int, end: int) -> "Iterator[regex.Match[str]]":
     yield from _SEMICOLON.finditer(draft.text, start, end)
     if draft.is_english:
         yield from _JOINT.finditer(draft.text, start, end)
         yield from _PLAIN_JOINT.finditer(draft.text, start, end)
 
 
-def _split(draft: Draft, joint: "regex.Match[str]", count: int) -> TextEdit:
+def _split(draft: DraftText, joint: "regex.Match[str]", count: int) -> TextEdit:
     word = joint.groupdict().get("word") or ""
     kept = "" if word.lower() in ("", "and") else f"{word.capitalize()} "
     after = joint.end()
@@ -69,7 +69,7 @@ def _split(draft: Draft, joint: "regex.Match[str]", count: int) -> TextEdit:
     )
 
 
-def move_hook(draft: Draft) -> Iterator[TextEdit]:
+def move_hook(draft: DraftText) -> Iterator[TextEdit]:
     """Puts a short sentence with a question, a number or the reader before a weaker opening."""
     if len(draft.sentences) < 2:
         return
@@ -91,7 +91,7 @@ def move_hook(draft: Draft) -> Iterator[TextEdit]:
         )
 
 
-def _strength(draft: Draft, place: Place) -> int:
+def _strength(draft: DraftText, place: Place) -> int:
     """0 to 3: short, inviting, complete."""
     part = draft.text[place[0] : place[1]]
     inviting = "?" in part or any(char.isdigit() for char in part) or _READER.search(part)

@@ -12,9 +12,10 @@ from deployments.text.stop_words import STOP_WORDS, WEAK_WORDS
 
 # Words of sentences that the rules add, and others that name nothing.
 _NO_SUBJECTS = """
-    answer ask asked bigger bring cheap comments cool easy establish everywhere follow friday front
-    happy inform large list local monday move moved news note present problem saturday save second
-    short stay story subscribe sunday think thursday tuesday wednesday write
+    answer ask asked bigger bring cheap comments cool easy establish everywhere follow friday
+    front happy inform large list local monday move moved news note number open opens present
+    problem saturday save second short stay story subscribe sunday think thursday tuesday
+    wednesday write
     """
 _STOP = STOP_WORDS | WEAK_WORDS | frozenset(_NO_SUBJECTS.split())
 _EMOJI = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import regex
 
-from deployments.content.optimization.draft import SHOUT, Draft, TextEdit
+from deployments.content.optimization.draft import SHOUT, DraftText, TextEdit
 from deployments.text.segments import mask_links
 
 _PLAIN = {
@@ -38,6 +38,7 @@ _GOOD = {
     "don't forget to": "remember to", "do not forget to": "remember to", "problem": "challenge",
     "problems": "challenges", "cheap": "great value", "cheapest": "best value", "not bad": "good",
     "no problem": "gladly", "hassle-free": "easy", "hassle free": "easy", "worry-free": "relaxed",
+    "pain-free": "easy",
     "painless": "easy", "without stress": "with ease", "stress-free": "relaxed",
     "you won't regret it": "you will love it", "you will not regret it": "you will love it",
     "you won't be disappointed": "you will love it", "you will not be disappointed":
@@ -55,18 +56,18 @@ def _pattern(phrases: dict[str, str]) -> regex.Pattern[str]:
 _PLAIN_PATTERN, _GOOD_PATTERN = _pattern(_PLAIN), _pattern(_GOOD)
 
 
-def plain_words(draft: Draft) -> Iterator[TextEdit]:
+def plain_words(draft: DraftText) -> Iterator[TextEdit]:
     """A short word where a long one says the same."""
     yield from _replaced(draft, _PLAIN, _PLAIN_PATTERN, "plain word", "is plainer than")
 
 
-def positive_words(draft: Draft) -> Iterator[TextEdit]:
+def positive_words(draft: DraftText) -> Iterator[TextEdit]:
     """The good side of what the text says."""
     yield from _replaced(draft, _GOOD, _GOOD_PATTERN, "positive wording", "sounds better than")
 
 
 def _replaced(
-    draft: Draft, phrases: dict[str, str], pattern: regex.Pattern[str], rule: str, why: str
+    draft: DraftText, phrases: dict[str, str], pattern: regex.Pattern[str], rule: str, why: str
 ) -> Iterator[TextEdit]:
     if not draft.is_english:
         return
@@ -82,7 +83,7 @@ def _in_case_of(old: str, new: str) -> str:
     return new[0].upper() + new[1:] if old[0].isupper() else new
 
 
-def quiet_capitals(draft: Draft) -> Iterator[TextEdit]:
+def quiet_capitals(draft: DraftText) -> Iterator[TextEdit]:
     """Words in capitals, two and more in a row, become words: all of the text at once."""
     text = SHOUT.sub(_quiet, draft.text)
     if text != draft.text:
