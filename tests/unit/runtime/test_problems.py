@@ -30,6 +30,7 @@ EXAMPLES = {
     "UnsupportedEncoding": ("br", ["gzip"]),
     "RateLimited": ("slow down", 2.5, "requests"),
     "QuotaExceeded": ("spent", 60.0, "tokens-day"),
+    "NotInstalled": ("No entities.", "pip install"),
     "GuardrailRefused": ("house", "pii", "input"),
     "InsufficientQuota": ("spent", None, "key:spend-total"),
     "Malformed": ([{"pointer": "/a", "detail": "wrong", "type": "t"}],),
