@@ -8,7 +8,7 @@ model. Knows no Serve.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -24,11 +24,20 @@ from deployments.contracts.embedding import Embedder, EmbedRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextEmbedder
 
 WINDOW_S = 0.005
-MAX_STRINGS = 512  # of one call of the model
+MAX_STRINGS = 256  # of one call of the model; those of a window follow each other
 REMEMBERED = 4_096  # vectors, of 1.5 KiB each
 
 _Row = NDArray[np.float32]
-_Pending = asyncio.Future[_Row]
+
+
+@dataclass(slots=True, eq=False)
+class _Vector:
+    """The vector of one string, or what comes in its place. Without `waiting` calls nobody needs
+    it any more."""
+
+    key: bytes
+    row: asyncio.Future[_Row]
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -37,7 +46,7 @@ class _EmbeddingWindow:
 
     request: AnalyzeRequest
     until: float
-    wanted: dict[str, _Pending] = field(default_factory=dict)
+    wanted: dict[str, _Vector] = field(default_factory=dict)
 
 
 class BatchedEmbedder:
@@ -48,7 +57,7 @@ class BatchedEmbedder:
         self._embedder = embedder
         self._model = model
         self._now = clock.monotonic
-        self._rows: OrderedDict[bytes, _Pending] = OrderedDict()
+        self._vectors: OrderedDict[bytes, _Vector] = OrderedDict()
         self._windows: dict[tuple[str, Priority], _EmbeddingWindow] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts = Counter(text_metrics.EMBEDDED)
@@ -62,23 +71,28 @@ class BatchedEmbedder:
     ) -> NDArray[np.float32]:
         """One row a text. Raises what the model raises. A caller that leaves ends nothing of what
         others wait for."""
-        pending = [self._find(request, until, text) for text in texts]
-        await asyncio.wait(set(pending))
-        return np.stack([each.result() for each in pending])
+        vectors = [self._find(request, until, text) for text in texts]
+        for vector in vectors:
+            vector.waiting += 1
+        try:
+            await asyncio.wait({vector.row for vector in vectors})
+        finally:
+            for vector in vectors:
+                vector.waiting -= 1
+        return np.stack([vector.row.result() for vector in vectors])
 
-    def _find(self, request: AnalyzeRequest, until: float, text: str) -> _Pending:
+    def _find(self, request: AnalyzeRequest, until: float, text: str) -> _Vector:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
         key = request.caller.tenant.encode() + b"\0" + digest.digest()
-        row = self._rows.get(key)
-        if row is not None:
-            self._rows.move_to_end(key)
+        known = self._vectors.get(key)
+        if known is not None:
+            self._vectors.move_to_end(key)
             self.counts.add(("memory",))
-            return row
-        row = self._rows[key] = asyncio.get_running_loop().create_future()
-        row.add_done_callback(lambda done: self._settle(key, done))
-        self._window(request, until).wanted[text] = row
+            return known
+        vector = self._vectors[key] = _Vector(key, asyncio.get_running_loop().create_future())
+        self._window(request, until).wanted[text] = vector
         self.counts.add(("model",))
-        return row
+        return vector
 
     def _window(self, request: AnalyzeRequest, until: float) -> _EmbeddingWindow:
         lane = request.caller.tenant, request.priority
@@ -90,20 +104,33 @@ class BatchedEmbedder:
         return window
 
     def _flush(self, lane: tuple[str, Priority]) -> None:
-        window = self._windows.pop(lane)
+        task = create_detached_task(self._run(self._windows.pop(lane)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, window: _EmbeddingWindow) -> None:
         strings = sorted(window.wanted, key=len)
         for start in range(0, len(strings), MAX_STRINGS):
             part = strings[start : start + MAX_STRINGS]
-            task = create_detached_task(self._run(window, part))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            vectors = {string: window.wanted[string] for string in part}
+            needed = {string: vector for string, vector in vectors.items() if vector.waiting}
+            for string in vectors.keys() - needed.keys():
+                self._vectors.pop(vectors[string].key, None)
+                vectors[string].row.cancel()
+            if needed:
+                await self._embed(window, needed)
+        while len(self._vectors) > REMEMBERED:
+            oldest = next(iter(self._vectors.values()))
+            if not oldest.row.done():
+                break
+            del self._vectors[oldest.key]
 
-    async def _run(self, window: _EmbeddingWindow, strings: Sequence[str]) -> None:
+    async def _embed(self, window: _EmbeddingWindow, vectors: Mapping[str, _Vector]) -> None:
         request = EmbedRequest(
             request_id=f"{window.request.request_id}-embed",
             caller=window.request.caller,
             model=self._model,
-            texts=tuple(strings),
+            texts=tuple(vectors),
             timeout_s=max(0.001, window.until - self._now()),
             priority=window.request.priority,
             truncate=True,
@@ -111,24 +138,15 @@ class BatchedEmbedder:
             trace_state=window.request.trace_state,
         )
         try:
-            found = await self._embedder.embed(request)
-            rows = _unit(found.vectors)
-            for string, row in zip(strings, rows, strict=True):
-                window.wanted[string].set_result(row)
-        except Exception as error:  # noqa: BLE001 - the callers get it
-            for string in strings:
-                if not window.wanted[string].done():
-                    window.wanted[string].set_exception(error)
-
-    def _settle(self, key: bytes, done: _Pending) -> None:
-        """A failure is not remembered, and nobody need have waited for it."""
-        if done.cancelled() or done.exception() is not None:
-            self._rows.pop(key, None)
-        while len(self._rows) > REMEMBERED:
-            oldest = next(iter(self._rows))
-            if not self._rows[oldest].done():
-                break
-            del self._rows[oldest]
+            rows = _unit((await self._embedder.embed(request)).vectors)
+            for vector, row in zip(vectors.values(), rows, strict=True):
+                vector.row.set_result(row)
+        except Exception as error:  # noqa: BLE001 - the callers get it; it is not remembered
+            for vector in vectors.values():
+                self._vectors.pop(vector.key, None)
+                if not vector.row.done():
+                    vector.row.set_exception(error)
+                    vector.row.exception()  # nobody may be left to take it
 
 
 class _CallEmbedder:

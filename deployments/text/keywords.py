@@ -25,6 +25,8 @@ MAX_SPANS = 200  # of all keywords of a text
 _MAX_WORDS = 3
 _MAX_WORD = 40  # characters; a longer one is no word
 _DIVERSITY = 0.25  # how much likeness to chosen keywords counts against a candidate
+_WEAK_EDGE = 0.15  # what a weak word at an end ("new ...") counts against it
+_WHOLENESS = 0.03  # what each further word counts for it: a part is no better than the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,12 @@ def choose_candidates(
     the other way round, is left out.
     """
     relevance = vectors @ whole
+    merit = relevance + np.array([_form(each.words) for each in candidates], dtype=np.float32)
     repeated = np.zeros(len(candidates), dtype=np.float32)
     is_open = np.ones(len(candidates), dtype=bool)
     chosen: list[tuple[KeywordCandidate, float]] = []
     while len(chosen) < count and is_open.any():
-        gain = np.where(is_open, relevance - _DIVERSITY * repeated, -np.inf)
+        gain = np.where(is_open, merit - _DIVERSITY * repeated, -np.inf)
         best = int(np.argmax(gain))
         chosen.append((candidates[best], float(relevance[best])))
         words = set(candidates[best].words)
@@ -140,6 +143,12 @@ def _is_candidate(words: tuple[str, ...]) -> bool:
     return all(word == "of" or word not in STOP_WORDS for word in words[1:-1]) and any(
         len(word) > 2 and not word.isnumeric() for word in words
     )
+
+
+def _form(words: tuple[str, ...]) -> float:
+    """What a phrase's words count for and against it."""
+    is_weak = words[0] in WEAK_WORDS or words[-1] in WEAK_WORDS
+    return _WHOLENESS * (len(words) - 1) - _WEAK_EDGE * is_weak
 
 
 def _as_written(text: str, candidate: KeywordCandidate) -> str:

@@ -34,7 +34,7 @@ _STOP = """
 _WEAK = """
     amazing awesome beautiful best better big day days end ended ends evening favorite favourite
     feeling first full good great happy hour hours kind last little long look lot lots may minute
-    minutes month months morning near need new next nice old one own part people perfect place
+    minutes month months morning near need new next nice one own part people perfect place
     places right same second short small time times together two way ways week weeks well
     wonderful work worked working works world year years
 """

@@ -46,7 +46,7 @@ async def test_calls_wait_for_the_restart_of_a_killed_replica(
 
 
 async def test_the_benchmark_comes_to_its_figures(cluster: LocalServe) -> None:
-    options = CostOptions(calls=3, rounds=1, load_s=0)
+    options = CostOptions(calls=3, rounds=1, load_s=0, texts=3, idle_s=0.2)
     figures = await asyncio.to_thread(measure_text_cost, cluster, options, str)
     assert {figure.part for figure in figures} == {"text"}
     assert all(figure.value >= 0 for figure in figures)

@@ -1,5 +1,5 @@
-"""Embeddings, ranking, tokens and moderation through the whole graph in Serve's local testing mode,
-by the installed model."""
+"""Embeddings, ranking, analysis, tokens and moderation through the whole graph in Serve's local
+testing mode, by the installed model."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +63,21 @@ async def test_documents_are_ranked(handle: DeploymentHandle, key: str) -> None:
     answer = await handle.call.remote(key, "rerank", orjson.dumps(body), 30.0)
 
     assert [each["index"] for each in answer["results"]] == [1]
+
+
+async def test_texts_are_analysed_with_vectors_of_the_served_model(
+    handle: DeploymentHandle, key: str
+) -> None:
+    texts = ["I love our new rooftop bar, it is wonderful!", "The food was horrible, I hate it."]
+    asked = {"texts": texts, "operations": ["sentiment", "keywords", "hashtags"]}
+
+    answer = await handle.call.remote(key, "analyze_text", orjson.dumps(asked), 30.0)
+
+    results = [item["results"] for item in answer["items"]]
+    labels = [each["sentiment"]["value"]["label"] for each in results]
+    assert labels == ["positive", "negative"]
+    assert "rooftop bar" in str(results[0]["keywords"]["value"])
+    assert answer["usage"] == {"characters": sum(map(len, texts))}
 
 
 @pytest.mark.parametrize("model", ["minilm", "echo"])

@@ -6,6 +6,7 @@ text, as soon as the operations that were sent together have answered.
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +55,10 @@ class AnalysisPipeline:
     ) -> dict[str, list[Result]]:
         """A result for each text, by operation, in the order of the query."""
         found: dict[str, list[Result]] = {}
-        async for operation, results in self.stream(query, admitted, [query.operations]):
-            found[operation] = results
+        stream = self.stream(query, admitted, [query.operations])
+        async with aclosing(stream) as parts:
+            async for operation, results in parts:
+                found[operation] = results
         return {operation: found[operation] for operation in query.operations}
 
     async def stream(
@@ -83,8 +86,10 @@ class AnalysisPipeline:
             raise NotCached("This request's results are not cached.")
         else:
             outcome.stored = work.keys is not None
-            async for operation in self._compute(self._analyzer, work, admitted, groups):
-                yield operation, work.results(operation)
+            computed = self._compute(self._analyzer, work, admitted, groups)
+            async with aclosing(computed) as operations:
+                async for operation in operations:
+                    yield operation, work.results(operation)
         for operation in query.operations:
             if operation not in work.told:
                 yield operation, work.results(operation)
@@ -128,6 +133,7 @@ class AnalysisPipeline:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             reservation.settle(used, requests=requests)
             if requests:
                 self._meter.record_call(admitted.caller, admitted.plan, TEXT, used, admitted.tags)

@@ -86,6 +86,27 @@ async def test_a_caller_that_leaves_ends_nothing_for_others(
     assert len(model.requests) == 1
 
 
+async def test_what_nobody_waits_for_any_more_is_not_embedded(
+    model: Model, batches: BatchedEmbedder
+) -> None:
+    leaving = asyncio.create_task(batches.of(request()).embed(["left", "both"]))
+    staying = asyncio.create_task(batches.of(request()).embed(["both"]))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert len(await staying) == 1
+    assert [each.texts for each in model.requests] == [("both",)]
+    assert len(await batches.of(request()).embed(["left"])) == 1
+
+
+async def test_many_strings_follow_each_other(
+    model: Model, batches: BatchedEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's queue is bounded; one call does not fill it."""
+    monkeypatch.setattr(module, "MAX_STRINGS", 2)
+    await batches.of(request()).embed(["a", "bb", "ccc", "dddd", "eeeee"])
+    assert [len(each.texts) for each in model.requests] == [2, 2, 1]
+
+
 async def test_memory_is_bounded(
     model: Model, batches: BatchedEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
