@@ -62,7 +62,8 @@ class PostgresServer:
         settings = (
             "listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off",
             "max_connections=200", f"shared_buffers={self._shared_buffers}", "wal_level=minimal",
-            "max_wal_senders=0", "autovacuum=off", "jit=off",  # compiling costs more than what it is for
+            "max_wal_senders=0", "autovacuum=off",
+            "jit=off",  # compiling costs more than what it is for
         )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
         command = [self._programs["postgres"], "-D", str(self._folder / "data")]
