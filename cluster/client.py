@@ -173,6 +173,46 @@ class AsyncMobula:
             await self._call("moderations", {"model": model, "input": given, **options})
         )
 
+    async def analyze_text(
+        self,
+        texts: str | Sequence[str],
+        operations: Sequence[str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        language: str | None = None,
+    ) -> Any:
+        """What operations say of a text, by operation; of several texts, a list of that. `options`
+        are by operation; `language` is as in `POST /api/v1/text/analyze`."""
+        body = analysis_body(texts, operations, options, language)
+        return analysis_results(await self._call("analyze_text", body))
+
+    async def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        """The draft improved towards goals, with reasons; `options` as in
+        `POST /api/v1/posts/optimize`."""
+        return await self._call("optimize_post", {"text": text, **options})
+
+    async def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """The hours of the week in which posts did best; `options` as in
+        `POST /api/v1/posts/best-time`."""
+        body = {"outcomes": _to_list(outcomes, "outcomes"), **options}
+        return await self._call("best_time_to_post", body)
+
+    async def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
+        """The sentences that stand for the whole, or a model's summary, as `text`; `options` as in
+        `POST /api/v1/text/summarize`."""
+        return await self._call("summarize_text", {"text": text, **options})
+
+    async def rewrite_text(self, text: str, **options: Any) -> dict[str, Any]:
+        """The text as a model rewrites it, checked against it; `options` as in
+        `POST /api/v1/text/rewrite`."""
+        return await self._call("rewrite_text", {"text": text, **options})
+
+    async def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
+        """A model's translation into a language (`de`, `pt-BR`)."""
+        return await self._call("translate_text", {"text": text, "to": to, **options})
+
     async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         """The token ids of a text or of a list of messages."""
         if isinstance(prompt, str):
@@ -306,6 +346,35 @@ class Mobula:
     ) -> list[dict[str, Any]]:
         return _run(self._client.moderate(texts, model=model, **options))
 
+    def analyze_text(
+        self,
+        texts: str | Sequence[str],
+        operations: Sequence[str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        language: str | None = None,
+    ) -> Any:
+        return _run(
+            self._client.analyze_text(texts, operations, options=options, language=language)
+        )
+
+    def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.optimize_post(text, **options))
+
+    def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return _run(self._client.best_time_to_post(outcomes, **options))
+
+    def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.summarize_text(text, **options))
+
+    def rewrite_text(self, text: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.rewrite_text(text, **options))
+
+    def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.translate_text(text, to, **options))
+
     def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         return _run(self._client.tokenize(prompt, model=model, **options))
 
@@ -400,3 +469,23 @@ def _vectors(raw: dict[str, Any]) -> NDArray[np.float32]:
 
 def _results(raw: dict[str, Any]) -> list[dict[str, Any]]:
     return list(raw["results"])
+
+
+def analysis_body(
+    texts: str | Sequence[str],
+    operations: Sequence[str] | None,
+    options: Mapping[str, Any] | None,
+    language: str | None,
+) -> dict[str, Any]:
+    """What `analyze_text` takes; fields that were left out are not there."""
+    body: dict[str, Any] = (
+        {"text": texts} if isinstance(texts, str) else {"texts": _to_list(texts, "texts")}
+    )
+    given = {"operations": operations, "options": options, "language": language}
+    return body | {name: value for name, value in given.items() if value is not None}
+
+
+def analysis_results(answer: Mapping[str, Any]) -> Any:
+    """By operation, or a list of that."""
+    items = answer.get("items")
+    return answer["results"] if items is None else [item["results"] for item in items]

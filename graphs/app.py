@@ -28,6 +28,7 @@ from graphs.text import (
     scaling,
     text_models,
 )
+from graphs.text_analysis import text_analysis
 from graphs.video import clipper, video_config
 
 
@@ -58,7 +59,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     args = AppArgs.model_validate(args)
     check_store_to_deploy(Settings())
     authority = limiters(args.limiter)
-    models = text_models(args.local_models)
+    models, embedding_models = text_models(args.local_models), embedders(args.local_embeddings)
     ingress = serve.deployment(
         serve.ingress()(ingress_class), **ingress_options(args.ingress, args.video)
     )
@@ -77,13 +78,15 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         args.name_settings,
         args.guardrails.config(),
         args.health.config(args.egress.private_hosts, replicas),
+        args.text.enabled,
     )
     return ingress.bind(
         models,
-        embedders(args.local_embeddings),
+        embedding_models,
         authority,
         cache_shards(args.cache, replicas),
         config,
         clipper(args),
         classifiers(args.classifiers),
+        text_analysis(args, embedding_models),
     )

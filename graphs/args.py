@@ -27,6 +27,7 @@ from graphs.provider_args import (
     by_engine,
     check_urls,
 )
+from graphs.text_args import SHIPPED_EMBEDDER, TextArgs
 
 
 class _Args(BaseModel):
@@ -276,6 +277,7 @@ class AppArgs(_Args):
     cache: CacheArgs = CacheArgs()
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
+    text: TextArgs = TextArgs()
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
     guardrails: GuardrailArgs = GuardrailArgs()
@@ -290,6 +292,16 @@ class AppArgs(_Args):
             raise ValueError(
                 "models, embeddings, rerank, moderation.models: each id may appear once; twice: "
                 f"{', '.join(twice)}{taken}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_text_embedder(self) -> Self:
+        embedder = self.text.embedder
+        if embedder is not None and embedder not in self.text_embedders:
+            raise ValueError(
+                f"text.embedder: '{embedder}' is not one of the embedding models that have a "
+                f"deployment: {', '.join(self.text_embedders) or 'there is none'}"
             )
         return self
 
@@ -396,6 +408,13 @@ class AppArgs(_Args):
     @property
     def local_embeddings(self) -> tuple[EmbeddingArgs, ...]:
         return tuple([model for model in self.embeddings if isinstance(model, EmbeddingArgs)])
+
+    @property
+    def text_embedders(self) -> tuple[str, ...]:
+        """The ids of the embedding models that text analysis may use, those first for which its
+        heads are trained."""
+        models = sorted(self.local_embeddings, key=lambda each: each.source != SHIPPED_EMBEDDER)
+        return tuple(each.id for each in models)
 
     @property
     def provider_embeddings(self) -> tuple[ProviderEmbeddingArgs, ...]:

@@ -17,6 +17,7 @@ from graphs.args import (
     ServedArgs,
     VideoArgs,
 )
+from graphs.text_args import TextArgs
 
 # A dead replica is detected at the next check, which is part of the replacement time.
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
@@ -121,6 +122,22 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
     return {**options, "autoscaling_config": scaling}
 
 
+def text_options(args: TextArgs) -> dict[str, Any]:
+    """Options of text analysis. A call that a stopping replica had is sent again to another."""
+    return {
+        "name": "Text",
+        "num_replicas": args.replicas,
+        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "request_router_config": router_config(RoutingSpec()),
+        "max_surge_percent": SURGE_PERCENT,
+        "graceful_shutdown_timeout_s": 15.0,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
 def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
     """`video.sandbox` as a setting, if it is not the default; tasks inherit it."""
     if video.sandbox == "required":
@@ -192,6 +209,8 @@ def declared_cpus(args: AppArgs, cores: int) -> int:
     single = [*limiters, *[args.cache.num_cpus] * args.cache.shards]
     models = args.served
     surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
+    if args.text.enabled:
+        surging.append((args.text.num_cpus, args.text.replicas))
     surging += [(model.num_cpus, model.replicas) for model in models if model.surge]
     fixed = sum(model.num_cpus * model.replicas for model in models if not model.surge)
     total = video + fixed + sum(cpus * count for cpus, count in surging)

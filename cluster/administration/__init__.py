@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cluster.administration.actor import Actor
 from cluster.administration.cache import CacheService, InvalidationRefresher
+from cluster.administration.classifiers import ClassifierService
 from cluster.administration.keys import KeyService
 from cluster.administration.library import LibraryService
 from cluster.administration.logs import LogLevelService
@@ -55,6 +56,7 @@ class Administration:
     scaling: ScalingService
     teams: TeamService
     templates: TemplateService
+    classifiers: ClassifierService
     logs: LogLevelService
     library: LibraryService
     outcomes: OutcomeService
@@ -107,6 +109,7 @@ def administration(
         scaling=ScalingService(unit_of_work),
         teams=TeamService(unit_of_work, macs),
         templates=TemplateService(unit_of_work, _template_limits(settings)),
+        classifiers=ClassifierService(unit_of_work),
         logs=LogLevelService(unit_of_work),
         library=LibraryService(unit_of_work, _library_limits(settings)),
         outcomes=OutcomeService(database, clock, Pseudonyms(pepper)),

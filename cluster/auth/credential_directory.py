@@ -45,9 +45,8 @@ class CredentialDirectory(PolledCache):
     """Every credential, user and tenant of the store."""
 
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
-        super().__init__("directory", clock, tidy_s=TIDY_S)
+        super().__init__("directory", database, clock, tidy_s=TIDY_S)
         self.known_at = clock.monotonic()  # its age is shown before it is started, too
-        self._database = database
         self._pepper = pepper
         self._delegation = Delegation(pepper, clock)
         self._macs = RowMacs(pepper)

@@ -16,11 +16,13 @@ from cluster.cli.keys import keys
 from cluster.cli.library import library
 from cluster.cli.logs import logs
 from cluster.cli.plans import plans
+from cluster.cli.posts import posts
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
 from cluster.cli.templates import templates
 from cluster.cli.tenants import limits, tenants, usage
+from cluster.cli.text import text
 from cluster.cli.trace import trace
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
@@ -58,6 +60,8 @@ app.add_typer(templates, name="templates")
 app.add_typer(library, name="library")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
+app.add_typer(text, name="text")
+app.add_typer(posts, name="posts")
 app.add_typer(jobs, name="jobs")
 app.add_typer(batches, name="batches")
 app.add_typer(scaling, name="scaling")
@@ -107,7 +111,9 @@ def deploy(
     ] = None,
     restart: Annotated[
         list[str] | None,
-        typer.Option(help="Restart these, code included: a model's id, ingress, clipper, all."),
+        typer.Option(
+            help="Restart these, with their code: a model's id, ingress, clipper, text, all."
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the rollout has finished.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600.0,

@@ -65,9 +65,11 @@ GROUPS = {
         },
     ),
     "content": Group(
-        "What is done with texts.",
+        "Text analysis and content: quality and cost.",
         {
+            "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
             "library": "Pages and searches of a library of 100,000 posts, on both stores.",
+            "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
         },
     ),
     "video": Group(

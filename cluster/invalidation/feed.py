@@ -36,11 +36,10 @@ class InvalidationFeed(PolledCache):
     ) -> None:
         """`max_age_s` is for how long the data may be relied on without a successful poll;
         `longest_s` is the longest lifetime of an entry: older invalidations are merged."""
-        super().__init__("invalidation", clock, tidy_s=TIDY_S, poll_s=poll_s)
+        super().__init__("invalidation", database, clock, tidy_s=TIDY_S, poll_s=poll_s)
         self.generations = Generations()
         self.current_until = float("-inf")
         self._tidied -= TIDY_S  # after the first poll
-        self._database = database
         self._max_age_s = max_age_s
         self._longest_s = longest_s
         self._refreshing = asyncio.Lock()
@@ -52,6 +51,10 @@ class InvalidationFeed(PolledCache):
             asked_at = self._clock.monotonic()
             self.generations.apply(await self._since(self.generations.latest))
             self._set_known(asked_at)
+
+    def confirm(self, asked_at: float) -> None:
+        """Nothing was invalidated between the last refresh and `asked_at`."""
+        self._set_known(asked_at)
 
     async def tidy(self) -> None:
         """Let the store, then this process, merge invalidations that are older than any entry."""

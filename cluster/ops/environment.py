@@ -50,6 +50,13 @@ REPEATABLE = (
     "/api/v1/captions/batch",
     "/api/v1/posts",
     "/api/v1/posts/batch",
+    "/api/v1/posts/optimize",
+    "/api/v1/posts/best-time",
+    "/api/v1/text/analyze",
+    "/api/v1/text/groups",
+    "/api/v1/text/summarize",
+    "/api/v1/text/rewrite",
+    "/api/v1/text/translate",
 )
 
 # Concurrent client connections of HAProxy on a node; each needs two descriptors.

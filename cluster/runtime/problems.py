@@ -28,6 +28,7 @@
       GuardrailUnavailable      503 guardrail-unavailable  a text that cannot be checked
       MethodNotImplemented      501 method-not-implemented no route has this method
       NoTokenizer               501 no-tokenizer           the model's provider gives none
+      NotInstalled              501 not-installed          what it takes is not installed here
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           a retry may succeed
       Overloaded                503 overloaded             Retry-After
@@ -370,6 +371,15 @@ class NoTokenizer(Problem):
             model=model,
             param="model",
         )
+
+
+class NotInstalled(Problem):
+    """`install` says what would make it work."""
+
+    status, slug, title = 501, "not-installed", "This is not installed here"
+
+    def __init__(self, detail: str, install: str) -> None:
+        super().__init__(f"{detail} {install}", install=install)
 
 
 class ModelFailed(Problem):

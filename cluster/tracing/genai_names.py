@@ -28,7 +28,8 @@ USAGE_CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CHAT: Final = "chat"
 TEXT_COMPLETION: Final = "text_completion"
 EMBEDDINGS: Final = "embeddings"
-CLASSIFY: Final = "classify"  # of ours: the conventions name no such operation
+CLASSIFY: Final = "classify"  # of ours, as the next: the conventions name no such operation
+ANALYZE: Final = "analyze"
 
 ERROR_TYPE: Final = "error.type"
 HTTP_METHOD: Final = "http.request.method"

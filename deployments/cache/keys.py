@@ -24,7 +24,7 @@ from deployments.contracts.generation import GenerateRequest, Message, Sampling
 SCHEMA: Final = 2  # raise it when the encoding, or the content of an entry, changes
 SECRET_BYTES: Final = 16  # the minimal length of a secret
 
-_ANSWER, _FRAME, _ALIAS = "answer", "frame", "alias"
+_ANSWER, _FRAME, _ALIAS, _ANALYSIS = "answer", "frame", "alias", "analysis"
 
 _floats = attrgetter(*(field.name for field in fields(Sampling) if field.type is float))
 _others = attrgetter(*(field.name for field in fields(Sampling) if field.type is not float))
@@ -71,6 +71,15 @@ def request_bytes_key(secret: bytes, operation: str, raw: bytes) -> bytes:
     """
     encoded = _encoded(secret, (SCHEMA, _ALIAS, operation, raw))
     return blake2b(encoded, key=secret[: blake2b.MAX_KEY_SIZE], digest_size=32).digest()
+
+
+def analysis_key(secret: bytes, tenant: str, by: str, text: bytes, options: bytes) -> bytes:
+    """The key of what one operation says of one text.
+
+    `by` is the operation's name and version, `text` a digest of the text, `options` an encoding of
+    everything else that the result depends on. Raises as `answer_key` does.
+    """
+    return _sign(secret, (SCHEMA, _ANALYSIS, tenant, by, text, options))
 
 
 def _sign_request(

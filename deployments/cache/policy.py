@@ -212,16 +212,22 @@ class EntryPolicy:
         except UnicodeEncodeError:  # text that is not Unicode
             return None
         metrics.stored += 1
-        return Entry(
-            tenant=request.caller.tenant,
-            model=request.model,
-            as_of=lookup.as_of,
-            created=self._clock.wall(),
-            took_s=took_s,
-            lives=self._freshness.ttls(self._rng),
-            body=body,
-            tags=lookup.tags,
+        return self.new_entry(
+            request.caller.tenant, request.model, lookup.as_of, took_s, body, lookup.tags
         )
+
+    def new_entry(
+        self,
+        tenant: str,
+        model: str,
+        as_of: int,
+        took_s: float,
+        body: bytes,
+        tags: tuple[str, ...] = (),
+    ) -> Entry:
+        """An entry that is made now; the arguments are as in Entry."""
+        lives = self._freshness.ttls(self._rng)
+        return Entry(tenant, model, as_of, self._clock.wall(), took_s, lives, body, tags)
 
     def store_local(self, lookup: Lookup, entry: Entry) -> None:
         """Store an entry in memory (L1)."""

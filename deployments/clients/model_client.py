@@ -1,5 +1,5 @@
-"""The clients of model deployments: generation, embeddings, classification, tokens; over links or
-Serve handles.
+"""The clients of model deployments and of Text: generation, embeddings, classification, tokens,
+analysis; over links or Serve handles.
 
 Flows in: a request. Flows out: a replica's response, chunks or vectors, within the deadline, with
 failures as problems. Another replica is tried where one fails before its first output. A caller
@@ -33,6 +33,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
@@ -123,6 +124,14 @@ class ClassifierClient(ServedModelClient):
     async def classify(self, request: ClassifyRequest) -> Classification:
         classification: Classification = await self._call("classify", request)
         return classification
+
+
+class TextAnalysisClient(ServedModelClient):
+    """Implements `TextAnalyzer`."""
+
+    async def analyze(self, request: AnalyzeRequest) -> TextAnalysis:
+        analysis: TextAnalysis = await self._call("analyze", request)
+        return analysis
 
 
 class ModelClient(TokenizerClient):

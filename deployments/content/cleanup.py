@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import regex
 
 from deployments.content.brief import Brief
-from deployments.content.graphemes import clusters, truncate, without_emoji
 from deployments.content.platforms import platform
+from deployments.text.graphemes import clusters, truncate, without_emoji
 
 _TAG = regex.compile(r"(?<![\w\p{M}#&/])#([\w\p{M}]*\p{L}[\w\p{M}]*)")
 _WHOLE_TAG, _LETTER = regex.compile(r"#[\w\p{M}]++"), regex.compile(r"\p{L}")
@@ -60,9 +60,20 @@ def clean(brief: Brief, raw: str) -> CleanedText:
     return CleanedText(full, short, (*extract_hashtags(short), *closing), short != body)
 
 
+def split_finished(text: str) -> CleanedText:
+    """The parts of a text as it is: nothing is cleaned up."""
+    whole = text.strip()
+    body, closing = _split_closing_tags(whole)
+    return CleanedText(whole, body, (*extract_hashtags(body), *_known_tags(closing)), False)
+
+
 def extract_hashtags(text: str) -> list[str]:
     """Return the hashtags of `text` in order, without "#"."""
     return [match.group(1) for match in _TAG.finditer(text)]
+
+
+def _known_tags(closing: list[str]) -> list[str]:
+    return [tag for tag in closing if extract_hashtags(f"#{tag}") == [tag]]
 
 
 def _format_closing(gap: str, tags: list[str]) -> str:

@@ -8,24 +8,12 @@ text will perform.
 
 from collections.abc import Callable, Iterable
 
-import regex
-
 from deployments.content.brief import Brief
 from deployments.content.cleanup import CleanedText
-from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.results import Subscore, Variant
+from deployments.content.text_counts import TextCounts, count_text, words
 
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)?")
-_SENTENCE = regex.compile(r"[^.!?…。！？\n]+")
-_VOWELS = regex.compile(r"[aeiouyàáâäãåæèéêëìíîïòóôöõøùúûüÿœ]+", regex.I)
-_CALL = regex.compile(
-    r"\b(?:tap|click|tag|save|share|follow|subscribe|comment|reply|repost|join|book|order|shop|try|"
-    r"visit|sign up|get in touch|send|tell us|let us know|let's connect|connect|message|learn more|"
-    r"read more|find out|download|register|pin|stop by|drop by|come (?:and|by|see)|invite|watch|"
-    r"like)\b",
-    regex.I,
-)
 _STOP = frozenset(
     ("a", "an", "and", "are", "at", "by", "for", "from", "in", "is", "it", "my", "of", "on", "or")
     + ("our", "that", "the", "this", "these", "to", "with", "your")
@@ -35,7 +23,7 @@ _LENGTHS = {
     "post": {"short": (120, 500), "medium": (250, 1_000), "long": (450, 2_000)},
 }
 
-_EVEN = {
+EVEN = {
     "topic": 4,
     "length": 2,
     "readability": 2,
@@ -46,12 +34,12 @@ _EVEN = {
     "platform": 2,
 }
 WEIGHTS: dict[str, dict[str, int]] = {
-    "instagram": {**_EVEN, "hashtags": 2, "emoji": 2, "hook": 3},
-    "tiktok": {**_EVEN, "hashtags": 2, "hook": 4},
-    "linkedin": {**_EVEN, "readability": 3, "emoji": 0, "call to action": 2},
-    "x": {**_EVEN, "length": 3, "hook": 3},
-    "pinterest": {**_EVEN, "topic": 5, "hashtags": 2, "hook": 1},
-    "youtube": {**_EVEN, "topic": 5, "length": 3},
+    "instagram": {**EVEN, "hashtags": 2, "emoji": 2, "hook": 3},
+    "tiktok": {**EVEN, "hashtags": 2, "hook": 4},
+    "linkedin": {**EVEN, "readability": 3, "emoji": 0, "call to action": 2},
+    "x": {**EVEN, "length": 3, "hook": 3},
+    "pinterest": {**EVEN, "topic": 5, "hashtags": 2, "hook": 1},
+    "youtube": {**EVEN, "topic": 5, "length": 3},
 }
 
 NEAR_DUPLICATE = 0.8
@@ -60,11 +48,11 @@ Aspect = tuple[float, str]  # a value, and the reason
 
 def score(brief: Brief, finished: CleanedText) -> tuple[float, tuple[Subscore, ...]]:
     """Return the total (0..1, four digits) and the sub-scores in a fixed order."""
-    weights = WEIGHTS.get(brief.platform, _EVEN)
+    weights = WEIGHTS.get(brief.platform, EVEN)
     total_weight = sum(weights.values())
-    parts = []
+    parts, counts = [], count_text(finished)
     for name, assess in _ASPECTS.items():
-        value, reason = assess(brief, finished)
+        value, reason = assess(brief, finished, counts)
         parts.append(
             Subscore(
                 name,
@@ -77,12 +65,7 @@ def score(brief: Brief, finished: CleanedText) -> tuple[float, tuple[Subscore, .
     return round(total, 4), tuple(parts)
 
 
-def words(text: str) -> list[str]:
-    """Return the words of `text`, case-folded."""
-    return [word.casefold() for word in _WORD.findall(text)]
-
-
-def _topic(brief: Brief, finished: CleanedText) -> Aspect:
+def _topic(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
     source = " ".join([brief.topic or brief.draft or "", *brief.keywords])
     required = list(dict.fromkeys(word for word in words(source) if word not in _STOP))
     present = set(words(finished.text))
@@ -92,7 +75,7 @@ def _topic(brief: Brief, finished: CleanedText) -> Aspect:
     return 1 - len(missing) / len(required), f"Missing: {', '.join(missing[:5])}."
 
 
-def _length(brief: Brief, finished: CleanedText) -> Aspect:
+def _length(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
     low, high = _LENGTHS[brief.kind][brief.length]
     high = min(high, platform(brief.platform).max_chars)
     size = len(finished.body)
@@ -102,66 +85,54 @@ def _length(brief: Brief, finished: CleanedText) -> Aspect:
     return value, f"{size} characters; {brief.length} is {low} to {high}."
 
 
-def _readability(brief: Brief, finished: CleanedText) -> Aspect:
-    """Flesch's reading ease (1948), syllables estimated by groups of vowels: 80 and more is full
-    marks, 10 is none.
-    """
-    sequence = words(finished.body)
-    if not sequence:
+def _readability(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
+    """80 and more of Flesch's reading ease is full marks, 10 is none."""
+    if not counts.words:
         return 0.0, "There are no words."
-    sentences = max(1, sum(1 for part in _SENTENCE.findall(finished.body) if _WORD.search(part)))
-    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in sequence)
-    ease = 206.835 - 1.015 * len(sequence) / sentences - 84.6 * syllables / len(sequence)
+    ease = counts.reading_ease
     return (
         ease - 10
-    ) / 70, f"Reading ease {ease:.0f}, {len(sequence) / sentences:.0f} words a sentence."
+    ) / 70, f"Reading ease {ease:.0f}, {counts.words / counts.sentences:.0f} words a sentence."
 
 
-def _hashtags(brief: Brief, finished: CleanedText) -> Aspect:
+def _hashtags(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
     count, wanted = len(finished.hashtags), brief.hashtags
     return 1 - abs(count - wanted) / max(1, wanted, count), f"{count} of {wanted} hashtags."
 
 
-def _call(brief: Brief, finished: CleanedText) -> Aspect:
-    match = _CALL.search(finished.body)
+def _call(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
     if brief.call_to_action:
         return (
-            (1.0, f"Calls to action: '{match.group()}'.")
-            if match
+            (1.0, f"Calls to action: '{counts.call}'.")
+            if counts.call
             else (0.0, "There is no call to action.")
         )
     return (
         (0.8, "A call to action, which was not requested.")
-        if match
+        if counts.call
         else (1.0, "No call to action, as requested.")
     )
 
 
-def _emoji(brief: Brief, finished: CleanedText) -> Aspect:
-    count = len(emoji_in(finished.text))
+def _emoji(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
+    count = counts.emoji
     if not brief.emoji:
         return (0.0 if count else 1.0), f"{count} emoji, none requested."
     if not count:
         return 0.0, "Emoji were requested, and there are none."
-    most = max(3, len(words(finished.body)) // 8)
+    most = max(3, counts.words // 8)
     return min(1.0, most / count), f"{count} emoji, up to {most} read well."
 
 
-def _hook(brief: Brief, finished: CleanedText) -> Aspect:
-    first = next(iter(_SENTENCE.findall(finished.body)), "")
-    count = len(words(first))
+def _hook(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
+    count, elements = counts.hook_words, counts.hook_elements
     value = 0.7 if count <= 12 else max(0.2, 0.7 - (count - 12) * 0.05)
-    elements = [name for name, is_present in (
-        ("a question", "?" in finished.body[: len(first) + 1]),
-        ("a number", bool(regex.search(r"\p{N}", first))),
-        ("the reader", bool(regex.search(r"\b(?:you|your|we|our|let's)\b", first, regex.I))),
-    ) if is_present]  # fmt: skip
     return value + 0.3 * bool(elements), f"Opens with {count} words" + (
         f" and {', '.join(elements)}." if elements else "."
     )
 
 
-def _platform(brief: Brief, finished: CleanedText) -> Aspect:
+def _platform(brief: Brief, finished: CleanedText, counts: TextCounts) -> Aspect:
     site = platform(brief.platform)
     low, high = site.ideal_chars
     size, value, notes = len(finished.text), 1.0, []
@@ -180,7 +151,7 @@ def _platform(brief: Brief, finished: CleanedText) -> Aspect:
     return value, ("; ".join(notes) or f"Fits {site.label}") + "."
 
 
-_ASPECTS: dict[str, Callable[[Brief, CleanedText], Aspect]] = {
+_ASPECTS: dict[str, Callable[[Brief, CleanedText, TextCounts], Aspect]] = {
     "topic": _topic, "length": _length, "readability": _readability, "hashtags": _hashtags,
     "call to action": _call, "emoji": _emoji, "hook": _hook, "platform": _platform,
 }  # fmt: skip

@@ -20,9 +20,9 @@ KINDS = ("caption", "post")
 
 def check_brief(brief: Brief) -> None:
     """Raise InvalidRequest (`param`, and `limit` or `allowed`) for the first field out of range."""
-    _one_of("platform", brief.platform, [entry.name for entry in platforms()])
-    _one_of("style", brief.style, [entry.name for entry in styles()])
-    _one_of("tone", brief.tone, [entry.name for entry in tones()])
+    check_platform(brief.platform)
+    check_style(brief.style)
+    check_tone(brief.tone)
     _one_of("length", brief.length, LENGTHS)
     _one_of("kind", brief.kind, KINDS)
     if not single_line(brief.topic) and not single_line(brief.draft or ""):
@@ -35,6 +35,21 @@ def check_brief(brief: Brief) -> None:
     for index, word in enumerate(brief.keywords):
         _at_most(f"keywords.{index}", len(word), MAX_KEYWORD_CHARS, "characters")
     _between("hashtags", brief.hashtags, 0, platform(brief.platform).max_hashtags)
+
+
+def check_platform(name: str) -> None:
+    """Raise InvalidRequest for a platform that is not registered."""
+    _one_of("platform", name, [entry.name for entry in platforms()])
+
+
+def check_style(name: str) -> None:
+    """Raise InvalidRequest for a style that is not registered."""
+    _one_of("style", name, [entry.name for entry in styles()])
+
+
+def check_tone(name: str) -> None:
+    """Raise InvalidRequest for a tone that is not registered."""
+    _one_of("tone", name, [entry.name for entry in tones()])
 
 
 def check_variants(variants: int) -> None:

@@ -32,7 +32,7 @@ class StubBackends:
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
     classifiers: Mapping[str, ServedClassifier] = {}
-    shared = last_status = None
+    analyzer = shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

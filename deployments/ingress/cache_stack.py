@@ -1,7 +1,8 @@
 """Every tier of the response cache of one ingress replica, opened and closed as one.
 
 In: the operator's configuration, tenants' secrets, invalidations, the models. Out: the
-ResponseCache that the request path asks, the RenderedResponses of the fast path, and metrics.
+ResponseCache that the request path asks, the RenderedResponses of the fast path, the AnalysisCache,
+and metrics.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from deployments.cache.tiers.memory import MemoryTier
 from deployments.cache.tiers.object_store_tier import ObjectStoreTier
 from deployments.contracts.cache import SharedTier, Tier
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.analysis_cache import AnalysisCache
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_fingerprints import ModelFingerprints
 
@@ -54,6 +56,7 @@ class CacheStack:
         self.semantic = _make_semantic(config, models, self.memory)
         self.responses: ResponseCache | None = None
         self.rendered: RenderedResponses | None = None
+        self.analysis: AnalysisCache | None = None
         rng, freshness = SystemRandom(), Freshness(config.fresh_s, config.stale_s, config.error_s)
         policy = EntryPolicy(self.memory, freshness, invalidations, clock, rng)
         self._fetcher = TieredFetcher(policy, shared, self.archive, clock, longest_s=longest_s)
@@ -64,6 +67,9 @@ class CacheStack:
             if self.memory is not None:
                 self.rendered = RenderedResponses(
                     self.memory, policy, self.responses.metrics, self.fingerprints, secret_of, clock
+                )
+                self.analysis = AnalysisCache(
+                    self.memory, policy, self.responses.metrics, secret_of, clock
                 )
 
     async def start(self) -> None:

@@ -42,6 +42,7 @@ class IngressConfig:
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
     outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
     are the policies over what models read and write. `health` is about checks of dependencies.
+    `has_text`: there is a deployment that analyses texts.
     """
 
     offer: ModelSettings
@@ -57,3 +58,4 @@ class IngressConfig:
     names: NameSettings = NameSettings()
     guardrails: GuardrailConfig = GuardrailConfig()
     health: HealthConfig = HealthConfig()
+    has_text: bool = False

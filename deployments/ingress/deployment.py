@@ -40,8 +40,9 @@ class Ingress(LoggedReplica):
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
         classifiers: Mapping[str, DeploymentHandle] | None = None,
+        text: DeploymentHandle | None = None,
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded limiter and cache. `clipper` is never called."""
+        """`limiters`, `cache_shards`: the embedded ones. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         if settings.ingress_names is not None:
@@ -49,16 +50,14 @@ class Ingress(LoggedReplica):
         configure_logging(settings, "ingress")
         collect_rarely()
         self._backends = ServeBackends(
-            models,
-            embedders,
-            limiters,
-            cache_shards,
+            *(models, embedders, limiters, cache_shards),
             config.resilience,
             settings,
             clock,
             cache_in_redis=config.cache.redis,
             by_handle=config.by_handle,
             classifiers=classifiers or {},
+            text=text,
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)

@@ -29,6 +29,7 @@ from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
 from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
@@ -97,6 +98,7 @@ class AppServices:
     models: ModelRegistry
     model_pipeline: ModelPipeline
     embedding_pipeline: EmbeddingPipeline
+    analysis_pipeline: AnalysisPipeline
     providers: ProviderRegistry
     clock: Clock
     version: str

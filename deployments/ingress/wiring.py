@@ -22,6 +22,7 @@ from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.contracts.moderation import RULES
+from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
@@ -35,6 +36,7 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
 from deployments.ingress.operations import operations
+from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.guarded_pipeline import (
@@ -68,6 +70,9 @@ class Backends(Protocol):
 
     @property
     def classifiers(self) -> Mapping[str, ServedClassifier]: ...
+
+    @property
+    def analyzer(self) -> TextAnalyzer | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -175,6 +180,9 @@ def build_services(
         models=models,
         model_pipeline=pipeline,
         embedding_pipeline=embedding_pipeline,
+        analysis_pipeline=AnalysisPipeline(
+            backends.analyzer, embedding_pipeline, tenancy.ledger, caches.analysis
+        ),
         moderator=moderator(config.moderation),
         providers=ProviderRegistry(
             models.ids, model_settings.default_provider, model_settings.providers

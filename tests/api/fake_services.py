@@ -8,14 +8,17 @@ from cluster.runtime.clock import SystemClock
 from cluster.tenants.plan import Plan
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.limits import Limiter
+from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
+from deployments.text.analyzer import ThreadedAnalyzer
 from tests.api.fakes import LettersEmbedder, Records, WordsClassifier, WordsModel
 from tests.api.web import FixedKeys, settings_of
 
@@ -35,6 +38,7 @@ class Fakes:
     records: Records = field(default_factory=Records)
     plan: Plan = field(default_factory=lambda: Plan(id="default"))
     limiter: Limiter = field(default_factory=NullLimiter)
+    analyzer: TextAnalyzer = field(default_factory=lambda: ThreadedAnalyzer(SystemClock()))
 
 
 def services_over(
@@ -50,6 +54,7 @@ def services_over(
         rerankers=("cross",),
     )
     pipeline = ModelPipeline(models, UsageRecorder(fakes.records, TokenEstimator({})))
+    embeddings = EmbeddingPipeline(models, fakes.records)
     return AppServices(
         settings=settings_of(folder, **settings),
         authenticator=FixedKeys(),
@@ -57,7 +62,8 @@ def services_over(
         admission=AdmissionControl(fakes.limiter, fakes.records, clock),
         models=models,
         model_pipeline=pipeline,
-        embedding_pipeline=EmbeddingPipeline(models, fakes.records),
+        embedding_pipeline=embeddings,
+        analysis_pipeline=AnalysisPipeline(fakes.analyzer, embeddings, fakes.records),
         providers=ProviderRegistry({"words"}, "words", {"house": "words"}),
         clock=clock,
         version="9.9.9",

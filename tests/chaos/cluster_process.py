@@ -138,7 +138,7 @@ def deploy(local: "LocalServe", backend: str, shards: int = 1) -> None:
     limiter = {"authority": backend, "shards": shards}
     args = {**ARGS, "limiter": limiter, "cache": {"shared": backend}}
     if "video" not in sys.argv[1:]:
-        args["video"] = {"enabled": False}
+        args["video"] = args["text"] = {"enabled": False}
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 

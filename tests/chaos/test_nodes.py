@@ -28,6 +28,7 @@ GRAPH = {
     "limiter": {"authority": "embedded"},
     "cache": {"shared": "embedded"},
     "video": {"enabled": False},
+    "text": {"enabled": False},
 }
 AWAY_S = 5.0
 NOTICED_S = NODE_LOST_S + 4.0  # Ray gives the node up, Serve takes its replicas out

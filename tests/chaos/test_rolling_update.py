@@ -31,6 +31,7 @@ ARGS = {
     "limiter": {"num_cpus": 0.05},
     "cache": {"num_cpus": 0.05},
     "video": {"enabled": False},
+    "text": {"enabled": False},
 }
 # Both models want four replicas for their load, and there are cores for five.
 RIVAL = {"engine": "echo", "num_cpus": 0.05, "tokens_per_second": 1}

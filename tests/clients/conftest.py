@@ -25,6 +25,7 @@ GRAPH: dict[str, object] = {
     "limiter": {},
     "content": {"default": "nano"},
     "video": {"enabled": False},
+    "text": {"enabled": False},
 }
 
 

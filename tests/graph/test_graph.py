@@ -18,6 +18,7 @@ ARGS = {
     "models": [{"id": "echo", "engine": "echo"}, {"id": "other/echo", "engine": "echo"}],
     "content": {"default": "other/echo", "providers": {"house": "echo"}},
     "video": {"enabled": False},  # pieces of video jobs are Ray tasks
+    "text": {"enabled": False},
 }
 HELLO = {"model": "echo", "messages": [{"role": "user", "content": "hello there"}]}
 

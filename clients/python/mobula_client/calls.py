@@ -36,6 +36,7 @@ CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
 RERANK, MODERATIONS = "/v1/rerank", "/v1/moderations"
 TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
 CAPTIONS, POSTS = "/api/v1/captions", "/api/v1/posts"
+TEXT = "/api/v1/text"
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -120,6 +121,38 @@ class Calls:
         body = {"model": model, "input": inputs, **options}
         response = yield from self.attempts("POST", MODERATIONS, body)
         return list(response.json()["results"])
+
+    def analyze_text(
+        self,
+        texts: str | Sequence[str],
+        operations: Sequence[str] | None,
+        options: Mapping[str, Any] | None,
+        language: str | None,
+    ) -> Call[Any]:
+        body: dict[str, Any] = (
+            {"text": texts} if isinstance(texts, str) else {"texts": as_list(texts, "texts")}
+        )
+        given = {"operations": operations, "options": options, "language": language}
+        body |= {name: value for name, value in given.items() if value is not None}
+        answer = (yield from self.attempts("POST", f"{TEXT}/analyze", body)).json()
+        items = answer.get("items")
+        return answer["results"] if items is None else [item["results"] for item in items]
+
+    def improve(self, name: str, body: Mapping[str, Any]) -> Call[dict[str, Any]]:
+        """What is said of posts: `optimize` or `best-time`."""
+        response = yield from self.attempts("POST", f"{POSTS}/{name}", body)
+        return dict(response.json())
+
+    def best_time(
+        self, outcomes: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> Call[dict[str, Any]]:
+        body = {"outcomes": as_list(outcomes, "outcomes"), **options}
+        return (yield from self.improve("best-time", body))
+
+    def write(self, name: str, body: Mapping[str, Any]) -> Call[dict[str, Any]]:
+        """A text made of another: `summarize`, `rewrite` or `translate`."""
+        response = yield from self.attempts("POST", f"{TEXT}/{name}", body)
+        return dict(response.json())
 
     def tokenize(self, body: Mapping[str, Any]) -> Call[list[int]]:
         response = yield from self.attempts("POST", TOKENIZE, body)

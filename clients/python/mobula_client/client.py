@@ -134,6 +134,44 @@ class AsyncMobula:
         """Which categories of harm each text is in; `model` None: the configured default."""
         return await self._run(self._calls.moderate(texts, model, options))
 
+    async def analyze_text(
+        self,
+        texts: str | Sequence[str],
+        operations: Sequence[str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        language: str | None = None,
+    ) -> Any:
+        """What operations say of a text, by operation; of several texts, a list of that. `options`
+        are by operation; `language` is as in `POST /api/v1/text/analyze`."""
+        return await self._run(self._calls.analyze_text(texts, operations, options, language))
+
+    async def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        """The draft improved towards goals, with reasons; `options` as in
+        `POST /api/v1/posts/optimize`."""
+        return await self._run(self._calls.improve("optimize", {"text": text, **options}))
+
+    async def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """The hours of the week in which posts did best; `options` as in
+        `POST /api/v1/posts/best-time`."""
+        return await self._run(self._calls.best_time(outcomes, options))
+
+    async def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
+        """The sentences that stand for the whole, or a model's summary, as `text`; `options` as in
+        `POST /api/v1/text/summarize`."""
+        return await self._run(self._calls.write("summarize", {"text": text, **options}))
+
+    async def rewrite_text(self, text: str, **options: Any) -> dict[str, Any]:
+        """The text as a model rewrites it, checked against it; `options` as in
+        `POST /api/v1/text/rewrite`."""
+        return await self._run(self._calls.write("rewrite", {"text": text, **options}))
+
+    async def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
+        """A model's translation into a language (`de`, `pt-BR`)."""
+        return await self._run(self._calls.write("translate", {"text": text, "to": to, **options}))
+
     async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         """The token ids of a text or of a list of messages."""
         return await self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))
@@ -278,6 +316,33 @@ class Mobula:
         self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
     ) -> list[dict[str, Any]]:
         return self._run(self._calls.moderate(texts, model, options))
+
+    def analyze_text(
+        self,
+        texts: str | Sequence[str],
+        operations: Sequence[str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        language: str | None = None,
+    ) -> Any:
+        return self._run(self._calls.analyze_text(texts, operations, options, language))
+
+    def optimize_post(self, text: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.improve("optimize", {"text": text, **options}))
+
+    def best_time_to_post(
+        self, outcomes: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return self._run(self._calls.best_time(outcomes, options))
+
+    def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.write("summarize", {"text": text, **options}))
+
+    def rewrite_text(self, text: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.write("rewrite", {"text": text, **options}))
+
+    def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.write("translate", {"text": text, "to": to, **options}))
 
     def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         return self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))

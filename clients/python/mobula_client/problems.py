@@ -165,6 +165,10 @@ class NoTokenizer(Problem):
     status, slug = 501, "no-tokenizer"
 
 
+class NotInstalled(Problem):
+    status, slug = 501, "not-installed"
+
+
 class Overloaded(Problem):
     status, slug = 503, "overloaded"
 

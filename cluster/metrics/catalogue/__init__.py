@@ -22,6 +22,7 @@ from cluster.metrics.catalogue import (
     scrape,
     storage,
     tenants,
+    text,
     tracing,
 )
 from cluster.metrics.metric import Metric
@@ -33,6 +34,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Cache": cache,
     "Calls of models": models,
     "Generation": generation,
+    "Text analysis": text,
     "Jobs and videos": jobs,
     "Store": storage,
     "Scaling": scaling,

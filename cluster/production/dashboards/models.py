@@ -1,4 +1,4 @@
-"""Models: calls, times, queues, tokens, failures; of replicas and of providers."""
+"""Models: calls, times, queues, tokens, failures; of replicas and of providers; text analysis."""
 
 from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
@@ -15,6 +15,7 @@ from cluster.production.dashboards.panel import (
     rising,
 )
 from cluster.production.dashboards.shared import BREAKERS, UP
+from cluster.production.dashboards.text_rows import build_text_row
 from cluster.production.promql import JOB, Queries, like, share
 
 Q = Queries({JOB: f"${JOB}", "model": like("$model"), "replica": like("$replica")})
@@ -260,6 +261,6 @@ DASHBOARD = Dashboard(
     uids.MODELS,
     "Mobula: models",
     "What models do for callers: times, load, failures, providers.",
-    (_times(), _load(), _calls(), _engine(), _providers()),
+    (_times(), _load(), _calls(), _engine(), _providers(), build_text_row()),
     (DashboardVariable("model", models.CALLS), DashboardVariable("replica", process.CPU)),
 )

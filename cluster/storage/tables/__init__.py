@@ -6,6 +6,7 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 
 from cluster.storage.tables.base import metadata
 from cluster.storage.tables.batches import batch_items
+from cluster.storage.tables.classifiers import classifiers
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
     api_keys,
@@ -53,6 +54,7 @@ __all__ = [
     "batch_items",
     "cache_invalidations",
     "changes",
+    "classifiers",
     "deliveries",
     "ended_sessions",
     "events",

@@ -14,6 +14,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
@@ -55,10 +56,11 @@ STREAM = LinkMethod("stream", ValueCodec(GenerateRequest), ValueCodec(Chunk), st
 SETTLE = LinkMethod("settle", ValueCodec(SettleRequest), ValueCodec(TokenUsage))
 EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
 CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classification))
+ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 TOKENIZE = LinkMethod("tokenize", ValueCodec(TokenizeRequest), ValueCodec(Tokenization))
 DETOKENIZE = LinkMethod("detokenize", ValueCodec(DetokenizeRequest), ValueCodec(Detokenization))
 
 METHODS: dict[str, LinkMethod[Any, Any]] = {
     method.name: method
-    for method in (GENERATE, STREAM, SETTLE, EMBED, CLASSIFY, TOKENIZE, DETOKENIZE)
+    for method in (GENERATE, STREAM, SETTLE, EMBED, CLASSIFY, ANALYZE, TOKENIZE, DETOKENIZE)
 }

@@ -17,7 +17,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from cluster.balancing.replica_set import replica_set
-from cluster.resilience.spec import ResilienceSpec
+from cluster.resilience.spec import BreakerSpec, ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
@@ -31,6 +31,7 @@ from deployments.clients.model_client import (
     EmbedderClient,
     ModelClient,
     ServedModelClient,
+    TextAnalysisClient,
 )
 from deployments.clients.replica_caller import ReplicaCaller
 from deployments.clients.serve.cache_client import CacheClient
@@ -38,6 +39,7 @@ from deployments.clients.serve.handle_caller import HandleCaller
 from deployments.clients.serve.limiter_client import LimiterClient
 from deployments.clients.serve.link_opener import LinkOpener
 from deployments.contracts.generation import ModelCard
+from deployments.contracts.text_analysis import TEXT
 from deployments.limiter.authority.redis import RedisAuthority
 from deployments.limiter.layout import shard_name
 
@@ -48,6 +50,11 @@ _CACHE_TIMEOUT_S = 0.1  # a slower Redis costs a computation, not a response
 _READINESS_S = 120.0
 _POLL_S = 0.5
 _TOKENIZER = ("tokenize", "detokenize")
+# Analysis changes nothing, so a call may be sent again to the next replica, or to the one that
+# takes its place: the breaker does not open, and retries are not rationed.
+_TEXT_RESILIENCE = ResilienceSpec(
+    retries=10, retry_share=1.0, breaker=BreakerSpec(min_requests=1_000_000_000)
+)
 
 
 class ServeBackends:
@@ -68,8 +75,10 @@ class ServeBackends:
         cache_in_redis: bool,
         by_handle: Collection[str] = (),
         classifiers: Mapping[str, DeploymentHandle] = MappingProxyType({}),
+        text: DeploymentHandle | None = None,
     ) -> None:
-        """`by_handle` are the models whose calls go by handle; the others' go over links."""
+        """`by_handle` are the models whose calls go by handle; the others' go over links. `text` is
+        the deployment that analyses texts."""
         specs, options = defaultdict(ResilienceSpec, resilience), link_options(settings)
         self.models = {
             id: text_client(id, handle, specs[id], clock, None if id in by_handle else options)
@@ -85,6 +94,7 @@ class ServeBackends:
             )
             for id, handle in classifiers.items()
         }
+        self.analyzer = None if text is None else analysis_client(text, clock, options)
         self.authority: LimiterClient | RedisAuthority
         self.shared: CacheClient | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
@@ -105,7 +115,7 @@ class ServeBackends:
         await self.authority.warm_up()
         if isinstance(self.shared, CacheClient):
             await self.shared.warm_up()
-        await wait_for_models(self._clients())
+        await wait_for_models(self._models())
 
     async def close(self) -> None:
         """The cache closes its own tiers."""
@@ -114,9 +124,12 @@ class ServeBackends:
         with contextlib.suppress(OSError):
             await self.authority.close()
 
-    def _clients(self) -> list[ServedModelClient]:
+    def _models(self) -> list[ServedModelClient]:
         kinds = (self.models, self.embedders, self.classifiers)
         return [client for clients in kinds for client in clients.values()]
+
+    def _clients(self) -> list[ServedModelClient]:
+        return self._models() if self.analyzer is None else [*self._models(), self.analyzer]
 
 
 def text_client(
@@ -162,6 +175,17 @@ def classification_client(
     handles = HandleCaller(model, handle, clock, methods=("classify",))
     caller, pool = _with_links(model, handle, handles, clock, links) if links else (handles, None)
     return ClassifierClient(model, caller, replicas, spec, clock, pool)
+
+
+def analysis_client(
+    handle: DeploymentHandle, clock: Clock, links: LinkOptions
+) -> TextAnalysisClient:
+    """The client of the deployment that analyses texts. A call waits for a replica as long as one
+    takes to be restarted."""
+    replicas = replica_set(handle.deployment_name)
+    handles = HandleCaller(TEXT, handle, clock, methods=("analyze",))
+    caller, pool = _with_links(TEXT, handle, handles, clock, links)
+    return TextAnalysisClient(TEXT, caller, replicas, _TEXT_RESILIENCE, clock, pool)
 
 
 def _with_links(

@@ -90,6 +90,7 @@ class DependencyCatalogue:
             *self._state(),
             *self._ray(),
             *self._media(),
+            *self._text(),
             *self._machine(),
             *self._configured(),
         ]
@@ -143,6 +144,11 @@ class DependencyCatalogue:
         yield _seldom("sandbox", sandbox, consequence)
         ffmpeg = video_checks.check_ffmpeg if video.enabled else _off
         yield _seldom("ffmpeg", ffmpeg, text.FFMPEG)
+
+    def _text(self) -> Iterator[Dependency]:
+        has_text = self._parts.config.has_text
+        check = serve_checks.DeploymentCheck(self._status, "Text") if has_text else _off
+        yield self._shared("text", "text", check, text.TEXT)
 
     def _machine(self) -> Iterator[Dependency]:
         parts, home = self._parts, self._parts.settings.home

@@ -59,12 +59,16 @@ from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.schemas.moderation import ModerationResponse
+from deployments.ingress.schemas.optimization import OptimizePostResponse
+from deployments.ingress.schemas.posting_time import PostingTimeResponse
 from deployments.ingress.schemas.reranking import RerankResponse
 from deployments.ingress.schemas.response_answers import (
     MessageObject,
     MessageTokenCount,
     ResponseObject,
 )
+from deployments.ingress.schemas.text import AnalyzeTextResponse, TextWritingResponse
+from deployments.ingress.schemas.text_groups import GroupTextsResponse
 from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
 
@@ -107,6 +111,62 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         "Write posts for many briefs",
         BatchResponse,
     ),
+    (
+        "/api/v1/posts/optimize",
+        "optimize_post",
+        NATIVE,
+        "posts",
+        "Optimize a draft",
+        OptimizePostResponse,
+    ),
+    (
+        "/api/v1/posts/best-time",
+        "best_time_to_post",
+        NATIVE,
+        "posts",
+        "Find the best time to post",
+        PostingTimeResponse,
+    ),
+    (
+        "/api/v1/text/analyze",
+        "analyze_text",
+        NATIVE,
+        "text",
+        "Analyse texts",
+        AnalyzeTextResponse,
+    ),
+    (
+        "/api/v1/text/groups",
+        "group_texts",
+        NATIVE,
+        "text",
+        "Group texts by what they are about",
+        GroupTextsResponse,
+    ),
+    (
+        "/api/v1/text/summarize",
+        "summarize_text",
+        NATIVE,
+        "text",
+        "Summarize a text",
+        TextWritingResponse,
+    ),
+    (
+        "/api/v1/text/rewrite",
+        "rewrite_text",
+        NATIVE,
+        "text",
+        "Rewrite a text",
+        TextWritingResponse,
+    ),
+    (
+        "/api/v1/text/translate",
+        "translate_text",
+        NATIVE,
+        "text",
+        "Translate a text",
+        TextWritingResponse,
+    ),
 )
 
 # Other paths of the same operations, which clients of other servers use.
@@ -131,6 +191,13 @@ _OPERATION_IDS = {
     "captions.batch": "create_caption_batch",
     "posts": "create_posts",
     "posts.batch": "create_post_batch",
+    "optimize_post": "optimize_post",
+    "best_time_to_post": "find_best_time_to_post",
+    "analyze_text": "analyze_text",
+    "group_texts": "group_texts",
+    "summarize_text": "summarize_text",
+    "rewrite_text": "rewrite_text",
+    "translate_text": "translate_text",
 }
 
 # Operations whose requests may name a prompt template.

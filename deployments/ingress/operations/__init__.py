@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from deployments.content.optimization.operation import PostOptimization
+from deployments.content.posting_time import PostingTime
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
+from deployments.ingress.operations.best_time_to_post import BestTimeToPost
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
@@ -14,21 +17,36 @@ from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
+from deployments.ingress.operations.optimize_post import OptimizePost
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
+from deployments.ingress.operations.text_analysis import AnalyzeText
+from deployments.ingress.operations.text_classifiers import NamedClassifiers
+from deployments.ingress.operations.text_groups import GroupTexts
+from deployments.ingress.operations.text_writing import (
+    RewriteText,
+    SummarizeText,
+    TranslateText,
+    WriterPorts,
+)
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.services import AppServices
+from deployments.text.analysis import register_operation
 
 Operations = dict[str, Operation[Any]]
 
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
+    for further in (PostOptimization(), PostingTime()):
+        register_operation(further)
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     writers = ContentModels(services.providers, services.models)
     saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
+    ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
+    named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
     known: Operations = {
         "chat": chat,
         "responses": Responses(chat, services.responses, templates),
@@ -46,6 +64,13 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
+        "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
+        "best_time_to_post": BestTimeToPost(services.analysis_pipeline),
+        "analyze_text": AnalyzeText(services.analysis_pipeline, named),
+        "group_texts": GroupTexts(services.analysis_pipeline),
+        "summarize_text": SummarizeText(ports),
+        "rewrite_text": RewriteText(ports),
+        "translate_text": TranslateText(ports),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

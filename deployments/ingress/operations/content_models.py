@@ -4,6 +4,7 @@ In: the name in a brief: a content provider's, or any by which models answer. Ou
 id. Where a brief names none, the tenant's default model writes, else the default provider.
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from deployments.content.registry import ProviderRegistry
@@ -44,7 +45,14 @@ class ContentModels:
         self, request: AdmittedRequest, item: CaptionItem | PostItem, part: str = ""
     ) -> str:
         """`part` names the item among others of a request. Raises UnknownModel."""
-        names, name = self._models.names, item.model
+        draft = item.draft if isinstance(item, PostItem) else None
+        return self.resolve_name(request, item.model, (item.topic or "", draft or ""), part)
+
+    def resolve_name(
+        self, request: AdmittedRequest, name: str | None, texts: Sequence[str], part: str = ""
+    ) -> str:
+        """The same for a name and the texts that the model is to read."""
+        names = self._models.names
         found = self.providers.find(name) if name else None
         if found is not None:
             return found
@@ -52,6 +60,5 @@ class ContentModels:
             name = DEFAULT
             if names.tenants_default(request.caller.tenant) is None:
                 return self.providers.resolve(None)
-        draft = item.draft if isinstance(item, PostItem) else None
-        facts = TextFacts(request, request.caller, (item.topic or "", draft or ""), part=part)
+        facts = TextFacts(request, request.caller, texts, part=part)
         return names.resolve(name, facts, request, self._models.text_models)

@@ -15,6 +15,7 @@ from deployments.ingress.routes import (
     auth,
     batches,
     cache,
+    classifiers,
     clips,
     files,
     health,
@@ -51,6 +52,7 @@ from deployments.ingress.schemas.analytics import OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
+from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -103,6 +105,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     WebhookRotation,
     AuditPrune,
     InvalidationCreate,
+    ClassifierCreate,
+    ClassifierTrainingBody,
     ClipRequest,
     OperationBatchCreate,
     VideoImport,
@@ -146,6 +150,7 @@ def resource_routes() -> APIRouter:
         admin_users,
         webhooks,
         templates,
+        classifiers,
         library_more,
         library_posts,
         analytics,

@@ -37,7 +37,12 @@ def open_args() -> AppArgs:
     """The arguments of the application: one echo model, no video."""
     model = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
     return AppArgs.model_validate(
-        {"models": [model], "ingress": {"num_cpus": 0.1}, "video": {"enabled": False}}
+        {
+            "models": [model],
+            "ingress": {"num_cpus": 0.1},
+            "video": {"enabled": False},
+            "text": {"enabled": False},
+        }
     )
 
 

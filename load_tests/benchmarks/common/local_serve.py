@@ -106,7 +106,9 @@ class LocalServe:
         from graphs.args import AppArgs
 
         spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1, **model}
-        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        off = {"enabled": False}
+        given = {"models": [spec], "ingress": {"num_cpus": 0.1}, "text": off}
+        args = AppArgs.model_validate(given)
         self.run(build(args), "mobula", "/")
         return self.key
 
@@ -143,6 +145,13 @@ class LocalServe:
     def haproxy_metrics_url(self) -> str:
         """HAProxy's own figures."""
         return f"http://127.0.0.1:{self._ports.haproxy_metrics}/metrics"
+
+    @property
+    def ray_metrics_url(self) -> str:
+        """Where the node's agent shows what Ray and Serve count themselves."""
+        import ray
+
+        return f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this cluster, but this process."""

@@ -1,1 +1,1 @@
-"""Benchmarks of what is done with texts: analysis, optimisation, the post library."""
+"""Benchmarks of texts: analysis, optimisation, and the post library."""

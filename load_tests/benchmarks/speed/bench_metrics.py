@@ -8,10 +8,10 @@ the others; what promtool (where it is installed) and the OpenMetrics parser say
 a key: what grows.
 
 "exact" starts a private cluster: a third of `--requests`, after which the client, HAProxy and the
-metrics have to agree to the unit; the same strangers, at HAProxy's port too; the rest while two
-ingress replicas are killed and `/metrics` is read every half second. Every series only rises; their
-last values are set against what the client counted and against the ledger. What a killed replica
-had counted since it was last asked is gone with it, and is all that may be missing.
+metrics have to agree to the unit; the same strangers, at the ports of HAProxy and Ray too; the rest
+while two ingress replicas are killed and `/metrics` is read every half second. Every series only
+rises; their last values are set against what the client counted and against the ledger. What a
+killed replica had counted since it was last asked is gone with it, and is all that may be missing.
 """
 
 import argparse

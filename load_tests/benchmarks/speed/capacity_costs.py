@@ -116,6 +116,7 @@ def deploy(local: LocalServe, models: int, authority: str) -> None:
         "limiter": {"authority": authority},
         "cache": {"shared": "off"},
         "video": {"enabled": False},
+        "text": {"enabled": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
     local.wait_until_healthy("Model:echo")

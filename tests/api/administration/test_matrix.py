@@ -61,6 +61,12 @@ POST   /api/v1/captions                                 401  200 200 200 403 403
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/optimize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/best-time                          401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/analyze                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
+POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
 GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
 GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
@@ -127,6 +133,12 @@ POST   /api/v1/templates/{template}/activate?tenant=acme  401  200 403 403 403 4
 POST   /api/v1/templates/{template}/rollback?tenant=acme  401  200 403 403 403 403 403 200 404
 POST   /api/v1/templates/{template}/render?tenant=acme  401  200 200 200 200 200 403 200 404
 POST   /api/v1/templates/{template}/test                401  200 200 200 403 403 403 404 404
+POST   /api/v1/text/groups                              401  200 200 200 403 403 200 200 200
+GET    /api/v1/text/classifiers                         401  200 200 200 200 403 403 200 200
+POST   /api/v1/text/classifiers                         401  201 201 201 403 403 403 201 201
+GET    /api/v1/text/classifiers/{classifier}            401  200 200 200 200 403 403 404 404
+PUT    /api/v1/text/classifiers/{classifier}            401  200 200 200 403 403 403 404 404
+DELETE /api/v1/text/classifiers/{classifier}            401  204 204 204 403 403 403 404 404
 GET    /api/v1/library/posts?tenant=acme                401  200 200 200 200 403 403 200 404
 POST   /api/v1/library/posts?tenant=acme                401  201 201 201 403 403 403 201 404
 GET    /api/v1/library/posts/export?tenant=acme         401  200 200 200 200 403 403 200 404
@@ -187,6 +199,7 @@ HEAD   /files/{token}                                   200  200 200 200 200 200
 """
 Row = tuple[str, str, dict[str, int]]
 
+EXAMPLES = {"good": list("abcde"), "bad": list("vwxyz")}
 RERANK = {"model": "letters", "query": "hi", "documents": ["hello"]}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {
@@ -220,6 +233,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/posts/optimize": {"text": "tea"},
+    "POST /api/v1/posts/best-time": {"text": "tea"},
+    "POST /api/v1/text/analyze": {"text": "tea", "operations": ["statistics"]},
+    "POST /api/v1/text/summarize": {"text": "tea"},
+    "POST /api/v1/text/rewrite": {"text": "tea"},
+    "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
     "POST /api/v1/batches": {"operation": "chat", "items": [{"body": {}}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
@@ -256,6 +275,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/templates/{template}/rollback?tenant=acme": {},
     "POST /api/v1/templates/{template}/render?tenant=acme": {"variables": {"name": "Bob"}},
     "POST /api/v1/templates/{template}/test": {},
+    "POST /api/v1/text/groups": {"texts": ["hi", "hello"], "language": "en"},
+    "POST /api/v1/text/classifiers": {"id": "new", "examples": EXAMPLES},
+    "PUT /api/v1/text/classifiers/{classifier}": {"examples": EXAMPLES},
     "POST /api/v1/library/posts?tenant=acme": {"body": "Coffee"},
     "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
     "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
@@ -272,7 +294,9 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
-    "/api/v1/posts", "/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/refresh",
+    "/api/v1/posts", "/api/v1/text/analyze", "/api/v1/text/groups", "/api/v1/text/summarize",
+    "/api/v1/text/rewrite", "/api/v1/text/translate", "/api/v1/auth/login", "/api/v1/auth/logout",
+    "/api/v1/auth/refresh",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}

@@ -19,6 +19,7 @@ from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
+from cluster.classifiers.model import TrainedWeights, pack_head
 from cluster.events.bus import EventBus
 from cluster.library.model import PostDraft, PostText
 from cluster.net.ssrf import SsrfGuard
@@ -40,6 +41,7 @@ from deployments.contracts.jobs import NewJob
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
+from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
@@ -57,9 +59,12 @@ from deployments.privacy.handlers import (
     PrivacyParts,
 )
 from deployments.privacy.service import PrivacyServices
+from deployments.text.analyzer import ThreadedAnalyzer
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
+from tests.api.fakes import Records
+from tests.api.letter_vectors import LetterVectors
 from tests.api.web import MakeServices, client_of, settings_of
 
 PASSWORD = "correct horse battery"
@@ -114,8 +119,8 @@ class World:
 
 Open = Callable[..., Any]
 TABLES = (
-    "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "videos", "uploads",
-    "jobs", "stored_objects", "library_posts", "outcomes",
+    "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "classifiers",
+    "videos", "uploads", "jobs", "stored_objects", "library_posts", "outcomes",
 )  # fmt: skip
 ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
 
@@ -216,6 +221,9 @@ async def seeded(settings: Settings) -> Seed:
         ids |= {"part": "haproxy", "team": "crew"}
         await seed_template(office)
         ids |= {"template": "greeting", "version": "1"}
+        weights = TrainedWeights(pack_head(("good", "bad"), bytes(8)), 10)
+        await office.classifiers.create(OPERATOR, "acme", "tone", "", weights)
+        ids["classifier"] = "tone"
         await office.library.create(OPERATOR, "acme", DRAFT)
         ids["post"] = DRAFT.id
         ids["response_id"] = "resp_acme"
@@ -260,11 +268,13 @@ async def serving(
         limiter = TenantLimiter(
             MemoryAuthority(bare.clock), "test", bare.clock, unspent, lambda _: None
         )
+        analyzer = ThreadedAnalyzer(bare.clock, lambda _: LetterVectors())
         media = media_in(settings, database, plan_of)
         items = BatchItemStore(directory.secret_of)
         jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
         services = replace(
             bare,
+            analysis_pipeline=AnalysisPipeline(analyzer, bare.embedding_pipeline, Records()),
             authenticator=directory,
             plan_of=plan_of,
             admission=AdmissionControl(NullLimiter(), trail, bare.clock),
@@ -302,5 +312,6 @@ async def serving(
                 dict(seed.credentials), jobs, notified,
             )  # fmt: skip
         finally:
+            await analyzer.close()
             await jobs.close()
             await media.files.close()

@@ -69,6 +69,20 @@ async def test_documents_are_ranked_and_texts_judged(mobula: Client) -> None:
     assert by_model[0]["categories"]["spam"]
 
 
+async def test_texts_are_analysed_and_summarized(mobula: Client) -> None:
+    found = await call(mobula, "analyze_text", ["Hello #tea", ""], ["hashtags"])
+    one = await call(mobula, "analyze_text", "Hello #tea", ["hashtags"], language="en")
+    summary = await call(mobula, "summarize_text", "We open. Come by today, friends.", sentences=1)
+    rewritten = await call(mobula, "rewrite_text", "We open today, friends.", tone="witty")
+    translated = await call(mobula, "translate_text", "We open.", "de")
+
+    assert [each["hashtags"]["value"]["tags"] for each in found] == [["tea"], []]
+    assert one["hashtags"]["supported"]
+    assert summary["text"] == "Come by today, friends."
+    assert rewritten["object"] == "text.rewriting"
+    assert translated["object"] == "text.translation"
+
+
 async def test_texts_and_chats_become_tokens_and_text_again(mobula: Client) -> None:
     tokens = await call(mobula, "tokenize", "ab", model="words", add_special_tokens=False)
     chat = await call(mobula, "tokenize", [{"role": "user", "content": "b"}], model="words")

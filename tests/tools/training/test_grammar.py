@@ -7,8 +7,8 @@ import random
 import pytest
 
 from deployments.content.cleanup import extract_hashtags
-from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
+from deployments.text.graphemes import emoji_in
 from training.grammar.banks import SENTENCES, STYLES, WORDS, subwords, vocabulary
 from training.grammar.chats import GeneratedChat, draw_chat, draw_product_chat
 from training.grammar.sentences import expand

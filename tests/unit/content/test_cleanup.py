@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean, extract_hashtags
-from deployments.content.graphemes import clusters, emoji_in, truncate, without_emoji
 from deployments.content.platforms import platform, platforms
+from deployments.text.graphemes import clusters, emoji_in, truncate, without_emoji
 
 PIECES = (
     [

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
 from deployments.content.cleanup import _remove_emphasis, _split_tags, clean, extract_hashtags
-from deployments.content.graphemes import clusters
 from deployments.content.prompts import single_line
 from deployments.content.scoring import score
+from deployments.text.graphemes import clusters
 
 BRIEF = Brief(topic="coffee", platform="linkedin", emoji=False)
 UNITS = (

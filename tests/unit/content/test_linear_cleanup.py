@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.cleanup import _remove_emphasis, _split_closing_tags, extract_hashtags
-from deployments.content.graphemes import clusters, truncate
+from deployments.text.graphemes import clusters, truncate
 
 _TAIL = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
 _EMPHASIS = regex.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")

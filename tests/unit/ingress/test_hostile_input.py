@@ -37,7 +37,6 @@ from cluster.tenants.plan import Plan
 from deployments.cache.semantic.literals import exact_match_tokens
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean, extract_hashtags
-from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.moderation.moderator import moderator
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
@@ -58,6 +57,7 @@ from deployments.ingress.schemas.moderation import ModerationRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
 from deployments.ingress.schemas.reranking import RerankRequest
 from deployments.ingress.schemas.tokenization import TokenizeBody
+from deployments.text.graphemes import emoji_in, truncate, without_emoji
 from deployments.video.uploads import tus
 from load_tests.benchmarks.faults.hostile_payloads import (
     ENDS,

@@ -20,6 +20,7 @@ from deployments.contracts import (
     links,
     moderation,
     scaling,
+    text_analysis,
     tokenization,
 )
 from deployments.ingress.config import IngressConfig, ModelSettings
@@ -37,7 +38,7 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails health",
+    "rerankers moderation providers names guardrails health has_text",
     HealthConfig: "own replicas",
     OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
     report.HealthReport: "replica node dependencies",
@@ -48,6 +49,12 @@ PINNED: dict[type, str] = {
     classification.ClassifyRequest: "request_id caller model texts query timeout_s priority trace "
     "trace_state",
     classification.Classification: "scores labels tokens model",
+    text_analysis.TextPart: "start end text kind score",
+    text_analysis.OperationResult: "by value reasons spans confidence supported install",
+    text_analysis.AnalyzeRequest: "request_id caller texts operations options language timeout_s "
+    "priority trace trace_state",
+    text_analysis.OperationResults: "operation results",
+    text_analysis.TextAnalysis: "parts",
     tokenization.TokenizeRequest: "request_id caller model prompt messages special named timeout_s "
     "tool_settings",
     tokenization.Tokenization: "ids limit model names",

@@ -12,10 +12,16 @@ from cluster.auth.repository import (
     SigningKeyRepository,
     UserRepository,
 )
+from cluster.classifiers.repository import ClassifierRepository
 from cluster.storage.tables import metadata
 from cluster.tenants.repository import PlanRepository, TenantRepository
 
-OF_A_TENANT = (ApiKeyRepository, UserRepository, RefreshTokenRepository)
+OF_A_TENANT = (
+    ApiKeyRepository,
+    ClassifierRepository,
+    UserRepository,
+    RefreshTokenRepository,
+)
 # Before these the tenant is unknown, and they are how it becomes known.
 FINDERS = {("UserRepository", "find"), ("RefreshTokenRepository", "find")}
 # not a tenant's own

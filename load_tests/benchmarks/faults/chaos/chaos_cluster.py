@@ -193,4 +193,5 @@ def _args(sizes: ClusterSizes, models: int, version: int) -> Mapping[str, Any]:
         "limiter": {"authority": "redis" if sizes.redis else "embedded"},
         "cache": {"shared": shared, "shards": sizes.shards, "fresh_s": FRESH_S},
         "video": {"enabled": False},
+        "text": {"enabled": False},
     }

@@ -96,6 +96,7 @@ def build_app(*models: Mapping[str, Any]) -> Any:
         "ingress": {"num_cpus": 0.1},
         "cache": {"enabled": False},
         "video": {"enabled": False},
+        "text": {"enabled": False},
     }
     with patch("graphs.text.ModelReplica", FaultyReplica):
         return build(AppArgs.model_validate(args))

@@ -83,6 +83,7 @@ def _deploy(local: LocalServe, args: dict[str, Any]) -> None:
         "ingress": {"num_cpus": 0.1},
         "limiter": {"authority": "embedded"},
         "video": {"enabled": False},
+        "text": {"enabled": False},
     }
     local.run(build(AppArgs.model_validate({**common, **args})), "mobula", "/")
     apply_every_limit(local.url, local.key)

@@ -35,6 +35,7 @@ REPEATED = 64
 SCRAPE_S = 0.5
 SETTLED_S = 3.0  # the ledger writes each second
 STRANGERS_AT_ONCE = 8
+RAY_EXPORT_S = 12.0  # processes report to the node's agent every 10 s
 KILLED_AT = (1 / 3, 2 / 3)
 
 
@@ -122,13 +123,15 @@ async def _measure_undisturbed(
 async def _measure_strangers(
     local: LocalServe, http: httpx.AsyncClient, options: argparse.Namespace
 ) -> list[Measurement]:
-    """Of our own port and of HAProxy's; a few strangers have been there before the first count."""
+    """Of all three ports; a few strangers have been there before the first count."""
 
     async def samples() -> dict[str, int]:
         async with httpx.AsyncClient(trust_env=False, timeout=30) as other:
             haproxy = (await other.get(local.haproxy_metrics_url)).raise_for_status().text
+            ray = (await other.get(local.ray_metrics_url)).raise_for_status().text
         own = (await http.get("/metrics")).raise_for_status().text
-        return {"ours": len(own.splitlines()), "HAProxy's": len(haproxy.splitlines())}
+        ports = {"ours": own, "HAProxy's": haproxy, "Ray's": ray}
+        return {port: len(text.splitlines()) for port, text in ports.items()}
 
     async def send(first: int, count: int) -> None:
         async with httpx.AsyncClient(base_url=local.url, trust_env=False, timeout=30) as stranger:
@@ -136,9 +139,11 @@ async def _measure_strangers(
 
     share = max(1, options.strangers // STRANGERS_AT_ONCE)
     await send(0, WARM_UP)
+    await asyncio.sleep(RAY_EXPORT_S)
     before = await samples()
     firsts = (WARM_UP + number * share for number in range(STRANGERS_AT_ONCE))
     await asyncio.gather(*(send(first, share) for first in firsts))
+    await asyncio.sleep(RAY_EXPORT_S)
     return [
         Measurement("strangers", f"new samples, {port}", count - before[port], at_most=MAX_SAMPLES)
         for port, count in (await samples()).items()

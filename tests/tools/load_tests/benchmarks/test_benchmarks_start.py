@@ -50,6 +50,8 @@ SMOKE_RUNS = {
     "limit-scale": HERE,
     "fairness": ALONE,
     "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
+    "text": "cluster/test_text.py",
+    "optimize": HERE,
     "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
     "highlights": "video/test_planted_highlights.py",
     "chaos": "tools/load_tests/benchmarks/faults/test_chaos_invariants.py",
@@ -66,6 +68,7 @@ SMOKE_RUNS = {
     "routing": HERE,
 }
 TINY = {
+    "optimize": "--drafts 6 --posts 220 --seeds 1 --words-only",
     "hit-ratio": "--per-key 1 --seeds 1",
     "cache-memory": "--seconds 0.3 --mib 4",
     "limit-simulation": "--seconds 1 --replicas 2",

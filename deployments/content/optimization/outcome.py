@@ -1,0 +1,106 @@
+"""The answer to a task: before and after by goal, what was changed and why.
+
+In: a task, its candidates, exact ratings where there are any. Out: values of JSON.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deployments.content.optimization.candidates import EditCandidates
+from deployments.content.optimization.choice import ScoredText, choose
+from deployments.content.optimization.differences import find_differences
+from deployments.content.optimization.goals import JUDGES, GoalScore, Scores
+from deployments.content.optimization.search import AppliedEdit, EditedText, values_of
+from deployments.content.optimization.task import OptimizationTask
+
+OPTIMIZER = "post-optimizer@1"  # who answers; a change of rules or scores changes it
+LEAST_MEANING = 0.8  # cosine of a rewrite and the draft
+_DIGITS = 4
+_UNCHANGED = "No edit helps these goals without harm to another one: the text stays as it is."
+
+
+def outcome(
+    task: OptimizationTask, candidates: EditCandidates, meaning: Callable[[str], float | None]
+) -> dict[str, Any]:
+    """`meaning` says how close a rewrite is to the draft (None: not known)."""
+    rate = candidates.judge.judge
+    before = rate(task.text)
+    floor = values_of(before)
+    scored, refused = [], [_refusal(rewrite.goal, rewrite.reason) for rewrite in candidates.refused]
+    for candidate in candidates.texts:
+        closeness = meaning(candidate.text)
+        if closeness is not None and closeness < LEAST_MEANING:
+            reason = f"It says something else than the draft (cosine {closeness:.2f})."
+            refused.append(_refusal(candidate.goal, reason))
+            continue
+        scored.append(ScoredText(candidate, values_of(rate(candidate.text))))
+    chosen = choose(floor, scored, task.variants)
+    best = chosen[0].candidate.text if chosen else task.text
+    return {
+        "platform": task.platform,
+        "language": task.language or None,
+        "text": best,
+        "is_changed": bool(chosen),
+        "reason": None if chosen else _UNCHANGED,
+        "goals": _goals(before, rate(best)),
+        "variants": [
+            _variant(task.text, scored.candidate, _goals(before, rate(scored.candidate.text)))
+            for scored in chosen
+        ],
+        "refused_rewrites": refused,
+        "missing_phrases": list(candidates.missing_phrases),
+    }
+
+
+def _goals(before: Scores, after: Scores) -> dict[str, Any]:
+    return {goal: _goal(goal, score, after[goal]) for goal, score in before.items()}
+
+
+def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
+    basis = {"by": JUDGES[goal]} | ({"basis": "prior"} if goal == "engagement" else {})
+    if before.value is None or after.value is None:
+        return {"supported": False, "reason": before.reason, **basis}
+    return {
+        "supported": True,
+        "before": round(before.value, _DIGITS),
+        "after": round(after.value, _DIGITS),
+        "delta": round(after.value - before.value, _DIGITS),
+        "reason_before": before.reason,
+        "reason_after": after.reason,
+        **basis,
+    }
+
+
+def _variant(draft: str, candidate: EditedText, goals: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "text": candidate.text,
+        "characters": len(candidate.text),
+        "by": candidate.by,
+        "goal": candidate.goal or None,
+        "goals": goals,
+        "why": [_edit(edit) for edit in candidate.edits],
+        "diff": [
+            difference.body(draft, candidate.text)
+            for difference in find_differences(draft, candidate.text)
+        ],
+    }
+
+
+def _edit(applied: AppliedEdit) -> dict[str, Any]:
+    edit = applied.edit
+    return {
+        "rule": edit.rule,
+        "reason": edit.reason,
+        "start": edit.start,
+        "before": applied.before,
+        "after": edit.text,
+        "gains": {
+            goal: round(gain, _DIGITS)
+            for goal, gain in applied.gains.items()
+            if round(gain, _DIGITS)
+        },
+    }
+
+
+def _refusal(goal: str, reason: str) -> dict[str, Any]:
+    return {"goal": goal, "reason": reason}

@@ -1,0 +1,2 @@
+"""The recipe of the heads that ship with Mobula (deployments/text/heads): data, training, figures
+and the model card."""
