@@ -60,10 +60,16 @@ async def list_posts(
     if not await source.find_range(connection, conditions):
         return PostPage((), None, 0 if count else None)
     columns = COLUMNS if whole else _EXCERPTED
-    query = _ordered(source.select(*columns), source.number, order, position)
-    found = [read_post(row) for row in await connection.execute(query.limit(limit + 1))]
+    query, total = source.select(*columns), None
+    if count and source.is_gin:
+        total, numbers = await _match(connection, source, order, position, limit + 1)
+        if total is not None:
+            query = select(*columns).where(_P.tenant == tenant, _P.number.in_(numbers))
+    elif count:
+        total = await _count(connection, source)
+    query = _ordered(query, source.number, order, position).limit(limit + 1)
+    found = [read_post(row) for row in await connection.execute(query)]
     next_page = _cursor(order, found[limit - 1]) if len(found) > limit else None
-    total = await _count(connection, source) if count else None
     return PostPage(tuple(found[:limit]), next_page, total)
 
 
@@ -87,7 +93,7 @@ class _Source:
         self._from: Any = library_posts
         self._mine: ColumnElement[str] = _P.tenant
         self._start: list[ColumnElement[bool]] = []
-        self._is_fts5 = False
+        self._is_fts5 = self.is_gin = False
         terms = () if conditions.query is None else search_terms(conditions.query)
         facets = list(_facets(conditions))
         if not terms and _is_ordered(facets):
@@ -99,6 +105,7 @@ class _Source:
             matches = _search.c[TABLE].op("MATCH")(fts5_query(tenant, terms, facets))
             self._start.append(matches)
         else:
+            self.is_gin = True
             self._start.append(_P.terms.op("@@")(cast(tsquery(tenant, terms, facets), TSQUERY)))
 
     async def find_range(self, connection: AsyncConnection, conditions: PostFilter) -> bool:
@@ -135,14 +142,15 @@ def _ordered(
     number: ColumnElement[int],
     order: PostOrder,
     position: tuple[float, int] | None,
+    scheduled: ColumnElement[float] = _P.scheduled,
 ) -> Select[Any]:
     """After the position (None: from the beginning)."""
     if order is PostOrder.SCHEDULED:
         if position is not None:
             at, last = position
-            later = or_(_P.scheduled > at, and_(_P.scheduled == at, number > last))
-            query = query.where(_P.scheduled >= at, later)
-        return query.order_by(_P.scheduled, number)
+            later = or_(scheduled > at, and_(scheduled == at, number > last))
+            query = query.where(scheduled >= at, later)
+        return query.order_by(scheduled, number)
     is_oldest = order is PostOrder.OLDEST
     if position is not None:
         query = query.where(number > position[1] if is_oldest else number < position[1])
@@ -180,6 +188,26 @@ async def _count(connection: AsyncConnection, source: _Source) -> int | None:
     counted = source.select_numbers().limit(COUNTED_POSTS + 1).subquery()
     found: int = (await connection.execute(select(func.count()).select_from(counted))).scalar_one()
     return None if found > COUNTED_POSTS else found
+
+
+async def _match(
+    connection: AsyncConnection,
+    source: _Source,
+    order: PostOrder,
+    position: tuple[float, int] | None,
+    limit: int,
+) -> tuple[int | None, Sequence[int]]:
+    """The total, and the numbers of a page, of one reading of PostgreSQL's index, which has no
+    order: it reads every match. None: over COUNTED_POSTS, of which the numbers are not the first.
+    """
+    matches = source.select(_P.number, _P.scheduled).limit(COUNTED_POSTS + 1)
+    found = matches.cte("matches")
+    number, scheduled = found.c.number, found.c.scheduled
+    page = _ordered(select(number), number, order, position, scheduled).limit(limit)
+    count = select(func.count()).select_from(found).scalar_subquery()
+    numbers = func.array(page.scalar_subquery())
+    row = (await connection.execute(select(count.label("total"), numbers.label("page")))).one()
+    return (None if row.total > COUNTED_POSTS else row.total), row.page
 
 
 def _cursor(order: PostOrder, post: LibraryPost) -> str:

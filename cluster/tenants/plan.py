@@ -42,6 +42,7 @@ class GatedFeature(StrEnum):
     TEXT = "text"
     LIBRARY = "library"
     ANALYTICS = "analytics"
+    PROVIDERS = "providers"  # their models
 
 
 class RequestClass(StrEnum):

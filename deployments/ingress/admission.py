@@ -106,6 +106,7 @@ class _AdmissionScope:
                 context.timer,
                 policies=context.policies,
                 tags=context.tags,
+                excludes_model=context.excludes_model,
                 permit=permit,
             )
             if context.timer.admitted_at == 0.0:

@@ -1,12 +1,14 @@
 """Credentials to callers: the one place where a request becomes an authenticated request."""
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 
 from cluster.runtime.clock import Deadline
 from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
-from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.plan import GatedFeature, Plan, RequestClass
 from deployments.contracts.cache import NO_DIRECTIVES
 from deployments.ingress.context import (
     STATE_KEY,
@@ -57,6 +59,7 @@ def authenticate(
         state.timer,
         policies=services.policies.get(caller.key_id),
         tags=tags,
+        excludes_model=excluded_models(services, plan),
     )
     state.timer.authenticated_at = services.clock.monotonic()
     return state.context
@@ -96,7 +99,15 @@ def authenticate_handle_call(
         NO_DIRECTIVES,
         ModelWaitTimer(clock),
         policies=services.policies.get(caller.key_id),
+        excludes_model=excluded_models(services, plan),
     )
+
+
+def excluded_models(services: AppServices, plan: Plan) -> Callable[[str], bool] | None:
+    """Says which models a plan leaves out as a whole: those of providers; None: none."""
+    if plan.allows_feature(GatedFeature.PROVIDERS):
+        return None
+    return services.models.is_external
 
 
 def bearer_token(request: Request) -> str:

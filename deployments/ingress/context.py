@@ -140,6 +140,7 @@ class RequestContext:
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
     set once admission control has let the request in. `policies` are those of the caller's key and
     its team (None: it has none). `tags` split the tenant's usage (http/usage_tags.py).
+    `excludes_model` says which models the plan leaves out as a whole (None: none).
     """
 
     request_id: str
@@ -153,9 +154,12 @@ class RequestContext:
     admitted: "AdmittedRequest | None" = None
     policies: CallerPolicies | None = None
     tags: tuple[str, ...] = ()
+    excludes_model: Callable[[str], bool] | None = None
 
     def allows_model(self, model: str) -> bool:
         """Whether the plan, the key's team and the key itself include the model."""
+        if self.excludes_model is not None and self.excludes_model(model):
+            return False
         policies = self.policies
         return self.plan.allows_model(model) and (policies is None or policies.allows_model(model))
 
@@ -172,6 +176,7 @@ class RequestContext:
             self.timer,
             policies=self.policies,
             tags=self.tags,
+            excludes_model=self.excludes_model,
         )
 
     @property

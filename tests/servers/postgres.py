@@ -25,9 +25,11 @@ OWNER = "mobula"
 
 
 class PostgresServer:
-    """Use as a context manager. `url` names an empty database of the server."""
+    """Use as a context manager. `url` names an empty database of the server. `shared_buffers` is
+    its cache of pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_buffers: str = "32MB") -> None:
+        self._shared_buffers = shared_buffers
         self._programs = {name: program(name) for name in ("initdb", "postgres", "psql")}
         self._user = _unprivileged() if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="m-pg-"))  # sockets allow 107 characters
@@ -59,8 +61,9 @@ class PostgresServer:
         """Also after `stop`: what was committed is still there."""
         settings = (
             "listen_addresses=", "fsync=off", "full_page_writes=off", "synchronous_commit=off",
-            "max_connections=200", "shared_buffers=32MB", "wal_level=minimal", "max_wal_senders=0",
-            "autovacuum=off", "jit=off",  # compiling costs more than what it is for
+            "max_connections=200", f"shared_buffers={self._shared_buffers}", "wal_level=minimal",
+            "max_wal_senders=0", "autovacuum=off",
+            "jit=off",  # compiling costs more than what it is for
         )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
         command = [self._programs["postgres"], "-D", str(self._folder / "data")]

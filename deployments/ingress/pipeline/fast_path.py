@@ -310,10 +310,10 @@ class FastPath:
 
     def _admit(self, caller: Caller, plan: Plan, route: HotRoute, model: str) -> Permit | None:
         """The permit, if the caller may have the model, and there is room in all limits now. The
-        whole application admits to operations with limits of their own."""
+        whole application admits where the plan limits single operations or leaves features out."""
         policies, limiter = self._policies.get(caller.key_id), self._admission.limiter
         request_class = route.request_class
-        if plan.operations_rates and route.operation in plan.operations_rates:
+        if route.operation in plan.operations_rates or plan.allowed_features is not None:
             return None
         if plan.models is not None and not plan.allows_model(model):
             return None

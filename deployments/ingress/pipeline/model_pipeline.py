@@ -131,7 +131,9 @@ class ModelPipeline:
         if plan.guardrails and not self.is_guarded:
             raise unknown_policy(plan.guardrails[0])
         model = models.text_models.get(name)
-        is_allowed = plan.models is None and admitted.policies is None
+        is_allowed = (
+            plan.models is None and plan.allowed_features is None and admitted.policies is None
+        )
         if model is None or not (is_allowed or admitted.allows_model(name)):
             raise UnknownModel(name, tuple(filter(admitted.allows_model, models.text_models)))
         admitted.models.add(name)

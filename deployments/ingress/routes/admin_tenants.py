@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from cluster.tenants.repository import Tenant
 from cluster.tenants.settings import TenantSettings
+from deployments.ingress.authentication import excluded_models
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.names.defaults import check_default_models, check_default_words
@@ -124,7 +125,13 @@ async def update_tenant_settings(access: WritesTenant, request: Request) -> Tena
     body = await read_json(request, TenantSettingsPatch)
     values = body.model_dump(include=body.model_fields_set)
     plan = await access.admin.tenants.plan(access.tenant)
-    check_default_models(services_of(request).models, plan.allows_model, values)
+    services = services_of(request)
+    excludes = excluded_models(services, plan)
+
+    def allows(model: str) -> bool:
+        return plan.allows_model(model) and not (excludes is not None and excludes(model))
+
+    check_default_models(services.models, allows, values)
     check_default_words(values)
     changed = await access.admin.tenants.update_settings(access.actor, access.tenant, values)
     return _settings(access, changed)

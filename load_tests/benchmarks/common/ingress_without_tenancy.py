@@ -79,6 +79,9 @@ class NoTenancy(TenantServices):
     def verify(self, credential: str) -> Caller:
         return _ANYBODY
 
+    def caller_of(self, tenant: str, holder: str) -> Caller:
+        return _ANYBODY
+
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 

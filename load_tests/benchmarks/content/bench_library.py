@@ -208,7 +208,7 @@ def _postgres() -> Any:
         return None
     from tests.servers.postgres import PostgresServer
 
-    return PostgresServer()
+    return PostgresServer(shared_buffers="128MB")  # PostgreSQL's own default
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

@@ -24,6 +24,7 @@ from deployments.ingress.http.app import create_app
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_jobs import TenantJobs
+from deployments.jobs.event_notifier import EventNotifier
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import WorkerTimings
 from tests.api.fakes import Records
@@ -118,6 +119,7 @@ async def opened(
 ) -> AsyncIterator[BatchWorld]:
     database, keys, clock = store_in(folder), BatchKeys(), bare.clock
     store, items = JobStore(database, clock, Random(7)), BatchItemStore(secret_of)
+    store.watch = EventNotifier(store.last_events, 0.02)
     jobs = TenantJobs(store, "test", clock, QUICK)
     once = IdempotencyStore(database, secret_of, clock)
     services = replace(

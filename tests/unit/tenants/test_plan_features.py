@@ -7,6 +7,7 @@ from cluster.runtime.clock import Deadline, ManualClock
 from cluster.runtime.problems import Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import GatedFeature, Plan
+from cluster.tenants.repository import _document
 from cluster.tenants.units import CostWeights, UsageAmounts
 from deployments.contracts.cache import NO_DIRECTIVES
 from deployments.ingress.context import ModelWaitTimer, RequestContext
@@ -38,6 +39,13 @@ def test_what_a_plan_leaves_out_can_be_read_and_not_written() -> None:
         with pytest.raises(Forbidden) as refused:
             request.require(scope)
         assert refused.value.extensions["feature"] == feature
+
+
+def test_what_a_plan_leaves_out_is_stored_also_where_it_leaves_out_everything() -> None:
+    for allowed in (None, frozenset[GatedFeature](), frozenset({GatedFeature.VIDEO})):
+        document = _document(Plan(id="p", allowed_features=allowed))
+        assert Plan.model_validate(document).allowed_features == allowed
+        assert ("allowed_features" in document) == (allowed is not None)
 
 
 def test_an_unknown_feature_is_refused_by_its_place() -> None:
