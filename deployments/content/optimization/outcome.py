@@ -6,6 +6,7 @@ In: a task, its candidates, exact ratings where there are any. Out: values of JS
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deployments.content.engagement import EngagementModel
 from deployments.content.optimization.candidates import EditCandidates
 from deployments.content.optimization.choice import ScoredText, choose
 from deployments.content.optimization.differences import find_differences
@@ -14,6 +15,7 @@ from deployments.content.optimization.search import AppliedEdit, EditedText, val
 from deployments.content.optimization.task import OptimizationTask
 
 OPTIMIZER = "post-optimizer@1"  # who answers; a change of rules or scores changes it
+ENGAGEMENT_MODEL = "engagement-ridge@1"
 LEAST_MEANING = 0.8  # cosine of a rewrite and the draft
 _DIGITS = 4
 _UNCHANGED = "No edit helps these goals without harm to another one: the text stays as it is."
@@ -24,7 +26,7 @@ def outcome(
 ) -> dict[str, Any]:
     """`meaning` says how close a rewrite is to the draft (None: not known)."""
     rate = candidates.judge.judge
-    before = rate(task.text)
+    before, basis = rate(task.text), _basis(candidates.judge.model)
     floor = values_of(before)
     scored, refused = [], [_refusal(rewrite.goal, rewrite.reason) for rewrite in candidates.refused]
     for candidate in candidates.texts:
@@ -42,9 +44,11 @@ def outcome(
         "text": best,
         "is_changed": bool(chosen),
         "reason": None if chosen else _UNCHANGED,
-        "goals": _goals(before, rate(best)),
+        "goals": _goals(before, rate(best), basis),
         "variants": [
-            _variant(task.text, scored.candidate, _goals(before, rate(scored.candidate.text)))
+            _variant(
+                task.text, scored.candidate, _goals(before, rate(scored.candidate.text), basis)
+            )
             for scored in chosen
         ],
         "refused_rewrites": refused,
@@ -52,14 +56,30 @@ def outcome(
     }
 
 
-def _goals(before: Scores, after: Scores) -> dict[str, Any]:
-    return {goal: _goal(goal, score, after[goal]) for goal, score in before.items()}
+def _goals(before: Scores, after: Scores, basis: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        goal: _goal(score, after[goal]) | {"by": JUDGES[goal]} | (
+            basis if goal == "engagement" else {}
+        )
+        for goal, score in before.items()
+    }  # fmt: skip
 
 
-def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
-    basis = {"by": JUDGES[goal]} | ({"basis": "prior"} if goal == "engagement" else {})
+def _basis(model: EngagementModel | None) -> dict[str, Any]:
+    """What engagement is judged by."""
+    if model is None:
+        return {"basis": "prior"}
+    return {
+        "by": ENGAGEMENT_MODEL,
+        "basis": "outcomes",
+        "spearman": model.spearman,
+        "outcomes": model.outcomes,
+    }
+
+
+def _goal(before: GoalScore, after: GoalScore) -> dict[str, Any]:
     if before.value is None or after.value is None:
-        return {"supported": False, "reason": before.reason, **basis}
+        return {"supported": False, "reason": before.reason}
     return {
         "supported": True,
         "before": round(before.value, _DIGITS),
@@ -67,7 +87,6 @@ def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
         "delta": round(after.value - before.value, _DIGITS),
         "reason_before": before.reason,
         "reason_after": after.reason,
-        **basis,
     }
 
 
