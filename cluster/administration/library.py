@@ -249,6 +249,7 @@ class LibraryService:
             actor.name,
             self._unit_of_work.clock.wall(),
             authors_may_approve=settings.authors_may_approve is not False,
+            own_zone=settings.zone,
         )
         moved = await self._posts.update(connection, tenant, post, **values)
         await self._posts.add_transition(

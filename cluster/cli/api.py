@@ -66,7 +66,7 @@ class Api:
     def post(
         self,
         *path: str,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any],
         headers: Mapping[str, str] | None = None,
         **query: Any,
     ) -> Any:

@@ -64,9 +64,10 @@ def create(
 ) -> None:
     """Save a draft, and print its id."""
     body = {"id": post, "title": title, "body": _read(file), "platform": platform}
-    body |= {"language": language, "tags": tag or []}
+    body["language"] = language
     with api(key) as cluster:
-        made = cluster.post("library", "posts", body=body, tenant=tenant)
+        sent = {**body, "tags": tag or []}
+        made = cluster.post("library", "posts", body=sent, tenant=tenant)
         print_plain(made["id"])
 
 
@@ -85,8 +86,8 @@ def edit(
     key: Key = None,
 ) -> None:
     """Edit a draft; a changed text or title makes a version."""
-    body = {"body": None if file is None else _read(file), "title": title, "platform": platform}
-    body |= {"language": language, "tags": tag, "note": note or None}
+    body: dict[str, Any] = {"title": title, "platform": platform, "language": language}
+    body |= {"body": None if file is None else _read(file), "tags": tag, "note": note or None}
     with api(key) as cluster:
         changed = cluster.patch(
             "library", "posts", post, body=body, tenant=tenant, headers=_seen(cluster, post, tenant)
@@ -157,9 +158,9 @@ def restore(
 ) -> None:
     """Make a copy of a version, or of a candidate, the current one."""
     with api(key) as cluster:
-        path = ("library", "posts", post, "versions", str(version), "restore")
         seen = _seen(cluster, post, tenant)
-        restored = cluster.post(*path, body=None, tenant=tenant, headers=seen)
+        path, body = ("library", "posts", post, "restore"), {"version": version}
+        restored = cluster.post(*path, body=body, tenant=tenant, headers=seen)
         show_one(_row(restored), as_json=False)
 
 

@@ -1,9 +1,10 @@
-"""`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
+"""`mobula test`: lint and types, the fast tiers, then each other folder of tests/ by itself.
 
-Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
-a separate process, because Ray reads its environment once. The fast tiers run at the same time, and
-so do, later, those that compute beside those that mostly wait for a cluster. What runs in front
-prints as it runs, and the output of the others follows, tier by tier.
+Out: each run's output, a table of durations, and the last line `N passed, N failed`. The fast tiers
+are one pytest run, beside lint: its workers import once what all of them do, and compute for one
+tier while tests of another wait. Each other tier is a separate process, because Ray reads its
+environment once. Those that compute run beside those that mostly wait for a cluster. What runs in
+front prints as it runs, and the output of the others follows, tier by tier.
 """
 
 import os
@@ -13,8 +14,8 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.cli import test_servers
@@ -39,27 +40,19 @@ ORDER = (
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# pytest-xdist workers of tiers whose files are independent; some conftests choose other groups.
-# Tests of clusters run one by one: two clusters at once on two processors only delay each other.
-WORKERS = {
-    "unit": "logical",
-    "contract": "logical",
-    "api": "logical",
-    "tools": "logical",
-    "video": "logical",
-}
+# Tiers that are one run, beside lint: tests of their files are independent. A test of one tier
+# computes while another waits for a server or for time to pass, so there are more workers than
+# processors; they are forked (tests/forked_workers.py).
+FAST = ("unit", "contract", "api")
+WAITING_WORKERS = 1
+# pytest-xdist workers of other tiers whose files are independent; some conftests choose other
+# groups. Tests of clusters run one by one: two clusters at once on two processors only delay each
+# other.
+WORKERS = {"tools": "logical", "video": "logical"}
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api", "tools"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
-# Tiers that run at the same time. The contract tier waits for servers and for time to pass: the
-# others compute meanwhile, at a lower priority, so that they do not delay it. Only it has several
-# workers, and where there are processors for them also the longest one, which is alone at the end:
-# each worker imports all that its tier does.
-WAITING, LONGEST = "contract", "unit"
-FEW = 2  # processors that the tiers of TOGETHER keep busy with one process each
-TOGETHER = (WAITING, "unit", "api", LINT)
-LOWER_PRIORITY = ("nice", "-n", "10")
 # Tiers that compute, one after the other, in the time that the tiers after the fast ones leave:
 # those wait for processes to start, to end and to notice each other.
 BACKGROUND = ("tools", "engines", "video")
@@ -74,8 +67,23 @@ NO_TESTS = 5  # pytest's exit code
 
 
 @dataclass(frozen=True, slots=True)
+class TestCounts:
+    """How the tests of a tier ended, and how long they took one after the other."""
+
+    __test__ = False  # pytest takes it for tests
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class TierResult:
-    """What one tier did; `output` is what was not printed while it ran."""
+    """What one tier did; `output` is what was not printed while it ran.
+
+    `seconds` is the time of its run; of one of several tiers of a run, that of its tests in all
+    workers together.
+    """
 
     tier: str
     passed: int
@@ -115,10 +123,10 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 
 def _run_tiers(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
-    """Runs those of TOGETHER at the same time, then the others one after the other; those of
-    BACKGROUND beside them, if there are any."""
-    outcomes = _run_together([tier for tier in TOGETHER if tier in tiers], options)
-    others = [tier for tier in tiers if tier not in TOGETHER]
+    """Runs lint and the fast tiers, then the others one after the other; those of BACKGROUND beside
+    them, if there are any."""
+    outcomes = _run_fast(tiers, options)
+    others = [tier for tier in tiers if tier not in (LINT, *FAST)]
     in_front = [tier for tier in others if tier not in BACKGROUND]
     behind = [tier for tier in others if tier in BACKGROUND] if in_front else []
     if not _stops(options, outcomes):
@@ -130,14 +138,26 @@ def _run_tiers(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     return outcomes
 
 
+def _run_fast(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
+    """Lint beside the fast tiers; both run to their end, also after a failure."""
+    fast = [tier for tier in FAST if tier in tiers]
+    with ThreadPoolExecutor(1) as executor:
+        lint = executor.submit(_lint) if LINT in tiers else None
+        outcomes = _pytest(fast, options) if fast else []
+    if lint is not None:
+        _print_later([lint.result()])
+        outcomes.append(lint.result())
+    return outcomes
+
+
 def _run_in_turn(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     outcomes: list[TierResult] = []
     for tier in tiers:
         if _stops(options, outcomes):
             break
-        outcomes.append(_pytest(tier, options))
+        outcomes += _pytest([tier], options)
         if tier in SECOND_RUN:
-            outcomes.append(_pytest(tier, options, again=True))
+            outcomes += _pytest([tier], options, again=True)
     return outcomes
 
 
@@ -147,7 +167,7 @@ def _run_behind(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
     for tier in tiers:
         if _stops(options, outcomes):
             break
-        outcomes.append(_pytest(tier, options, lowest_priority(), beside=True))
+        outcomes += _pytest([tier], options, lowest_priority(), beside=True)
     return outcomes
 
 
@@ -168,38 +188,20 @@ def _print_later(outcomes: Sequence[TierResult]) -> None:
             print_plain(outcome.output.rstrip())
 
 
-def _run_together(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
-    """All of them run to their end, also after a failure."""
-    outcomes: list[TierResult] = []
-    with ThreadPoolExecutor(len(TOGETHER)) as executor:
-        running: list[Future[TierResult]] = []
-        for tier in tiers:
-            priority = LOWER_PRIORITY if running and WAITING in tiers else ()
-            if tier == LINT:
-                running.append(executor.submit(_lint, priority))
-            else:
-                beside = bool(running)
-                running.append(executor.submit(_pytest, tier, options, priority, beside=beside))
-        for result in running:
-            _print_later([result.result()])
-            outcomes.append(result.result())
-    return outcomes
-
-
 def available() -> list[str]:
     """lint, then the folders of tests/ that hold tests, quickest first."""
     folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
-def _lint(priority: Sequence[str]) -> TierResult:
+def _lint() -> TierResult:
     clock = SystemClock()
     began = clock.monotonic()
     scripts = Path(sys.executable).parent
     failed, lines = 0, []
     for name, *arguments in CHECKS:
         lines.append(f"$ {' '.join((name, *arguments))}")
-        code, output = _call([*priority, str(scripts / name), *arguments], {}, quiet=True)
+        code, output = _call([str(scripts / name), *arguments], {}, quiet=True)
         failed += code != 0
         lines += [output.rstrip()] if output.strip() else []
     seconds, output = clock.monotonic() - began, "\n".join(lines)
@@ -220,38 +222,53 @@ def selection(options: TierOptions, again: bool = False) -> list[str]:
 
 
 def _pytest(
-    tier: str,
+    tiers: Sequence[str],
     options: TierOptions,
     priority: Sequence[str] = (),
     *,
     again: bool = False,
     beside: bool = False,
-) -> TierResult:
-    """Prints what pytest does as it comes, unless it runs `beside` another tier."""
+) -> list[TierResult]:
+    """One pytest run of all `tiers`; prints what pytest does as it comes, unless it runs `beside`
+    another."""
     clock = SystemClock()
     began = clock.monotonic()
-    profile = SECOND_RUN[tier] if again else {}
-    name = " ".join([tier, *profile.values()])
-    changes = {**profile, **(scratch() if tier in IN_MEMORY else {})}
+    profile = {name: value for tier in tiers for name, value in SECOND_RUN.get(tier, {}).items()}
+    profile = profile if again else {}
+    names = {tier: " ".join([tier, *profile.values()]) for tier in tiers}
+    changes = {**profile, **(scratch() if IN_MEMORY.issuperset(tiers) else {})}
     if not beside:
-        print_rich(f"\n[bold]== {name}[/]")
+        print_rich(f"\n[bold]== {', '.join(names.values())}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         arguments = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         arguments += selection(options, again)
-        arguments += _workers(tier, beside)
-        command = [*priority, sys.executable, "-m", "pytest", f"tests/{tier}", *arguments]
+        arguments += _workers(tiers)
+        folders = [f"tests/{tier}" for tier in tiers]
+        command = [*priority, sys.executable, "-m", "pytest", *folders, *arguments]
         code, output = _call(command, changes, quiet=beside)
-        passed, failed, skipped = counts(report)
-    if code not in (0, NO_TESTS) and not failed:
-        failed = 1  # it broke before or after its tests
-    return TierResult(name, passed, failed, skipped, clock.monotonic() - began, output)
+        counted = counts(report)
+    if code not in (0, NO_TESTS) and not any(each.failed for each in counted.values()):
+        # It broke before or after its tests.
+        counted[tiers[0]] = replace(counted.get(tiers[0], TestCounts()), failed=1)
+    results = [_result(names[tier], counted.get(tier, TestCounts())) for tier in tiers]
+    if len(results) == 1:
+        results = [replace(results[0], seconds=clock.monotonic() - began)]
+    return [replace(results[0], output=output), *results[1:]]
 
 
-def _workers(tier: str, beside: bool) -> list[str]:
-    """pytest's options for the processes of a tier."""
-    several = not beside or tier in BACKGROUND or (tier == LONGEST and processors() > FEW)
-    return ["-n", WORKERS[tier], "--dist", "loadfile"] if several and tier in WORKERS else []
+def _result(name: str, counted: TestCounts) -> TierResult:
+    numbers = (counted.passed, counted.failed, counted.skipped)
+    return TierResult(name, *numbers, counted.seconds)
+
+
+def _workers(tiers: Sequence[str]) -> list[str]:
+    """pytest's options for the processes of a run."""
+    if set(tiers) <= set(FAST):
+        workers = str(processors() + WAITING_WORKERS)
+        # Tests of two tiers may be called the same.
+        return ["--import-mode=importlib", "-p", "tests.forked_workers", "--forks", workers]
+    return ["-n", WORKERS[tiers[0]], "--dist", "loadfile"] if tiers[0] in WORKERS else []
 
 
 def processors() -> int:
@@ -289,19 +306,23 @@ def _call(command: Sequence[str], changes: Mapping[str, str], *, quiet: bool) ->
     return ended.returncode, ended.stdout or ""
 
 
-def counts(report: Path) -> tuple[int, int, int]:
-    """Passed, failed and skipped tests of a JUnit report; zeros if there is none."""
-    if not report.exists():
-        return 0, 0, 0
-    passed = failed = skipped = 0
-    for case in ElementTree.parse(report).iter("testcase"):
+def counts(report: Path) -> dict[str, TestCounts]:
+    """What a JUnit report says of each tier; nothing if there is none."""
+    found: dict[str, TestCounts] = {}
+    cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
+    for case in cases:
+        name = case.get("classname") or case.get("name") or ""  # tests.TIER.FOLDER.MODULE
+        tier = [*name.split("."), ""][1]
+        before = found.get(tier, TestCounts())
+        seconds = before.seconds + float(case.get("time") or 0)
         if case.find("failure") is not None or case.find("error") is not None:
-            failed += 1
+            after = replace(before, failed=before.failed + 1)
         elif case.find("skipped") is not None:
-            skipped += 1
+            after = replace(before, skipped=before.skipped + 1)
         else:
-            passed += 1
-    return passed, failed, skipped
+            after = replace(before, passed=before.passed + 1)
+        found[tier] = replace(after, seconds=seconds)
+    return found
 
 
 def _report(outcomes: Sequence[TierResult], seconds: float) -> int:

@@ -5,8 +5,9 @@ another, as its quota is in one row, so their numbers are committed in order. Kn
 authorization.
 """
 
+import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, insert, select, update
@@ -25,18 +26,20 @@ from cluster.library.model import (
     no_post,
 )
 from cluster.library.status import PostStatus, PostTransition
-from cluster.library.terms import terms_of
+from cluster.library.terms import Facet, terms_of
 from cluster.library.versions import VersionRepository
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict
 from cluster.storage.tables import (
     library_posts,
     library_sizes,
-    library_tags,
     library_transitions,
 )
 
 COLUMNS = tuple(library_posts.c[name] for name in LibraryPost.__slots__)
+FACETS, TAG = ("status", "platform", "language", "created_by"), "tag"
+MAX_ON_LOOP = 4_000  # characters of a text whose words are found on the event loop
+_SEARCHED = (*FACETS, "title", "body", "tags")
 
 
 class PostRepository:
@@ -56,9 +59,9 @@ class PostRepository:
         self, connection: AsyncConnection, tenant: str, author: str, draft: PostDraft
     ) -> LibraryPost:
         """Raises Conflict (id), LibraryFull."""
-        posts, size = await self._lock_sizes(connection, tenant)
+        posts, size, last = await self._lock_sizes(connection, tenant)
         self._check_sizes(posts, size, more=1)
-        now, text = self._clock.wall(), draft.text
+        now, text = max(self._clock.wall(), last), draft.text
         values = {
             "tenant": tenant,
             "id": draft.id or f"post_{secrets.token_hex(10)}",
@@ -76,16 +79,15 @@ class PostRepository:
             "schedule": 0,
             "created": now,
             "updated": now,
-            "terms": terms_of(tenant, (text.title, text.body, *draft.tags)),
         }
+        values["terms"] = await _terms(tenant, values)
         try:
             new = insert(library_posts).values(**values).returning(*COLUMNS)
             post = read_post((await connection.execute(new)).one())
         except IntegrityError as error:
             raise Conflict(f"id: there is a post '{draft.id}' already.", param="id") from error
         added = await self.versions.add_first(connection, tenant, post.number, author, draft)
-        await self._put_tags(connection, tenant, post.number, draft.tags)
-        await self._write_sizes(connection, tenant, posts + 1, size + added)
+        await self._write_sizes(connection, tenant, posts + 1, size + added, now)
         return post
 
     async def get(
@@ -107,17 +109,11 @@ class PostRepository:
         values |= {"revision": post.revision + 1, "updated": self._clock.wall()}
         if "tags" in values:
             values["tags"] = list(values["tags"])
-        text = PostText(values.get("title", post.title), values.get("body", post.body))
-        tags = tuple(values.get("tags", post.tags))
-        if (text, tags) != (post.text, post.tags):
-            values["terms"] = terms_of(tenant, (text.title, text.body, *tags))
+        if not values.keys().isdisjoint(_SEARCHED):
+            fields = {name: getattr(post, name) for name in _SEARCHED}
+            values["terms"] = await _terms(tenant, fields | values)
         changed = update(library_posts).where(_is(tenant, post.id)).values(**values)
-        row = (await connection.execute(changed.returning(*COLUMNS))).one()
-        if tags != post.tags:
-            mine = and_(library_tags.c.tenant == tenant, library_tags.c.post == post.number)
-            await connection.execute(delete(library_tags).where(mine))
-            await self._put_tags(connection, tenant, post.number, tags)
-        return read_post(row)
+        return read_post((await connection.execute(changed.returning(*COLUMNS))).one())
 
     async def set_text(
         self,
@@ -132,7 +128,7 @@ class PostRepository:
         **values: Any,
     ) -> LibraryPost:
         """The next version is the current one. Raises LibraryFull."""
-        posts, size = await self._lock_sizes(connection, tenant)
+        posts, size, _ = await self._lock_sizes(connection, tenant)
         number = post.versions + 1
         added = await self.versions.add(
             connection, tenant, post.number, number, author, text, note, origin, scores=scores
@@ -146,7 +142,7 @@ class PostRepository:
 
     async def delete(self, connection: AsyncConnection, tenant: str, post: LibraryPost) -> None:
         """With its versions, and the texts that no other version has."""
-        posts, size = await self._lock_sizes(connection, tenant)
+        posts, size, _ = await self._lock_sizes(connection, tenant)
         digests = await self.versions.digests(connection, tenant, post.number)
         await connection.execute(delete(library_posts).where(_is(tenant, post.id)))
         freed = await self.versions.delete_unused(connection, tenant, digests)
@@ -191,26 +187,26 @@ class PostRepository:
         rows = (await connection.execute(query)).all()
         return tuple(_transition(row) for row in reversed(rows))
 
-    async def _put_tags(
-        self, connection: AsyncConnection, tenant: str, number: int, tags: Sequence[str]
-    ) -> None:
-        if tags:
-            rows = [{"tenant": tenant, "tag": tag, "post": number} for tag in tags]
-            await connection.execute(insert(library_tags), rows)
-
-    async def _lock_sizes(self, connection: AsyncConnection, tenant: str) -> tuple[int, int]:
-        """Posts and bytes of the tenant; nobody else changes them until the transaction ends."""
+    async def _lock_sizes(self, connection: AsyncConnection, tenant: str) -> tuple[int, int, float]:
+        """Posts and bytes of the tenant, and when its last post was made; nobody else changes them
+        until the transaction ends."""
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        row = dialect.insert(library_sizes).values(tenant=tenant, posts=0, bytes=0)
+        row = dialect.insert(library_sizes).values(tenant=tenant, posts=0, bytes=0, last=0.0)
         await connection.execute(row.on_conflict_do_nothing(index_elements=["tenant"]))
         found = (await connection.execute(_sizes(tenant).with_for_update())).one()
-        return found.posts, found.bytes
+        return found.posts, found.bytes, found.last
 
     async def _write_sizes(
-        self, connection: AsyncConnection, tenant: str, posts: int, size: int
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        posts: int,
+        size: int,
+        last: float | None = None,
     ) -> None:
+        values = {"posts": posts, "bytes": size} | ({} if last is None else {"last": last})
         mine = update(library_sizes).where(library_sizes.c.tenant == tenant)
-        await connection.execute(mine.values(posts=posts, bytes=size))
+        await connection.execute(mine.values(**values))
 
     def _check_sizes(self, posts: int, size: int, *, more: int) -> None:
         """Raises LibraryFull if a further post (or none, for `more` 0) is over a limit."""
@@ -219,6 +215,21 @@ class PostRepository:
             raise LibraryFull("posts", limits.max_posts)
         if size > limits.max_bytes or (more and size >= limits.max_bytes):
             raise LibraryFull("bytes of text", limits.max_bytes)
+
+
+def facets_of(fields: Mapping[str, Any]) -> list[Facet]:
+    """Of the columns of a post: what filters ask for."""
+    found = [(name, str(fields[name])) for name in FACETS]
+    return found + [(TAG, tag) for tag in fields["tags"]]
+
+
+async def _terms(tenant: str, fields: Mapping[str, Any]) -> str:
+    """Of the columns of a post. Long texts take some milliseconds, in a thread."""
+    texts = (fields["title"], fields["body"], *fields["tags"])
+    facets = facets_of(fields)
+    if len(fields["body"]) > MAX_ON_LOOP:
+        return await asyncio.to_thread(terms_of, tenant, texts, facets)
+    return terms_of(tenant, texts, facets)
 
 
 def _sizes(tenant: str) -> Any:

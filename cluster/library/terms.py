@@ -2,14 +2,15 @@
 
 In: text. Out: terms, which SQLite's FTS5 and PostgreSQL's tsvector take as they are: letters and
 digits, NFKC, case folded, without accents, at most MAX_TERM characters. Of scripts that put no
-spaces between words each character is a term. A post also has a term of its tenant, so that no
-search reads the postings of other tenants.
+spaces between words each character is a term. A post also has terms for its tenant and for each
+of its facets (status, platform, language, author, tags), which name the tenant: filters are
+searched as words are, and no search reads the postings of other tenants.
 """
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cluster.runtime.problems import InvalidRequest
@@ -22,7 +23,8 @@ _SPACELESS = (
 )
 _WORD = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+")
 _SEARCHED = re.compile(rf"(?:[{_SPACELESS}]|[^\W_{_SPACELESS}]+)\*?")
-_TENANT_SIGN = "\N{SECTION SIGN}"  # no character of a word
+_SIGN = "\N{SECTION SIGN}"  # no character of a word
+Facet = tuple[str, str]  # a field and its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,21 @@ class SearchTerm:
     is_prefix: bool = False
 
 
-def terms_of(tenant: str, texts: Iterable[str]) -> str:
-    """Every term once, in order of appearance, after that of the tenant."""
+def terms_of(tenant: str, texts: Iterable[str], facets: Iterable[Facet] = ()) -> str:
+    """Every term once, in order of appearance, after those of the tenant and the facets."""
     found: dict[str, None] = {tenant_term(tenant): None}
+    found.update(dict.fromkeys(facet_term(tenant, facet) for facet in facets))
     for text in texts:
         found.update(dict.fromkeys(word[:MAX_TERM] for word in _WORD.findall(_folded(text))))
     return " ".join(found)
 
 
 def tenant_term(tenant: str) -> str:
-    return _TENANT_SIGN + hashlib.sha256(tenant.encode()).hexdigest()[:16]
+    return _SIGN + _digest(tenant)
+
+
+def facet_term(tenant: str, facet: Facet) -> str:
+    return _SIGN + _digest("\0".join((tenant, *facet)))
 
 
 def search_terms(query: str) -> tuple[SearchTerm, ...]:
@@ -58,15 +65,28 @@ def search_terms(query: str) -> tuple[SearchTerm, ...]:
     return tuple(found)
 
 
-def fts5_query(tenant: str, terms: Iterable[SearchTerm]) -> str:
-    """For MATCH, of the tokenizer `ascii`."""
+def fts5_query(
+    tenant: str, terms: Iterable[SearchTerm] = (), facets: Iterable[Sequence[Facet]] = ()
+) -> str:
+    """For MATCH, of the tokenizer `ascii`: all of the terms, and of each of the `facets` one."""
     words = [f'"{term.text}"{"*" if term.is_prefix else ""}' for term in terms]
-    return " AND ".join([f'"{tenant_term(tenant)}"', *words])
+    others = [
+        "(" + " OR ".join(f'"{facet_term(tenant, each)}"' for each in some) + ")" for some in facets
+    ]
+    return " AND ".join([*(others or [f'"{tenant_term(tenant)}"']), *words])
 
 
-def tsquery(tenant: str, terms: Iterable[SearchTerm]) -> str:
+def tsquery(
+    tenant: str, terms: Iterable[SearchTerm] = (), facets: Iterable[Sequence[Facet]] = ()
+) -> str:
+    """The same for PostgreSQL."""
     words = [f"{term.text}{':*' if term.is_prefix else ''}" for term in terms]
-    return " & ".join([tenant_term(tenant), *words])
+    others = ["(" + " | ".join(facet_term(tenant, each) for each in some) + ")" for some in facets]
+    return " & ".join([*(others or [tenant_term(tenant)]), *words])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _term(word: str) -> SearchTerm:

@@ -1,6 +1,6 @@
 """What an edit and a transition change of a post, and whether they may. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.library.model import IllegalTransition, LibraryPost, SelfApproval
@@ -67,8 +67,10 @@ def check_transition(
     now: float,
     *,
     authors_may_approve: bool,
+    own_zone: str | None = None,
 ) -> dict[str, Any]:
-    """The columns that change. `actor` is the caller's name.
+    """The columns that change. `actor` is the caller's name, `own_zone` that of times that name
+    none.
 
     Raises IllegalTransition, Forbidden, SelfApproval, InvalidRequest (at, zone, ...), TimeInPast,
     TimeDoesNotExist.
@@ -88,6 +90,8 @@ def check_transition(
     if transition is PostTransition.APPROVE and is_own and not authors_may_approve:
         raise SelfApproval
     values: dict[str, Any] = {"status": rule.target, "due": None}
+    if request.zone is None and own_zone is not None and request.transition in TIMED:
+        request = replace(request, zone=own_zone)
     return values | _values(post, request, actor, now)
 
 

@@ -17,6 +17,7 @@ from cluster.tenants.price_list import ModelPriceLists, PriceList, most_specific
 from cluster.tenants.units import PARTS, CostWeights, Unit
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+OperationName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,59}$")]
 Whole = Annotated[int, Field(ge=1, le=10**15)]
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _PATTERN = set("*?[")
@@ -212,13 +213,15 @@ class Plan(LimitTerms):
     is the share of a saturated model relative to other tenants. With `reserve` "hard" a request's
     whole `max_tokens` is reserved before it runs, with "soft" a typical answer. `end_user` limits
     each of the tenant's own users by itself. `guardrails` are ids of the configuration, beside the
-    operator's own defaults. `allowed_features` None: all of them.
+    operator's own defaults. `allowed_features` None: all of them. `operations_rates`
+    limit the requests for single operations, by name, beside those of their classes.
     """
 
     id: Id
     name: Annotated[str, Field(max_length=200)] = ""
     features: frozenset[Feature] = frozenset()
     allowed_features: frozenset[GatedFeature] | None = None
+    operations_rates: dict[OperationName, Rate] = {}
     media: MediaPlan = MediaPlan()
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0

@@ -25,7 +25,8 @@ Kind = Literal[
     "plan", "tenant", "key", "user", "signing_key", "session", "cache", "team", "template"
 ]
 Status = Literal["active", "suspended"]
-_NEWER = ("end_user", "model_prices", "guardrails", "allowed_features")  # than the last release
+# Fields of plans that are newer than the last release.
+_NEWER = ("end_user", "model_prices", "guardrails", "allowed_features", "operations_rates")
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 
 

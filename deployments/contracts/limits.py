@@ -190,9 +190,11 @@ class Limiter(Protocol):
         request_class: RequestClass,
         policies: CallerPolicies | None = None,
         end_user: str = "",
+        operation: str = "",
     ) -> Permit:
         """`policies` are those of the caller's key, `end_user` is the tenant's own user ("": not
-        named): the request must fit the limits of all. Raises RateLimited naming the limit."""
+        named), `operation` what is asked for: the request must fit the limits of all. Raises
+        RateLimited naming the limit."""
         ...
 
     def try_admit(
@@ -203,5 +205,6 @@ class Limiter(Protocol):
         policies: CallerPolicies | None = None,
         end_user: str = "",
     ) -> Permit | None:
-        """The same without waiting; None, and nothing is consumed, where it would wait."""
+        """The same without waiting, for an operation without a limit of its own; None, and nothing
+        is consumed, where it would wait."""
         ...

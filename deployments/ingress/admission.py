@@ -88,7 +88,12 @@ class _AdmissionScope:
         caller = context.caller
         try:
             permit = await self._control.limiter.admit(
-                caller.tenant, context.plan, self._class, context.policies, caller.end_user
+                caller.tenant,
+                context.plan,
+                self._class,
+                context.policies,
+                caller.end_user,
+                self._action,
             )
             admitted = self._admitted = context.admitted = AdmittedRequest(
                 context.request_id,

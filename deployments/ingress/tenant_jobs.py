@@ -13,6 +13,7 @@ from deployments.jobs.store import JobStore
 from deployments.jobs.worker import JobWorker, WorkerTimings
 
 CONCURRENCY = 16  # jobs of a replica; most of their time is waiting
+SLOWEST_S = 2.0  # between polls that find nothing; a replica that gets an order looks at once
 
 
 class TenantJobs:
@@ -35,7 +36,7 @@ class TenantJobs:
             self._replica,
             self._clock,
             concurrency=CONCURRENCY,
-            pace=self._pace,
+            pace=self._pace or WorkerTimings(slowest_s=SLOWEST_S),
         )
 
     def wake(self) -> None:

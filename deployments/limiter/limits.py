@@ -7,7 +7,7 @@ limits with their names and bucket specs. Knows nothing of the buckets' levels.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from cluster.tenants.plan import FREE_CLASSES, Budget, LimitTerms, Rate, Rates, RequestClass
+from cluster.tenants.plan import FREE_CLASSES, Budget, LimitTerms, Plan, Rate, Rates, RequestClass
 from cluster.tenants.policy import LimitPolicy, Spend
 from cluster.tenants.units import Unit
 from cluster.usage.prices import NANO
@@ -88,6 +88,11 @@ def admission_limits(
     return limits
 
 
+def operation_limit(subject: LimitSubject, operation: str, rate: Rate) -> Limit:
+    """The limit of requests for one operation."""
+    return _rate(subject, f"operation:{operation}", operation, Unit.REQUESTS, rate)
+
+
 def reservation_limits(
     subject: LimitSubject, terms: LimitTerms, request_class: RequestClass, model: str, wall: float
 ) -> list[Limit]:
@@ -144,6 +149,8 @@ def all_limits(subject: LimitSubject, terms: LimitTerms, wall: float) -> list[Li
         limits += reservation_limits(subject, terms, request_class, "", wall)
     for model in terms.models_rates:
         limits += reservation_limits(subject, terms, RequestClass.GENERATE, model, wall)
+    if isinstance(terms, Plan):
+        limits += [operation_limit(subject, *each) for each in terms.operations_rates.items()]
     return list({limit.spec.key: limit for limit in limits}.values())
 
 

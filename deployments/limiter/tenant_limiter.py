@@ -89,6 +89,7 @@ class TenantLimiter:
         request_class: RequestClass,
         policies: CallerPolicies | None = None,
         end_user: str = "",
+        operation: str = "",
     ) -> "LimiterPermit":
         """Consume one request credit and take a slot of the tenant, its team, the key and the end
         user, all or none. Suspends only without credits in hand. Raises RateLimited."""
@@ -97,7 +98,7 @@ class TenantLimiter:
             limits = self._update_tenant(tenant, plan)
         now = self.clock.monotonic()
         if policies is None and (plan.end_user is None or not end_user):
-            debits = limits.admission(request_class, now)
+            debits = limits.admission(request_class, now, operation)
             if debits:
                 if limits.try_acquire(debits, now):  # as `acquire`, without a coroutine
                     self._leases.replenish(limits, debits, now)
@@ -106,7 +107,8 @@ class TenantLimiter:
                     debits = await self._leases.acquire(limits, debits, source, now)
             return LimiterPermit(self, limits, plan, request_class, debits)
         subjects = RequestSubjects(policies, self._end_user_id(tenant, plan, end_user))
-        debits = limits.admission_with(subjects, request_class, now, self.clock.wall())
+        wall = self.clock.wall()
+        debits = limits.admission_with(subjects, request_class, now, wall, operation)
         if debits:
             debits = await self.acquire(limits, debits, (request_class, ""), now)
         return LimiterPermit(self, limits, plan, request_class, _without_probes(debits), subjects)

@@ -18,6 +18,7 @@ from deployments.limiter.limits import (
     admission_limits,
     all_limits,
     next_utc_midnight,
+    operation_limit,
     reservation_limits,
     tenant_subject,
 )
@@ -73,6 +74,7 @@ class TenantLimits:
     epoch: str = ""
     subjects: TenantSubjects = field(init=False)
     _admission: dict[RequestClass, Debits] = field(default_factory=dict)
+    _operations: dict[str, Debits] = field(default_factory=dict)
     _reservation: dict[Source, CountedBuckets] = field(default_factory=dict)
     _day_ends: float = 0.0
     _scan_at: float = 0.0
@@ -96,13 +98,15 @@ class TenantLimits:
         self.plan = plan
         self._forget_limits()
 
-    def admission(self, request_class: RequestClass, now: float) -> Debits:
-        """One credit of each limit that admits a request."""
+    def admission(self, request_class: RequestClass, now: float, operation: str = "") -> Debits:
+        """One credit of each limit that admits a request, for this operation if it is limited."""
         debits = self._admission.get(request_class)
         if debits is None:
             limits = admission_limits(tenant_subject(self.tenant), self.plan, request_class)
             debits = tuple((self._bucket(limit, now), 1) for limit in limits)
             self._admission[request_class] = debits
+        if self.plan.operations_rates:
+            debits += self._of_operation(operation, now)
         return debits
 
     def reservation(
@@ -121,13 +125,28 @@ class TenantLimits:
             self._reservation[key] = buckets
         return buckets
 
+    def _of_operation(self, operation: str, now: float) -> Debits:
+        debits = self._operations.get(operation)
+        if debits is None:
+            rate = self.plan.operations_rates.get(operation)
+            if rate is None:
+                return ()
+            limit = operation_limit(tenant_subject(self.tenant), operation, rate)
+            debits = self._operations[operation] = ((self._bucket(limit, now), 1),)
+        return debits
+
     def admission_with(
-        self, subjects: RequestSubjects, request_class: RequestClass, now: float, wall: float
+        self,
+        subjects: RequestSubjects,
+        request_class: RequestClass,
+        now: float,
+        wall: float,
+        operation: str = "",
     ) -> Debits:
         """The same with those of the request's other subjects. Raises RateLimited."""
         rates = self.plan.end_user
         others = self.subjects.admission(request_class, subjects, rates, now, wall)
-        return self.admission(request_class, now) + others
+        return self.admission(request_class, now, operation) + others
 
     def reservation_with(
         self,
@@ -273,6 +292,7 @@ class TenantLimits:
 
     def _forget_limits(self) -> None:
         self._admission.clear()
+        self._operations.clear()
         self._reservation.clear()
         self.subjects.forget_lookups()
 

@@ -15,6 +15,7 @@ class NullLimiter:
         request_class: RequestClass,
         policies: CallerPolicies | None = None,
         end_user: str = "",
+        operation: str = "",
     ) -> "NullLimiter":
         return self
 

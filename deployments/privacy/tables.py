@@ -103,6 +103,18 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
+    TenantTable(tables.library_transitions, user="actor", user_form="user:{}"),
+    TenantTable(tables.library_versions, user="author", user_form="user:{}"),
+    TenantTable(tables.library_bodies),
+    TenantTable(tables.library_vectors, omitted=frozenset({"vector"}), is_exported=False),
+    TenantTable(
+        tables.library_posts,
+        omitted=frozenset({"terms"}),
+        user="created_by",
+        user_form="user:{}",
+    ),
+    TenantTable(tables.library_sizes, is_exported=False),
+    TenantTable(tables.outcomes),
     TenantTable(tables.stored_responses, sealed={"content": _response}),
     TenantTable(tables.idempotency_keys, is_exported=False),
     TenantTable(tables.cache_invalidations, is_exported=False),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.language import Language, find_language
+from deployments.text.segments import find_sentences, find_words
 
 Vectors = NDArray[np.float32]
 Options = Mapping[str, Any]
@@ -33,6 +34,15 @@ class AnalyzedText:
     def detected(self) -> Language | None:
         """None for a text without words."""
         return find_language(self.text)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Without those of addresses, handles and hashtags."""
+        return tuple(self.text[start:end] for start, end in find_words(self.text))
+
+    @cached_property
+    def sentence_count(self) -> int:
+        return len(find_sentences(self.text))
 
     @property
     def language(self) -> str:

@@ -13,7 +13,6 @@ import regex
 
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
-from deployments.text.segments import find_sentences, find_words
 
 LARGE_SAMPLE = 100  # words, which Flesch's formula was made for
 _LEVELS = ((80, "very easy"), (65, "easy"), (50, "medium"), (30, "difficult"))
@@ -56,11 +55,11 @@ class Readability(PlainOperation):
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
-        words = [text.text[start:end] for start, end in find_words(text.text)]
+        words = text.words
         if not words:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         formula = _FORMULAS[text.language]
-        sentences = max(1, len(find_sentences(text.text)))
+        sentences = max(1, text.sentence_count)
         per_sentence = len(words) / sentences
         per_word = sum(_syllables(word, formula) for word in words) / len(words)
         ease = formula.base - formula.sentence * per_sentence - formula.word * per_word

@@ -9,12 +9,7 @@ from deployments.contracts.text_analysis import OperationResult
 from deployments.text.graphemes import emoji_in
 from deployments.text.hashtags import find_hashtags
 from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
-from deployments.text.segments import (
-    count_unsegmented,
-    find_sentences,
-    find_urls,
-    find_words,
-)
+from deployments.text.segments import count_unsegmented, find_urls
 
 # Silent reading of non-fiction in English, in words a minute (Brysbaert, Journal of Memory and
 # Language 109, 2019).
@@ -35,8 +30,8 @@ class TextStatistics(PlainOperation):
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
         whole = text.text
-        words = [whole[start:end] for start, end in find_words(whole)]
-        sentences, letters = len(find_sentences(whole)), sum(map(str.isalpha, whole))
+        words, sentences = text.words, text.sentence_count
+        letters = sum(map(str.isalpha, whole))
         unsegmented = count_unsegmented(whole)
         value = {
             "characters": len(whole),

@@ -29,7 +29,8 @@ from tests.store_matrix import mark_other_stores
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark_other_stores(items)
+    tier = FilePath(__file__).parent
+    mark_other_stores(item for item in items if item.path.is_relative_to(tier))
 
 
 @pytest.fixture

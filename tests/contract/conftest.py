@@ -1,5 +1,7 @@
 """Both stores, for every folder of the tier; some put others in their place."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.servers.stores import (
@@ -34,4 +36,5 @@ __all__ = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark_other_stores(items)
+    tier = Path(__file__).parent
+    mark_other_stores(item for item in items if item.path.is_relative_to(tier))

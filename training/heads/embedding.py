@@ -14,6 +14,7 @@ from deployments.model.embeddings.embedder import load_sentence_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
 
 BATCH = 32
+PART = 1_000
 _MODEL = "minilm"
 
 
@@ -37,3 +38,16 @@ class LocalEmbedder:
             places = order[first : first + BATCH]
             rows[places] = self._encoder.encode([sequences[at] for at in places])
         return rows
+
+
+def embed_in_parts(embedder: LocalEmbedder, texts: Sequence[str], folder: Path) -> Vectors:
+    """One row a text. Each part of PART texts is in `folder` when it is done, and is not embedded
+    again: `folder` is for the same texts only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for first in range(0, len(texts), PART):
+        path = folder / f"{first:06}.npy"
+        if not path.exists():
+            np.save(path, embedder.embed_all(texts[first : first + PART]))
+        parts.append(np.load(path))
+    return np.concatenate(parts)

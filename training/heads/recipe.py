@@ -14,7 +14,7 @@ from deployments.text.operation import Vectors
 from deployments.text.probe import PROBE
 from deployments.text.sentiment import LABELS
 from training.heads.card import render_heads_card
-from training.heads.embedding import LocalEmbedder
+from training.heads.embedding import LocalEmbedder, embed_in_parts
 from training.heads.figures import sentiment_figures
 from training.heads.hard_posts import judge_hard_posts
 from training.heads.held_out import HeldOutTexts, write_held_out
@@ -29,12 +29,16 @@ def build_heads(out: Path, work: Path, threads: int, log: Callable[[str], None])
     """Writes both heads, held_out.npz and README.md to `out`; `work` keeps the download.
 
     Raises subprocess.CalledProcessError where pip cannot fetch the ratings, ValueError where they
-    are not those that were pinned. Takes about three minutes.
+    are not those that were pinned. Takes about six minutes of one core; a run that was interrupted
+    goes on from the vectors that are in `work`.
     """
     rated = read_ratings(download_ratings(work))
     embedder = LocalEmbedder(work, threads)
     log(f"embedding {len(rated):,} rated texts")
-    features = _features(embedder, [each.text for each in rated])
+    texts = [each.text for each in rated]
+    vectors = embed_in_parts(embedder, texts, work / "vectors")
+    lexical = np.stack([lexicon_features(text) for text in texts])
+    features = np.concatenate([vectors, lexical], axis=1)
     is_held_out = np.array([each.is_held_out for each in rated])
     ratings = np.array([each.rating for each in rated], dtype=np.float32)
     trained = ~is_held_out
@@ -47,21 +51,16 @@ def build_heads(out: Path, work: Path, threads: int, log: Callable[[str], None])
     for kind, each in figures.items():
         log(f"{kind}: macro-F1 {each['macro_f1']:.3f}, VADER {each['vader_macro_f1']:.3f}")
     hard = judge_hard_posts(head, embedder)
-    topics, vectors = topic_vectors(embedder)
+    topics, of_topics = topic_vectors(embedder)
     out.mkdir(parents=True, exist_ok=True)
     probe = embedder.embed_all([PROBE])[0]
     _write(out, "sentiment", head.by, LABELS, {**arrays, "probe": probe})
-    topic_arrays = {"vectors": vectors.astype(np.float16), "probe": probe}
+    topic_arrays = {"vectors": of_topics.astype(np.float16), "probe": probe}
     _write(out, "topics", f"topics@{TOPICS_VERSION}", topics, topic_arrays)
     write_held_out(out / "held_out.npz", {kind: each.sample() for kind, each in held_out.items()})
     measured = {"trained": len(kinds), "figures": figures, "hard_posts": hard}
     (out / "evaluation.json").write_text(json.dumps(measured, indent=2) + "\n")
     (out / "README.md").write_text(render_heads_card(measured, len(topics)))
-
-
-def _features(embedder: LocalEmbedder, texts: list[str]) -> Vectors:
-    lexical = np.stack([lexicon_features(text) for text in texts])
-    return np.concatenate([embedder.embed_all(texts), lexical], axis=1)
 
 
 def _held_out(

@@ -1,7 +1,6 @@
 """The topics that ship: phrases of each topic in, one vector a topic out.
 
-The vector is the mean of the phrases' vectors, less the mean of all topics in part: what all topics
-have in common tells none of them from another.
+The vector is the mean of the vectors of the topic's name and its phrases.
 """
 
 import json

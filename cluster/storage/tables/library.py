@@ -23,9 +23,9 @@ from cluster.storage.tables.base import TENANT, metadata
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER only
 
 
-def _of_post(*, index: bool = False) -> "Column[int]":
+def _of_post() -> "Column[int]":
     number = ForeignKey("library_posts.number", ondelete="CASCADE")
-    return Column("post", BigInteger, number, primary_key=True, index=index)
+    return Column("post", BigInteger, number, primary_key=True)
 
 
 # `number` grows with each post and is never used again: pages and searches are ordered by it. The
@@ -62,7 +62,9 @@ library_posts = Table(
     Index("ix_library_posts_tenant_number", "tenant", "number"),
     Index("ix_library_posts_tenant_status", "tenant", "status", "number"),
     Index("ix_library_posts_tenant_platform", "tenant", "platform", "number"),
+    Index("ix_library_posts_tenant_created", "tenant", "created", "number"),
     Index("ix_library_posts_tenant_scheduled", "tenant", "scheduled", "number"),
+    Index("ix_library_posts_tenant_status_scheduled", "tenant", "status", "scheduled", "number"),
     Index(
         "ix_library_posts_due",
         "due",
@@ -71,14 +73,6 @@ library_posts = Table(
     ),
     Index("ix_library_posts_terms", "terms", postgresql_using="gin").ddl_if(dialect="postgresql"),
     sqlite_autoincrement=True,
-)
-
-library_tags = Table(
-    "library_tags",
-    metadata,
-    Column(*TENANT, primary_key=True),
-    Column("tag", String(40), primary_key=True),
-    _of_post(index=True),
 )
 
 # A version names its text by digest, so going back to an earlier one stores no text again.
@@ -130,6 +124,7 @@ library_sizes = Table(
     Column(*TENANT, ForeignKey("tenants.id"), primary_key=True),
     Column("posts", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("last", Float, nullable=False),  # when the last post was made: times grow with numbers
 )
 
 # Of texts, made when they are first compared.

@@ -268,7 +268,7 @@ class FastPath:
         noted, _, end_user = self._responses.note(state.body_key).partition(_FIELDS_END)
         if end_user:
             caller = replace(caller, end_user=end_user.decode())
-        permit = self._admit(caller, plan, route.request_class, model)
+        permit = self._admit(caller, plan, route, model)
         if permit is None:
             return None
         age_s = max(0.0, self._clock.wall() - entry.created)
@@ -308,11 +308,13 @@ class FastPath:
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}
 
-    def _admit(
-        self, caller: Caller, plan: Plan, request_class: RequestClass, model: str
-    ) -> Permit | None:
-        """The permit, if the caller may have the model, and there is room in all limits now."""
+    def _admit(self, caller: Caller, plan: Plan, route: HotRoute, model: str) -> Permit | None:
+        """The permit, if the caller may have the model, and there is room in all limits now. The
+        whole application admits to operations with limits of their own."""
         policies, limiter = self._policies.get(caller.key_id), self._admission.limiter
+        request_class = route.request_class
+        if plan.operations_rates and route.operation in plan.operations_rates:
+            return None
         if plan.models is not None and not plan.allows_model(model):
             return None
         if policies is None:

@@ -1,7 +1,5 @@
 """`/api/v1/analytics/events`: outcomes of posts and of whatever else a tenant counts."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
@@ -52,7 +50,7 @@ async def create_analytics_events(access: WritesAnalytics, request: Request) -> 
     )
 
 
-def _read(index: int, given: dict[str, Any], now: float) -> Outcome | OutcomeError:
+def _read(index: int, given: object, now: float) -> Outcome | OutcomeError:
     try:
         outcome = OutcomeEvent.model_validate(given).outcome(now)
     except ValidationError as error:
@@ -65,6 +63,6 @@ def _read(index: int, given: dict[str, Any], now: float) -> Outcome | OutcomeErr
     return OutcomeError(index=index, id=outcome.id, errors=[fault])
 
 
-def _id(given: dict[str, Any]) -> str | None:
-    id = given.get("id")
+def _id(given: object) -> str | None:
+    id = given.get("id") if isinstance(given, dict) else None
     return id[:128] if isinstance(id, str) else None

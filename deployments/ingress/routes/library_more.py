@@ -25,7 +25,6 @@ from deployments.ingress.permissions import (
 )
 from deployments.ingress.routes.library_posts import IfMatch, PostPath, show, summary
 from deployments.ingress.routes.responses import CHANGE, CHANGE_IF_MATCH, LOOK
-from deployments.ingress.schemas.admin import PageQuery
 from deployments.ingress.schemas.analytics import (
     MetricsQuery,
     PostDay,
@@ -42,6 +41,8 @@ from deployments.ingress.schemas.library import (
     SimilarPostList,
     SimilarPostResponse,
     SimilarQuery,
+    VersionQuery,
+    VersionRestore,
 )
 
 MAX_DAYS, DEFAULT_DAYS, MAX_VERSION = 400, 30, 10**6
@@ -80,7 +81,7 @@ async def change_library_posts(access: ReadsLibrary, request: Request) -> PostBu
     summary="List a post's versions, newest first",
 )
 async def list_library_versions(
-    access: ReadsLibrary, post: PostPath, query: Annotated[PageQuery, Query()]
+    access: ReadsLibrary, post: PostPath, query: Annotated[VersionQuery, Query()]
 ) -> LibraryVersionPage:
     before = _number(query.cursor)
     page = await access.admin.library.versions(access.tenant, post, query.limit, before)
@@ -100,21 +101,23 @@ async def get_library_version(
 
 
 @router.post(
-    "/{post}/versions/{version}/restore",
+    "/{post}/restore",
     response_model=LibraryPostResponse,
     responses=CHANGE_IF_MATCH,
     summary="Make a copy of a version, or of a candidate, the current one",
+    openapi_extra=request_body(VersionRestore),
 )
 async def restore_library_version(
     access: WritesLibrary,
     post: PostPath,
-    version: VersionPath,
+    request: Request,
     response: Response,
     if_match: IfMatch = None,
 ) -> LibraryPostResponse:
     revision = revision_of(if_match)
+    body = await read_json(request, VersionRestore)
     library = access.admin.library
-    restored = await library.restore(access.actor, access.tenant, post, revision, version)
+    restored = await library.restore(access.actor, access.tenant, post, revision, body.version)
     return show(restored, response)
 
 

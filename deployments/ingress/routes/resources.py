@@ -48,7 +48,7 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
     UserPatch,
 )
-from deployments.ingress.schemas.analytics import OutcomeEvent, OutcomeEvents
+from deployments.ingress.schemas.analytics import OutcomeEvents
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
@@ -59,6 +59,7 @@ from deployments.ingress.schemas.library import (
     LibraryPostPatch,
     PostBulk,
     PostTransitionCreate,
+    VersionRestore,
 )
 from deployments.ingress.schemas.logs import LogLevelPut
 from deployments.ingress.schemas.privacy import ErasureCreate, ExportCreate
@@ -122,7 +123,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     LibraryPostPatch,
     PostTransitionCreate,
     PostBulk,
-    OutcomeEvent,
+    VersionRestore,
     OutcomeEvents,
 )
 

@@ -3,10 +3,18 @@
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    field_validator,
+    model_validator,
+)
 
 from cluster.outcomes.currencies import CURRENCIES
 from cluster.outcomes.model import MICRO, Outcome
+from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Strict, example
 from deployments.ingress.schemas.records import Day
 
@@ -75,17 +83,12 @@ class OutcomeEvent(Strict):
 
 
 class OutcomeEvents(Strict):
-    """Body of `POST /api/v1/analytics/events`. Each event is checked by itself."""
+    """Body of `POST /api/v1/analytics/events`. Each event is checked by itself, by the route."""
 
     model_config = example(events=[_EVENT])
 
     events: Annotated[
-        list[dict[str, Any]],
-        Field(
-            min_length=1,
-            max_length=MAX_EVENTS,
-            json_schema_extra={"items": {"$ref": "#/components/schemas/OutcomeEvent"}},
-        ),
+        list[SkipValidation[OutcomeEvent]], Field(min_length=1, max_length=MAX_EVENTS)
     ]
 
 
@@ -113,6 +116,7 @@ class MetricsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    tenant: Id | None = None
     since: Annotated[Day | None, Field(alias="from")] = None
     until: Annotated[Day | None, Field(alias="to")] = None
 

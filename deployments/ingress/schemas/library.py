@@ -18,6 +18,7 @@ from cluster.library.model import (
 from cluster.library.status import PostStatus, PostTransition
 from cluster.library.tags import normalize_tags
 from cluster.library.transitions import PostEdit, TransitionRequest
+from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import PageQuery, PageResponse, Patch, Strict, example
 from deployments.ingress.schemas.records import Instant
 
@@ -93,6 +94,14 @@ class PostTransitionCreate(Strict):
         return TransitionRequest(**self.model_dump())
 
 
+class VersionRestore(Strict):
+    """Body of `POST .../restore`."""
+
+    model_config = example(version=2)
+
+    version: VersionOfPost
+
+
 class BulkPost(Strict):
     """A post, and its revision if that matters."""
 
@@ -138,6 +147,7 @@ class PostConditions(BaseModel):
 
     model_config = PageQuery.model_config
 
+    tenant: Id | None = None
     status: Annotated[list[PostStatus], Field(max_length=len(PostStatus))] = []
     platform: Word | None = None
     language: Word | None = None
@@ -278,9 +288,16 @@ class PostBulkResponse(BaseModel):
     data: list[BulkPostResult]
 
 
+class VersionQuery(PageQuery):
+    """One page of a listing."""
+
+    tenant: Id | None = None
+
+
 class SimilarQuery(BaseModel):
     model_config = PageQuery.model_config
 
+    tenant: Id | None = None
     limit: Annotated[int, Field(ge=1, le=50)] = 10
 
 

@@ -33,6 +33,7 @@ from deployments.contracts.generation import (
     ServedModel,
 )
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
@@ -82,7 +83,7 @@ class InProcessStages:
     embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
     classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
-    analyzer: None = None
+    analyzer: TextAnalyzer | None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
@@ -124,11 +125,12 @@ async def start_application(
     guardrails: GuardrailConfig | None = None,
     names: NameSettings | None = None,
     access_log: Callable[[bytes], None] = lambda _: None,
+    analyzer: TextAnalyzer | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
-    come from it. `resilience` is by model."""
-    stages = InProcessStages(models, embedders or {})
+    come from it. `resilience` is by model. `analyzer` analyses texts (None: nobody does)."""
+    stages = InProcessStages(models, embedders or {}, analyzer=analyzer)
     external = ProvidersConfig() if providers is None else providers
     ids = [*models, *(str(model["id"]) for model in external.models)]
     config = IngressConfig(

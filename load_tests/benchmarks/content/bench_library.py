@@ -1,8 +1,9 @@
 """`./mobula bench content library`: pages and searches of a large library, on both stores.
 
 Each question is asked of SQLite and of PostgreSQL (started as the tests do; left out where it is
-not installed): the time of a page of 50 posts with its total, and whether both stores answer the
-same posts in the same order, over several pages. Then the whole library is read page by page while
+not installed): the time of a page of 50 posts with its total, the CPU time of this process and of
+the server for it, and whether both stores answer the same posts in the same order, over several
+pages. Then the whole library is read page by page while
 posts are added, which must neither skip nor repeat one.
 """
 
@@ -19,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
@@ -131,11 +133,15 @@ async def _time(
     database: Database, name: str, conditions: PostFilter, order: PostOrder, rounds: int
 ) -> dict[str, Any]:
     times: list[float] = []
-    for _ in range(rounds + 1):  # the first one is not counted
+    cpu_s = 0.0
+    for number in range(rounds + 1):  # the first one is not counted
+        if number == 1:
+            cpu_s = -_cpu_s()
         async with database.read() as connection:
             began = time.perf_counter()
             page = await list_posts(connection, TENANT, conditions, order, LIMIT, None)
             times.append((time.perf_counter() - began) * 1e3)
+    cpu_s += _cpu_s()
     goal = PAGE_GOAL_MS if conditions.query is None else SEARCH_GOAL_MS
     median = statistics.median(times[1:])
     return {
@@ -143,9 +149,17 @@ async def _time(
         "total": "more" if page.total is None else page.total,
         "median_ms": round(median, 2),
         "worst_ms": round(max(times[1:]), 2),
+        "cpu_ms": round(cpu_s * 1e3 / rounds, 2),
         "goal_ms": goal,
         "passed": median < goal,
     }
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that it has started: the server."""
+    process = psutil.Process()
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 async def _pages(database: Database, conditions: PostFilter, order: PostOrder) -> list[str]:
@@ -198,12 +212,13 @@ def _postgres() -> Any:
 
 
 def _show(report: dict[str, Any], console: Console) -> None:
-    table = Table("question", "total", *report["stores"], title=f"{report['posts']} posts, ms")
+    names = [name for store in report["stores"] for name in (store, "CPU")]
+    table = Table("question", "total", *names, title=f"{report['posts']} posts, ms")
     for rows in zip(*(store["questions"] for store in report["stores"].values()), strict=True):
-        shown = (
-            f"{row['median_ms']:.1f}" if row["passed"] else f"[red]{row['median_ms']:.1f}[/red]"
-            for row in rows
-        )
+        shown = []
+        for row in rows:
+            colour = "" if row["passed"] else "[red]"
+            shown += [f"{colour}{row['median_ms']:.1f}", f"{row['cpu_ms']:.1f}"]
         table.add_row(rows[0]["question"], str(rows[0]["total"]), *shown)
     console.print(table)
     for name, store in report["stores"].items():

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
+from cluster.library.repository import facets_of
 from cluster.library.terms import terms_of
 from cluster.storage.database import Database
 from cluster.storage.tables import (
     library_bodies,
     library_posts,
     library_sizes,
-    library_tags,
     library_versions,
     plans,
     tenants,
@@ -59,18 +59,13 @@ async def fill(database: Database, posts: int, seed: int = 1) -> None:
     made = _made(dice, posts)
     while chunk := list(itertools.islice(made, CHUNK)):
         async with database.begin() as connection:
-            await connection.execute(insert(library_posts), [post for post, _ in chunk])
-            await connection.execute(insert(library_bodies), [_body(post) for post, _ in chunk])
-            await connection.execute(
-                insert(library_versions), [_version(post) for post, _ in chunk]
-            )
-            await connection.execute(
-                insert(library_tags), [tag for _, tags in chunk for tag in tags]
-            )
+            await connection.execute(insert(library_posts), chunk)
+            await connection.execute(insert(library_bodies), [_body(post) for post in chunk])
+            await connection.execute(insert(library_versions), [_version(post) for post in chunk])
     async with database.begin() as connection:
         sizes = [
-            {"tenant": TENANT, "posts": posts, "bytes": 0},
-            {"tenant": OTHER, "posts": posts // 10, "bytes": 0},
+            {"tenant": TENANT, "posts": posts, "bytes": 0, "last": 0.0},
+            {"tenant": OTHER, "posts": posts // 10, "bytes": 0, "last": 0.0},
         ]
         await connection.execute(insert(library_sizes), sizes)
         if not database.is_sqlite:  # numbers that are given do not advance the sequence
@@ -79,7 +74,7 @@ async def fill(database: Database, posts: int, seed: int = 1) -> None:
             await connection.execute(text(f"SELECT setval({sequence}, {last})"))
 
 
-def _made(dice: random.Random, posts: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+def _made(dice: random.Random, posts: int) -> Iterator[dict[str, Any]]:
     vocabulary = [word(number) for number in range(WORDS)]
     weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(WORDS)))
     number = 0
@@ -96,13 +91,13 @@ def _post(
     tenant: str,
     vocabulary: Sequence[str],
     weights: Sequence[float],
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> dict[str, Any]:
     words = dice.choices(vocabulary, cum_weights=weights, k=WORDS_OF_A_POST)
     title, body = " ".join(words[:4]).title(), " ".join(words) + f" {number}"
     tags = sorted({f"tag-{min(int(dice.expovariate(0.05)), TAGS)}" for _ in range(3)})
     status, at = _one_of(dice, STATUSES), BEGIN + 60.0 * index
     is_timed = status in ("scheduled", "published")
-    post = {
+    post: dict[str, Any] = {
         "number": number,
         "tenant": tenant,
         "id": f"post_{index:08}",
@@ -122,9 +117,8 @@ def _post(
         "zone": "UTC" if is_timed else None,
         "created": at,
         "updated": at,
-        "terms": terms_of(tenant, (title, body, *tags)),
     }
-    return post, [{"tenant": tenant, "tag": tag, "post": number} for tag in tags]
+    return post | {"terms": terms_of(tenant, (title, body, *tags), facets_of(post))}
 
 
 def _one_of(dice: random.Random, weights: dict[str, int]) -> str:

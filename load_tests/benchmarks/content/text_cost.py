@@ -26,6 +26,7 @@ from load_tests.benchmarks.common.process_kinds import group_by_kind
 from load_tests.benchmarks.content.planted_phrases import planted_posts
 
 ANALYZE = "/api/v1/text/analyze"
+COUNTED = ("statistics", "language", "readability", "pii", "hashtags")  # without vectors
 CHEAP = ("statistics", "language", "readability", "sentiment", "pii", "hashtags")
 CHARACTERS = 230
 TEXTS = 64  # of a call that is compared with as many calls
@@ -87,7 +88,8 @@ class _TextCost:
             for name, operations, limit_ms in (("cheap", CHEAP, 30.0), ("all", every, 120.0)):
                 self._log(f"{self._options.calls} calls, {name} operations")
                 figures += await self._latency(name, operations, limit_ms)
-            for name, operations, share in (("cheap", CHEAP, 0.3), ("all", every, 0.6)):
+            shares = (("counted", COUNTED, 0.3), ("cheap", CHEAP, None), ("all", every, 0.6))
+            for name, operations, share in shares:
                 self._log(f"{TEXTS} texts in one call beside as many calls, {name} operations")
                 figures += await self._batch(name, operations, share)
             figures.append(
@@ -127,7 +129,9 @@ class _TextCost:
             *by_part,
         ]
 
-    async def _batch(self, name: str, operations: Sequence[str], share: float) -> list[Measurement]:
+    async def _batch(
+        self, name: str, operations: Sequence[str], share: float | None
+    ) -> list[Measurement]:
         """Rounds in turn; the CPU of all parts together."""
         idle = await self._idle_s()
         single, together = [], []

@@ -9,7 +9,8 @@ which the cases take turns, the least counts.
 "bare" is an ASGI application of a few lines behind the same server. Streams "at once" get all
 tokens in one chunk; "spread" ones get 20 a second, each in a chunk of its own, without what the
 process costs idle meanwhile. "by a provider": the model is a mock upstream's, in a process of its
-own, which is asked over HTTP instead of a link. `--validation` shows instead what the bodies of
+own, which is asked over HTTP instead of a link. Of analyses of texts the ingress alone is measured,
+with results that were made before. `--validation` shows instead what the bodies of
 the hottest operations cost pydantic, and would cost msgspec at least.
 """
 
@@ -23,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,14 @@ from load_tests.benchmarks.common.in_process_application import (
 )
 from load_tests.benchmarks.common.linked_model import linked_model
 from load_tests.benchmarks.common.measurement import figure_key, finish_benchmark
+from load_tests.benchmarks.common.recorded_analysis import OPERATIONS, POST, RecordedAnalyzer
 from load_tests.benchmarks.common.tenants import EVERY_LIMIT, create_tenant
 from load_tests.benchmarks.speed.body_validation import bodies, measure_validation
 from load_tests.benchmarks.speed.compare.echo_process import run_echo_server
 from load_tests.machine import describe_machine
 
-ROUTE = "/v1/chat/completions"
+ROUTE, ANALYZE = "/v1/chat/completions", "/api/v1/text/analyze"
+INGRESS_MS = 1.0  # of an analysis, at most
 TOKENS = 50
 PACE = 20.0  # tokens a second of a spread stream
 PROMPT = " ".join(f"word{i}" for i in range(TOKENS))
@@ -76,6 +79,7 @@ class CpuCase:
     name: str
     body: Mapping[str, Any]
     path: str = ROUTE
+    headers: str = ""
     connections: int | None = None
     spread: bool = False
     at_most_ms: float | None = None
@@ -107,7 +111,19 @@ FORWARDED = CpuCase("chat, by a provider", _chat("forwarded"))
 FORWARDED_STREAM = CpuCase(
     "stream of 50, at once, by a provider", _chat("forwarded", stream=True, max_tokens=TOKENS)
 )
-CASES = (BARE, HIT, UNCACHED, AT_ONCE, FORWARDED, FORWARDED_STREAM, *SPREAD)
+ANALYSIS = CpuCase(
+    "analysis of a text",
+    {"text": POST, "operations": OPERATIONS},
+    path=ANALYZE,
+    headers="cache-control: no-store\r\n",
+    at_most_ms=INGRESS_MS,
+)
+ANALYSIS_STREAM = replace(
+    ANALYSIS, name="analysis of a text, streamed", body={**ANALYSIS.body, "stream": True}
+)
+ANALYSIS_HIT = replace(ANALYSIS, name="analysis of a text, cached", headers="")
+TEXT = (ANALYSIS, ANALYSIS_STREAM, ANALYSIS_HIT)
+CASES = (BARE, HIT, UNCACHED, AT_ONCE, FORWARDED, FORWARDED_STREAM, *TEXT, *SPREAD)
 
 
 @dataclass(frozen=True)
@@ -221,14 +237,18 @@ async def measure(
         upstream = stack.enter_context(run_echo_server(home, 0.0))
         providers = ProvidersConfig((_forwarded(upstream),), private_hosts=("127.0.0.1",))
         started = start_application(
-            settings, tenancy, models, clock, proxy_token=_PROXY_TOKEN, providers=providers
+            *(settings, tenancy, models, clock),
+            proxy_token=_PROXY_TOKEN,
+            providers=providers,
+            analyzer=RecordedAnalyzer(),
         )
         app = (await stack.enter_async_context(started)).app
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as http:
             key = await create_tenant(http, admin_key, "cpu", EVERY_LIMIT)
         LOCAL.install(app)
-        servers = {ROUTE: InMemoryServer(_listener()), BARE.path: InMemoryServer(_answer_bare)}
+        server = InMemoryServer(_listener())
+        servers = {ROUTE: server, ANALYZE: server, BARE.path: InMemoryServer(_answer_bare)}
         for case in (BARE, UNCACHED):  # one request leases limits ahead
             await Load(case, servers[case.path], key, options).run_one()
         loads = {case: Load(case, servers[case.path], key, options) for case in cases}
@@ -343,7 +363,7 @@ def _request(case: CpuCase, key: str) -> bytes:
     head = (
         f"POST {case.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n"
-        f"x-forwarded-for: 127.0.0.1\r\n{TOKEN_HEADER}: {_PROXY_TOKEN}\r\n\r\n"
+        f"x-forwarded-for: 127.0.0.1\r\n{TOKEN_HEADER}: {_PROXY_TOKEN}\r\n{case.headers}\r\n"
     )
     return head.encode() + body
 

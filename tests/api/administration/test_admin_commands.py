@@ -18,6 +18,7 @@ from cluster.runtime.settings import Settings
 from tests.api.administration.conftest import NewWorld
 from tests.api.administration.world import HOOK, PASSWORD, World
 from tests.command_line import CommandResult, run_command
+from tests.process_log import no_log_of_the_process  # noqa: F401
 
 Run = Callable[..., CommandResult]
 

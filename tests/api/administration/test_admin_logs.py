@@ -15,6 +15,7 @@ from cluster.storage.database import DatabaseUnavailable
 from deployments.ingress.http.app import create_app
 from deployments.ingress.process_logs import ProcessLogs
 from tests.api.administration.world import World
+from tests.process_log import no_log_of_the_process  # noqa: F401
 
 ERRORS, LEVELS = "/api/v1/logs/errors", "/api/v1/logs/levels"
 

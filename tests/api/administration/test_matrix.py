@@ -150,7 +150,7 @@ GET    /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 20
 POST   /api/v1/library/posts/{post}/transitions?tenant=acme  401  200 200 200 403 403 403 200 404
 GET    /api/v1/library/posts/{post}/versions?tenant=acme  401  200 200 200 200 403 403 200 404
 GET /api/v1/library/posts/{post}/versions/{version}?tenant=acme 401 200 200 200 200 403 403 200 404
-POST   /api/v1/library/posts/{post}/versions/{version}/restore  401  200 200 200 403 403 403 404 404
+POST   /api/v1/library/posts/{post}/restore?tenant=acme  401  200 200 200 403 403 403 200 404
 GET    /api/v1/library/posts/{post}/similar?tenant=acme  401  200 200 200 200 403 403 200 404
 GET    /api/v1/library/posts/{post}/metrics?tenant=acme  401  200 200 200 200 403 403 200 404
 POST   /api/v1/analytics/events?tenant=acme             401  200 200 200 403 403 403 200 404
@@ -282,6 +282,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/library/posts/bulk?tenant=acme": {"posts": [{"id": "tea"}], "delete": True},
     "PATCH /api/v1/library/posts/{post}?tenant=acme": {"body": "Coffee"},
     "POST /api/v1/library/posts/{post}/transitions?tenant=acme": {"transition": "submit"},
+    "POST /api/v1/library/posts/{post}/restore?tenant=acme": {"version": 1},
     "POST /api/v1/analytics/events?tenant=acme": {
         "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
     },
@@ -304,7 +305,7 @@ HEADERS = {
     "PATCH /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
     "DELETE /api/v1/library/posts/{post}?tenant=acme": ANY_REVISION,
     "POST /api/v1/library/posts/{post}/transitions?tenant=acme": ANY_REVISION,
-    "POST /api/v1/library/posts/{post}/versions/{version}/restore": ANY_REVISION,
+    "POST /api/v1/library/posts/{post}/restore?tenant=acme": ANY_REVISION,
     "POST /api/v1/uploads": {**TUS, "Upload-Length": "8"},
     "HEAD /api/v1/uploads/{upload}": TUS,
     "PATCH /api/v1/uploads/{upload}": PIECE,

@@ -110,6 +110,16 @@ async def test_a_key_pays_for_fast_answers_until_its_money_is_spent(
     assert sum(fast) > 10
 
 
+async def test_an_operations_rate_counts_answers_from_memory(
+    post: Post, plans: dict[str, Plan], fast: list[bool]
+) -> None:
+    rate = {"limit": 3, "per": "hour", "burst": 3}
+    plans["acme"] = Plan.model_validate({"id": "p", "operations_rates": {"chat": rate}})
+
+    assert [await post(CHAT) for _ in range(5)] == [200] * 3 + [429] * 2
+    assert not any(fast)
+
+
 async def test_an_end_users_rate_counts_fast_answers_and_usage_names_the_user(
     post: Post,
     plans: dict[str, Plan],

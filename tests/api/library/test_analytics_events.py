@@ -55,12 +55,13 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
 
 async def test_wrong_events_are_refused_by_field_and_the_others_are_stored(world: World) -> None:
     wrong = [event(f"wrong-{index}") | more for index, (more, _) in enumerate(WRONG)]
-    raw = json.dumps({"events": [event("first"), *wrong, event("last")]}).encode()
+    raw = json.dumps({"events": [event("first"), *wrong, event("last"), 5]}).encode()
     headers = {"Content-Type": "application/json"}
 
     answer = (await world.ask("developer", "POST", EVENTS, content=raw, headers=headers)).json()
 
-    assert (answer["accepted"], answer["rejected"]) == (2, len(WRONG))
+    assert (answer["accepted"], answer["rejected"]) == (2, len(WRONG) + 1)
+    assert answer["errors"].pop()["id"] is None
     found = [(each["index"], each["id"], each["errors"][0]["pointer"]) for each in answer["errors"]]
     assert found == [
         (index + 1, f"wrong-{index}", pointer) for index, (_, pointer) in enumerate(WRONG)

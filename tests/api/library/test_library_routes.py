@@ -47,7 +47,7 @@ async def test_a_change_needs_the_etag_that_was_seen(world: World) -> None:
     paths = (
         ("PATCH", f"{POSTS}/p", {"body": "x"}),
         ("POST", f"{POSTS}/p/transitions", {"transition": "submit"}),
-        ("POST", f"{POSTS}/p/versions/1/restore", None),
+        ("POST", f"{POSTS}/p/restore", {"version": 1}),
         ("DELETE", f"{POSTS}/p", None),
     )
     for method, path, body in paths:

@@ -75,7 +75,7 @@ class Libraries:
 
     async def restore(self, tenant: str, id: str, pick: int) -> None:
         post = self.posts[tenant].get(id)
-        answer = await self._change(tenant, "POST", f"/{id}/versions/1/restore", post, pick)
+        answer = await self._change(tenant, "POST", f"/{id}/restore", post, pick, {"version": 1})
         if self._is_allowed(answer, post, pick, is_draft=True):
             assert post is not None
             post.bodies.append(post.bodies[0])

@@ -162,6 +162,22 @@ async def test_sweeping_goes_on_by_itself_also_after_a_failure(
     assert "files" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
+async def test_bytes_without_a_row_are_looked_for_in_the_background_when_their_time_has_come(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "SWEEP_S", 0.01)
+    writing = desk.store.writing(location("acme", new_location()))
+    await writing.write(b"stray")
+    await writing.finish()
+    await desk.files.start()
+    desk.clock.advance(DAY + 60)  # more than the time between two such sweeps
+
+    async with asyncio.timeout(60):
+        while await desk.objects():  # noqa: ASYNC110 - what is awaited has no event
+            await asyncio.sleep(0.01)
+    await desk.files.close()
+
+
 _ENDLESS = """
 import asyncio, sys
 from cluster.blobs.files import TenantFiles

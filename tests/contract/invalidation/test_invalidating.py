@@ -19,7 +19,7 @@ from cluster.runtime.problems import Forbidden, InvalidRequest, NotFound
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import plans, tenants
 from cluster.tenants.caller import Caller, Scope
-from invalidating import good, rows
+from tests.contract.invalidation.invalidating import good, rows
 
 OPERATOR = Actor(Caller("default", "k1", frozenset({Scope.ADMIN})), "req_1")
 DEVELOPER = Actor(Caller("acme", "u1", frozenset({Scope.CACHE_WRITE}), kind="user"), "req_2")

@@ -12,7 +12,7 @@ from cluster.invalidation.target import Target
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import cache_invalidations
-from invalidating import good, invalidate, is_current, rows, until
+from tests.contract.invalidation.invalidating import good, invalidate, is_current, rows, until
 from tests.servers.postgres import PostgresServer
 
 

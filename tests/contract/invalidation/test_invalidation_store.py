@@ -9,7 +9,7 @@ from cluster.invalidation.target import EVERYBODY, Target
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
-from invalidating import good, invalidate, prune, rows
+from tests.contract.invalidation.invalidating import good, invalidate, prune, rows
 
 
 async def test_numbers_rise_and_a_name_has_one_row(database: Database, clock: ManualClock) -> None:

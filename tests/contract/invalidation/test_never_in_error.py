@@ -19,7 +19,7 @@ from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Kind
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from invalidating import invalidate
+from tests.contract.invalidation.invalidating import invalidate
 
 LONGEST_S = 1000.0
 TAGS, TENANTS, MODELS = ["a", "ab", "abc", "b"], ["acme", "other"], ["nano", "words"]

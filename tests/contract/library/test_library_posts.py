@@ -71,7 +71,7 @@ async def test_deleting_a_post_deletes_texts_that_no_other_has(
         bodies = await connection.execute(select(library_bodies.c.tenant, library_bodies.c.body))
         assert sorted(map(tuple, bodies)) == [("acme", "ours"), ("other", "mine")]
         sizes = await connection.execute(select(library_sizes).order_by(library_sizes.c.tenant))
-        assert sizes.all() == [("acme", 1, 4), ("other", 1, 4)]
+        assert [row[:3] for row in sizes] == [("acme", 1, 4), ("other", 1, 4)]
     assert await count(database, library_versions) == 2
 
 

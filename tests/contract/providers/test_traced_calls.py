@@ -15,6 +15,7 @@ from cluster.logs.process_log import FOLDER, ProcessLog, logged_process, report_
 from cluster.logs.reader import LogFilter, read_lines
 from cluster.runtime.settings import Settings
 from cluster.tracing.span import RecordedTrace, TraceSpan
+from tests.process_log import no_log_of_the_process  # noqa: F401
 from tests.upstream_server.application import GatewayApplication, gateway_application
 from tests.upstream_server.exchange import Exchange, answer_rightly
 from tests.upstream_server.provider_models import KEYS, model_settings

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from records import Audit
+from tests.contract.records.records import Audit
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cluster.runtime.settings import ROOT, process_environment
-from records import Audit
+from tests.contract.records.records import Audit
 
 FLUSHES = (2, 7)  # before the kill; a checkpoint comes with every third
 

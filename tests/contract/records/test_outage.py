@@ -8,7 +8,7 @@ from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.entries import UsageEntry
 from cluster.usage.ledger import Ledger
 from cluster.usage.report import budget_used
-from records import Audit, record
+from tests.contract.records.records import Audit, record
 from tests.servers.postgres import PostgresServer
 
 

@@ -12,7 +12,7 @@ from cluster.audit.rows import ChainHead
 from cluster.audit.trail import AuditTrail
 from cluster.audit.verify import verify
 from cluster.runtime.clock import ManualClock
-from records import Audit, count, record
+from tests.contract.records.records import Audit, count, record
 
 
 async def filled(trail: AuditTrail, clock: ManualClock) -> None:

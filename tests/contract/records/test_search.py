@@ -6,7 +6,7 @@ import pytest
 
 from cluster.audit.search import Filters, export, search
 from cluster.runtime.problems import InvalidRequest
-from records import Audit, record
+from tests.contract.records.records import Audit, record
 
 ACTIONS = ("key.create", "key_rotate", "keys", "Key.create", "chat")
 

@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError
 from cluster.audit.checkpoint_log import CheckpointLog
 from cluster.audit.trail import CHECKPOINT_S
 from cluster.audit.verify import verify
-from records import Audit, record
-from tampering import TAMPERINGS, Scene
+from tests.contract.records.records import Audit, record
+from tests.contract.records.tampering import TAMPERINGS, Scene
 
 CASES = {"sqlite": 60, "postgresql": 50}
 CLEAN_EVERY = 50

@@ -12,7 +12,7 @@ from cluster.audit.fields import InvalidRecord
 from cluster.audit.search import search
 from cluster.storage.database import Database
 from cluster.storage.tables import audit_heads
-from records import Audit, count, kill, record
+from tests.contract.records.records import Audit, count, kill, record
 
 
 class Undone(Exception):

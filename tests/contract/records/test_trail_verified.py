@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cluster.audit import trail as trail_module
 from cluster.runtime.clock import ManualClock
-from records import Audit, count, record
+from tests.contract.records.records import Audit, count, record
 
 
 async def test_verification_beside_busy_writers_raises_no_alarm(audit: Audit) -> None:

@@ -5,11 +5,13 @@ import errno
 import os
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import InvalidRequest
@@ -137,6 +139,33 @@ async def test_a_close_without_a_store_says_what_it_could_not_write(
     ledger.add(entry(clock, amounts=UsageAmounts(7)))
     await ledger.close()
     assert "'input_tokens', 7" in caplog.text
+
+
+class Interrupted:
+    """A store whose transactions fail as often as it is told, before they begin."""
+
+    def __init__(self, database: Database, *fails: bool) -> None:
+        self.database, self.fails = database, list(fails)
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        if self.fails and self.fails.pop(0):
+            raise OSError(errno.ECONNRESET, "gone")
+        return self.database.begin()
+
+
+async def test_a_store_that_goes_between_two_batches_of_a_flush_gets_the_second_one_later(
+    database: Database, clock: ManualClock
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    ledger._database = Interrupted(database, True, False, True)  # type: ignore[assignment]
+    ledger.add(entry(clock, amounts=UsageAmounts(1)))
+    assert not await ledger.flush()
+    ledger.add(entry(clock, amounts=UsageAmounts(2)))
+
+    assert not await ledger.flush()
+    assert await tokens(database, "acme") == 1
+    assert await ledger.flush()
+    assert await tokens(database, "acme") == 3
 
 
 @pytest.fixture

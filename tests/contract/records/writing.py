@@ -7,7 +7,7 @@ from pathlib import Path
 from cluster.audit.trail import CHECKPOINT_S
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from records import Audit, record
+from tests.contract.records.records import Audit, record
 
 
 async def write(url: str, folder: Path) -> None:

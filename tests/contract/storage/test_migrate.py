@@ -1,7 +1,9 @@
 """Migrations build the tables of the code, once, whoever else is at it."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -82,10 +84,11 @@ def _rebuild(connection: Connection) -> None:
         batch.alter_column("title", existing_type=String(300), type_=String(400))
 
 
-async def test_the_full_text_index_survives_a_rebuilt_table(url: str) -> None:
-    if not url.startswith("sqlite"):
-        pytest.skip("PostgreSQL has an index of its own, which it keeps by itself")
-    database = Database(url)
+async def test_the_full_text_index_of_sqlite_survives_a_rebuilt_table(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    file = shutil.copy(sqlite_template, tmp_path / "mobula.db")
+    database = Database(f"sqlite+aiosqlite:///{file}")
 
     async def found(word: str) -> list[str]:
         query = f"SELECT id FROM {TABLE} JOIN library_posts ON number = {TABLE}.rowid"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache_entries import LIVES, entry
 from deployments.cache.policy import Freshness
 from deployments.contracts.cache import Entry
+from tests.unit.cache.cache_entries import LIVES, entry
 
 FRESHNESS = Freshness(60, 600, 3600)
 MADE = entry().created

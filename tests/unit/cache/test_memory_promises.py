@@ -5,10 +5,10 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache_entries import entry, name_of
 from cluster.runtime.clock import ManualClock
 from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
+from tests.unit.cache.cache_entries import entry, name_of
 
 BUDGET = 65_536
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cache_entries import LIVES, entry, name_of
 from cluster.runtime.clock import ManualClock
 from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
+from tests.unit.cache.cache_entries import LIVES, entry, name_of
 
 BUDGET = 65_536
 

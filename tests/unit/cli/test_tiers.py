@@ -11,22 +11,24 @@ import pytest
 
 from cluster.cli import test_servers, test_tiers
 from cluster.cli.test_servers import PACKAGES, Machine
-from cluster.cli.test_tiers import TierOptions, TierResult, available, counts
+from cluster.cli.test_tiers import TestCounts, TierOptions, TierResult, available, counts
 
 REPORT = """<testsuites><testsuite>
-<testcase name="a"/>
-<testcase name="b"><failure/></testcase>
-<testcase name="c"><error/></testcase>
-<testcase name="d"><skipped/></testcase>
+<testcase classname="tests.unit.test_x" name="a" time="1.5"/>
+<testcase classname="tests.unit.test_x" name="b" time="0.5"><failure/></testcase>
+<testcase classname="tests.api.folder.test_y" name="c" time="0.25"><error/></testcase>
+<testcase classname="tests.unit.test_x.TestClass" name="d"><skipped/></testcase>
+<testcase classname="" name="tests.api.test_that_cannot_be_imported"><error/></testcase>
 </testsuite></testsuites>"""
+ONE = {tier: TestCounts(passed=1) for tier in test_tiers.ORDER}
 
 
-def test_a_report_is_counted(tmp_path: Path) -> None:
+def test_a_report_is_counted_by_tier(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     path.write_text(REPORT)
 
-    assert counts(path) == (1, 2, 1)
-    assert counts(tmp_path / "none.xml") == (0, 0, 0)
+    assert counts(path) == {"unit": TestCounts(1, 1, 1, 2.0), "api": TestCounts(0, 2, 0, 0.25)}
+    assert counts(tmp_path / "none.xml") == {}
 
 
 def test_quick_tiers_come_first() -> None:
@@ -55,14 +57,14 @@ def test_the_last_line_sums_up(
     outcome: TierResult, code: int, line: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(test_tiers, "_pytest", lambda *_, **__: outcome)
+    monkeypatch.setattr(test_tiers, "_pytest", lambda *_, **__: [outcome])
 
     assert test_tiers.run(["unit"], None, stop=False) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
 
 
 class FakeTiers:
-    """Stands in for the processes of tiers: each waits until all that run beside it have begun."""
+    """Stands in for the processes of tiers: lint and the fast tiers wait until both have begun."""
 
     def __init__(self, together: int, failing: str = "") -> None:
         self.begun = threading.Barrier(together)
@@ -73,17 +75,17 @@ class FakeTiers:
     def call(
         self, command: Sequence[str], changes: Mapping[str, str], *, quiet: bool
     ) -> tuple[int, str]:
-        words = " ".join(command)
-        tier = next((word[6:] for word in command if word.startswith("tests/")), "lint")
-        self.commands[tier] = words
-        if tier not in self.order:
-            self.order.append(tier)
-            if tier in test_tiers.TOGETHER:
+        tiers = [word.removeprefix("tests/") for word in command if word.startswith("tests/")]
+        name = ", ".join(tiers) or "lint"
+        self.commands[name] = " ".join(command)
+        if name not in self.order:
+            self.order.append(name)
+            if name == "lint" or set(tiers) <= set(test_tiers.FAST):
                 self.begun.wait(10)
         if quiet:
-            return int(tier == self.failing), f"output of {tier}"
-        sys.stdout.write(f"output of {tier}\n")
-        return int(tier == self.failing), ""
+            return int(name == self.failing), f"output of {name}"
+        sys.stdout.write(f"output of {name}\n")
+        return int(name == self.failing), ""
 
 
 @pytest.mark.parametrize(
@@ -91,17 +93,16 @@ class FakeTiers:
     [
         pytest.param(
             ["lint", "unit", "contract", "api", "graph"],
-            4,
-            ["contract", "unit", "api", "lint", "graph"],
+            2,
+            ["unit, contract, api", "lint", "graph"],
             id="fast tiers",
         ),
-        pytest.param(["lint", "unit", "api"], 3, ["unit", "api", "lint"], id="without contract"),
-        pytest.param(["unit", "lint"], 2, ["unit", "lint"], id="in another order"),
+        pytest.param(["lint", "api", "unit"], 2, ["unit, api", "lint"], id="without contract"),
         pytest.param(["lint"], 1, ["lint"], id="alone"),
         pytest.param(["api", "graph"], 1, ["api", "graph"], id="nothing beside it"),
     ],
 )
-def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
+def test_fast_tiers_are_one_run_beside_lint_whose_output_stays_apart(
     tiers: list[str],
     together: int,
     printed: list[str],
@@ -112,38 +113,46 @@ def test_fast_tiers_run_at_the_same_time_and_their_output_stays_apart(
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
 
     assert test_tiers.run(tiers, None, stop=False) == 0
 
     lines = capsys.readouterr().out.splitlines()
     outputs = [line.removeprefix("output of ") for line in lines if line.startswith("output of ")]
     assert list(dict.fromkeys(outputs)) == printed
-    for tier in printed:
-        assert lines.index(f"== {tier}") < lines.index(f"output of {tier}")
+    for name in printed:
+        assert lines.index(f"== {name}") < lines.index(f"output of {name}")
+    for tier in tiers:
         assert any(line.startswith(f"{tier:<10} ok") for line in lines)
 
 
 @pytest.mark.parametrize("processors", [1, 2, 4])
-def test_who_computes_beside_the_contract_tier_gives_way_to_it_and_has_one_process_but_the_longest(
+def test_fast_tiers_have_more_workers_than_there_are_processors_and_tools_as_many(
     processors: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The longest has several only where there are processors for them."""
-    lower = " ".join(test_tiers.LOWER_PRIORITY)
+    fake = FakeTiers(1)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
     monkeypatch.setattr(test_tiers, "processors", lambda: processors)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
-    for tiers, given, workers in (
-        (["contract", "unit"], {"unit"}, [True, processors > 2]),
-        (["contract", "api"], {"api"}, [True, False]),
-        (["unit", "lint"], set[str](), [True, False]),
-    ):
-        fake = FakeTiers(2)
-        monkeypatch.setattr(test_tiers, "_call", fake.call)
-        test_tiers.run(tiers, None, stop=False)
-        assert {tier for tier, word in fake.commands.items() if word.startswith(lower)} == given
-        assert [" -n logical" in fake.commands[tier] for tier in tiers] == workers
+    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+
+    assert test_tiers.run(["contract", "unit", "tools"], None, stop=False) == 0
+
+    assert f" --forks {processors + 1}" in fake.commands["unit, contract"]
+    assert " -n logical" in fake.commands["tools"]
+
+
+def test_a_run_that_breaks_without_a_failed_test_has_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = FakeTiers(1, failing="unit, api")
+    monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
+    monkeypatch.setattr(test_tiers, "_call", fake.call)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+
+    assert test_tiers.run(["unit", "api"], None, stop=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 1 failed"
 
 
 def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
@@ -153,7 +162,7 @@ def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
     lowest = " ".join(test_tiers.lowest_priority())
 
     assert test_tiers.run(["graph", "tools", "video", "chaos"], None, stop=False) == 0
@@ -172,7 +181,7 @@ def test_tiers_that_compute_run_as_any_other_where_none_waits(
 ) -> None:
     fake = FakeTiers(1)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: (1, 0, 0))
+    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
 
     assert test_tiers.run(["tools", "video"], None, stop=False) == 0
 
@@ -209,9 +218,9 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
 
-    def run(*_: object, **__: object) -> TierResult:
+    def run(*_: object, **__: object) -> list[TierResult]:
         order.append("tests")
-        return TierResult(tier, 1, 0, 0, 1.0)
+        return [TierResult(tier, 1, 0, 0, 1.0)]
 
     monkeypatch.setattr(test_tiers, "_pytest", run)
     test_tiers.run([tier], None, stop=False)

@@ -10,7 +10,7 @@ from deployments.ingress.http.joined_writes import JoinedWrites
 from deployments.ingress.http.listener import UnchunkedHttp10
 from deployments.ingress.http.response_writer import ResponseWriter, response_writer
 from deployments.ingress.http.serve_bypass import LocalApplication, ServeBypass
-from test_joined_writes import START, make_cycle
+from tests.unit.ingress.test_joined_writes import START, make_cycle
 
 FIRST, PART, LAST = b"data: 1\n\n", b"data: 22222222222222222\n\n", b"data: [DONE]\n\n"
 

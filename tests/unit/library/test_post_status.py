@@ -107,6 +107,18 @@ def test_only_scheduled_and_published_posts_have_a_time() -> None:
     assert "published" not in move(_S.PUBLISHED, _T.ARCHIVE)
 
 
+def test_a_time_without_a_zone_is_one_of_the_tenants_own() -> None:
+    request = TransitionRequest(_T.SCHEDULE, at="2030-01-01T09:00:00")
+    found = check_transition(
+        post(_S.APPROVED), request, APPROVER, "user:ana", NOW, authors_may_approve=True,
+        own_zone="Asia/Tokyo",
+    )  # fmt: skip
+
+    assert (found["zone"], found["scheduled"]) == ("Asia/Tokyo", 1_893_456_000.0)
+    with pytest.raises(InvalidRequest, match="zone: is needed"):
+        move(_S.APPROVED, _T.SCHEDULE, at="2030-01-01T09:00:00")
+
+
 @pytest.mark.parametrize(
     ("transition", "fields", "param"),
     [

@@ -10,6 +10,7 @@ from cluster.library.tags import normalize_tags
 from cluster.library.terms import (
     MAX_TERM,
     SearchTerm,
+    facet_term,
     fts5_query,
     search_terms,
     tenant_term,
@@ -72,6 +73,17 @@ def test_queries_that_are_none(query: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         search_terms(query)
     assert refused.value.param == "q"
+
+
+def test_facets_name_their_tenant() -> None:
+    facet = ("status", "draft")
+    found = terms_of("acme", ["x"], [facet]).split(" ")
+
+    assert found == [tenant_term("acme"), facet_term("acme", facet), "x"]
+    assert facet_term("other", facet) != facet_term("acme", facet) != facet_term("acme", ("s", "t"))
+    asked = [[facet, ("status", "archived")], [("tag", "a")]]
+    assert tsquery("acme", search_terms("x"), asked).count("|") == 1
+    assert fts5_query("acme", (), asked).count("AND") == 1
 
 
 def test_tags_are_folded_and_each_is_there_once() -> None:

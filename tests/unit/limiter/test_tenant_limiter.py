@@ -72,6 +72,24 @@ async def test_a_class_that_a_plan_does_not_name_has_the_rate_of_generate(
     assert refused.value.extensions["limit"] == f"{request_class}-requests"
 
 
+async def test_an_operation_has_a_rate_beside_that_of_its_class(limiter: TenantLimiter) -> None:
+    limited = plan(
+        rates={"generate": {"requests": {"limit": 4, "burst": 4}}},
+        operations_rates={"captions": {"limit": 1, "burst": 1}},
+    )
+    await limiter.admit("acme", limited, GENERATE, None, "", "captions")
+    with pytest.raises(RateLimited) as refused:
+        await limiter.admit("acme", limited, GENERATE, None, "", "captions")
+    assert refused.value.extensions["limit"] == "captions-requests"
+
+    for _ in range(3):
+        await limiter.admit("acme", limited, GENERATE, None, "", "posts")
+    with pytest.raises(RateLimited, match="generate-requests"):
+        await limiter.admit("acme", limited, GENERATE, None, "", "posts")
+    names = [view.name for view in await limiter.view("acme", limited)]
+    assert names == ["generate-requests", "captions-requests"]
+
+
 @pytest.mark.parametrize(
     ("rates", "request_class"), [({}, "read"), ({}, "admin"), ({"embed": {}}, "embed")]
 )

@@ -16,7 +16,7 @@ from cluster.runtime.problems import (
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model.queueing.admission import Admission
-from model_simulation import Load, ModelSimulation
+from tests.unit.model.model_simulation import Load, ModelSimulation
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 CAPACITY = 8.0  # requests a second: 8 places, 100 tokens on average, 10 ms each

@@ -17,7 +17,7 @@ from deployments.model.text.choice_decoder import StopMatcher
 from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import WindowDetokenizer
-from scripted_engine import ScriptedEngine
+from tests.unit.model.scripted_engine import ScriptedEngine
 
 LONGEST_S = 0.02
 TRIES = 3  # what holds the loop up does so every time

@@ -3,7 +3,7 @@
 from cluster.runtime.problems import DeadlineExceeded, Overloaded
 from cluster.tenants.caller import Priority
 from deployments.model.queueing.backlog import QueuedRequest
-from fair_queue_bench import Bench
+from tests.unit.model.fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 

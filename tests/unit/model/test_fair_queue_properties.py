@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cluster.runtime.problems import Overloaded
 from cluster.tenants.caller import Priority
 from deployments.model.queueing.backlog import QueuedRequest
-from fair_queue_bench import Bench
+from tests.unit.model.fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 

@@ -26,7 +26,7 @@ from deployments.model.engines.transformers import TransformersEngine
 from deployments.model.engines.vllm import VllmEngine, VllmSizing
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
-from scripted_engine import ScriptedEngine, letters
+from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 500, 0)
 LONG = OutputFormat("json_schema", '{"type": "string", "maxLength": 150}')

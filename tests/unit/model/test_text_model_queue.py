@@ -16,7 +16,7 @@ from deployments.contracts.generation import Completion, GenerateRequest, ModelC
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
-from scripted_engine import ScriptedEngine, letters
+from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 10_000, 0)
 

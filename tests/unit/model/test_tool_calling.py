@@ -26,7 +26,7 @@ from deployments.model.engines.echo import EchoEngine
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from deployments.model.text.tools.formats import HERMES, JSON, LLAMA, MISTRAL, ToolFormat
-from scripted_engine import ScriptedEngine, letters
+from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 8_192, 0)
 SCHEMA = {

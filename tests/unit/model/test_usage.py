@@ -15,7 +15,7 @@ from deployments.contracts.generation import GenerateRequest, ModelCard, Samplin
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.text.text_model import Limits, TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
-from scripted_engine import ScriptedEngine, letters
+from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 5_000, 0)
 LIMITS = Limits(context_length=5_000, stream_interval_s=0.0)

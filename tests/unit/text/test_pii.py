@@ -1,6 +1,6 @@
 """Personal data is found by its form, whatever characters it is written in, in linear time."""
 
-from time import process_time
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -141,9 +141,9 @@ HOSTILE = ["a", "1", "1 ", "a@", "+(", ":", "1.", "aA1", "x://", "DE89", "DE89 "
 def test_hostile_texts_take_time_in_proportion_to_their_length(piece: str) -> None:
     def time_of(length: int) -> float:
         text = piece * (length // len(piece))
-        started = process_time()
+        started = thread_time()
         find_pii(text)
-        return process_time() - started
+        return thread_time() - started
 
     most = 8 * min(time_of(4_000) for _ in range(3)) * 3 + 0.02  # quadratic would be 64 times
 

@@ -80,6 +80,18 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_library_posts_tenant_created",
+        "library_posts",
+        ["tenant", "created", "number"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_library_posts_tenant_status_scheduled",
+        "library_posts",
+        ["tenant", "status", "scheduled", "number"],
+        unique=False,
+    )
+    op.create_index(
         "ix_library_posts_tenant_scheduled",
         "library_posts",
         ["tenant", "scheduled", "number"],
@@ -91,20 +103,6 @@ def upgrade() -> None:
         ["tenant", "status", "number"],
         unique=False,
     )
-    op.create_table(
-        "library_tags",
-        sa.Column("tenant", sa.String(length=63), nullable=False),
-        sa.Column("tag", sa.String(length=40), nullable=False),
-        sa.Column("post", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["post"],
-            ["library_posts.number"],
-            name=op.f("fk_library_tags_post"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("tenant", "tag", "post", name=op.f("pk_library_tags")),
-    )
-    op.create_index(op.f("ix_library_tags_post"), "library_tags", ["post"], unique=False)
     op.create_table(
         "library_versions",
         sa.Column("post", sa.BigInteger(), nullable=False),
@@ -162,6 +160,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(length=63), nullable=False),
         sa.Column("posts", sa.Integer(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.id"], name=op.f("fk_library_sizes_tenant")),
         sa.PrimaryKeyConstraint("tenant", name=op.f("pk_library_sizes")),
     )

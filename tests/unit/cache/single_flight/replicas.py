@@ -6,8 +6,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from virtual_time import LoopClock
-
 from cluster.runtime.problems import DeadlineExceeded
 from cluster.tenants.caller import Caller, Priority
 from deployments.cache.chunking import ChunkAggregator
@@ -27,6 +25,7 @@ from deployments.contracts.generation import (
     Sampling,
     TokenUsage,
 )
+from tests.unit.cache.single_flight.virtual_time import LoopClock
 
 CALLER = Caller("acme", "k", frozenset())
 GREEDY = Sampling(temperature=0.0)

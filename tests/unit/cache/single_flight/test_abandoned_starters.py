@@ -7,7 +7,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import pytest
-from replicas import (
+
+from cluster.runtime.problems import ClientGone, DeadlineExceeded, Draining, ModelFailed, Overloaded
+from deployments.cache.single_flight.compute_leases import FOLLOWING_S
+from deployments.cache.single_flight.in_flight import InFlightComputation
+from deployments.cache.single_flight.single_flight import SingleFlight
+from deployments.contracts.generation import Chunk, GenerateRequest
+from tests.unit.cache.single_flight.replicas import (
     SAMPLED,
     Faulty,
     Keeping,
@@ -19,14 +25,8 @@ from replicas import (
     settle,
     waiting,
 )
-from replicas import tier as new_shared_tier
-from virtual_time import LoopClock, simulated
-
-from cluster.runtime.problems import ClientGone, DeadlineExceeded, Draining, ModelFailed, Overloaded
-from deployments.cache.single_flight.compute_leases import FOLLOWING_S
-from deployments.cache.single_flight.in_flight import InFlightComputation
-from deployments.cache.single_flight.single_flight import SingleFlight
-from deployments.contracts.generation import Chunk, GenerateRequest
+from tests.unit.cache.single_flight.replicas import tier as new_shared_tier
+from tests.unit.cache.single_flight.virtual_time import LoopClock, simulated
 
 SAID = "one two three four"
 WORDS = ["one ", "two ", "three ", "four"]

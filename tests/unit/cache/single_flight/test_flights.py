@@ -8,8 +8,6 @@ import traceback
 from contextlib import aclosing
 
 import pytest
-from replicas import Keeping, Model, Replica, Waiter, settle, text_of, waiting
-from virtual_time import LoopClock, simulated
 
 from cluster.runtime.problems import (
     DeadlineExceeded,
@@ -19,6 +17,16 @@ from cluster.runtime.problems import (
 from cluster.tenants.caller import Priority
 from deployments.cache.single_flight.in_flight import InFlightComputation
 from deployments.cache.single_flight.single_flight import SingleFlight
+from tests.unit.cache.single_flight.replicas import (
+    Keeping,
+    Model,
+    Replica,
+    Waiter,
+    settle,
+    text_of,
+    waiting,
+)
+from tests.unit.cache.single_flight.virtual_time import LoopClock, simulated
 
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 5))]
 

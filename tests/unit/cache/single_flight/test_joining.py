@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from replicas import Keeping, Model, Replica, completion, entry, settle, text_of, waiting
-from virtual_time import LoopClock, simulated
 
 from cluster.runtime.problems import (
     DeadlineExceeded,
@@ -18,6 +16,17 @@ from cluster.tenants.caller import Priority
 from deployments.cache.single_flight.in_flight import InFlightComputation
 from deployments.cache.single_flight.single_flight import SingleFlight
 from deployments.contracts.generation import Chunk
+from tests.unit.cache.single_flight.replicas import (
+    Keeping,
+    Model,
+    Replica,
+    completion,
+    entry,
+    settle,
+    text_of,
+    waiting,
+)
+from tests.unit.cache.single_flight.virtual_time import LoopClock, simulated
 
 REFUSALS = [
     RateLimited("too many", 1.0, "requests"),

@@ -6,7 +6,10 @@ import random
 from collections.abc import Callable
 
 import pytest
-from replicas import (
+
+from cluster.runtime.problems import DeadlineExceeded, ModelFailed
+from deployments.contracts.cache import TierUnavailable
+from tests.unit.cache.single_flight.replicas import (
     SAMPLED,
     Faulty,
     Model,
@@ -16,11 +19,8 @@ from replicas import (
     settle,
     timed,
 )
-from replicas import tier as new_shared_tier
-from virtual_time import simulated
-
-from cluster.runtime.problems import DeadlineExceeded, ModelFailed
-from deployments.contracts.cache import TierUnavailable
+from tests.unit.cache.single_flight.replicas import tier as new_shared_tier
+from tests.unit.cache.single_flight.virtual_time import simulated
 
 SAID = "one two three four"
 WORDS = ["one ", "two ", "three ", "four"]

@@ -4,7 +4,9 @@ import asyncio
 import random
 
 import pytest
-from replicas import (
+
+from cluster.tenants.caller import Priority
+from tests.unit.cache.single_flight.replicas import (
     SAMPLED,
     SEALER,
     Faulty,
@@ -16,10 +18,8 @@ from replicas import (
     settle,
     timed,
 )
-from replicas import tier as new_shared_tier
-from virtual_time import LoopClock, simulated
-
-from cluster.tenants.caller import Priority
+from tests.unit.cache.single_flight.replicas import tier as new_shared_tier
+from tests.unit.cache.single_flight.virtual_time import LoopClock, simulated
 
 KEY = b"k" * 32
 SAID = "one two three four"

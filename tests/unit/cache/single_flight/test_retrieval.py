@@ -4,14 +4,23 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from replicas import SEALER, Disk, Faulty, Model, Replica, completion, entry, settle
-from replicas import tier as new_shared_tier
-from virtual_time import simulated
 
 from cluster.runtime.problems import DeadlineExceeded, ModelFailed, NotCached
 from deployments.cache.codec import decode
 from deployments.cache.single_flight.tiered_fetch import refresh_lease_key
 from deployments.contracts.cache import LeaseAcquired
+from tests.unit.cache.single_flight.replicas import (
+    SEALER,
+    Disk,
+    Faulty,
+    Model,
+    Replica,
+    completion,
+    entry,
+    settle,
+)
+from tests.unit.cache.single_flight.replicas import tier as new_shared_tier
+from tests.unit.cache.single_flight.virtual_time import simulated
 
 KEY = b"k" * 32
 SAID = "one two three four"

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from footage import inside, place, recording, video_features
 
 from deployments.contracts.clips import CropKeyframe, Framing
 from deployments.contracts.media import MediaInfo
 from deployments.video.framing import frame
+from tests.unit.video.framing.footage import inside, place, recording, video_features
 
 NAN = math.nan
 

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from footage import recording, video_features
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.media import VideoFeatures
 from deployments.video.framing import frame
 from deployments.video.framing.crop_path import crop_corridor, simplify, smooth_corners, taut_string
+from tests.unit.video.framing.footage import recording, video_features
 
 SHAPES = st.sampled_from([(1920, 1080), (1080, 1920), (640, 480), (501, 333), (2, 2), (4000, 100)])
 ASPECT = st.sampled_from(["9:16", "1:1", "4:5", "16:9"])

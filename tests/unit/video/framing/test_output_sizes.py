@@ -1,13 +1,13 @@
 """Sizes: even, of the wanted shape, and no larger than the source's pixels are worth."""
 
 import pytest
-from footage import recording
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.clips import ASPECTS
 from deployments.contracts.media import MediaInfo
 from deployments.video.framing import output_size
+from tests.unit.video.framing.footage import recording
 
 FULL_HD = recording()
 SMALL = recording(320, 180)

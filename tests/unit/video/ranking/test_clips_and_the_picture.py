@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_features import audio_features, features, talk, video_features
 
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures
 from deployments.video.ranking import rank, ranking
+from tests.unit.video.ranking.planted_features import audio_features, features, talk, video_features
 
 LENGTH = 120.0
 LOUD = ((20.0, 32.0), (70.0, 84.0), (100.0, 112.0))

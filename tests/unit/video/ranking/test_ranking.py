@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from planted_features import audio_features, features, talk, video_features
 
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures, Transcript, Word
 from deployments.video.ranking import rank
+from tests.unit.video.ranking.planted_features import audio_features, features, talk, video_features
 
 SHORT = ClipOptions(count=3, min_s=8, max_s=30)
 
