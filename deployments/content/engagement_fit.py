@@ -30,11 +30,9 @@ class EngagementFit(PlainOperation):
     ) -> OperationResult:
         known = {site.name for site in platforms()}
         posts = [post for post in options["posts"] if post[0] in known and post[2] > 0]
-        if not posts:
-            return OperationResult(
-                self.by, fit_engagement(np.zeros((0, len(FEATURES))), _NONE, _NONE).body()
-            )
-        rows = np.stack([features(body[:MAX_READ], site) for site, body, _, _ in posts])
+        rows = np.zeros((len(posts), len(FEATURES)), dtype=np.float32)
+        for index, (site, body, _, _) in enumerate(posts):
+            rows[index] = features(body[:MAX_READ], site)
         prior = [
             float(prior_scores(row[None, :], post[0])[0])
             for row, post in zip(rows, posts, strict=True)
@@ -42,6 +40,3 @@ class EngagementFit(PlainOperation):
         seen, done = (np.array([post[at] for post in posts], dtype=np.float64) for at in (2, 3))
         model = fit_engagement(rows, np.array(prior), engagement_rates(done, seen))
         return OperationResult(self.by, model.body())
-
-
-_NONE = np.zeros(0)

@@ -57,12 +57,11 @@ def outcome(
 
 
 def _goals(before: Scores, after: Scores, basis: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        goal: _goal(score, after[goal]) | {"by": JUDGES[goal]} | (
-            basis if goal == "engagement" else {}
-        )
-        for goal, score in before.items()
-    }  # fmt: skip
+    goals = {}
+    for goal, score in before.items():
+        told: Mapping[str, Any] = basis if goal == "engagement" else {}
+        goals[goal] = {**_goal(score, after[goal]), "by": JUDGES[goal], **told}
+    return goals
 
 
 def _basis(model: EngagementModel | None) -> dict[str, Any]:
