@@ -9,7 +9,11 @@ from typing import Any
 from deployments.content.engagement import EngagementModel
 from deployments.content.optimization.candidates import EditCandidates
 from deployments.content.optimization.choice import ScoredText, choose
-from deployments.content.optimization.differences import find_differences
+from deployments.content.optimization.differences import (
+    TextDifference,
+    differences_of_edits,
+    find_differences,
+)
 from deployments.content.optimization.goals import JUDGES, GoalScore, Scores
 from deployments.content.optimization.search import AppliedEdit, EditedText, values_of
 from deployments.content.optimization.task import OptimizationTask
@@ -98,10 +102,15 @@ def _variant(draft: str, candidate: EditedText, goals: Mapping[str, Any]) -> dic
         "goals": goals,
         "why": [_edit(edit) for edit in candidate.edits],
         "diff": [
-            difference.body(draft, candidate.text)
-            for difference in find_differences(draft, candidate.text)
+            difference.body(draft, candidate.text) for difference in _differences(draft, candidate)
         ],
     }
+
+
+def _differences(draft: str, candidate: EditedText) -> list[TextDifference]:
+    if candidate.by == "model":
+        return find_differences(draft, candidate.text)
+    return differences_of_edits(draft, [applied.edit for applied in candidate.edits])
 
 
 def _edit(applied: AppliedEdit) -> dict[str, Any]:
