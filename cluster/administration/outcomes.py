@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from cluster.outcomes.model import DailyOutcomes, Outcome
+from cluster.outcomes.model import DailyOutcomes, Outcome, PublishedPostOutcome
 from cluster.outcomes.repository import OutcomeRepository
 from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
@@ -41,3 +41,8 @@ class OutcomeService:
             return await self._outcomes.daily(
                 connection, tenant, kind, subject, first.isoformat(), last.isoformat()
             )
+
+    async def of_published_posts(self, tenant: str, limit: int) -> tuple[PublishedPostOutcome, ...]:
+        """Of the latest `limit` published posts of the library with any outcome, oldest first."""
+        async with self._database.read() as connection:
+            return await self._outcomes.of_published_posts(connection, tenant, limit)

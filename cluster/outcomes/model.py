@@ -17,6 +17,8 @@ NAMES = {  # of outcomes that a post's metrics have a field for
     "save": "saves",
     "conversion": "conversions",
 }
+IMPRESSION = "impression"
+ENGAGEMENTS = tuple(name for name in NAMES if name != IMPRESSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,15 @@ class DailyOutcomes:
     day: str
     counts: Mapping[str, int]
     values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPostOutcome:
+    """What came of one post of the library: `published` (Unix seconds), how often it was seen, and
+    how often anything of ENGAGEMENTS was done with it."""
+
+    published: float
+    platform: str
+    body: str
+    impressions: int
+    engagements: int

@@ -4,16 +4,23 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import and_, case, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.outcomes.model import DailyOutcomes, Outcome
+from cluster.outcomes.model import (
+    ENGAGEMENTS,
+    IMPRESSION,
+    POST,
+    DailyOutcomes,
+    Outcome,
+    PublishedPostOutcome,
+)
 from cluster.runtime.clock import Clock
-from cluster.storage.tables import outcomes
+from cluster.storage.tables import library_posts, outcomes
 
 PRUNED_AT_ONCE = 2_000
-_O = outcomes.c
+_O, _P = outcomes.c, library_posts.c
 
 
 class OutcomeRepository:
@@ -77,6 +84,27 @@ class OutcomeRepository:
                 values[row.day][row.currency] += int(row.worth)
         return tuple(
             DailyOutcomes(day, dict(counts[day]), dict(values[day])) for day in sorted(counts)
+        )
+
+    async def of_published_posts(
+        self, connection: AsyncConnection, tenant: str, limit: int
+    ) -> tuple[PublishedPostOutcome, ...]:
+        """Of the latest `limit` published posts with any outcome, oldest first."""
+        seen = func.sum(case((_O.name == IMPRESSION, _O.count), else_=0))
+        done = func.sum(case((_O.name.in_(ENGAGEMENTS), _O.count), else_=0))
+        is_of_post = and_(_O.tenant == _P.tenant, _O.subject_kind == POST, _O.subject == _P.id)
+        query = (
+            select(_P.published, _P.platform, _P.body, seen, done)
+            .join(outcomes, is_of_post)
+            .where(_P.tenant == tenant, _P.published.is_not(None))
+            .group_by(_P.number, _P.published, _P.platform, _P.body)
+            .order_by(_P.published.desc(), _P.number.desc())
+            .limit(limit)
+        )
+        rows = (await connection.execute(query)).all()
+        return tuple(
+            PublishedPostOutcome(published, platform, body, int(impressions), int(engagements))
+            for published, platform, body, impressions, engagements in reversed(rows)
         )
 
 

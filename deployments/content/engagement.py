@@ -7,7 +7,9 @@ where the regression does no better on the latest fifth, which it has not seen.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,17 @@ class EngagementModel:
     scale: Values
     weights: Values
 
+    def body(self) -> dict[str, Any]:
+        """As JSON; `model_of` reads it."""
+        return {
+            "basis": self.basis,
+            "outcomes": self.outcomes,
+            "spearman": self.spearman,
+            "center": self.center.tolist(),
+            "scale": self.scale.tolist(),
+            "weights": self.weights.tolist(),
+        }
+
     def scores(self, rows: Features, prior: Values) -> Values:
         """One from 0 to 1 for each row; `prior` are the rows' prior scores."""
         if self.basis == "prior":
@@ -53,6 +66,12 @@ class EngagementModel:
 
     def _scaled(self, rows: Features, prior: Values) -> Values:
         return (np.column_stack([rows, prior]) - self.center) / self.scale
+
+
+def model_of(body: Mapping[str, Any]) -> EngagementModel:
+    """The model of `EngagementModel.body()`."""
+    arrays = (np.array(body[name], dtype=np.float64) for name in ("center", "scale", "weights"))
+    return EngagementModel(body["basis"], body["outcomes"], body["spearman"], *arrays)
 
 
 def engagement_rates(engagements: Values, impressions: Values) -> Values:

@@ -34,6 +34,7 @@ async def test_the_best_hours_are_named_in_the_zone(client: httpx.AsyncClient) -
     answer = await found(client, outcomes=outcomes(), zone="Asia/Tokyo", count=7)
 
     assert (answer.basis, answer.posts, answer.draft) == ("outcomes", 126, None)
+    assert answer.source == "request"
     assert {hour.hour for hour in answer.hours if hour.posts} == {3}
     assert answer.hours[0].is_certain
 
@@ -59,10 +60,17 @@ async def test_too_few_outcomes_say_so_and_a_draft_is_still_judged(
     assert (answer.draft.best.day, answer.draft.best.hashtags) == (None, 1)
 
 
+async def test_without_outcomes_and_without_a_library_nothing_is_known(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await found(client)
+
+    assert (answer.source, answer.basis, answer.posts) == ("none", "none", 0)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [
-        pytest.param({}, 422, "outcomes", id="nothing"),
         pytest.param({"text": DRAFT, "zone": "Mars/Base"}, 422, "zone", id="unknown-zone"),
         pytest.param({"text": DRAFT, "zone": "../../etc/passwd"}, 422, "zone", id="a-path"),
         pytest.param({"text": DRAFT, "platform": "myspace"}, 400, "instagram", id="platform"),

@@ -4,11 +4,14 @@ In: texts of one task. Out: a GoalScore each; None where a goal cannot be judged
 Every text is judged once, however many goals ask about it.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import regex
 
+from deployments.content.engagement import model_of
 from deployments.content.features import COLUMN, Features, features_of
 from deployments.content.optimization.draft import SHOUT, DraftText
 from deployments.content.optimization.task import OptimizationTask
@@ -53,6 +56,7 @@ class GoalJudge:
     def __init__(self, task: OptimizationTask, sentiment: SentimentOf | None) -> None:
         self._task = task
         self._sentiment = sentiment
+        self.model = model_of(json.loads(task.engagement)) if task.engagement else None
         self._known: dict[str, Scores] = {}
 
     def judge(self, text: str) -> Scores:
@@ -70,7 +74,7 @@ class GoalJudge:
             "readability": lambda: self._judge_readability(draft),
             "keywords": lambda: judge_keywords(draft),
             "structure": lambda: judge_structure(draft, row, aspects),
-            "engagement": lambda: judge_engagement(draft, aspects),
+            "engagement": lambda: self._judge_engagement(draft, row, aspects),
         }
         return {goal: assess[goal]() for goal in self._task.goals}
 
@@ -78,6 +82,16 @@ class GoalJudge:
         if not draft.is_english or self._sentiment is None:
             return GoalScore(None, NOT_ENGLISH)
         return sentiment_score(self._sentiment(draft.text) if draft.words else 0.0)
+
+    def _judge_engagement(
+        self, draft: DraftText, row: Features, aspects: Mapping[str, float]
+    ) -> GoalScore:
+        prior = judge_engagement(draft, aspects)
+        if self.model is None or prior.value is None:
+            return prior
+        [value] = self.model.scores(row[None, :], np.array([prior.value]))
+        strongest = ", ".join(self.model.strongest(3))
+        return GoalScore(float(value), f"By your own outcomes: {strongest} count most.")
 
     def _judge_readability(self, draft: DraftText) -> GoalScore:
         language = self._task.language

@@ -6,14 +6,20 @@ In: a task, its candidates, exact ratings where there are any. Out: values of JS
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deployments.content.engagement import EngagementModel
 from deployments.content.optimization.candidates import EditCandidates
 from deployments.content.optimization.choice import ScoredText, choose
-from deployments.content.optimization.differences import find_differences
+from deployments.content.optimization.differences import (
+    TextDifference,
+    differences_of_edits,
+    find_differences,
+)
 from deployments.content.optimization.goals import JUDGES, GoalScore, Scores
 from deployments.content.optimization.search import AppliedEdit, EditedText, values_of
 from deployments.content.optimization.task import OptimizationTask
 
 OPTIMIZER = "post-optimizer@1"  # who answers; a change of rules or scores changes it
+ENGAGEMENT_MODEL = "engagement-ridge@1"
 LEAST_MEANING = 0.8  # cosine of a rewrite and the draft
 _DIGITS = 4
 _UNCHANGED = "No edit helps these goals without harm to another one: the text stays as it is."
@@ -24,7 +30,7 @@ def outcome(
 ) -> dict[str, Any]:
     """`meaning` says how close a rewrite is to the draft (None: not known)."""
     rate = candidates.judge.judge
-    before = rate(task.text)
+    before, basis = rate(task.text), _basis(candidates.judge.model)
     floor = values_of(before)
     scored, refused = [], [_refusal(rewrite.goal, rewrite.reason) for rewrite in candidates.refused]
     for candidate in candidates.texts:
@@ -42,9 +48,11 @@ def outcome(
         "text": best,
         "is_changed": bool(chosen),
         "reason": None if chosen else _UNCHANGED,
-        "goals": _goals(before, rate(best)),
+        "goals": _goals(before, rate(best), basis),
         "variants": [
-            _variant(task.text, scored.candidate, _goals(before, rate(scored.candidate.text)))
+            _variant(
+                task.text, scored.candidate, _goals(before, rate(scored.candidate.text), basis)
+            )
             for scored in chosen
         ],
         "refused_rewrites": refused,
@@ -52,14 +60,29 @@ def outcome(
     }
 
 
-def _goals(before: Scores, after: Scores) -> dict[str, Any]:
-    return {goal: _goal(goal, score, after[goal]) for goal, score in before.items()}
+def _goals(before: Scores, after: Scores, basis: Mapping[str, Any]) -> dict[str, Any]:
+    goals = {}
+    for goal, score in before.items():
+        told: Mapping[str, Any] = basis if goal == "engagement" else {}
+        goals[goal] = {**_goal(score, after[goal]), "by": JUDGES[goal], **told}
+    return goals
 
 
-def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
-    basis = {"by": JUDGES[goal]} | ({"basis": "prior"} if goal == "engagement" else {})
+def _basis(model: EngagementModel | None) -> dict[str, Any]:
+    """What engagement is judged by."""
+    if model is None:
+        return {"basis": "prior"}
+    return {
+        "by": ENGAGEMENT_MODEL,
+        "basis": "outcomes",
+        "spearman": model.spearman,
+        "outcomes": model.outcomes,
+    }
+
+
+def _goal(before: GoalScore, after: GoalScore) -> dict[str, Any]:
     if before.value is None or after.value is None:
-        return {"supported": False, "reason": before.reason, **basis}
+        return {"supported": False, "reason": before.reason}
     return {
         "supported": True,
         "before": round(before.value, _DIGITS),
@@ -67,7 +90,6 @@ def _goal(goal: str, before: GoalScore, after: GoalScore) -> dict[str, Any]:
         "delta": round(after.value - before.value, _DIGITS),
         "reason_before": before.reason,
         "reason_after": after.reason,
-        **basis,
     }
 
 
@@ -80,10 +102,15 @@ def _variant(draft: str, candidate: EditedText, goals: Mapping[str, Any]) -> dic
         "goals": goals,
         "why": [_edit(edit) for edit in candidate.edits],
         "diff": [
-            difference.body(draft, candidate.text)
-            for difference in find_differences(draft, candidate.text)
+            difference.body(draft, candidate.text) for difference in _differences(draft, candidate)
         ],
     }
+
+
+def _differences(draft: str, candidate: EditedText) -> list[TextDifference]:
+    if candidate.by == "model":
+        return find_differences(draft, candidate.text)
+    return differences_of_edits(draft, [applied.edit for applied in candidate.edits])
 
 
 def _edit(applied: AppliedEdit) -> dict[str, Any]:

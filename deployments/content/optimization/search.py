@@ -17,6 +17,7 @@ from deployments.content.optimization.task import OptimizationTask
 
 LEAST_GAIN = 0.01  # of all goals together, for which an edit is made
 MAX_EDITS = 60
+MAX_JUDGED = 400_000  # characters of all texts that are tried for one task; about half a second
 MAX_PROPOSALS = 12  # of one rule in one round
 _ROUNDS = 4
 
@@ -48,6 +49,7 @@ class EditSearch:
         self._task = task
         self._judge = judge
         self._kept = kept
+        self._room = MAX_JUDGED
         self._limit = max(len(task.text), DraftText(task.text, task).site.max_chars)
 
     def improve(self, text: str, goals: Collection[str]) -> EditedText:
@@ -107,6 +109,9 @@ class EditSearch:
         """By goal; None for an edit that is not allowed."""
         edited = edit.apply(text)
         if edited == text or len(edited) > self._limit or not self._kept.are_in(edited):
+            return None
+        self._room -= len(edited)
+        if self._room < 0:
             return None
         values = values_of(self._judge.judge(edited))
         if any(values[goal] < least for goal, least in floor.items()):

@@ -32,7 +32,8 @@ class ModelRewrite:
 class OptimizationTask:
     """A draft and what to make of it. `keep` names what has to stay (of KEEPABLE), `phrases` are
     those of the caller. `language` is an ISO 639 code, empty where it is not certain.
-    `edits_by_rules` says whether rules may edit; `rewrites` are what models wrote.
+    `edits_by_rules` says whether rules may edit; `rewrites` are what models wrote; `engagement` is
+    a model of outcomes as JSON (engagement.py; empty: the prior).
     """
 
     text: str
@@ -45,6 +46,7 @@ class OptimizationTask:
     language: str = "en"
     edits_by_rules: bool = True
     rewrites: tuple[ModelRewrite, ...] = ()
+    engagement: str = ""
 
     def options(self) -> dict[str, Any]:
         """All but the text and its language, as JSON: `task_of` reads it."""
@@ -56,6 +58,7 @@ class OptimizationTask:
             "keywords": list(self.keywords),
             "variants": self.variants,
             "edits_by_rules": self.edits_by_rules,
+            "engagement": self.engagement,
             "rewrites": [[rewrite.goal, rewrite.text] for rewrite in self.rewrites],
         }
 
@@ -74,4 +77,5 @@ def task_of(text: str, language: str, options: Mapping[str, Any]) -> Optimizatio
         language,
         options["edits_by_rules"],
         tuple(ModelRewrite(goal, written) for goal, written in options["rewrites"]),
+        options["engagement"],
     )

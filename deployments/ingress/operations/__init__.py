@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from deployments.content.engagement_fit import EngagementFit
 from deployments.content.optimization.operation import PostOptimization
 from deployments.content.posting_time import PostingTime
 from deployments.ingress.operations.base import Operation
@@ -15,6 +16,7 @@ from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.operations.content_saver import ContentSaver
 from deployments.ingress.operations.count_tokens import CountTokens
 from deployments.ingress.operations.embeddings import TextEmbeddings
+from deployments.ingress.operations.engagement_models import EngagementModels
 from deployments.ingress.operations.messages import Messages
 from deployments.ingress.operations.moderations import Moderations
 from deployments.ingress.operations.optimize_post import OptimizePost
@@ -39,9 +41,10 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    for further in (PostOptimization(), PostingTime()):
+    for further in (PostOptimization(), PostingTime(), EngagementFit()):
         register_operation(further)
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
+    outcomes = None if services.admin is None else services.admin.outcomes
     writers = ContentModels(services.providers, services.models)
     saver = ContentSaver(services.admin)
     chat = Chat(pipeline, templates)
@@ -64,8 +67,13 @@ def operations(services: AppServices) -> Operations:
         "captions.batch": CaptionBatch(pipeline, writers, templates),
         "posts": Posts(pipeline, writers, templates, saver),
         "posts.batch": PostBatch(pipeline, writers, templates),
-        "optimize_post": OptimizePost(services.analysis_pipeline, pipeline, writers),
-        "best_time_to_post": BestTimeToPost(services.analysis_pipeline),
+        "optimize_post": OptimizePost(
+            services.analysis_pipeline,
+            pipeline,
+            writers,
+            EngagementModels(services.analysis_pipeline, outcomes, services.clock),
+        ),
+        "best_time_to_post": BestTimeToPost(services.analysis_pipeline, outcomes),
         "analyze_text": AnalyzeText(services.analysis_pipeline, named),
         "group_texts": GroupTexts(services.analysis_pipeline),
         "summarize_text": SummarizeText(ports),

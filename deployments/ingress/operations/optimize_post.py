@@ -10,6 +10,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
@@ -21,6 +23,7 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.engagement_models import EngagementModels
 from deployments.ingress.pipeline.analysis_cache import Result
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline, AnalysisQuery
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
@@ -53,9 +56,14 @@ class OptimizePost:
     can_stream = True
 
     def __init__(
-        self, analysis: AnalysisPipeline, pipeline: ModelPipeline, writers: ContentModels
+        self,
+        analysis: AnalysisPipeline,
+        pipeline: ModelPipeline,
+        writers: ContentModels,
+        engagement: EngagementModels,
     ) -> None:
         self._analysis = analysis
+        self._engagement = engagement
         self._pipeline = pipeline
         self._writers = writers
 
@@ -151,7 +159,9 @@ class OptimizePost:
             raise problems[0]
         order = sorted(written, key=lambda rewrite: task.goals.index(rewrite.goal))
         rewrites = tuple(ModelRewrite(each.goal, each.text) for each in order if not each.problem)
-        options = replace(task, rewrites=rewrites).options()
+        model = await self._engagement.of(request) if "engagement" in task.goals else None
+        learnt = "" if model is None else orjson.dumps(model).decode()
+        options = replace(task, rewrites=rewrites, engagement=learnt).options()
         query = AnalysisQuery((task.text,), (OPTIMIZE,), {OPTIMIZE: options}, task.language)
         results = await self._analysis.analyze(query, request)
         return results[OPTIMIZE][0]

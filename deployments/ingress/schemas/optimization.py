@@ -79,7 +79,9 @@ class OptimizePostRequest(BaseModel):
 
 class GoalAnswer(ApiResponse):
     """How a text does by a goal, from 0 to 1, before and after; not `supported`: why it cannot be
-    judged. `basis` of engagement: `prior`, a number to rank texts by, which promises nothing."""
+    judged. `basis` of engagement, a number to rank texts by, which promises nothing: `prior`, or
+    `outcomes` of your own posts, with the rank correlation that the model reached with the latest
+    fifth of them (`spearman`)."""
 
     supported: bool
     by: str
@@ -89,7 +91,9 @@ class GoalAnswer(ApiResponse):
     reason_before: str | None = None
     reason_after: str | None = None
     reason: str | None = None
-    basis: Literal["prior"] | None = None
+    basis: Literal["prior", "outcomes"] | None = None
+    spearman: float | None = None
+    outcomes: int | None = None
 
 
 class EditAnswer(ApiResponse):

@@ -1,9 +1,9 @@
 """What callers send to learn the best time to post, and what they get."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from deployments.content.optimization.task import MAX_CHARACTERS
@@ -36,8 +36,8 @@ class ReportedOutcome(BaseModel):
 
 
 class PostingTimeRequest(BaseModel):
-    """Body of `POST /api/v1/posts/best-time`: what came of posts of yours; with a `text`, also the
-    best hour, number of hashtags and length for it."""
+    """Body of `POST /api/v1/posts/best-time`: what came of posts of yours, or nothing, for those of
+    the library; with a `text`, also the best hour, number of hashtags and length for it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -51,7 +51,13 @@ class PostingTimeRequest(BaseModel):
         },
     )
 
-    outcomes: Annotated[list[ReportedOutcome], Field(max_length=MAX_OUTCOMES)] = []
+    outcomes: Annotated[
+        list[ReportedOutcome] | None,
+        Field(
+            max_length=MAX_OUTCOMES,
+            description="Left out: of the posts in the library, for callers with `analytics:read`.",
+        ),
+    ] = None
     zone: Annotated[str, Field(max_length=64), AfterValidator(_check_zone)] = "UTC"
     platform: Name = "instagram"
     text: (
@@ -60,12 +66,6 @@ class PostingTimeRequest(BaseModel):
     count: Annotated[int, Field(ge=1, le=168, description="Hours to name.")] = 5
     stream: bool = False
     user: EndUser | None = None
-
-    @model_validator(mode="after")
-    def _has_something(self) -> Self:
-        if not self.outcomes and not self.text:
-            raise PydanticCustomError("outcomes", "needs 'outcomes', a 'text', or both")
-        return self
 
 
 class TimeOfWeek(ApiResponse):
@@ -111,6 +111,9 @@ class PostingTimeResponse(ApiResponse):
     created: int
     by: str
     zone: str
+    source: Annotated[
+        Literal["request", "library", "none"], Field(description="Where outcomes are from.")
+    ]
     basis: Literal["outcomes", "none"]
     posts: int
     reason: str | None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from deployments.content.optimization.candidates import find_candidates
 from deployments.content.optimization.choice import ScoredText, choose
-from deployments.content.optimization.differences import find_differences
+from deployments.content.optimization.differences import differences_of_edits, find_differences
 from deployments.content.optimization.draft import DraftText
 from deployments.content.optimization.editors.sentences import move_hook, split_sentences
 from deployments.content.optimization.editors.wording import plain_words, quiet_capitals
@@ -110,6 +110,20 @@ def test_nothing_kept_is_lost_no_goal_falls_and_the_result_is_its_own_result(
         assert optimized(candidate.text, platform=platform, keywords=("cold brew",)) == (
             candidate.text
         )
+
+
+@given(TEXTS, PLATFORMS)
+@settings(max_examples=40, deadline=None)
+def test_edits_tell_the_differences_that_they_make(text: str, platform: str) -> None:
+    wanted = task(text, platform=platform, keywords=("cold brew",))
+    for candidate in find_candidates(wanted, lexicon_sentiment).texts:
+        undone, last = candidate.text, len(text)
+        found = differences_of_edits(text, [applied.edit for applied in candidate.edits])
+        for part in reversed(found):
+            assert part.end <= last
+            last = part.start
+            undone = undone[: part.new_start] + text[part.start : part.end] + undone[part.new_end :]
+        assert undone == text
 
 
 @given(TEXTS, TEXTS)
