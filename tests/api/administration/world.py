@@ -44,6 +44,7 @@ from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.web import MakeServices, client_of, settings_of
+from tests.servers.stores import migrated_home
 
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
@@ -158,7 +159,7 @@ async def opened(
 
 async def seeded(settings: Settings) -> Seed:
     """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook."""
-    operator = bootstrap(settings.home, settings)
+    operator = bootstrap(migrated_home(settings.home), settings)
     assert operator is not None
     credentials, ids = {"operator": operator}, {}
     async with opened(settings, []) as (database, directory, _, office):
