@@ -2,8 +2,9 @@
 
 Every module is imported, and every test collected, once for all of them; a worker of pytest-xdist
 does both again. A worker takes the next group of tests when it is done with one: the tests of a
-file, in their order. Each has its own fixtures of the session. What the tests report goes through a
-pipe to the first process, which counts and prints it as if it had run them.
+file in their order, or what the hook `pytest_fork_group` of a conftest says. Each worker has its
+own fixtures of the session. What the tests report goes through a pipe to the first process, which
+counts and prints it as if it had run them.
 """
 
 import multiprocessing
@@ -25,6 +26,18 @@ END_S = 10.0  # how long a worker waits, after its last test, for threads that t
 _FORK = multiprocessing.get_context("fork")
 
 
+class Hooks:
+    """What this plugin asks of conftests."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_fork_group(self, item: pytest.Item) -> str | None:
+        """Tests of one group that follow each other run in one worker (None: those of a file)."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Hooks)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--forks", type=int, default=0, help="processes that run the tests (0: this one)"
@@ -44,20 +57,24 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def grouped(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
-    """The tests of each file; those of a tier's largest files first, and the tiers in turn.
+    """The tests of each group; a tier's largest groups first, and the tiers in turn.
 
     So tests that wait run beside tests that compute, and the last groups are small.
     """
-    files = [list(group) for _, group in groupby(items, lambda item: item.path)]
+    groups = [list(group) for _, group in groupby(items, group_of)]
     tiers: dict[str, list[list[pytest.Item]]] = {}
-    for file in sorted(files, key=len, reverse=True):
-        tiers.setdefault("/".join(file[0].nodeid.split("/")[:2]), []).append(file)
+    for group in sorted(groups, key=len, reverse=True):
+        tiers.setdefault("/".join(group[0].nodeid.split("/")[:2]), []).append(group)
     places = (
-        ((number + 0.5) / len(tier), file)
+        ((number + 0.5) / len(tier), group)
         for tier in tiers.values()
-        for number, file in enumerate(tier)
+        for number, group in enumerate(tier)
     )
-    return [file for _, file in sorted(places, key=lambda place: place[0])]
+    return [group for _, group in sorted(places, key=lambda place: place[0])]
+
+
+def group_of(item: pytest.Item) -> str:
+    return item.ihook.pytest_fork_group(item=item) or str(item.path)
 
 
 @dataclass(frozen=True, eq=False)

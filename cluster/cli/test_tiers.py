@@ -40,15 +40,13 @@ ORDER = (
 # Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
 # only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# Tiers that are one run, beside lint: tests of their files are independent. A test of one tier
-# computes while another waits for a server or for time to pass, so there are more workers than
-# processors; they are forked (tests/forked_workers.py).
+# Tiers that are one run, beside lint. A test of one tier computes while another waits for a server
+# or for time to pass, so there are more workers than processors.
 FAST = ("unit", "contract", "api")
 WAITING_WORKERS = 1
-# pytest-xdist workers of other tiers whose files are independent; some conftests choose other
-# groups. Tests of clusters run one by one: two clusters at once on two processors only delay each
-# other.
-WORKERS = {"tools": "logical", "video": "logical"}
+# Tiers whose files are independent run in several workers (tests/forked_workers.py). Tests of
+# clusters run one by one: two clusters at once on two processors only delay each other.
+IN_WORKERS = frozenset({*FAST, "tools", "video"})
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api", "tools"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
@@ -264,11 +262,11 @@ def _result(name: str, counted: TestCounts) -> TierResult:
 
 def _workers(tiers: Sequence[str]) -> list[str]:
     """pytest's options for the processes of a run."""
-    if set(tiers) <= set(FAST):
-        workers = str(processors() + WAITING_WORKERS)
-        # Tests of two tiers may be called the same.
-        return ["--import-mode=importlib", "-p", "tests.forked_workers", "--forks", workers]
-    return ["-n", WORKERS[tiers[0]], "--dist", "loadfile"] if tiers[0] in WORKERS else []
+    if not IN_WORKERS.issuperset(tiers):
+        return []
+    workers = processors() + (WAITING_WORKERS if set(tiers) <= set(FAST) else 0)
+    # Tests of two tiers may be called the same.
+    return ["--import-mode=importlib", "-p", "tests.forked_workers", "--forks", str(workers)]
 
 
 def processors() -> int:

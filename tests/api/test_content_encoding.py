@@ -93,7 +93,7 @@ async def test_a_body_that_grows_over_the_limit_is_413_and_names_it(
     app = create_app(make_services(max_body_bytes=4096))
     async with client_of(app) as client:
         answer = await client.post(
-            CHAT, content=compress(b"[" + b" " * (64 << 20)), headers=headers(coding)
+            CHAT, content=compress(b"[" + b" " * (8 << 20)), headers=headers(coding)
         )
 
     assert answer.status_code == 413

@@ -20,6 +20,7 @@ from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
 from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.speed.observed.strangers import send_strangers
+from tests.servers.stores import migrated_home
 
 CHAT = "/v1/chat/completions"
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -63,7 +64,7 @@ class ObservedApplication:
 @pytest.fixture
 async def observed(tmp_path: Path) -> AsyncIterator[ObservedApplication]:
     settings, clock = Settings(home=tmp_path, log_level="ERROR"), SystemClock()
-    admin = bootstrap(tmp_path, settings)
+    admin = bootstrap(migrated_home(tmp_path), settings)
     assert admin is not None
     tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}

@@ -10,13 +10,14 @@ from cluster.tenants.units import Unit, UsageAmounts
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from tests.api.web import settings_of
+from tests.servers.stores import migrated_home
 
 DAYS = ("2023-11-01", "2023-11-14")
 
 
 async def test_spending_is_exact_up_to_the_last_call(tmp_path: Path) -> None:
     clock, settings = ManualClock(), settings_of(tmp_path)
-    bootstrap(tmp_path, settings)
+    bootstrap(migrated_home(tmp_path), settings)
     tenancy = TenantServices(
         settings,
         MemoryAuthority(clock),

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import insert
 
-from cluster.storage.database import Database, run_sync
+from cluster.storage.database import FILE, Database, run_sync
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import plans, tenants
 from tests.servers.fixtures import postgres_server, postgres_url
@@ -25,7 +25,9 @@ __all__ = [
     "TENANTS",
     "emptied_postgres",
     "empty_postgres",
+    "empty_sqlite",
     "migrated_file",
+    "migrated_home",
     "migrated_postgres",
     "open_store",
     "postgres_server",
@@ -40,11 +42,27 @@ __all__ = [
 TENANTS = ("acme", "acme-2", "other")
 
 
+@cache
+def empty_sqlite() -> bytes:
+    """The file of a migrated store without rows."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.db"
+        migrate(f"sqlite+aiosqlite:///{file}")
+        return file.read_bytes()
+
+
+def migrated_home(home: Path) -> Path:
+    """A home before its first start, but with the tables, whose making takes longer than it."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / FILE).write_bytes(empty_sqlite())
+    return home
+
+
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """To be copied."""
     path = tmp_path_factory.mktemp("store") / "mobula.db"
-    migrate(f"sqlite+aiosqlite:///{path}")
+    path.write_bytes(empty_sqlite())
     return path
 
 
@@ -101,9 +119,8 @@ def sqlite_with_tenants() -> bytes:
     """The file of a store with TENANTS."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "tenants.db"
-        url = f"sqlite+aiosqlite:///{file}"
-        migrate(url)
-        add_tenants(url)
+        file.write_bytes(empty_sqlite())
+        add_tenants(f"sqlite+aiosqlite:///{file}")
         return file.read_bytes()
 
 

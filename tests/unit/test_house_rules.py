@@ -1,6 +1,7 @@
 """What linters cannot see: who may import whom, how long files get, what every stage has."""
 
 import ast
+import re
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.cli.test_tiers import IN_WORKERS
 from cluster.runtime.version import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,20 @@ def test_no_two_test_files_of_a_tier_have_one_name() -> None:
     names = Counter((path.parts[1], path.name) for path in files if path.parts[0] == "tests")
 
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_tests_that_run_in_workers_import_each_other_by_whole_names() -> None:
+    """Their folders are not on the path, because modules of two tiers may be called the same."""
+    bare = re.compile(r"^(?:from|import) (\w+)(?= import|$)", re.MULTILINE)
+    found = {
+        name(path): word
+        for path in SOURCES
+        if path.relative_to(ROOT).parts[0] == "tests" and path.parent.name != "tests"
+        if path.relative_to(ROOT).parts[1] in IN_WORKERS
+        for word in bare.findall(path.read_text())
+        if (path.parent / f"{word}.py").is_file()
+    }
+    assert found == {}
 
 
 def test_no_module_is_longer_than_the_limit() -> None:

@@ -36,6 +36,7 @@ from load_tests.benchmarks.common.in_process_application import (
     start_application,
 )
 from load_tests.benchmarks.common.tenants import create_tenant
+from tests.servers.stores import migrated_home
 from tests.upstream_server.provider_models import PRIVATE_HOSTS
 
 TENANT = "gateway"
@@ -104,7 +105,7 @@ async def gateway_application(
     model repeats its prompt. `prices` are by model id."""
     served = Settings(**{"home": home, "log_level": "ERROR", **settings})
     clock = SystemClock()
-    admin_key = bootstrap(home, served)
+    admin_key = bootstrap(migrated_home(home), served)
     assert admin_key is not None
     authority = MemoryAuthority(clock)
     providers_of = {str(model["id"]): str(model.get("provider", PROVIDER)) for model in models}

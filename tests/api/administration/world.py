@@ -66,6 +66,7 @@ from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
 from tests.api.web import MakeServices, client_of, settings_of
+from tests.servers.stores import migrated_home
 
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
@@ -195,7 +196,7 @@ async def opened(
 
 async def seeded(settings: Settings) -> Seed:
     """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook."""
-    operator = bootstrap(settings.home, settings)
+    operator = bootstrap(migrated_home(settings.home), settings)
     assert operator is not None
     credentials, ids = {"operator": operator}, {}
     async with opened(settings, []) as (database, directory, _, office):

@@ -99,12 +99,12 @@ async def test_a_tenant_that_was_away_has_saved_up_no_turns(office: Office) -> N
 
 
 async def test_many_workers_at_once_never_share_a_job(office: Office, url: str) -> None:
-    made = {(await office.add("acme" if n % 2 else "other")).id for n in range(24)}
+    made = {(await office.add("acme" if n % 2 else "other")).id for n in range(12)}
     second = Database(url)
     stores = (office.store, JobStore(second, office.clock, Random(1)))
 
     leases = await asyncio.gather(
-        *(stores[n % 2].claim(f"w{n}", (KIND,), LEASE_S) for n in range(30))
+        *(stores[n % 2].claim(f"w{n}", (KIND,), LEASE_S) for n in range(16))
     )
     await second.close()
 

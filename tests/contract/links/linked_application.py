@@ -20,6 +20,7 @@ from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.in_process_application import serve_over_http, start_application
 from load_tests.benchmarks.common.tenants import create_tenant
 from tests.contract.links.linked_models import CLOCK, LinkedModel
+from tests.servers.stores import migrated_home
 
 TENANT = "linked"
 PATH = "/v1/chat/completions"
@@ -48,7 +49,7 @@ async def linked_application(
 ) -> AsyncIterator[LinkedApplication]:
     """`listener` is a socket that listens, in place of one of its own."""
     settings = Settings(home=home, log_level="ERROR")
-    admin_key = bootstrap(home, settings)
+    admin_key = bootstrap(migrated_home(home), settings)
     assert admin_key is not None
     tenancy = TenantServices(settings, MemoryAuthority(CLOCK), {}, CLOCK)
     async with (

@@ -1,6 +1,6 @@
 """What makes each alert rule fire, as series over time, and what it then tells."""
 
-from alert_course import Course, Scenario, counter, gauge
+from tests.tools.production.alert_course import Course, Scenario, counter, gauge
 
 
 def _up(dependency: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from rayservice_v1 import Metadata
+from tests.tools.production.rayservice_v1 import Metadata
 
 Duration = Annotated[StrictStr, Field(pattern=r"^(0|(([0-9]+)(ms|s|m|h|d|w|y))+)$")]
 PortName = Annotated[StrictStr, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from alert_course import Scenario
-from alert_scenarios import SCENARIOS
 from cluster.cli.app import app
 from cluster.production.alerts.documentation import document
 from cluster.production.alerts.files import alert_rules, groups
@@ -26,9 +24,11 @@ from cluster.production.alerts.rule import (
     seconds,
 )
 from cluster.production.alerts.slo import Objectives
-from dashboard_files import RECORDED
-from promql_names import groupings, labels_of, metric_of, selectors
 from tests.servers.process import program
+from tests.tools.production.alert_course import Scenario
+from tests.tools.production.alert_scenarios import SCENARIOS
+from tests.tools.production.dashboard_files import RECORDED
+from tests.tools.production.promql_names import groupings, labels_of, metric_of, selectors
 
 ROOT = Path(__file__).parents[3]
 RULES = {rule.name: rule for rule in alert_rules(Objectives())}

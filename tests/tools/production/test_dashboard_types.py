@@ -18,7 +18,7 @@ import pytest
 
 from cluster.cli.test_servers import FOLDER
 from cluster.runtime.settings import in_ci
-from dashboard_files import dashboard, texts
+from tests.tools.production.dashboard_files import dashboard, texts
 
 SCHEMA = Path(__file__).with_name("grafana_schema")
 PACKAGE = ("package.json", "package-lock.json")

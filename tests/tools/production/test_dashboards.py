@@ -14,8 +14,8 @@ from cluster.production.dashboards import uids
 from cluster.production.dashboards.files import own_files, ray_files
 from cluster.production.dashboards.grafana import RAY_DASHBOARDS, SOURCE
 from cluster.production.dashboards.panel import PanelUnit
-from dashboard_files import RECORDED, dashboard, expressions, panels, texts
-from promql_names import groupings, labels_of, metric_of, selectors
+from tests.tools.production.dashboard_files import RECORDED, dashboard, expressions, panels, texts
+from tests.tools.production.promql_names import groupings, labels_of, metric_of, selectors
 
 UIDS = [value for name, value in vars(uids).items() if name.isupper()]
 EVERY = pytest.mark.parametrize("uid", UIDS)

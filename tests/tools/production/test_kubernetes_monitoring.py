@@ -11,8 +11,8 @@ from cluster.production.dashboards.files import own_files, ray_files
 from cluster.production.environment import PORTS, allowed_hosts
 from cluster.production.render import render
 from cluster.production.values import Values, parse
-from kubernetes_rendered import LARGE, SERVE_CONFIG, SMALL, templates
-from monitoring_v1 import KINDS, validate
+from tests.tools.production.kubernetes_rendered import LARGE, SERVE_CONFIG, SMALL, templates
+from tests.tools.production.monitoring_v1 import KINDS, validate
 
 TLS = parse(
     {

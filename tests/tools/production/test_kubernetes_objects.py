@@ -14,7 +14,7 @@ from cluster.production.render import render
 from cluster.production.values import InvalidValues, Values
 from cluster.runtime.settings import Settings
 from graphs.args import AppArgs
-from kubernetes_rendered import (
+from tests.tools.production.kubernetes_rendered import (
     EVERY,
     ROOT,
     SERVE,
@@ -25,7 +25,7 @@ from kubernetes_rendered import (
     ray_service,
     templates,
 )
-from rayservice_v1 import RayService
+from tests.tools.production.rayservice_v1 import RayService
 
 VERSIONS = ("1.30", "1.37")
 PINS = (ROOT / "constraints.txt").read_text()

@@ -11,7 +11,7 @@ from cluster.production.values import Values, parse
 from cluster.runtime.settings import Settings
 from graphs import options
 from graphs.args import AppArgs
-from kubernetes_rendered import (
+from tests.tools.production.kubernetes_rendered import (
     EVERY,
     LARGE,
     OPENAPI,

@@ -11,10 +11,10 @@ import yaml
 
 from cluster.production.render import render
 from cluster.production.values import Values, parse
-from kubernetes_rendered import SERVE_CONFIG
 from load_tests.benchmarks.common.prometheus_process import PrometheusProcess
-from test_alert_rules import promtool
 from tests.servers.process import program, wait_until
+from tests.tools.production.kubernetes_rendered import SERVE_CONFIG
+from tests.tools.production.test_alert_rules import promtool
 
 EXPOSED = b"# TYPE mobula_build_info gauge\nmobula_build_info 1\n"
 

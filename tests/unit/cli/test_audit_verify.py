@@ -16,6 +16,7 @@ from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
 from tests.command_line import run_command
+from tests.servers.stores import migrated_home
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def fill(home: Path, statement: str | None = None) -> None:
 
 
 def test_an_untouched_trail_passes(home: Path) -> None:
-    bootstrap(home, Settings(home=home))
+    bootstrap(migrated_home(home), Settings(home=home))
     asyncio.run(fill(home))
     result = run_command(["audit", "verify"])
 
@@ -63,7 +64,7 @@ def test_an_untouched_trail_passes(home: Path) -> None:
     ],
 )
 def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement: str) -> None:
-    bootstrap(home, Settings(home=home))
+    bootstrap(migrated_home(home), Settings(home=home))
     asyncio.run(fill(home, statement))
     result = run_command(["audit", "verify"])
 
@@ -87,7 +88,7 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
 def test_a_key_that_was_changed_in_the_store_is_named(
     home: Path, statement: str, says: str
 ) -> None:
-    bootstrap(home, Settings(home=home))
+    bootstrap(migrated_home(home), Settings(home=home))
     asyncio.run(fill(home, statement))
     result = run_command(["audit", "verify"])
 

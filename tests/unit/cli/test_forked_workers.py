@@ -66,6 +66,17 @@ def test_files_are_divided_among_processes_whose_reports_come_together(tmp_path:
     assert len(folders) == len(list(tmp_path.glob("begun-*"))) == 2
 
 
+def test_a_conftest_may_divide_a_file(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]")
+    (tmp_path / "conftest.py").write_text("def pytest_fork_group(item): return item.nodeid")
+    (tmp_path / "test_a.py").write_text(WORKING.format(folder=str(tmp_path), fails=9))
+
+    code, printed, _ = run(tmp_path)
+
+    assert (code, len(list(tmp_path.glob("begun-*")))) == (0, 2)
+    assert "3 passed" in printed
+
+
 def test_a_worker_that_dies_fails_its_test_and_others_run_the_other_files(
     tmp_path: Path,
 ) -> None:

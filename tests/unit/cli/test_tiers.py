@@ -140,7 +140,7 @@ def test_fast_tiers_have_more_workers_than_there_are_processors_and_tools_as_man
     assert test_tiers.run(["contract", "unit", "tools"], None, stop=False) == 0
 
     assert f" --forks {processors + 1}" in fake.commands["unit, contract"]
-    assert " -n logical" in fake.commands["tools"]
+    assert f" --forks {processors}" in fake.commands["tools"]
 
 
 def test_a_run_that_breaks_without_a_failed_test_has_failed(

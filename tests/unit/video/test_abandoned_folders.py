@@ -13,6 +13,7 @@ from deployments.video.executor import ThreadTaskExecutor
 from deployments.video.sandbox import private_folder
 from deployments.video.worker import ClipWorker
 from tests.cluster.polling import eventually
+from tests.servers.stores import migrated_home
 
 
 async def test_folders_that_nobody_works_in_go_and_others_stay(
@@ -20,7 +21,7 @@ async def test_folders_that_nobody_works_in_go_and_others_stay(
 ) -> None:
     monkeypatch.setattr(worker, "SWEEP_S", 0.01)
     settings = Settings(home=tmp_path)
-    bootstrap(tmp_path, settings)
+    bootstrap(migrated_home(tmp_path), settings)
     clip_worker = ClipWorker(
         settings, VideoConfig(gpu=False), ThreadTaskExecutor(1), None, SystemClock()
     )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from deployments.video.captions import captions, styles
-from screen import FPS, draw, drawn_outside, near
 from tests.media_fixtures.spoken import said, speech
+from tests.video.captions.screen import FPS, draw, drawn_outside, near
 
 YELLOW, WHITE = (255, 212, 0), (255, 255, 255)
 BOXED = [name for name in styles() if name != "none"]

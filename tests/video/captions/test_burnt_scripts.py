@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.video.captions import captions
-from screen import FPS, draw, drawn_outside, near
 from tests.media_fixtures.scripts import SCRIPTS
 from tests.media_fixtures.spoken import said
+from tests.video.captions.screen import FPS, draw, drawn_outside, near
 
 YELLOW = (255, 212, 0)
 SIZES = [(180, 320), (240, 240), (320, 180)]
