@@ -140,9 +140,8 @@ class ClassifierRepository:
         }
 
     def _read(self, row: Row[Any]) -> tuple[TenantClassifier, bytes]:
-        context = _context(row.tenant, row.id, row.version)
         try:
-            head = self._box(row.tenant).decrypt(row.content, context)
+            head = open_head(row, self._secret_of(row.tenant))
         except DecryptionFailed:
             log.error("a classifier of tenant %s cannot be decrypted", row.tenant)
             raise DatabaseUnavailable from None
@@ -159,6 +158,12 @@ class ClassifierRepository:
 
     def _box(self, tenant: str) -> SecretBox:
         return SecretBox(self._secret_of(tenant), _PURPOSE)
+
+
+def open_head(row: Any, secret: bytes) -> bytes:
+    """The packed head of a row of `classifiers`. Raises DecryptionFailed."""
+    context = _context(row.tenant, row.id, row.version)
+    return SecretBox(secret, _PURPOSE).decrypt(row.content, context)
 
 
 def _is(tenant: str, id: str) -> ColumnElement[bool]:

@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Table, and_
 
+from cluster.classifiers.model import unpack_head
+from cluster.classifiers.repository import open_head
 from cluster.responses.store import open_content
 from cluster.storage import tables
 from cluster.templates.sealing import TemplateSeal
@@ -73,6 +75,11 @@ def _response(row: Any, secret: Secret) -> Any:
     return orjson.loads(open_content(secret, row.tenant, row.id, row.content))
 
 
+def _labels(row: Any, secret: Secret) -> Any:
+    """Those of a classifier; its weights say nothing to a reader."""
+    return list(unpack_head(open_head(row, secret))[0])
+
+
 def _item_part(column: str) -> Opener:
     def opened(row: Any, secret: Secret) -> Any:
         sealed = getattr(row, column)
@@ -103,6 +110,7 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
+    TenantTable(tables.classifiers, sealed={"content": _labels}),
     TenantTable(tables.library_transitions, user="actor", user_form="user:{}"),
     TenantTable(tables.library_versions, user="author", user_form="user:{}"),
     TenantTable(tables.library_bodies),
