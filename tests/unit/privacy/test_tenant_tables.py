@@ -1,9 +1,13 @@
 """Exports and erasures cover every table: a new one has to say what becomes of its rows."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 from sqlalchemy import LargeBinary
 
+from cluster.classifiers.model import TrainedWeights, pack_head
+from cluster.classifiers.repository import ClassifierRepository
+from cluster.runtime.clock import ManualClock
 from cluster.storage.tables import metadata
 from deployments.privacy.erasure import erased_tables
 from deployments.privacy.tables import BY_CASCADE, OF_NO_TENANT, TENANT_TABLES
@@ -58,3 +62,14 @@ def test_what_cascades_names_no_tenant_and_refers_to_what_is_erased() -> None:
         keys = metadata.tables[child].foreign_keys
         assert {(key.column.table.name, key.ondelete) for key in keys} == {(parent, "CASCADE")}
         assert not LISTED[parent].is_kept
+
+
+def test_a_classifier_is_exported_by_its_labels() -> None:
+    secret = b"s" * 32
+    repository = ClassifierRepository(lambda _: secret, ManualClock())
+    weights = TrainedWeights(pack_head(("good", "bad"), bytes(8)), 10)
+    row = SimpleNamespace(
+        tenant="acme", id="tone", **repository._trained("acme", "tone", 1, weights)
+    )
+
+    assert LISTED["classifiers"].sealed["content"](row, secret) == ["good", "bad"]
