@@ -49,9 +49,11 @@ class TextOperation(Protocol):
     With `needs_vectors` it answers nothing where there is no embedder."""
 
     name: str
-    by: str
     languages: frozenset[str]
     needs_vectors: bool
+
+    @property
+    def by(self) -> str: ...
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         """What `analyze` wants the vectors of; empty: of nothing. A string must not be empty."""
