@@ -45,7 +45,7 @@ def write_held_out(path: Path, kinds: dict[str, HeldOutTexts]) -> None:
         arrays[f"{kind}.scale"] = scale.astype(np.float32)
         arrays[f"{kind}.lexical"] = lexical.astype(np.float32)
         arrays[f"{kind}.ratings"] = texts.ratings.astype(np.float32)
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(path, **arrays)
 
 
 def read_held_out(path: Path) -> dict[str, HeldOutTexts]:
