@@ -11,7 +11,7 @@ import numpy as np
 
 from deployments.text.operation import Vectors
 
-MOST = 800  # texts of a kind that are committed
+MOST = 850  # texts of a kind that are committed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from load_tests.benchmarks.common.measurement import Measurement
 from training.heads.figures import classes_of, macro_f1, sentiment_figures
 from training.heads.held_out import read_held_out
 
-LEAST = {"tweets": 0.75, "film": 0.48, "products": 0.62, "news": 0.56}  # macro-F1
+LEAST = {"tweets": 0.74, "film": 0.48, "products": 0.62, "news": 0.56}  # macro-F1
 AHEAD = {"tweets": 0.04, "film": 0.04, "products": 0.04, "news": 0.03}  # of VADER's macro-F1
 
 
