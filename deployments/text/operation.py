@@ -70,9 +70,6 @@ class TextOperation(Protocol):
     @property
     def needs_vectors(self) -> bool: ...
 
-    @property
-    def by(self) -> str: ...
-
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         """What `analyze` wants the vectors of; empty: of nothing. A string must not be empty."""
         ...
