@@ -24,11 +24,13 @@ def paths(openapi: dict[str, Any]) -> dict[str, set[str]]:
 async def test_allow_names_every_method_of_a_path(
     paths: dict[str, set[str]], client: httpx.AsyncClient
 ) -> None:
+    patterns = [re.compile(path.replace("abcd", "[^/]+")) for path in paths if "abcd" in path]
     for path, methods in paths.items():
+        may_be_another = any(pattern.fullmatch(path) for pattern in patterns)
         for method in sorted(METHODS - methods - {"HEAD", "OPTIONS", "POST"}):
             answer = await client.request(method, path)
-            if "abcd" in path and answer.status_code != 405:
-                continue  # a path with a parameter may be another's as well
+            if may_be_another and answer.status_code != 405:
+                continue
             assert answer.status_code == 405, (method, path)
             allowed = set(answer.headers["allow"].split(", "))
             assert methods <= allowed, (method, path)

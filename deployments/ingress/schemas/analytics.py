@@ -14,6 +14,7 @@ from pydantic import (
 
 from cluster.outcomes.currencies import CURRENCIES
 from cluster.outcomes.model import MICRO, Outcome
+from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Strict, example
 from deployments.ingress.schemas.records import Day
@@ -47,12 +48,12 @@ class OutcomeEvent(Strict):
         ),
     ]
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
-    value: Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False)] | None = None
+    value: Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False), FLOAT32] | None = None
     currency: Annotated[str, Field(max_length=3)] | None = None
     subject: OutcomeSubject
     user: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     request_id: Annotated[str, Field(max_length=128, pattern=_VISIBLE)] | None = None
-    at: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)] | None = None
+    at: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False), FLOAT32] | None = None
 
     @field_validator("currency")
     @classmethod

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from cluster.runtime.numbers import FLOAT32
 from deployments.content.optimization.task import MAX_CHARACTERS
 from deployments.content.posting_time import MAX_OUTCOMES
 from deployments.ingress.schemas.content import EndUser, Name
@@ -30,7 +31,7 @@ class ReportedOutcome(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    at: Annotated[float, Field(ge=0, le=_LATEST)]
+    at: Annotated[float, Field(ge=0, le=_LATEST), FLOAT32]
     impressions: Count
     engagements: Count
 

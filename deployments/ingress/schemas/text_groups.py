@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from cluster.runtime.numbers import FLOAT32
 from deployments.contracts.text_analysis import MAX_CHARACTERS
 from deployments.ingress.schemas.content import EndUser
 from deployments.ingress.schemas.embeddings import ApiResponse
@@ -32,7 +33,7 @@ class GroupTextsRequest(BaseModel):
     )
 
     texts: Annotated[list[Text], Field(min_length=2, max_length=MAX_GROUPED)]
-    alike: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = ALIKE
+    alike: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), FLOAT32] = ALIKE
     language: Language | None = None
     user: EndUser | None = None
 

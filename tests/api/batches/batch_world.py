@@ -125,7 +125,7 @@ async def opened(
     services = replace(
         bare,
         authenticator=keys,
-        admin=cast(Any, SimpleNamespace()),
+        admin=cast(Any, SimpleNamespace(outcomes=None, classifiers=None)),
         idempotency=once,
         batches=BatchServices(database, store, items, jobs.wake),
     )

@@ -101,7 +101,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         authenticator=Keys(),
         plan_of=plan_of,
         admission=AdmissionControl(limiter, records, clock),
-        admin=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
+        admin=cast(Any, SimpleNamespace(outcomes=None, classifiers=None)),
         media=media,
         policies=policies,
         idempotency=once,
