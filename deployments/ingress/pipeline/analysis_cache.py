@@ -70,12 +70,12 @@ class AnalysisCache:
             return None
         secret = self._secret_of(tenant)
         tags = sorted(set(directives.tags))
-        told = [
+        versioned = [
             (by, orjson.dumps([options, language, tags], option=orjson.OPT_SORT_KEYS))
             for by, options in operations
         ]
         rows = [
-            [analysis_key(secret, tenant, by, digest, options) for by, options in told]
+            [analysis_key(secret, tenant, by, digest, options) for by, options in versioned]
             for digest in (blake2b(text.encode(), digest_size=32).digest() for text in texts)
         ]
         return AnalysisKeys(tenant, rows, invalidations.generations.latest, directives)

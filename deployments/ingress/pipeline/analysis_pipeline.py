@@ -91,7 +91,7 @@ class AnalysisPipeline:
                 async for operation in operations:
                     yield operation, work.results(operation)
         for operation in query.operations:
-            if operation not in work.told:
+            if operation not in work.answered:
                 yield operation, work.results(operation)
 
     def _keys(
@@ -188,7 +188,7 @@ class _Work:
     ) -> None:
         self.query = query
         self.keys = keys
-        self.told: set[str] = set()
+        self.answered: set[str] = set()
         self.missing: set[str] = set(query.operations)
         self._texts = texts
         self._rows = list(range(len(texts)))
@@ -226,7 +226,7 @@ class _Work:
 
     def results(self, operation: str) -> list[Result]:
         """Of every text."""
-        self.told.add(operation)
+        self.answered.add(operation)
         column = self._columns[operation]
         return [found for row in self._found if (found := row[column]) is not None]
 
