@@ -76,7 +76,8 @@ async def test_a_cached_response_is_served_by_every_replica(crowd: httpx.AsyncCl
     first = await crowd.post(URL, json=body)
     again = await asyncio.gather(*(crowd.post(URL, json=body) for _ in range(20)))
     details = {answer.headers["cache-status"].rpartition("detail=")[2] for answer in again}
-    assert details <= {"l1", "l2"}
+    # A replica that asks while the first one still stores its response in L2 waits for that.
+    assert all(each in ("l1", "l2") or each.endswith(";collapsed") for each in details)
     assert {_words(answer) for answer in again} == {_words(first)}
 
 
