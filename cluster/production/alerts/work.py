@@ -131,12 +131,12 @@ RULES = (
         "MobulaLoopLag",
         ClusterPart.CLUSTER,
         Severity.TICKET,
-        f"min_over_time({Q.select(process.LOOP_LAG)}[2m]) > {LOOP_LAG_S:g}",
-        "3m",
+        f"{Q.select(process.LOOP_LAG)} > {LOOP_LAG_S:g}",
+        "5m",
         "10m",
         "The event loop of a replica of {{ $labels.deployment }} is late",
-        "By {{ $value | humanizeDuration }} at least, in {{ $labels.replica }}: everything it does "
-        "takes that much longer.",
+        "By {{ $value | humanizeDuration }}, in {{ $labels.replica }}: everything it does takes that "
+        "much longer.",
     ),
     AlertRule(
         "MobulaMemoryLeak",

@@ -9,25 +9,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cluster.ops.processes import send
+from cluster.production.alerts.thresholds import ENDED_REPLICAS
+from load_tests.benchmarks.common.mobula_command import wait_for
 from load_tests.benchmarks.faults.injections.held_write_lock import HeldWriteLock
 from load_tests.benchmarks.faults.injections.stopped_processes import StoppedProcesses
 from load_tests.benchmarks.faults.injections.watched_cluster import FRAIL, WatchedCluster
 
 LATE_S, FREE_S = 0.9, 0.3
 KILL_EVERY_S = 2.0
+RESTARTS_S = 120.0
 AWAY_S = 3600.0
 
 
 @contextmanager
 def dying_replicas(cluster: WatchedCluster) -> Iterator[None]:
-    """Each replica of a model is killed soon after it has started."""
+    """Each replica of a model is killed soon after it has started; entered when as many are dead as
+    the rule counts."""
     kind = f"Model:{FRAIL}"
+    killed: set[int] = set()
 
     def kill(over: threading.Event) -> None:
         while not over.wait(KILL_EVERY_S):
-            send(signal.SIGKILL, cluster.processes().get(kind, ()))
+            found = cluster.processes().get(kind, ())
+            send(signal.SIGKILL, found)
+            killed.update(process.pid for process in found)
 
     with _in_background(kill):
+        wait_for(lambda: len(killed) >= ENDED_REPLICAS, "replicas to die", RESTARTS_S)
         yield
 
 
