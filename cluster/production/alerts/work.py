@@ -135,8 +135,8 @@ RULES = (
         "5m",
         "10m",
         "The event loop of a replica of {{ $labels.deployment }} is late",
-        "By {{ $value | humanizeDuration }}, in {{ $labels.replica }}: everything it does takes that "
-        "much longer.",
+        "By {{ $value | humanizeDuration }}, in {{ $labels.replica }}: everything it does takes "
+        "that much longer.",
     ),
     AlertRule(
         "MobulaMemoryLeak",
