@@ -5,9 +5,10 @@ transaction that marks the row: exactly one event for each time that was set, wh
 dies, and its webhooks deliver it at least once.
 """
 
+import math
 from collections.abc import Callable
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.events.kinds import EventKind
@@ -30,6 +31,8 @@ class DuePostPublisher:
         self._database = database
         self._clock = clock
         self._on_event = on_event
+        self._version: int | None = None  # of the database when `_next_due` was read
+        self._next_due = math.inf  # Unix seconds
         self._polls = PeriodicTask(self.run_once, POLL_S, "publishing of posts that are due")
 
     async def start(self) -> None:
@@ -51,9 +54,15 @@ class DuePostPublisher:
         return total
 
     async def _is_any_due(self) -> bool:
-        async with self._database.read() as connection:
-            first = select(_P.number).where(_P.due <= self._clock.wall()).limit(1)
-            return (await connection.execute(first)).first() is not None
+        """Reads nothing while the database tells that nobody has committed (SQLite)."""
+        version = self._database.data_version()
+        if version is None or version != self._version:
+            async with self._database.read() as connection:
+                soonest = select(func.min(_P.due)).where(_P.due.is_not(None))
+                first = (await connection.execute(soonest)).scalar()
+            self._next_due = math.inf if first is None else first
+            self._version = version
+        return self._next_due <= self._clock.wall()
 
 
 async def publish_due(connection: AsyncConnection, clock: Clock) -> int:

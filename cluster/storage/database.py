@@ -91,8 +91,8 @@ class Database:
 
     def data_version(self) -> int | None:
         """A number that differs from the one before if anybody has committed in between; None: the
-        database has no such number (PostgreSQL), or cannot be read. Takes about 5 us: SQLite looks
-        into the shared memory of its write-ahead log (PRAGMA data_version), and waits for no lock.
+        database has no such number (PostgreSQL), or cannot be read. SQLite looks into the shared
+        memory of its write-ahead log (PRAGMA data_version), and waits for no lock.
         """
         file = self.engine.url.database
         if not self.is_sqlite or not file or file == ":memory:":

@@ -13,6 +13,7 @@ from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events
 from tests.contract.library.conftest import ANA, draft
+from tests.contract.transactions import read_transactions
 
 _T = PostTransition
 
@@ -70,3 +71,22 @@ async def test_a_post_that_takes_the_id_of_a_deleted_one_has_its_own_event(
         await library.delete(ANA, "acme", "p", None)
 
     assert await due(database) == [("p", 1), ("p", 1)]
+
+
+async def test_polls_of_a_store_in_which_nothing_is_committed_read_nothing(
+    library: LibraryService, database: Database, clock: ManualClock
+) -> None:
+    publisher = DuePostPublisher(database, clock, lambda: None)
+    await library.create(ANA, "acme", draft(id="p"))
+    await schedule(library, clock, "p", 60.0)
+    await publisher.run_once()
+    before = read_transactions(database)
+
+    for _ in range(3):
+        clock.advance(1)
+        assert await publisher.run_once() == 0
+
+    if database.is_sqlite:  # the other store has to be asked
+        assert read_transactions(database) == before
+    clock.advance(60)
+    assert await publisher.run_once() == 1

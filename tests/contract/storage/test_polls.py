@@ -6,21 +6,11 @@ import pytest
 
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.invalidation.feed import InvalidationFeed
-from cluster.metrics.catalogue import storage
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
 from tests.contract.storage.conftest import PEPPER, add_key, until
-
-
-def transactions(database: Database) -> int:
-    """Read transactions until now."""
-    readings = dict(database.read_metrics())
-    return sum(
-        sum(counts)
-        for labels, (counts, _, _) in readings[storage.TRANSACTIONS]
-        if labels == ("read",)
-    )
+from tests.contract.transactions import read_transactions
 
 
 @pytest.fixture(params=["directory", "feed"])
@@ -42,13 +32,13 @@ class TestSqlite:
     ) -> None:
         await cache.start()
         await until(lambda: cache.age_s == 0 and database.data_version() == cache._version)
-        before = transactions(database)
+        before = read_transactions(database)
         for _ in range(3):
             clock.advance(1)
             await until(lambda: cache.age_s == 0)
         await cache.close()
 
-        assert transactions(database) == before
+        assert read_transactions(database) == before
 
     async def test_a_commit_of_another_connection_is_read_by_the_next_poll(
         self, database: Database, clock: ManualClock, url: str
