@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from ray import serve
 from ray.serve import Application
 
-from deployments.content.engagement_fit import EngagementFit
-from deployments.content.optimization.operation import PostOptimization
-from deployments.content.posting_time import PostingTime
+from deployments.content.text_operations import content_text_operations
 from deployments.text.deployment import TextReplica
 from graphs.args import AppArgs
 from graphs.options import text_options
@@ -19,7 +17,7 @@ def text_analysis(args: AppArgs, embedders: Mapping[str, Application]) -> Applic
         return None
     embedder = args.text.embedder or next(iter(args.text_embedders), None)
     deployment = serve.deployment(TextReplica, **text_options(args.text))
-    further = (PostOptimization(), PostingTime(), EngagementFit())
+    further = content_text_operations()
     if embedder is None:
         return deployment.bind(None, "", further)
     return deployment.bind(embedders[embedder], embedder, further)

@@ -41,9 +41,9 @@ class PostEdit:
         }
 
     def _tags(self, post: LibraryPost) -> tuple[str, ...]:
-        kept = post.tags if self.tags is None else self.tags
-        added = (tag for tag in self.add_tags if tag not in kept)
-        return tuple(tag for tag in (*kept, *added) if tag not in self.remove_tags)
+        tags = post.tags if self.tags is None else self.tags
+        added = (tag for tag in self.add_tags if tag not in tags)
+        return tuple(tag for tag in (*tags, *added) if tag not in self.remove_tags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from deployments.content.engagement_fit import EngagementFit
-from deployments.content.optimization.operation import PostOptimization
-from deployments.content.posting_time import PostingTime
+from deployments.content.text_operations import content_text_operations
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.best_time_to_post import BestTimeToPost
@@ -41,7 +39,7 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    for further in (PostOptimization(), PostingTime(), EngagementFit()):
+    for further in content_text_operations():
         register_operation(further)
     pipeline, templates = services.model_pipeline, PromptTemplates(services.templates)
     outcomes = None if services.admin is None else services.admin.outcomes

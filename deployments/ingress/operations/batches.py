@@ -89,8 +89,8 @@ async def _make_room(connection: AsyncConnection, tenant: str) -> None:
         detail = f"{MAX_OPEN} batches of this tenant have not ended, the limit."
         raise RateLimited(detail, _RETRY_S, "batches")
     newest_first = (jobs.c.created.desc(), jobs.c.id.desc())
-    kept = select(jobs.c.id).where(*is_batch).order_by(*newest_first).limit(MAX_STORED - 1)
-    ended = delete(jobs).where(*is_batch, jobs.c.state.in_(ENDED), jobs.c.id.not_in(kept))
+    newest = select(jobs.c.id).where(*is_batch).order_by(*newest_first).limit(MAX_STORED - 1)
+    ended = delete(jobs).where(*is_batch, jobs.c.state.in_(ENDED), jobs.c.id.not_in(newest))
     await connection.execute(ended)
 
 

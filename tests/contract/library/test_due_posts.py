@@ -42,15 +42,17 @@ async def test_several_publishers_write_one_event_for_each_time_that_was_set(
         await library.create(ANA, "acme", draft(id=id))
         await schedule(library, clock, id, 900.0 if id == "later" else 60.0)
     await schedule(library, clock, "withdrawn", 0, _T.UNSCHEDULE)
-    told: list[None] = []
-    publishers = [DuePostPublisher(database, clock, lambda: told.append(None)) for _ in range(3)]
+    notifications: list[None] = []
+    publishers = [
+        DuePostPublisher(database, clock, lambda: notifications.append(None)) for _ in range(3)
+    ]
     assert [await each.run_once() for each in publishers] == [0, 0, 0]
 
     clock.advance(61)
     counts = await asyncio.gather(*(each.run_once() for each in publishers))
 
     assert sum(counts) == 2
-    assert told
+    assert notifications
     assert await due(database) == [("p", 1), ("q", 1)]
     await schedule(library, clock, "p", 30.0, _T.RESCHEDULE)
     clock.advance(31)

@@ -94,7 +94,7 @@ PLATFORMS = st.sampled_from(("instagram", "x", "linkedin", "threads"))
 
 @given(TEXTS, PLATFORMS)
 @settings(max_examples=40, deadline=None)
-def test_nothing_kept_is_lost_no_goal_falls_and_the_result_is_its_own_result(
+def test_no_item_to_keep_is_lost_no_goal_falls_and_the_result_is_its_own_result(
     text: str, platform: str
 ) -> None:
     wanted = task(text, platform=platform, keywords=("cold brew",))
