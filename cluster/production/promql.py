@@ -143,13 +143,18 @@ def aggregated(operator: str, expression: str, by: Sequence[str] = ()) -> str:
 def ended(series: str, window: str, by: Sequence[str]) -> str:
     """How many of the series that were there in the window are gone."""
     before = aggregated("count", f"count_over_time({series}[{window}])", by)
-    return f"{before} - ({aggregated('count', series, by)} or {before} * 0)"
+    return f"{before} - {or_zero(aggregated('count', series, by), before)}"
+
+
+def or_zero(expression: str, labelled: str) -> str:
+    """The expression; 0 for each labels of `labelled` of which it has no series."""
+    return f"({expression} or 0 * {labelled})"
 
 
 def exceeds(left: str, right: str) -> str:
     """`left` where it is more than `right`, which is 0 while its series does not exist: counters
     begin with their first event."""
-    return f"{left} > ({right} or 0 * {left})"
+    return f"{left} > {or_zero(right, left)}"
 
 
 def share(part: str, whole: str) -> str:

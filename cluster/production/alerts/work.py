@@ -14,7 +14,7 @@ from cluster.production.alerts.thresholds import (
     OLDEST_JOB_S,
     STALE_STATUS_S,
 )
-from cluster.production.promql import JOB, Queries, ended, exceeds, like, unlike
+from cluster.production.promql import JOB, Queries, ended, exceeds, like, or_zero, unlike
 
 Q = Queries(keep=(JOB,), window="5m")
 _EACH = (JOB, "deployment", REPLICA)
@@ -31,7 +31,7 @@ def _leak() -> str:
 def _missing_replicas() -> str:
     target = Q.aggregate("max", scaling.TARGET, "deployment")
     ready = Q.aggregate("max", scaling.REPLICAS, "deployment", state="ready")
-    return f"{target} - ({ready} or 0 * {target}) > 0"
+    return f"{target} - {or_zero(ready, target)} > 0"
 
 
 def _failing_deliveries() -> str:

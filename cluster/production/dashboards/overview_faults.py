@@ -35,9 +35,11 @@ from cluster.production.dashboards.shared import (
     free_disk,
     memory_growth,
 )
-from cluster.production.promql import JOB, Queries, ended, like, unlike
+from cluster.production.promql import JOB, Queries, ended, like, or_zero, unlike
 
 Q = Queries({JOB: f"${JOB}"})
+_TARGET = Q.aggregate("max", scaling.TARGET, "deployment")
+_READY = Q.aggregate("max", scaling.REPLICAS, "deployment", state="ready")
 
 
 def faults() -> Row:
@@ -97,10 +99,7 @@ def faults() -> Row:
                 "Deployments: replicas that are missing",
                 (
                     Shown(
-                        f"clamp_min({Q.aggregate('max', scaling.TARGET, 'deployment')}"
-                        " - on (deployment) "
-                        f"({Q.aggregate('max', scaling.REPLICAS, 'deployment', state='ready')}"
-                        f" or 0 * {Q.aggregate('max', scaling.TARGET, 'deployment')}), 0)",
+                        f"clamp_min({_TARGET} - on (deployment) {or_zero(_READY, _TARGET)}, 0)",
                         "{{deployment}}",
                     ),
                 ),

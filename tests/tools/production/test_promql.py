@@ -62,7 +62,7 @@ def test_a_mean_and_a_share_are_nothing_where_there_is_nothing() -> None:
 def test_a_deployment_whose_last_replica_ended_is_counted_too() -> None:
     assert ended("up", "15m", ("job",)) == (
         "count by (job) (count_over_time(up[15m])) - (count by (job) (up)"
-        " or count by (job) (count_over_time(up[15m])) * 0)"
+        " or 0 * count by (job) (count_over_time(up[15m])))"
     )
 
 
