@@ -16,6 +16,7 @@ from cluster.blobs.files import TenantFiles
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.media import MediaFeatures, Seconds, Transcript, VideoFeatures
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge
 from deployments.video.analysis import (
     ANALYSIS_VERSION,
     AnalysisChunk,
@@ -32,7 +33,6 @@ from deployments.video.analysis import (
     single_chunk,
 )
 from deployments.video.clip_context import ClipContext
-from deployments.video.errors import MediaDamaged, MediaTooLarge
 from deployments.video.executor import TaskExecutor, gather_or_cancel
 from deployments.video.probe.tracks import sound_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cluster.runtime.problems import Problem
 from deployments.contracts.media import Capability
-from deployments.video.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
-from deployments.video.sandbox.binary import ffmpeg_binary, python_binary
+from deployments.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
+from deployments.sandbox.binary import ffmpeg_binary, python_binary
 
 NVENC_LIMITS = ChildLimits(memory_bytes=None, cpu_s=20, wall_s=30.0, files=1024)
 _LIMITS = ChildLimits(memory_bytes=1 << 30, cpu_s=5, wall_s=20.0)

@@ -19,16 +19,16 @@ from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.clips import Evidence, Highlight
 from deployments.contracts.jobs import JobContext, JobResult
 from deployments.contracts.media import MediaFeatures, MediaInfo, MediaSource
+from deployments.sandbox import private_folder
+from deployments.sandbox.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.analysis_cache import VideoAnalyzer, analysis_mode
 from deployments.video.clip_context import ClipContext
 from deployments.video.clip_metadata import ClipMetadataWriter
 from deployments.video.clip_pipeline import ClipPipeline
-from deployments.video.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.executor import gather_or_cancel
 from deployments.video.job_spec import CLIPS, ClipJobSpec, from_spec
 from deployments.video.probe.tracks import number_of, sound_of
 from deployments.video.ranking import RankedHighlights, ranking
-from deployments.video.sandbox import private_folder
 from deployments.video.transcript_source import TranscriptSource
 
 ANALYSED, RANKED = 25.0, 28.0  # percent

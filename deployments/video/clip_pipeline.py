@@ -26,6 +26,7 @@ from deployments.contracts.clips import (
     RenderedFile,
 )
 from deployments.contracts.media import MediaSource, Transcript, VideoFeatures
+from deployments.sandbox import Cancel
 from deployments.video.analysis_cache import ProgressCallback, VideoAnalyzer
 from deployments.video.captions import captions, omission_reason
 from deployments.video.captions.styles import NONE
@@ -36,7 +37,6 @@ from deployments.video.framing import frame, output_size
 from deployments.video.job_spec import ClipJobSpec
 from deployments.video.quality import inspect
 from deployments.video.render import render
-from deployments.video.sandbox import Cancel
 
 DAY_S = 86_400.0
 POLL_S = 0.5
@@ -74,7 +74,8 @@ class ClipPipeline:
         on_progress: ProgressCallback,
     ) -> dict[str, Any]:
         """Clip `number` (from 1), encoded with `threads` threads (0: all cores). `on_progress` gets
-        shares from 0 to 1. Raises the problems of deployments/video/errors.py and of the store."""
+        shares from 0 to 1. Raises the problems of deployments/sandbox/errors.py and of the store.
+        """
         plan, subtitles, omitted = await self._plan(context, highlight, number, threads)
         metadata = asyncio.create_task(self._metadata(context, highlight, number))
         try:

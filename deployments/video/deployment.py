@@ -108,7 +108,7 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
     from deployments.clients.serve.node_check import check_store_to_start
     from deployments.clients.serve.task_executor import RayTaskExecutor
     from deployments.clients.serve.text_client import DelegatedTextClient
-    from deployments.video.errors import SandboxFailed
+    from deployments.sandbox.errors import SandboxFailed
     from deployments.video.worker import ClipWorker
 
     settings, clock = Settings(), SystemClock()

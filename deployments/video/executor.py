@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from deployments.video.sandbox import Cancelled
+from deployments.sandbox import Cancelled
 
 T = TypeVar("T")
 

@@ -24,10 +24,10 @@ from cluster.tenants.plan import Plan
 from deployments.contracts.jobs import WriteInTransaction
 from deployments.contracts.media import MediaInfo, MediaLimits, Seconds, Transcript
 from deployments.jobs.retries import is_final
+from deployments.sandbox import private_folder
 from deployments.video.catalog import Video, VideoCatalog, problem_to_row, source_of
 from deployments.video.executor import in_thread
 from deployments.video.probe.media_info_json import to_json
-from deployments.video.sandbox import private_folder
 from deployments.video.transcript import Kind, ReadsTranscripts, read_transcript
 from deployments.video.uploads.repository import UploadStore
 from deployments.video.uploads.upload import UploadLock, video_id_of
@@ -125,7 +125,7 @@ class VideoIngest:
     async def inspect(self, video: Video) -> Video:
         """The video with the media info of its stored source.
 
-        Raises the problems of deployments/video/errors.py: not a recording, over a limit,
+        Raises the problems of deployments/sandbox/errors.py: not a recording, over a limit,
         damaged; and as TenantFiles.fetch does.
         """
         async with self._probes:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.files import TenantFiles
 from cluster.runtime.problems import Conflict, UnsupportedMedia
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.catalog import Video, VideoCatalog, objects_expire, transcript_of
-from deployments.video.errors import TranscriptRefused
 from deployments.video.ingest import VideoIngest
 from deployments.video.transcript import Kind
 

@@ -21,6 +21,7 @@ from cluster.tenants.plan import Plan
 from cluster.tracing.configured_exporter import configured_exporter
 from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.worker import JobWorker
+from deployments.sandbox import clear_abandoned
 from deployments.video.analysis_cache import VideoAnalyzer
 from deployments.video.capabilities import probe_nvenc
 from deployments.video.clip_job import ClipJobDependencies, ClipJobHandler
@@ -31,7 +32,6 @@ from deployments.video.executor import TaskExecutor
 from deployments.video.import_job import IMPORT, ImportJobHandler
 from deployments.video.job_spec import CLIPS
 from deployments.video.media_context import MediaContext
-from deployments.video.sandbox import clear_abandoned
 from deployments.video.transcript import SpeechToText, Whisper
 from deployments.video.transcript_source import TranscriptSource
 from deployments.video.url_download import UrlDownloader

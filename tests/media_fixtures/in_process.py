@@ -13,10 +13,10 @@ from typing import Any
 from unittest import mock
 
 from deployments.contracts.media import MediaInfo
+from deployments.sandbox.child import answer_or_problem
+from deployments.sandbox.errors import MediaDamaged, from_wire
 from deployments.video.analysis import tasks
-from deployments.video.errors import MediaDamaged, from_wire
 from deployments.video.probe import probe as probe_module
-from deployments.video.sandbox.child import answer_or_problem
 
 FUNCTIONS = {
     "deployments.video.probe.child": "probe_file",

@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
+from deployments.sandbox.child import answer_or_problem, run_child
+from deployments.sandbox.inputs import open_media
 from deployments.video.probe.child import probe_file
-from deployments.video.sandbox.child import answer_or_problem, run_child
-from deployments.video.sandbox.inputs import open_media
 
 
 def decode_all(request: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster.runtime.problems import NotFound
-from deployments.video.errors import MediaRefused, MediaTooLarge, NoMedia
-from deployments.video.sandbox.child import run_child
+from deployments.sandbox.child import run_child
+from deployments.sandbox.errors import MediaRefused, MediaTooLarge, NoMedia
 
 
 def obey(request: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def refuse(kind: str) -> dict[str, Any]:
 
 
 def open_recording(name: str) -> dict[str, Any]:
-    from deployments.video.sandbox.inputs import open_media
+    from deployments.sandbox.inputs import open_media
 
     with open_media(name) as container:
         return {"streams": len(container.streams)}

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from random import Random
 
-from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.binary import ffmpeg_binary
 
 SIGHT = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=12:d=1")
 SOUND = ("-f", "lavfi", "-i", "sine=d=1:r=16000")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.analysis import analyse_chunk, analyze_audio_task, chunks, merge, save
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.in_process import children_in_process
 from tests.media_fixtures.recordings import make
 

@@ -21,7 +21,7 @@ from deployments.contracts.clips import (
     RenderedFile,
 )
 from deployments.contracts.media import MediaInfo, MediaSource
-from deployments.video.errors import MediaIncomplete
+from deployments.sandbox.errors import MediaIncomplete
 from deployments.video.framing import frame, output_size
 from deployments.video.probe.probe import probe
 from deployments.video.probe.tracks import number_of, sound_of, with_sound

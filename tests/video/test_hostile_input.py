@@ -17,7 +17,16 @@ import pytest
 
 from cluster.runtime.problems import Problem
 from deployments.contracts.media import MediaInfo, MediaLimits
-from deployments.video.errors import (
+from deployments.sandbox import (
+    ChildLimits,
+    CompletedChild,
+    SandboxedCommand,
+    private_folder,
+    python_child,
+    run,
+)
+from deployments.sandbox.binary import ffmpeg_binary, python_binary
+from deployments.sandbox.errors import (
     WIRE,
     MediaDamaged,
     MediaRefused,
@@ -27,17 +36,8 @@ from deployments.video.errors import (
     NoMedia,
     SandboxFailed,
 )
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox import (
-    ChildLimits,
-    CompletedChild,
-    SandboxedCommand,
-    private_folder,
-    python_child,
-    run,
-)
-from deployments.video.sandbox.binary import ffmpeg_binary, python_binary
-from deployments.video.sandbox.inputs import ffmpeg_input
 from tests.video.hostile_files import (
     SOUND,
     X264,

@@ -9,8 +9,8 @@ import pytest
 
 from deployments.contracts.clips import CropKeyframe
 from deployments.contracts.media import MediaSource
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.render import render
-from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.fixtures import recording  # noqa: F401
 from tests.media_fixtures.plans import clip, following, never
 

@@ -10,6 +10,8 @@ import av  # noqa: TID253 - runs in a sandboxed child only
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.sandbox.child import run_child
+from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.arrays import write
 from deployments.video.analysis.audio_features import (
     RATE,
@@ -18,8 +20,6 @@ from deployments.video.analysis.audio_features import (
     speech_probability,
 )
 from deployments.video.analysis.audio_timeline import TimelineAudio
-from deployments.video.sandbox.child import run_child
-from deployments.video.sandbox.inputs import open_media
 
 PER_S = 100
 SILENT_DB = -120.0

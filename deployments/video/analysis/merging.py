@@ -20,6 +20,7 @@ from deployments.contracts.media import (
     Values,
     VideoFeatures,
 )
+from deployments.sandbox.errors import MediaDamaged
 from deployments.video.analysis.chunk import HEAD, SUBJECT_REACH, AudioAnalysis, ChunkFeatures
 from deployments.video.analysis.frame_difference import (
     LAGS,
@@ -30,7 +31,6 @@ from deployments.video.analysis.frame_difference import (
 from deployments.video.analysis.frame_signature import Grid, Picture, difference, with_neighbourhood
 from deployments.video.analysis.sampling import slot
 from deployments.video.analysis.subjects import NOTHING, Box, MotionSample, sample, subject
-from deployments.video.errors import MediaDamaged
 
 ANALYSIS_VERSION = 3
 FAST_VERSION = 1003  # keyframes only: other measures

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from deployments.contracts.media import AudioFeatures, AudioTrack, MediaSource, Seconds, VideoTrack
+from deployments.sandbox import Cancel, ChildLimits, link_input, python_child
+from deployments.sandbox.errors import MediaDamaged
 from deployments.video.analysis.arrays import Layout, read
 from deployments.video.analysis.audio_features import detect_silence
 from deployments.video.analysis.chunk import (
@@ -24,9 +26,7 @@ from deployments.video.analysis.chunk import (
     Mode,
 )
 from deployments.video.analysis.frame_signature import picture_size
-from deployments.video.errors import MediaDamaged
 from deployments.video.probe.tracks import sound_of
-from deployments.video.sandbox import Cancel, ChildLimits, link_input, python_child
 
 _KEYFRAMES_WORKER = "deployments.video.analysis.keyframes_worker"
 _VIDEO_WORKER = "deployments.video.analysis.video_worker"

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.sandbox.child import run_child
+from deployments.sandbox.errors import MediaDamaged
+from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.arrays import write
 from deployments.video.analysis.decoding import FrameDecoder, first_second
 from deployments.video.analysis.downscale import FrameDownscaler
@@ -21,9 +24,6 @@ from deployments.video.analysis.faces import create_face_detector
 from deployments.video.analysis.frame_difference import FrameMeasures
 from deployments.video.analysis.frame_signature import TILE
 from deployments.video.analysis.sampling import SubjectSampler, slot
-from deployments.video.errors import MediaDamaged
-from deployments.video.sandbox.child import run_child
-from deployments.video.sandbox.inputs import open_media
 
 EARLIER_S = (0.0, 2.0, 10.0)  # earlier starts, tried in turn if decoding misses the first frame
 

@@ -13,7 +13,7 @@ import av  # noqa: TID253 (runs as a child only)
 import numpy as np
 from av.stream import Discard  # noqa: TID253 (runs as a child only)
 
-from deployments.video.sandbox.inputs import open_media
+from deployments.sandbox.inputs import open_media
 
 WINDOWS = 24
 WINDOW_S = 5.0  # of each window; up to two minutes, a recording is decoded completely

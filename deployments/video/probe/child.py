@@ -12,14 +12,14 @@ from typing import Any
 from av.stream import Disposition  # noqa: TID253 (runs as a child only)
 
 from deployments.contracts.media import AudioTrack, SubtitleTrack
-from deployments.video.errors import MediaIncomplete, MediaRefused, MediaTooLarge
+from deployments.sandbox.child import run_child
+from deployments.sandbox.errors import MediaIncomplete, MediaRefused, MediaTooLarge
+from deployments.sandbox.inputs import open_media
 from deployments.video.probe.audio import silences
 from deployments.video.probe.duration import measure_duration, since_start
 from deployments.video.probe.mp4_index import lacks_index
 from deployments.video.probe.tracks import VideoStream, best_picture
 from deployments.video.probe.video import video_track
-from deployments.video.sandbox.child import run_child
-from deployments.video.sandbox.inputs import open_media
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 _COMMENT = (

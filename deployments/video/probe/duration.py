@@ -5,7 +5,7 @@ from typing import Any
 
 import av  # noqa: TID253 (runs as a child only)
 
-from deployments.video.sandbox.inputs import open_media
+from deployments.sandbox.inputs import open_media
 
 TAIL_PACKETS = 20_000
 _SEEK_END_US = 10**13

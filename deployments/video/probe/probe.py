@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from deployments.contracts.media import MediaInfo, MediaLimits, VideoTrack
-from deployments.video.errors import MediaDamaged, MediaTooLarge, MediaTooShort, NoMedia
-from deployments.video.sandbox import Cancel, ChildLimits, link_input, python_child
+from deployments.sandbox import Cancel, ChildLimits, link_input, python_child
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge, MediaTooShort, NoMedia
 
 PROBE_LIMITS = ChildLimits(cpu_s=20, wall_s=60.0, output_bytes=1 << 20, files=32)
 _CHILD = "deployments.video.probe.child"

@@ -12,7 +12,7 @@ import av  # noqa: TID253 (runs as a child only)
 import numpy as np
 
 from deployments.contracts.media import Hdr, VideoTrack
-from deployments.video.errors import MediaDamaged, MediaTooLarge
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge
 from deployments.video.probe.duration import since_start
 
 HEAD_PACKETS = 300

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from deployments.contracts.clips import ClipPlan, ClipReport, OutputPlan, RenderFacts
 from deployments.contracts.media import MediaInfo, MediaSource
-from deployments.video.errors import MediaDamaged, MediaTooLarge, RenderFailed
+from deployments.sandbox import Cancel
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge, RenderFailed
+from deployments.sandbox.inputs import INPUT_OPTIONS, input_name
 from deployments.video.probe.tracks import number_of, sound_of
 from deployments.video.quality.checks import Expected, run_checks
 from deployments.video.quality.measuring import measure
@@ -17,8 +19,6 @@ from deployments.video.render.command import input_node
 from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import compose, frames
 from deployments.video.render.workspace import Workspace, link_or_copy, open_workspace
-from deployments.video.sandbox import Cancel
-from deployments.video.sandbox.inputs import INPUT_OPTIONS, input_name
 
 log = logging.getLogger("mobula.clipper")
 _OUTPUT_NUMBER = re.compile(r"c\d+o(\d+)\.mp4")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from deployments.contracts.media import Seconds
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.render.audio_filters import CHANNEL_METER, METER, to_filter_string
 from deployments.video.render.channels import Channels, parse_channels
 from deployments.video.render.loudness import LoudnessMeasurement, parse_loudness
 from deployments.video.render.packets import Packet, read_packets
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox.inputs import ffmpeg_input
 
 _SMALL = (32, 32)
 _BLACK = 12  # of 255

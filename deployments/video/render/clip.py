@@ -12,8 +12,10 @@ from typing import Literal
 
 from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile, RenderFacts
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaSource
+from deployments.sandbox import Cancel
+from deployments.sandbox.errors import MediaDamaged
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.captions.font import files_for
-from deployments.video.errors import MediaDamaged
 from deployments.video.probe.tracks import sound_of
 from deployments.video.render.audio_filters import (
     METER,
@@ -35,8 +37,6 @@ from deployments.video.render.loudness import (
 from deployments.video.render.span import Span, find_span, seek_arguments
 from deployments.video.render.video_filters import FONTS
 from deployments.video.render.workspace import Workspace, link_or_copy, open_workspace
-from deployments.video.sandbox import Cancel
-from deployments.video.sandbox.inputs import ffmpeg_input
 
 OnProgress = Callable[[float], None]
 

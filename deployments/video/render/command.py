@@ -7,7 +7,8 @@ from typing import Any
 
 from deployments.contracts.clips import ClipPlan, Quality
 from deployments.contracts.media import MediaInfo
-from deployments.video.errors import NoMedia
+from deployments.sandbox.errors import NoMedia
+from deployments.sandbox.inputs import INPUT_OPTIONS, input_name
 from deployments.video.probe.tracks import sound_of
 from deployments.video.render.audio_filters import (
     gain_filters,
@@ -20,7 +21,6 @@ from deployments.video.render.loudness import Gain
 from deployments.video.render.span import Span
 from deployments.video.render.video_filters import VideoOutput, build_outputs, waveform_filter
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox.inputs import INPUT_OPTIONS, input_name
 
 _PRESETS: Mapping[Quality, str] = {"draft": "superfast", "standard": "veryfast", "final": "medium"}
 _NVENC: Mapping[Quality, str] = {"draft": "p2", "standard": "p4", "final": "p6"}

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from deployments.contracts.clips import ClipPlan
 from deployments.contracts.media import AudioTrack, MediaInfo, Seconds, VideoTrack
-from deployments.video.errors import MediaDamaged
+from deployments.sandbox.errors import MediaDamaged
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.probe.tracks import sound_of
 from deployments.video.render.audio_filters import (
     CHANNEL_METER,
@@ -24,7 +25,6 @@ from deployments.video.render.loudness import LoudnessMeasurement, for_both_chan
 from deployments.video.render.packets import Packet, read_packets
 from deployments.video.render.rates import DEFAULT, output_rate
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox.inputs import ffmpeg_input
 
 BEYOND_S = 1.0
 EARLIER_S = (0.0, 3.0, 15.0)

@@ -11,8 +11,7 @@ from shutil import copyfile
 
 from deployments.contracts.clips import ClipPlan
 from deployments.contracts.media import MediaSource
-from deployments.video.errors import MediaDamaged, RenderFailed
-from deployments.video.sandbox import (
+from deployments.sandbox import (
     Cancel,
     ChildLimits,
     CompletedChild,
@@ -20,7 +19,8 @@ from deployments.video.sandbox import (
     SandboxedCommand,
     run,
 )
-from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.errors import MediaDamaged, RenderFailed
 
 MAX_CORES = 16
 _GIB = 1 << 30

@@ -3,7 +3,7 @@
 Words are in order and do not overlap. All input is untrusted.
 """
 
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.embedded import embedded_transcript
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, parse_transcript
 from deployments.video.transcript.reading import ReadsTranscripts, read_transcript

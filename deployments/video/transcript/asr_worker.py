@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.sandbox.child import run_child
+from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.audio_features import RATE
 from deployments.video.analysis.audio_timeline import TimelineAudio
-from deployments.video.sandbox.child import run_child
-from deployments.video.sandbox.inputs import open_media
 
 
 def transcribe(request: dict[str, Any]) -> dict[str, Any]:

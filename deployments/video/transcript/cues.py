@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from deployments.contracts.media import Seconds
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 
 MAX_CUES = 50_000
 MAX_TEXT = 20_000  # characters of one cue or word; longer ones are truncated

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from deployments.contracts.media import MediaSource, SubtitleTrack, Transcript
-from deployments.video.errors import MediaDamaged, MediaTooLarge, TranscriptRefused
+from deployments.sandbox import Cancel, ChildLimits, SandboxedCommand, run
+from deployments.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge, TranscriptRefused
+from deployments.sandbox.folders import lend_source, read_output
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.probe.tracks import best_subtitles
-from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
-from deployments.video.sandbox.binary import ffmpeg_binary
-from deployments.video.sandbox.folders import lend_source, read_output
-from deployments.video.sandbox.inputs import ffmpeg_input
 from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 

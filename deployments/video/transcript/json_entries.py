@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deployments.contracts.media import Seconds
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.contracts.media import Seconds
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.alignment import align
 from deployments.video.transcript.cues import (
     MAX_CUES,

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Literal, get_args
 
 from deployments.contracts.media import Seconds, Transcript, Word
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_TEXT,
     UNKNOWN,

@@ -13,14 +13,14 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from deployments.contracts.media import Seconds, Transcript, Word
-from deployments.video.errors import (
+from deployments.sandbox import Cancel, ChildLimits, python_child
+from deployments.sandbox.errors import (
     MediaDamaged,
     MediaTimeout,
     MediaTooLarge,
     TranscriptRefused,
 )
-from deployments.video.sandbox import Cancel, ChildLimits, python_child
-from deployments.video.sandbox.folders import read_output
+from deployments.sandbox.folders import read_output
 from deployments.video.transcript.cues import check_size
 from deployments.video.transcript.json_entries import MAX_WORDS
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, Origin

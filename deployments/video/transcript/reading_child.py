@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from deployments.sandbox.child import run_child
 from deployments.video.captions import unsupported_scripts
-from deployments.video.sandbox.child import run_child
 from deployments.video.transcript.parsing import MAX_BYTES, parse_transcript
 
 WORDS_A_LINE = 500

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from deployments.contracts.media import AudioTrack, Capability, MediaSource, Transcript
-from deployments.video.errors import MediaDamaged
+from deployments.sandbox import Cancel, ChildLimits, OnLine, python_child
+from deployments.sandbox.errors import MediaDamaged
+from deployments.sandbox.folders import lend_source, read_output
 from deployments.video.probe.tracks import sound_of
-from deployments.video.sandbox import Cancel, ChildLimits, OnLine, python_child
-from deployments.video.sandbox.folders import lend_source, read_output
 from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 

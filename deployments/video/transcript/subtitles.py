@@ -8,7 +8,7 @@ their time grows with the square of the number of blank lines.
 
 import regex
 
-from deployments.video.errors import TranscriptRefused
+from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,

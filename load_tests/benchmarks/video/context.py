@@ -15,8 +15,8 @@ from typing import Any
 from rich.console import Console
 
 from deployments.contracts.media import MediaSource
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox.binary import ffmpeg_binary
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.reference_tools import ReferenceTools, install_reference_tools
 

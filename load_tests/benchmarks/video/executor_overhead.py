@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deployments.sandbox import Cancel, ChildLimits, SandboxedCommand, run
+from deployments.sandbox.errors import SandboxFailed
 from deployments.video.captions import FONTS as FONT_FILES
-from deployments.video.errors import SandboxFailed
 from deployments.video.render.clip import find_gain
 from deployments.video.render.command import command
 from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import FONTS
 from deployments.video.render.workspace import link_or_copy, open_workspace
-from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import BenchmarkClip, prepare_clip
 from load_tests.benchmarks.video.context import VideoBenchmark
 from load_tests.benchmarks.video.cost import build_rows, measure_in_turn, read_cpu_s, select_least

@@ -26,9 +26,9 @@ from deployments.ingress.http.middleware import wrap
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from deployments.jobs.store import JobStore
+from deployments.sandbox.errors import MediaRefused
 from deployments.video.captions import unsupported_scripts
 from deployments.video.catalog import VideoCatalog
-from deployments.video.errors import MediaRefused
 from deployments.video.import_job import on_import_ended
 from deployments.video.ingest import Probe, VideoIngest
 from deployments.video.probe.probe import check_limits

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.api.videos.media_world import World, opened
 from tests.api.videos.tus_client import begin, send
 from tests.api.web import MakeServices

@@ -8,8 +8,8 @@ import pytest
 from cluster.blobs.errors import StorageFull
 from cluster.runtime.problems import Problem
 from cluster.tenants.plan import MediaPlan, Plan
+from deployments.sandbox.errors import MediaRefused, SandboxFailed
 from deployments.video.catalog import VideoNotFound, objects_expire
-from deployments.video.errors import MediaRefused, SandboxFailed
 from deployments.video.uploads.part_stream import Checksum
 from deployments.video.uploads.repository import LIFE_S, LOCK_S
 from deployments.video.uploads.upload import (

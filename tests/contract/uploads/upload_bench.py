@@ -18,8 +18,8 @@ from cluster.tenants.plan import MediaPlan, Plan
 from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits
 from deployments.jobs.store import JobStore
+from deployments.sandbox.errors import MediaRefused, SandboxFailed
 from deployments.video.catalog import Video, VideoCatalog, new_id
-from deployments.video.errors import MediaRefused, SandboxFailed
 from deployments.video.import_job import IMPORT, ImportJobHandler, on_import_ended
 from deployments.video.ingest import VideoIngest
 from deployments.video.uploads.repository import UploadStore

@@ -7,10 +7,10 @@ import pytest
 from cluster.auth.bootstrap import bootstrap
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
+from deployments.sandbox import private_folder
 from deployments.video import worker
 from deployments.video.config import VideoConfig
 from deployments.video.executor import ThreadTaskExecutor
-from deployments.video.sandbox import private_folder
 from deployments.video.worker import ClipWorker
 from tests.cluster.polling import eventually
 from tests.servers.stores import migrated_home

@@ -11,10 +11,10 @@ from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.jobs import JobContext
 from deployments.contracts.media import MediaSource
+from deployments.sandbox.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.clip_context import ClipContext
 from deployments.video.clip_job import MAX_REPLACEMENTS, _JobRun
 from deployments.video.clip_pipeline import ClipPipeline
-from deployments.video.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.job_spec import ClipJobSpec
 from tests.media_fixtures.infos import picture
 

@@ -12,10 +12,10 @@ from cluster.runtime.problems import Problem
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.jobs import JobContext
 from deployments.contracts.media import AudioFeatures, MediaFeatures, MediaSource
+from deployments.sandbox.errors import MediaDamaged, MediaTooLarge, SandboxFailed
 from deployments.video.analysis import AudioAnalysis
 from deployments.video.analysis_cache import VideoAnalyzer
 from deployments.video.clip_context import ClipContext
-from deployments.video.errors import MediaDamaged, MediaTooLarge, SandboxFailed
 from deployments.video.job_spec import ClipJobSpec
 from tests.media_fixtures.infos import picture
 from tests.unit.video.ranking.planted_features import audio_features

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.errors import MediaDamaged
+from deployments.sandbox import Cancelled
+from deployments.sandbox.errors import MediaDamaged
 from deployments.video.executor import ThreadTaskExecutor, gather_or_cancel
-from deployments.video.sandbox import Cancelled
 
 HERE = Path()
 

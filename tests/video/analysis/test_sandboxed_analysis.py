@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.sandbox.errors import Cancelled, MediaDamaged
 from deployments.video.analysis import (
     analyse_chunk,
     analyze_audio_task,
@@ -20,7 +21,6 @@ from deployments.video.analysis import (
     save,
     single_chunk,
 )
-from deployments.video.errors import Cancelled, MediaDamaged
 
 SourceOf = Callable[[str], MediaSource]
 Analysed = Callable[[str, int], MediaFeatures]

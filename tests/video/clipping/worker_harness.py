@@ -13,10 +13,10 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from deployments.contracts.clips import ClipOptions, ClipPlan
 from deployments.contracts.jobs import ENDED, Job, JobOutput, NewJob
+from deployments.sandbox.errors import MediaDamaged
 from deployments.video.catalog import Video, new_id, transcript_of
 from deployments.video.clip_metadata import TextWriter
 from deployments.video.config import VideoConfig
-from deployments.video.errors import MediaDamaged
 from deployments.video.executor import ThreadTaskExecutor
 from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
 from deployments.video.probe.media_info_json import from_json

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.sandbox import private_folder
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox import private_folder
-from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.recordings import make
 
 Probe = Callable[..., MediaInfo]

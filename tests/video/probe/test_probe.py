@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from deployments.contracts.media import MediaLimits
-from deployments.video.errors import (
+from deployments.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.errors import (
     Cancelled,
     MediaDamaged,
     MediaRefused,
@@ -17,7 +18,6 @@ from deployments.video.errors import (
     NoMedia,
 )
 from deployments.video.probe.probe import probe
-from deployments.video.sandbox.binary import ffmpeg_binary
 
 SIGHT = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=1")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")

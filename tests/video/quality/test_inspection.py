@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deployments.contracts.media import MediaSource
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.quality import inspect
 from deployments.video.render import render
-from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.plans import FIT, WHOLE, clip, never
 
 Recordings = Callable[[str], MediaSource]

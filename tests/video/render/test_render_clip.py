@@ -10,8 +10,8 @@ import pytest
 
 from deployments.contracts.clips import ClipPlan, CropKeyframe, OutputPlan, RenderedFile
 from deployments.contracts.media import MediaSource, Transcript, Word
+from deployments.sandbox.errors import Cancelled, MediaDamaged
 from deployments.video.captions import captions
-from deployments.video.errors import Cancelled, MediaDamaged
 from deployments.video.quality import inspect
 from deployments.video.render import render
 from tests.media_fixtures.eyes import numbers, pictures, sound

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from deployments.contracts.media import MediaSource
-from deployments.video.errors import MediaDamaged, RenderFailed
+from deployments.sandbox import ChildLimits
+from deployments.sandbox.errors import MediaDamaged, RenderFailed
+from deployments.sandbox.inputs import ffmpeg_input
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox import ChildLimits
-from deployments.video.sandbox.inputs import ffmpeg_input
 from tests.media_fixtures.plans import never
 
 Recordings = Callable[[str], MediaSource]

@@ -12,7 +12,7 @@ from deployments.contracts.media import (
     SubtitleTrack,
     VideoTrack,
 )
-from deployments.video.errors import MediaTooLarge, MediaTooShort, NoMedia
+from deployments.sandbox.errors import MediaTooLarge, MediaTooShort, NoMedia
 from deployments.video.probe.probe import check_limits
 
 VIDEO = VideoTrack(

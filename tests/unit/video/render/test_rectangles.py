@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from deployments.contracts.clips import ASPECTS, ClipPlan, CropKeyframe, Framing, OutputPlan
 from deployments.contracts.media import MediaInfo, VideoTrack
+from deployments.sandbox import ChildLimits
 from deployments.video.framing import frame, output_size
 from deployments.video.render.command import command
 from deployments.video.render.loudness import Gain
 from deployments.video.render.span import Span
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox import ChildLimits
 from tests.media_fixtures.plans import never
 
 SPAN = Span(0.0, 0.0, 0.0, 0.0, 0.5, Fraction(25), 50, None)

@@ -8,11 +8,11 @@ import pytest
 
 from deployments.contracts.clips import ClipPlan, CropKeyframe, OutputPlan
 from deployments.contracts.media import AudioTrack, MediaInfo, VideoTrack
+from deployments.sandbox import ChildLimits
 from deployments.video.render.command import RenderCommand, command
 from deployments.video.render.loudness import Gain
 from deployments.video.render.span import Span
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox import ChildLimits
 from tests.media_fixtures.plans import FIT, WHOLE, clip, following, never
 
 VIDEO = VideoTrack(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deployments.contracts.media import MediaInfo, MediaSource, SubtitleTrack
-from deployments.video.sandbox import Cancelled
-from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.sandbox import Cancelled
+from deployments.sandbox.binary import ffmpeg_binary
 from deployments.video.transcript import embedded_transcript
 
 LINES = {"eng": "<i>One</i> two.", "deu": "Eins zwei."}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.sandbox import Cancelled, ChildLimits
+from deployments.sandbox import Cancelled, ChildLimits
 from deployments.video.transcript import (
     TranscriptRefused,
     parse_transcript,

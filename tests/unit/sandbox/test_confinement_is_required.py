@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.errors import SandboxUnavailable
-from deployments.video.sandbox import CompletedChild, SandboxedCommand, confine, runner
-from deployments.video.sandbox.confine import NOT_CONFINED
-from deployments.video.sandbox.exit_status import problem_from_exit
+from deployments.sandbox import CompletedChild, SandboxedCommand, confine, runner
+from deployments.sandbox.confine import NOT_CONFINED
+from deployments.sandbox.errors import SandboxUnavailable
+from deployments.sandbox.exit_status import problem_from_exit
 
 # The launcher on a kernel that answers ENOSYS to Landlock, or refuses a filter of system calls.
 KERNELS = {

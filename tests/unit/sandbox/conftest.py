@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.capabilities import probe_sandbox
-from deployments.video.sandbox import (
+from deployments.sandbox import (
     ChildLimits,
     CompletedChild,
     SandboxedCommand,
     private_folder,
     run,
 )
-from deployments.video.sandbox.binary import python_binary
+from deployments.sandbox.binary import python_binary
+from deployments.video.capabilities import probe_sandbox
 
 Python = Callable[..., CompletedChild]
 

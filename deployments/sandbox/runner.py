@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from cluster.runtime.clock import Clock, SystemClock
-from deployments.video.errors import Cancelled, MediaTimeout, SandboxFailed
-from deployments.video.sandbox.binary import default_readable, default_writable, python_binary
-from deployments.video.sandbox.exit_status import problem_from_exit
-from deployments.video.sandbox.limits import CompletedChild, SandboxedCommand
+from deployments.sandbox.binary import default_readable, default_writable, python_binary
+from deployments.sandbox.errors import Cancelled, MediaTimeout, SandboxFailed
+from deployments.sandbox.exit_status import problem_from_exit
+from deployments.sandbox.limits import CompletedChild, SandboxedCommand
 
 CONFINE_SCRIPT = Path(__file__).with_name("confine.py")
 MAX_OUT = 1 << 20

@@ -5,8 +5,7 @@ import pickle
 import pytest
 
 from cluster.runtime.problems import Problem
-from deployments.video import errors
-from deployments.video.errors import (
+from deployments.sandbox.errors import (
     WIRE,
     MediaDamaged,
     MediaIncomplete,
@@ -23,7 +22,8 @@ from deployments.video.errors import (
     from_wire,
     to_wire,
 )
-from deployments.video.sandbox.inputs import INPUT_OPTIONS, ffmpeg_input, input_name
+from deployments.sandbox.inputs import INPUT_OPTIONS, ffmpeg_input, input_name
+from deployments.video import errors
 
 ALL: list[Problem] = [
     MediaRefused(),

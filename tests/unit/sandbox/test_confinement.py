@@ -5,9 +5,9 @@ import platform
 
 import pytest
 
-from deployments.video.errors import MediaDamaged
-from deployments.video.sandbox import ChildLimits, SandboxedCommand, private_folder, run
-from deployments.video.sandbox.binary import ROOT
+from deployments.sandbox import ChildLimits, SandboxedCommand, private_folder, run
+from deployments.sandbox.binary import ROOT
+from deployments.sandbox.errors import MediaDamaged
 
 READ = "print(open({!r}).read())"
 

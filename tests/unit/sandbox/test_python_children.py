@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from cluster.runtime.problems import Problem
-from deployments.video.errors import (
+from deployments.sandbox import ChildLimits, python_child
+from deployments.sandbox.binary import ROOT
+from deployments.sandbox.errors import (
     Cancelled,
     MediaDamaged,
     MediaRefused,
@@ -14,8 +16,6 @@ from deployments.video.errors import (
     NoMedia,
     SandboxFailed,
 )
-from deployments.video.sandbox import ChildLimits, python_child
-from deployments.video.sandbox.binary import ROOT
 
 CHILD = "tests.sandboxed_children.misbehaving"
 

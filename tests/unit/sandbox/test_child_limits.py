@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from deployments.video.errors import MediaTimeout, MediaTooLarge
-from deployments.video.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
-from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
+from deployments.sandbox.binary import ffmpeg_binary
+from deployments.sandbox.errors import MediaTimeout, MediaTooLarge
 
 
 def test_memory_is_limited(python) -> None:

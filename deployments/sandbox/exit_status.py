@@ -4,15 +4,15 @@ import logging
 import signal
 
 from cluster.runtime.problems import Problem
-from deployments.video.errors import (
+from deployments.sandbox.confine import FAILED, NOT_CONFINED
+from deployments.sandbox.errors import (
     MediaDamaged,
     MediaTooLarge,
     SandboxFailed,
     SandboxUnavailable,
     ScratchFull,
 )
-from deployments.video.sandbox.confine import FAILED, NOT_CONFINED
-from deployments.video.sandbox.limits import ChildLimits, CompletedChild, SandboxedCommand
+from deployments.sandbox.limits import ChildLimits, CompletedChild, SandboxedCommand
 
 logger = logging.getLogger("mobula.clipper")
 # The end of a cluster signals every process of it, which is no fault of the recording.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cluster.runtime.problems import Problem
-from deployments.video.errors import ScratchFull, to_wire
+from deployments.sandbox.errors import ScratchFull, to_wire
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -14,22 +14,22 @@ from typing import Any
 import msgspec
 
 from cluster.runtime.problems import Problem
-from deployments.video.errors import (
+from deployments.sandbox.binary import ROOT, python_binary
+from deployments.sandbox.errors import (
     MediaDamaged,
     MediaTooLarge,
     SandboxFailed,
     from_wire,
 )
-from deployments.video.sandbox.binary import ROOT, python_binary
-from deployments.video.sandbox.exit_status import log_exit
-from deployments.video.sandbox.limits import (
+from deployments.sandbox.exit_status import log_exit
+from deployments.sandbox.limits import (
     Cancel,
     ChildLimits,
     CompletedChild,
     OnLine,
     SandboxedCommand,
 )
-from deployments.video.sandbox.runner import run
+from deployments.sandbox.runner import run
 
 MAX_ANSWER = 16 << 20
 _PACKAGES = ("cluster", "deployments")

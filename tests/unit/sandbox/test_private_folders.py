@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.sandbox import clear_abandoned, private_folder
-from deployments.video.sandbox.binary import ROOT
+from deployments.sandbox import clear_abandoned, private_folder
+from deployments.sandbox.binary import ROOT
 
 LEAVE_ONE = (
     "import os, sys\nfrom pathlib import Path\n"
-    "from deployments.video.sandbox import private_folder\n"
+    "from deployments.sandbox import private_folder\n"
     "with private_folder(Path(sys.argv[1])) as made:\n"
     "    (made / 'source').write_text('x')\n"
     "    print(made, flush=True)\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.video.errors import Cancelled, MediaDamaged, SandboxFailed, ScratchFull
-from deployments.video.sandbox import ChildLimits, SandboxedCommand, run
-from deployments.video.sandbox.binary import ROOT, ffmpeg_binary
+from deployments.sandbox import ChildLimits, SandboxedCommand, run
+from deployments.sandbox.binary import ROOT, ffmpeg_binary
+from deployments.sandbox.errors import Cancelled, MediaDamaged, SandboxFailed, ScratchFull
 
 FAMILY = ("/bin/sh", "-c", "sleep 60 & echo $$; sleep 60")
 FORKING = ChildLimits(forks=True, wall_s=30.0)
@@ -70,7 +70,7 @@ def test_a_listener_that_fails_ends_the_child(folder) -> None:
 def test_when_the_worker_is_killed_its_children_die(folder) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from deployments.video.sandbox import SandboxedCommand, run\n"
+        "from deployments.sandbox import SandboxedCommand, run\n"
         "argv = (sys.executable, '-c', "
         "'import os, time; print(os.getpid(), flush=True); time.sleep(60)')\n"
         "show = lambda line: print(line, flush=True)\n"

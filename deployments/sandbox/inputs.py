@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deployments.video.errors import MediaRefused, MediaTooLarge
+from deployments.sandbox.errors import MediaRefused, MediaTooLarge
 
 FORMATS = "mov,matroska,webm,avi,flv,live_flv,mpegts,mpeg,ogg,asf,wav,w64,mp3,aac,flac,aiff,amr"
 MAX_PIXELS = 8192 * 4320
