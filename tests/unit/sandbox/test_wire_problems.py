@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from cluster.runtime.problems import Problem
+from deployments.sandbox import errors
 from deployments.sandbox.errors import (
     WIRE,
     MediaDamaged,
@@ -23,7 +24,6 @@ from deployments.sandbox.errors import (
     to_wire,
 )
 from deployments.sandbox.inputs import INPUT_OPTIONS, ffmpeg_input, input_name
-from deployments.video import errors
 
 ALL: list[Problem] = [
     MediaRefused(),
