@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 _SYSTEM_PATHS = (
     "/usr",
     "/lib",
