@@ -38,6 +38,7 @@ from cluster.storage.pagination import Page
 from cluster.tenants.settings import SettingsRepository
 
 StoreResponse = Callable[[AsyncConnection, LibraryPost], Awaitable[None]]
+StoreResponses = Callable[[AsyncConnection, Sequence[LibraryPost]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,10 @@ class LibraryService:
             post = await self._posts.get(connection, tenant, id)
             return await self._posts.versions.get(connection, tenant, post.number, number)
 
-    async def check_room(self, tenant: str) -> None:
-        """Raises LibraryFull if no further post would be stored."""
+    async def check_room(self, tenant: str, posts: int = 1) -> None:
+        """Raises LibraryFull if so many further posts would not be stored."""
         async with self._unit_of_work.database.read() as connection:
-            await self._posts.check_room(connection, tenant)
+            await self._posts.check_room(connection, tenant, posts)
 
     async def create(
         self,
@@ -112,12 +113,37 @@ class LibraryService:
     ) -> LibraryPost:
         """Raises Conflict (id). `store_response` is called in the same transaction."""
         async with self._change(actor, tenant, "post.create", draft.id) as change:
-            post = await self._posts.create(change.connection, tenant, actor.name, draft)
-            change.resource = f"post:{post.id}"
-            change.detail |= {"origin": str(draft.origin)}
-            await _publish_changed(change, EventKind.POST_CREATED, post)
+            post = await self._create(change, draft)
             if store_response is not None:
                 await store_response(change.connection, post)
+        return post
+
+    async def create_all(
+        self,
+        actor: Actor,
+        tenant: str,
+        drafts: Sequence[PostDraft],
+        store_response: StoreResponses,
+    ) -> Sequence[LibraryPost]:
+        """All of them, or none. Each is audited; `store_response` is called in the same
+        transaction."""
+        posts, records = [], []
+        async with self._change(actor, tenant, "post.create", "") as change:
+            for draft in drafts:
+                change.detail = {}
+                posts.append(await self._create(change, draft))
+                records.append(change.audit_record())
+            for record in records[:-1]:
+                await self._unit_of_work.trail.append(change.connection, record)
+            await store_response(change.connection, posts)
+        return posts
+
+    async def _create(self, change: Change, draft: PostDraft) -> LibraryPost:
+        connection, tenant, author = change.connection, change.tenant, change.actor.name
+        post = await self._posts.create(connection, tenant, author, draft)
+        change.resource = f"post:{post.id}"
+        change.detail |= {"origin": str(draft.origin)}
+        await _publish_changed(change, EventKind.POST_CREATED, post)
         return post
 
     async def update(

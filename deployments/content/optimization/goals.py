@@ -57,13 +57,21 @@ class GoalJudge:
         self._task = task
         self._sentiment = sentiment
         self.model = model_of(json.loads(task.engagement)) if task.engagement else None
+        self._drafts: dict[str, DraftText] = {}
         self._known: dict[str, Scores] = {}
+
+    def draft(self, text: str) -> DraftText:
+        """The text with what is known of its parts."""
+        draft = self._drafts.get(text)
+        if draft is None:
+            draft = self._drafts[text] = DraftText(text, self._task)
+        return draft
 
     def judge(self, text: str) -> Scores:
         """The score of each goal of the task, in their order."""
         scores = self._known.get(text)
         if scores is None:
-            scores = self._known[text] = self._judge(DraftText(text, self._task))
+            scores = self._known[text] = self._judge(self.draft(text))
         return scores
 
     def _judge(self, draft: DraftText) -> Scores:

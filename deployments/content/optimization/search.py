@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from deployments.content.optimization.draft import DraftText, TextEdit
+from deployments.content.optimization.draft import TextEdit
 from deployments.content.optimization.editors import RULES, EditRule
 from deployments.content.optimization.goals import GoalJudge, Scores
 from deployments.content.optimization.kept_items import KeptItems
@@ -50,7 +50,7 @@ class EditSearch:
         self._judge = judge
         self._kept = kept
         self._room = MAX_JUDGED
-        self._limit = max(len(task.text), DraftText(task.text, task).site.max_chars)
+        self._limit = max(len(task.text), judge.draft(task.text).site.max_chars)
 
     def improve(self, text: str, goals: Collection[str]) -> EditedText:
         """Edits `text` as far as it helps `goals`; no goal of the task falls below where it is in
@@ -74,7 +74,7 @@ class EditSearch:
         floor: Mapping[str, float],
         edits: list[AppliedEdit],
     ) -> str:
-        proposals = list(islice(rule.propose(DraftText(text, self._task)), MAX_PROPOSALS))
+        proposals = list(islice(rule.propose(self._judge.draft(text)), MAX_PROPOSALS))
         if rule.has_alternatives:
             found = [self._try(edit, text, goals, floor) for edit in proposals]
             helpful = [(gain, applied) for gain, applied in found if applied is not None]
