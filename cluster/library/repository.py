@@ -217,6 +217,16 @@ class PostRepository:
             raise LibraryFull("bytes of text", limits.max_bytes)
 
 
+async def measure_libraries(connection: AsyncConnection) -> tuple[int, int]:
+    """Posts, and bytes of their texts, of all tenants."""
+    total = select(
+        func.coalesce(func.sum(library_sizes.c.posts), 0),
+        func.coalesce(func.sum(library_sizes.c.bytes), 0),
+    )
+    row = (await connection.execute(total)).one()
+    return int(row[0]), int(row[1])
+
+
 def facets_of(fields: Mapping[str, Any]) -> list[Facet]:
     """Of the columns of a post: what filters ask for."""
     found = [(name, str(fields[name])) for name in FACETS]

@@ -174,6 +174,7 @@ class _OperationStep:
     vectors: Vectors | None = None
     result: OperationResult | None = None
 
+
 def _begin(steps: Sequence[_OperationStep], *, can_embed: bool) -> None:
     for step in steps:
         operation = step.operation

@@ -85,9 +85,7 @@ class ContentSaver:
         items = [body.items[each["index"]] for each in answer["results"] if each["status"] == "ok"]
         drafts = [_draft(item, result) for item, result in zip(items, results, strict=True)]
 
-        async def store_response(
-            connection: AsyncConnection, posts: Sequence[LibraryPost]
-        ) -> None:
+        async def store_response(connection: AsyncConnection, posts: Sequence[LibraryPost]) -> None:
             for result, post in zip(results, posts, strict=True):
                 result["post_id"] = post.id
             if request.store_response is not None:

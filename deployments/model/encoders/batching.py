@@ -21,8 +21,8 @@ from deployments.contracts.embedding import Vectors
 Text = TypeVar("Text")
 Run = Callable[[Sequence[Text]], Awaitable[Vectors]]
 
-# Padding that a batch may have. On a CPU a forward pass costs about as much beside its tokens as this
-# many tokens do (MiniLM in OpenVINO), so that more padding is dearer than another pass.
+# Padding that a batch may have. On a CPU a forward pass costs about as much beside its tokens as
+# this many tokens do (MiniLM in OpenVINO), so that more padding is dearer than another pass.
 PASS_TOKENS = 16
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 0.01

@@ -17,9 +17,8 @@ from deployments.model.encoders.facts import EncoderFacts, Task
 from deployments.model.encoders.tokens import TokenSequence, pad
 from deployments.model.model_files import IR_NAME, ModelFiles
 
-
-# Widths of batches are multiples of it: what OpenVINO prepares for the shape of an input, which takes
-# as long as a dozen tokens, it has for one that it has seen.
+# Widths of batches are multiples of it: what OpenVINO prepares for the shape of an input, which
+# takes as long as a dozen tokens, it has for one that it has seen.
 WIDTH_STEP = 4
 
 

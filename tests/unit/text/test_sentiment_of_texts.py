@@ -118,14 +118,11 @@ def test_features_are_vaders_numbers() -> None:
 
 VADER = SentimentIntensityAnalyzer()
 # Words by which VADER judges others that are near them, and words with a valence.
-RATED = st.lists(
-    st.sampled_from(
-        "good GOOD bad great hate love no not never so this without doubt but least at very kind of "
-        "sort the bomb shit to die for bad ass yeah right isn't nor extremely barely 😀 :) !! ok? a "
-        "table red".split()
-    ),
-    max_size=14,
-)
+WORDS = """
+    good GOOD bad great hate love no not never so this without doubt but least at very kind of sort
+    the bomb shit to die for ass yeah right isn't nor extremely barely 😀 :) !! ok? a table red
+    """
+RATED = st.lists(st.sampled_from(WORDS.split()), max_size=14)
 
 
 @given(words=RATED)
