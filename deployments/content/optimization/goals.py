@@ -18,8 +18,7 @@ from deployments.content.optimization.draft import SHOUT, DraftText
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.prior_scores import prior_aspects, prior_weights
 from deployments.content.text_counts import count_text, words
-from deployments.text.operation import AnalyzedText
-from deployments.text.readability import Readability
+from deployments.text.readability import Readability, measure_sentences
 
 # From -1 (negative) to 1 (positive), of an English text.
 SentimentOf = Callable[[str], float]
@@ -129,10 +128,12 @@ class GoalJudge:
         if language not in _READABILITY.languages:
             known = ", ".join(sorted(_READABILITY.languages))
             return GoalScore(None, f"There are formulas for {known} only.")
-        found = _READABILITY.analyze(AnalyzedText(text.draft.finished.body, language), {}, None)
-        if found.value is None:
+        draft = text.draft
+        sentences = [draft.text[start:end] for start, end in draft.sentences]
+        found = measure_sentences(sentences, language)
+        if found is None:
             return GoalScore(0.0, "There are no words.")
-        ease, pace = found.value["ease"], found.value["words_per_sentence"]
+        ease, pace = round(found.ease, 1), found.words_per_sentence
         reason = f"Reading ease {ease:.0f} of 100, {pace:.0f} words a sentence."
         return GoalScore(min(1.0, max(0.0, (ease - 10) / 70)), reason)
 
