@@ -40,17 +40,15 @@ def polarity_scores(text: str) -> dict[str, float]:
     analyzer, written = vader(), _spell_emoji(text).strip()
     tokens = [_read_token(token) for token in written.split()]
     words = [token.word for token in tokens]
-    capitals = sum(token.is_upper for token in tokens)
+    capitals = [token.is_upper for token in tokens].count(True)
     is_cap_diff = 0 < capitals < len(tokens)
     valences = [0.0] * len(tokens)
-    has_but = False
-    for at, token in enumerate(tokens):
-        has_but = has_but or token.lower == "but"
-        if token.is_rated and not _is_kind_of(tokens, at):
+    for at in [at for at, token in enumerate(tokens) if token.is_rated]:
+        if not _is_kind_of(tokens, at):
             first = max(0, at - _WORDS_BEFORE)
             window = tuple(words[first : at + 1 + _WORDS_AFTER])
             valences[at] = _rate_word(window, at - first, is_cap_diff)
-    if has_but:
+    if any(valences) and "but" in [token.lower for token in tokens]:
         valences = analyzer._but_check(words, valences)
     scores: dict[str, float] = analyzer.score_valence(valences, written)
     return scores
@@ -77,7 +75,8 @@ def _rate_word(words: tuple[str, ...], at: int, is_cap_diff: bool) -> float:
 
 
 def _spell_emoji(text: str) -> str:
-    """The text with emoji in words, with a space before each where there is none."""
+    """The text with emoji in words, with a space before each where there is none. VADER reads
+    those that are one code point."""
     emojis = vader().emojis
     if text.isascii() or emojis.keys().isdisjoint(text):
         return text
@@ -87,11 +86,5 @@ def _spell_emoji(text: str) -> str:
         gap = "" if not match.start() or before == " " else " "
         return f"{gap}{emojis[match.group()]}"
 
-    return _emoji_pattern().sub(spell, text)
-
-
-@cache
-def _emoji_pattern() -> re.Pattern[str]:
-    """One of the lexicon's emoji that are one code point: VADER reads no others."""
-    single = (emoji for emoji in vader().emojis if len(emoji) == 1)
-    return re.compile(f"[{re.escape(''.join(single))}]")
+    found = "".join(sorted(emojis.keys() & set(text)))
+    return re.sub(f"[{re.escape(found)}]", spell, text)
