@@ -247,6 +247,15 @@ class AsyncMobula:
 
     async def _call_on_client_loop(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self._arguments(operation, body)
+        if trace := current_traceparent():  # of a job that the cluster runs
+            try:
+                return await self._ask(*arguments, trace)
+            except Problem as problem:
+                if not _may_be_older(problem):
+                    raise
+        return await self._ask(*arguments)
+
+    async def _ask(self, *arguments: Any) -> dict[str, Any]:
         response = self._handle.call.remote(*arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -260,6 +269,23 @@ class AsyncMobula:
         self, operation: str, body: Mapping[str, Any]
     ) -> AsyncGenerator[Event, None]:
         arguments = self._arguments(operation, body)
+        if trace := current_traceparent():
+            has_begun = False
+            try:
+                async with aclosing(self._ask_for_events(*arguments, trace)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except Problem as problem:
+                if has_begun or not _may_be_older(problem):
+                    raise
+            else:
+                return
+        async with aclosing(self._ask_for_events(*arguments)) as events:
+            async for event in events:
+                yield event
+
+    async def _ask_for_events(self, *arguments: Any) -> AsyncGenerator[Event, None]:
         response = self._streaming.stream.remote(*arguments)
         try:
             async for event in response:
@@ -283,9 +309,7 @@ class AsyncMobula:
 
     def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[Any, ...]:
         given = {key: value for key, value in body.items() if value is not None}
-        arguments = (self._api_key, operation, encode(given), self._timeout_s, self._priority)
-        trace = current_traceparent()  # of a job that the cluster runs
-        return (*arguments, trace) if trace else arguments
+        return self._api_key, operation, encode(given), self._timeout_s, self._priority
 
 
 class Mobula:
@@ -421,6 +445,12 @@ async def _next(stream: AsyncGenerator[Answer, None]) -> Answer | object:
 
 async def _close(stream: AsyncGenerator[Answer, None]) -> None:
     await stream.aclose()
+
+
+def _may_be_older(problem: Problem) -> bool:
+    """Whether an ingress replica that knows no traces may have answered: version 0.1 fails before
+    it does anything if it is given one, and runs beside newer replicas during a roll."""
+    return type(problem) is Problem
 
 
 def _raise_if_problem(given: Answer | Problem) -> Answer:
