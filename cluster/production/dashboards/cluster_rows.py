@@ -81,6 +81,18 @@ def deployments() -> Row:
                 ),
             ),
             Panel(
+                "Replicas that died, in an hour",
+                (
+                    Shown(
+                        Q.shared_increase(scaling.DIED, "deployment", window="1h"),
+                        "{{deployment}}",
+                    ),
+                ),
+                unit=PanelUnit.COUNT,
+                about="Neither a deploy nor the scaling had asked for it.",
+                thresholds=ANY_IS_WRONG,
+            ),
+            Panel(
                 "Decisions of autoscaling",
                 (
                     Shown(
