@@ -81,15 +81,15 @@ def deployments() -> Row:
                 ),
             ),
             Panel(
-                "Replicas that died, in an hour",
+                "Replicas that died",
                 (
                     Shown(
-                        Q.shared_increase(scaling.DIED, "deployment", window="1h"),
+                        Q.shared_increase(scaling.DIED, "deployment", window="$__range"),
                         "{{deployment}}",
                     ),
                 ),
                 unit=PanelUnit.COUNT,
-                about="Neither a deploy nor the scaling had asked for it.",
+                about="In the time that is shown; no deploy and no scaling had asked for it.",
                 thresholds=ANY_IS_WRONG,
             ),
             Panel(
