@@ -8,22 +8,19 @@ not used.
 import asyncio
 import socket
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
-from aiohappyeyeballs import AddrInfoType, start_connection
 
-from cluster.net.addresses import Address
+from cluster.net.first_connection import connect_to_first
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
 from deployments.providers.http.connection import HttpConnection
 from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
 
 _MAX_ADDRESSES = 4  # of one name that are tried
-_NEXT_ADDRESS_S = 0.25  # after which the next one is tried as well, as RFC 8305 recommends
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +88,19 @@ class Egress:
         except UnsafeUrl as unsafe:
             reason = f"cannot be connected to: {unsafe.extensions['reason']}"
             raise HttpFault(reason, unreachable=True) from None
-        left = target.addresses[:_MAX_ADDRESSES]
+        left = list(target.addresses[:_MAX_ADDRESSES])
         while left:
             try:
-                address, accepted = await _race(left, endpoint.location.port)
+                accepted, address = await connect_to_first(left, endpoint.location.port)
+            except OSError:
+                break
+            try:
                 return await self._open(endpoint, accepted, limits)
             except ssl.SSLError:
                 reason = "has no certificate that is trusted for its name"
                 raise HttpFault(reason, unreachable=True) from None
-            except _NoneAccepts:
-                break
             except OSError:  # one that accepts connections and breaks them
-                left = tuple(each for each in left if each != address)
+                left.remove(address)
         raise HttpFault("cannot be connected to", unreachable=True)
 
     async def _open(
@@ -120,30 +118,3 @@ class Egress:
     def close(self) -> None:
         self._public.close()
         self._private.close()
-
-
-class _NoneAccepts(OSError):
-    """No address accepts a connection."""
-
-
-async def _race(addresses: Sequence[Address], port: int) -> tuple[Address, socket.socket]:
-    """The address that accepts a connection first, and that connection. One that does not answer
-    holds the next up for _NEXT_ADDRESS_S only: "happy eyeballs", RFC 8305. Raises _NoneAccepts."""
-    infos = [_address_info(address, port) for address in addresses]
-    try:
-        accepted = await start_connection(infos, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-    except (OSError, RuntimeError):  # uvloop raises RuntimeError for some
-        raise _NoneAccepts from None
-    try:
-        return ip_address(accepted.getpeername()[0]), accepted
-    except OSError:  # it is gone already
-        accepted.close()
-        raise _NoneAccepts from None
-
-
-def _address_info(address: Address, port: int) -> AddrInfoType:
-    """As a resolver gives it."""
-    is_v6 = address.version == 6
-    end = (str(address), port, 0, 0) if is_v6 else (str(address), port)
-    family = socket.AF_INET6 if is_v6 else socket.AF_INET
-    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", end
