@@ -88,6 +88,11 @@ class CredentialDirectory(PolledCache):
         return len(self._snapshot.keys) + len(self._snapshot.users)
 
     @property
+    def version(self) -> int:
+        """The number of the last change that it has read."""
+        return self._snapshot.seq
+
+    @property
     def ended_sessions(self) -> int:
         """Sign-ins whose access tokens are refused although they would live on."""
         return len(self._snapshot.ended)

@@ -14,6 +14,8 @@ from cluster.net.ssrf import ResolvedUrl, SsrfGuard, UnsafeUrl
 
 USER_AGENT = "Mobula-Webhooks/1"
 MAX_ADDRESSES = 4  # addresses of one name that are tried
+PATIENCE_S = 2.0  # with one that does not answer, while there is another; its first packet is sent
+# again after a second
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
@@ -34,9 +36,13 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         """Raises UnsafeUrl, or httpx's errors."""
         target = await self._guard.target(str(request.url))
         failure: httpx.TransportError | None = None
-        for address in target.addresses[:MAX_ADDRESSES]:
+        addresses = target.addresses[:MAX_ADDRESSES]
+        for number, address in enumerate(addresses, 1):
+            pinned = _pinned(request, target, address)
+            if number < len(addresses):
+                _hurry(pinned)
             try:
-                return await self._wire.handle_async_request(_pinned(request, target, address))
+                return await self._wire.handle_async_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure or httpx.ConnectError("no address to connect to", request=request)
@@ -71,3 +77,11 @@ def _pinned(request: httpx.Request, target: ResolvedUrl, address: Address) -> ht
         stream=request.stream,
         extensions={**request.extensions, "sni_hostname": target.location.host},
     )
+
+
+def _hurry(request: httpx.Request) -> None:
+    """Connect within PATIENCE_S, or what the request allows if that is less."""
+    timeouts = request.extensions.get("timeout") or {}
+    given = timeouts.get("connect")
+    connect_s = PATIENCE_S if given is None else min(given, PATIENCE_S)
+    request.extensions["timeout"] = {**timeouts, "connect": connect_s}

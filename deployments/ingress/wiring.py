@@ -30,6 +30,7 @@ from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
+from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
@@ -93,6 +94,7 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
+    tenancy.broadcast.peers = peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -206,6 +208,7 @@ def build_services(
             "metrics": observability.scrape.report_own,
             "health": observability.health.report,
             "traces": observability.tracing.tracer.ring.find,
+            DIRECTORY: tenancy.broadcast.refresh_own,
         },
         is_draining=DrainStatus().is_draining,
         media=media,

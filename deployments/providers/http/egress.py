@@ -6,6 +6,7 @@ not used.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from cluster.net.first_connection import connect_to_first
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
 from deployments.providers.http.connection import HttpConnection
 from deployments.providers.http.exchange import HttpFault
@@ -86,22 +88,28 @@ class Egress:
         except UnsafeUrl as unsafe:
             reason = f"cannot be connected to: {unsafe.extensions['reason']}"
             raise HttpFault(reason, unreachable=True) from None
-        for address in target.addresses[:_MAX_ADDRESSES]:
+        left = list(target.addresses[:_MAX_ADDRESSES])
+        while left:
             try:
-                return await self._open(endpoint, str(address), limits)
+                accepted, address = await connect_to_first(left, endpoint.location.port)
+            except OSError:
+                break
+            try:
+                return await self._open(endpoint, accepted, limits)
             except ssl.SSLError:
                 reason = "has no certificate that is trusted for its name"
                 raise HttpFault(reason, unreachable=True) from None
-            except OSError:
-                continue
+            except OSError:  # one that accepts connections and breaks them
+                left.remove(address)
         raise HttpFault("cannot be connected to", unreachable=True)
 
-    async def _open(self, endpoint: Endpoint, address: str, limits: HttpLimits) -> HttpConnection:
+    async def _open(
+        self, endpoint: Endpoint, accepted: socket.socket, limits: HttpLimits
+    ) -> HttpConnection:
         is_tls = endpoint.location.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: HttpConnection(limits),
-            address,
-            endpoint.location.port,
+            sock=accepted,
             ssl=self._tls if is_tls else None,
             server_hostname=endpoint.host if is_tls else None,
         )

@@ -49,6 +49,9 @@ class Alone:
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
 
+    async def count_answers(self, deployment: str) -> int:
+        return 0
+
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[AppServices]:
