@@ -11,6 +11,7 @@ import httpx
 
 from cluster.net.addresses import Address
 from cluster.net.ssrf import ResolvedUrl, SsrfGuard, UnsafeUrl
+from cluster.net.tls import trusted_authorities
 
 USER_AGENT = "Mobula-Webhooks/1"
 MAX_ADDRESSES = 4  # addresses of one name that are tried
@@ -24,13 +25,16 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         guard: SsrfGuard,
-        verify: ssl.SSLContext | bool = True,
+        verify: ssl.SSLContext | None = None,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`verify` are the trusted CAs (default: httpx's); `wire` is the transport that sends."""
+        """`verify` are the trusted CAs (None: those of cluster/net/tls.py); `wire` is the transport
+        that sends."""
         self._guard = guard
         no_keepalive = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._wire = wire or httpx.AsyncHTTPTransport(verify=verify, limits=no_keepalive)
+        self._wire = wire or httpx.AsyncHTTPTransport(
+            verify=verify or trusted_authorities(), limits=no_keepalive
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises UnsafeUrl, or httpx's errors."""

@@ -12,10 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
-
 from cluster.net.first_connection import connect_to_first
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
+from cluster.net.tls import trusted_authorities
 from deployments.providers.http.connection import HttpConnection
 from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
@@ -67,7 +66,7 @@ class Egress:
         private: SsrfGuard | None = None,
     ) -> None:
         """`private_hosts` are names or addresses, in lower case; `tls` has the trusted CAs
-        (None: certifi's, or those of SSL_CERT_FILE)."""
+        (None: those of cluster/net/tls.py)."""
         self._private_hosts = frozenset(private_hosts)
         self._tls = tls
         self._public = public or SsrfGuard()
@@ -77,7 +76,7 @@ class Egress:
         """Raises UnsafeUrl."""
         endpoint = parse_endpoint(base_url, self._private_hosts)
         if endpoint.location.scheme == "https" and self._tls is None:
-            self._tls = httpx.create_ssl_context()
+            self._tls = trusted_authorities()
         return endpoint
 
     async def connect(self, endpoint: Endpoint, limits: HttpLimits) -> HttpConnection:
