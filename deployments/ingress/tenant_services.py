@@ -198,6 +198,9 @@ class TenantServices:
         yield from self.database.read_metrics()
         yield from self.deliverer.read_metrics()
         yield from self.ledger.totals.read()
+        yield from self.administration.library.changes.read()
+        yield from self.administration.outcomes.counts.read()
+        yield from self.due_posts.events.read()
         yield storage.LEDGER_BEHIND, [((), self.ledger.unwritten_s)]
 
     def _notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:

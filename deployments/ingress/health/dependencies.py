@@ -13,6 +13,7 @@ from typing import Protocol
 from cluster.health.checks.clock import ClockCheck, read_server_time
 from cluster.health.checks.collector import CollectorCheck
 from cluster.health.checks.disk import DiskCheck
+from cluster.health.checks.library import LibraryCheck
 from cluster.health.checks.objects import TIMEOUT_S as OBJECTS_S
 from cluster.health.checks.objects import ObjectStoreCheck
 from cluster.health.checks.store import StoreCheck
@@ -122,6 +123,8 @@ class DependencyCatalogue:
         yield self._objects("cache:archive", "cache", parts.config.cache.archive, text.ARCHIVE)
         webhooks = WebhooksCheck(database, clock)
         yield shared("webhooks", "webhooks", webhooks, text.WEBHOOKS, WEBHOOKS_S)
+        posts = LibraryCheck(database, clock)
+        yield shared("library", "library", posts, text.LIBRARY, WEBHOOKS_S)
 
     def _ray(self) -> Iterator[Dependency]:
         parts = self._parts
