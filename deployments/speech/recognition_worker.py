@@ -37,7 +37,7 @@ class _WindowDone(Exception):
     """The first pass over a window is done."""
 
 
-class OnePassModel(WhisperModel):  # type: ignore[misc]
+class OnePassModel(WhisperModel):
     """A model that hears a window once, also where it finds the language first: what it leaves is
     a part of the next window, which costs no pass of its own."""
 
