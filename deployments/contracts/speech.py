@@ -21,13 +21,17 @@ class SpeechOptions:
     """`task` translate answers English text. `language` is an ISO 639-1 code (None: the recogniser
     finds it). `prompt` is text in whose spelling and style the recording continues (at most 224
     tokens of it count, the last ones). `temperature` is where sampling begins, 0 to 1: it rises
-    while a result is implausible. `words` requests the times of words."""
+    while a result is implausible. `words` requests the times of words. Only what is said from
+    `start` to `end` (None: the source's end) is heard: work that was interrupted goes on at the
+    last `SpeechProgress.done_s`."""
 
     task: SpeechTask = "transcribe"
     language: str | None = None
     prompt: str = ""
     temperature: float = 0.0
     words: bool = True
+    start: Seconds = 0.0
+    end: Seconds | None = None
 
 
 @version_tolerant
@@ -92,8 +96,8 @@ class SpeechRecognizer(Protocol):
         """The speech of a file's audio stream (its number in the file; None: the first one), as
         it is recognised. `duration_s` is the header's: sound after it is not heard.
 
-        Closing the generator cancels the work. Raises Problems: SpeechUnavailable (no model, with
-        what to install), the refusals of damaged and too large recordings
-        (deployments/sandbox/errors.py), SandboxFailed.
+        Closing the generator, or cancelling its task, cancels the work. Raises Problems:
+        NotInstalled (no model, with what to install), InvalidRequest (the language), NoMedia, the
+        refusals of damaged and too large recordings (deployments/sandbox/errors.py), SandboxFailed.
         """
         ...
