@@ -1,0 +1,82 @@
+"""Reads the pictures of requests: fetched side by side, then decoded together.
+
+Flows in: ReadImagesRequests. Flows out: ReadImages. A few requests are decoded at once, each in a
+child of its own, so that no request sees what another's picture did to its decoder; others wait
+within their deadlines.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from cluster.metrics.series import Reading
+from cluster.runtime.problems import DeadlineExceeded, InvalidRequest
+from deployments.contracts.images import (
+    LOW_DETAIL_EDGE,
+    MAX_IMAGES,
+    DecodedImage,
+    ReadImages,
+    ReadImagesRequest,
+)
+from deployments.images.decoder import EncodedImage, ImageDecoder
+from deployments.images.fetch import ImageFetcher
+
+AT_ONCE = 2  # requests whose pictures are decoded side by side
+
+
+class BoundedImageReader:
+    """Implements `ImageReader`. Use it on one event loop; close it."""
+
+    def __init__(self, fetcher: ImageFetcher, decoder: ImageDecoder, at_once: int = AT_ONCE) -> None:
+        self._fetcher = fetcher
+        self._decoder = decoder
+        self._threads = ThreadPoolExecutor(at_once, "pictures")
+        self.read = self.refused = self.failed = 0
+
+    async def read_images(self, request: ReadImagesRequest) -> ReadImages:
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                images = await self._read(request)
+        except TimeoutError:
+            self.failed += len(request.sources)
+            raise DeadlineExceeded("images", round(request.timeout_s, 3)) from None
+        except InvalidRequest:
+            self.refused += len(request.sources)
+            raise
+        except Exception:
+            self.failed += len(request.sources)
+            raise
+        self.read += len(images)
+        return ReadImages(images)
+
+    async def _read(self, request: ReadImagesRequest) -> tuple[DecodedImage, ...]:
+        sources = request.sources
+        if not 0 < len(sources) <= MAX_IMAGES:
+            raise InvalidRequest(f"{len(sources)} pictures; a request has 1 to {MAX_IMAGES}.")
+        async with asyncio.TaskGroup() as group:
+            fetches = [group.create_task(self._fetcher.bytes_of(each)) for each in sources]
+        encoded = [
+            EncodedImage(source.param, fetch.result(), _edge(request.max_edge, source.detail))
+            for source, fetch in zip(sources, fetches, strict=True)
+        ]
+        left = Event()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads,
+                lambda: self._decoder.decode(
+                    encoded,
+                    as_pixels=request.as_pixels,
+                    as_jpeg=request.as_jpeg,
+                    cancel=left.is_set,
+                ),
+            )
+        finally:
+            left.set()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _edge(max_edge: int, detail: str) -> int:
+    return min(max_edge, LOW_DETAIL_EDGE) if detail == "low" else max_edge
