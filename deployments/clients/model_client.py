@@ -1,5 +1,5 @@
-"""The clients of model deployments and of Text: generation, embeddings, classification, tokens,
-analysis; over links or Serve handles.
+"""The clients of model deployments, of Text and of Media: generation, embeddings, classification,
+tokens, analysis, recordings; over links or Serve handles.
 
 Flows in: a request. Flows out: a replica's response, chunks or vectors, within the deadline, with
 failures as problems. Another replica is tried where one fails before its first output. A caller
@@ -21,6 +21,7 @@ from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import Problem
 from deployments.clients.link.pool import LinkPool, LinkStats
 from deployments.clients.replica_caller import ReplicaCaller, ReplicaStream
+from deployments.contracts.audio import ExaminedFile, ExamineRequest
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -132,6 +133,14 @@ class TextAnalysisClient(ServedModelClient):
     async def analyze(self, request: AnalyzeRequest) -> TextAnalysis:
         analysis: TextAnalysis = await self._call("analyze", request)
         return analysis
+
+
+class MediaClient(ServedModelClient):
+    """Implements `MediaReader`."""
+
+    async def examine(self, request: ExamineRequest) -> ExaminedFile:
+        examined: ExaminedFile = await self._call("examine", request)
+        return examined
 
 
 class ModelClient(TokenizerClient):

@@ -17,6 +17,7 @@ from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
+from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
@@ -73,6 +74,9 @@ class Backends(Protocol):
 
     @property
     def analyzer(self) -> TextAnalyzer | None: ...
+
+    @property
+    def media_reader(self) -> MediaReader | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deployments.clients.link.values import ValueCodec
+from deployments.contracts.audio import ExaminedFile, ExamineRequest
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -57,10 +58,21 @@ SETTLE = LinkMethod("settle", ValueCodec(SettleRequest), ValueCodec(TokenUsage))
 EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
 CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classification))
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
+EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 TOKENIZE = LinkMethod("tokenize", ValueCodec(TokenizeRequest), ValueCodec(Tokenization))
 DETOKENIZE = LinkMethod("detokenize", ValueCodec(DetokenizeRequest), ValueCodec(Detokenization))
 
 METHODS: dict[str, LinkMethod[Any, Any]] = {
     method.name: method
-    for method in (GENERATE, STREAM, SETTLE, EMBED, CLASSIFY, ANALYZE, TOKENIZE, DETOKENIZE)
+    for method in (
+        GENERATE,
+        STREAM,
+        SETTLE,
+        EMBED,
+        CLASSIFY,
+        ANALYZE,
+        EXAMINE,
+        TOKENIZE,
+        DETOKENIZE,
+    )
 }

@@ -138,6 +138,9 @@ class DependencyCatalogue:
         yield self._objects("blobs", "video", store, text.BLOBS)
         clipper = serve_checks.DeploymentCheck(self._status, "Clipper") if video.enabled else _off
         yield self._shared("clipper", "video", clipper, text.CLIPPER)
+        has_media = parts.config.media.enabled
+        media = serve_checks.DeploymentCheck(self._status, "Media") if has_media else _off
+        yield self._shared("media", "video", media, text.MEDIA)
         is_required = parts.settings.video_sandbox == "required"
         sandbox = video_checks.SandboxCheck(is_required=is_required) if video.enabled else _off
         consequence = text.SANDBOX_REQUIRED if is_required else text.SANDBOX_OPTIONAL

@@ -12,6 +12,7 @@ from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tracing import span
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import (
+    audio,
     cache,
     classification,
     embedding,
@@ -28,6 +29,7 @@ from deployments.ingress.health.config import HealthConfig, OwnCheckSpec
 from deployments.ingress.names.spec import NameSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
+from deployments.media.config import MediaConfig
 from deployments.providers.config import ProvidersConfig
 
 RULE = (
@@ -38,7 +40,10 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails health has_text",
+    "rerankers moderation providers names guardrails health has_text media",
+    MediaConfig: "enabled store speech short_s jobs max_form_bytes",
+    audio.ExamineRequest: "request_id caller path limits timeout_s priority trace trace_state",
+    audio.ExaminedFile: "sha256 bytes info",
     HealthConfig: "own replicas",
     OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
     report.HealthReport: "replica node dependencies",
