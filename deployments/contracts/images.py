@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from cluster.runtime.pickle_compat import version_tolerant
-from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Caller, Priority
 
+IMAGES = "images"  # the name of this work in limits and logs
 MAX_IMAGES = 20  # of one request
 MAX_IMAGE_BYTES = 20 << 20  # of one picture as it comes
 MAX_SOURCE_PIXELS = 50_000_000  # of one picture before it is made smaller
-MAX_READ_PIXELS = 4_000_000  # of all pictures of one request as models in the cluster get them
+MAX_READ_PIXELS = 4_000_000  # of all pictures of one reading: as pixels they fit into a link's frame
 IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "AVIF")
+_TOKEN_PIXELS = 750  # of a picture, that models make a token of
+_MOST = (1_024, 14 * 14)  # tokens of the smallest picture, and pixels of each further one
+_MOST_OF_PROVIDERS = (8_500, 40)  # OpenAI's smaller models count 5,667 for 512 x 512
 
 ImageDetail = Literal["auto", "low", "high"]
 LOW_DETAIL_EDGE = 512  # pixels of the longer side where the detail is `low`
@@ -24,16 +28,17 @@ LOW_DETAIL_EDGE = 512  # pixels of the longer side where the detail is `low`
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """A picture as a caller gives it: one of `encoded` (base64), `url`, `content` (the bytes of a
-    file of the tenant). `param` is the request's field, which problems name.
+    """A picture as a caller gives it: one of `encoded` (base64), `url` and `file`, the id of a file
+    of the tenant, whose place among the stored files is `path`. `param` is the request's field,
+    which problems name.
     """
 
     param: str
     encoded: str = field(default="", repr=False)
-    url: str = ""
-    content: bytes = field(default=b"", repr=False)
-    detail: ImageDetail = "auto"
+    url: str = field(default="", repr=False)
     file: str = ""
+    path: str = ""
+    detail: ImageDetail = "auto"
 
 
 @version_tolerant
@@ -65,8 +70,14 @@ class ReadImagesRequest:
     as_pixels: bool = True
     as_jpeg: bool = False
     timeout_s: float = 60.0
+    priority: Priority = Priority.STANDARD
     trace: str = ""
     trace_state: str = ""
+
+    @property
+    def model(self) -> str:
+        """What log lines and problems name."""
+        return IMAGES
 
 
 @version_tolerant
@@ -86,9 +97,16 @@ class ImageReader(Protocol):
         ...
 
 
-def image_tokens(images: Sequence[DecodedImage], pixels_per_token: int) -> int:
-    """An estimate of the tokens that a model makes of the pictures."""
+def image_tokens(images: Sequence[DecodedImage]) -> int:
+    """An estimate of the tokens that a model makes of the pictures, as most count them."""
+    return sum([-(-image.width * image.height // _TOKEN_PIXELS) for image in images])
+
+
+def most_image_tokens(images: Sequence[DecodedImage]) -> int:
+    """The most tokens that a model makes of them: of a small picture not much fewer than of a
+    large one."""
     total = 0
     for image in images:
-        total += -(-image.width * image.height // pixels_per_token)
+        least, pixels = _MOST_OF_PROVIDERS if image.jpeg else _MOST
+        total += least + image.width * image.height // pixels
     return total

@@ -52,10 +52,11 @@ class ImageDecoder:
         """In the same order. Raises ImageRefused for the first that cannot be used, MediaTimeout,
         ScratchFull, SandboxFailed, SandboxUnavailable, and Cancelled once `cancel` says so.
 
-        All pictures together have at most MAX_READ_PIXELS as pixels; JPEGs have no such bound.
+        All pictures together have at most MAX_READ_PIXELS, or half as many in both forms.
         """
         formats = [image_format(each.content[:HEAD_BYTES], each.param) for each in images]
-        most = MAX_READ_PIXELS // len(images) if as_pixels else MAX_READ_PIXELS
+        forms = 2 if as_pixels and as_jpeg else 1
+        most = MAX_READ_PIXELS // (forms * len(images))
         with private_folder(self._scratch) as folder:
             sources: list[dict[str, Any]] = []
             for number, (image, format) in enumerate(zip(images, formats, strict=True)):

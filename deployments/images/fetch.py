@@ -6,52 +6,68 @@ request's field instead of `url`.
 
 import binascii
 import copy
+from collections.abc import AsyncIterator
 
-from cluster.runtime.problems import Problem
+from cluster.blobs.files import TenantFiles
+from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.images import MAX_IMAGE_BYTES, ImageSource
 from deployments.images.errors import ImageRefused
 from deployments.video.url_download import UrlDownloader
 
-_SMALL = 65_536  # bytes of base64 that are decoded at once
-
 
 class ImageFetcher:
-    """`downloader` bounds each download in time."""
+    """`downloader` bounds each download in time. Without `files`, no file of a tenant is read."""
 
-    def __init__(self, downloader: UrlDownloader) -> None:
+    def __init__(self, downloader: UrlDownloader, files: TenantFiles | None = None) -> None:
         self._downloader = downloader
+        self._files = files
 
-    async def bytes_of(self, source: ImageSource) -> bytes:
-        """Raises ImageRefused, UnsafeUrl, and the problems of a download."""
-        if source.content:
-            return source.content
-        if source.url:
-            return await self._download(source)
-        return decoded_base64(source)
-
-    async def _download(self, source: ImageSource) -> bytes:
-        parts: list[bytes] = []
+    async def content_of(self, source: ImageSource, tenant: str) -> bytes:
+        """The bytes; empty for a source that is base64, which `decoded_base64` reads. Raises
+        ImageRefused, UnsafeUrl, NotFound, and the problems of a download and of the store."""
         try:
-            async with self._downloader.open(source.url, MAX_IMAGE_BYTES) as stream:
-                async for chunk in stream.chunks:
-                    parts.append(chunk)
+            if source.url:
+                async with self._downloader.open(source.url, MAX_IMAGE_BYTES) as stream:
+                    return await _joined(stream.chunks)
+            if source.path:
+                return await self._file(source, tenant)
+        except ImageRefused:
+            raise
         except Problem as problem:
             raise _named(problem, source.param) from problem
-        return b"".join(parts)
+        return b""
+
+    async def close(self) -> None:
+        await self._downloader.close()
+
+    async def _file(self, source: ImageSource, tenant: str) -> bytes:
+        if self._files is None:
+            raise NotFound("There is no such file.")
+        stored = await self._files.stat(tenant, source.path)
+        if stored.bytes > MAX_IMAGE_BYTES:
+            raise _over_limit(source)
+        return await _joined(self._files.read(stored))
 
 
 def decoded_base64(source: ImageSource) -> bytes:
-    """Raises ImageRefused for text that is not base64 and for more than MAX_IMAGE_BYTES."""
+    """Takes 2 ms a MiB. Raises ImageRefused for text that is not base64 and for more than
+    MAX_IMAGE_BYTES."""
     try:
-        content = binascii.a2b_base64(source.encoded.encode("ascii"), strict_mode=False)
-    except (ValueError, UnicodeEncodeError):
+        content = binascii.a2b_base64(source.encoded)
+    except ValueError:
         raise ImageRefused(source.param, "is not base64") from None
-    if not content:
-        raise ImageRefused(source.param, "is empty")
     if len(content) > MAX_IMAGE_BYTES:
-        why = f"is over {MAX_IMAGE_BYTES >> 20} MiB"
-        raise ImageRefused(source.param, why, limit_bytes=MAX_IMAGE_BYTES)
+        raise _over_limit(source)
     return content
+
+
+async def _joined(blocks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([block async for block in blocks])
+
+
+def _over_limit(source: ImageSource) -> ImageRefused:
+    why = f"is over {MAX_IMAGE_BYTES >> 20} MiB"
+    return ImageRefused(source.param, why, limit_bytes=MAX_IMAGE_BYTES)
 
 
 def _named(problem: Problem, param: str) -> Problem:

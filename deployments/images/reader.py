@@ -6,11 +6,11 @@ within their deadlines.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 
-from cluster.metrics.series import Reading
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest
 from deployments.contracts.images import (
     LOW_DETAIL_EDGE,
@@ -20,7 +20,7 @@ from deployments.contracts.images import (
     ReadImagesRequest,
 )
 from deployments.images.decoder import EncodedImage, ImageDecoder
-from deployments.images.fetch import ImageFetcher
+from deployments.images.fetch import ImageFetcher, decoded_base64
 
 AT_ONCE = 2  # requests whose pictures are decoded side by side
 
@@ -51,30 +51,42 @@ class BoundedImageReader:
         return ReadImages(images)
 
     async def _read(self, request: ReadImagesRequest) -> tuple[DecodedImage, ...]:
-        sources = request.sources
+        sources, tenant = request.sources, request.caller.tenant
         if not 0 < len(sources) <= MAX_IMAGES:
             raise InvalidRequest(f"{len(sources)} pictures; a request has 1 to {MAX_IMAGES}.")
-        async with asyncio.TaskGroup() as group:
-            fetches = [group.create_task(self._fetcher.bytes_of(each)) for each in sources]
-        encoded = [
-            EncodedImage(source.param, fetch.result(), _edge(request.max_edge, source.detail))
-            for source, fetch in zip(sources, fetches, strict=True)
+        fetches = [
+            asyncio.create_task(self._fetcher.content_of(source, tenant)) for source in sources
         ]
-        left = Event()
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._threads,
-                lambda: self._decoder.decode(
-                    encoded,
-                    as_pixels=request.as_pixels,
-                    as_jpeg=request.as_jpeg,
-                    cancel=left.is_set,
-                ),
-            )
+            contents = await asyncio.gather(*fetches)
+        finally:
+            for fetch in fetches:
+                fetch.cancel()
+        left = Event()
+        decode = partial(self._decode, request, contents, left.is_set)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, decode)
         finally:
             left.set()
 
-    def close(self) -> None:
+    def _decode(
+        self, request: ReadImagesRequest, contents: Sequence[bytes], cancel: Callable[[], bool]
+    ) -> tuple[DecodedImage, ...]:
+        """In a thread."""
+        encoded = [
+            EncodedImage(
+                source.param,
+                content or decoded_base64(source),
+                _edge(request.max_edge, source.detail),
+            )
+            for source, content in zip(request.sources, contents, strict=True)
+        ]
+        return self._decoder.decode(
+            encoded, as_pixels=request.as_pixels, as_jpeg=request.as_jpeg, cancel=cancel
+        )
+
+    async def close(self) -> None:
+        await self._fetcher.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

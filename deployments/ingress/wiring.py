@@ -46,6 +46,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
     RequestGuards,
 )
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
@@ -127,7 +128,8 @@ def build_services(
     admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
-    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
+    images = ImageInputs(models, backends.media_reader)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy, images)
     observed = ObservedParts(
         tenancy,
         models,
@@ -272,11 +274,12 @@ def _pipelines(
     recorder: UsageRecorder,
     caches: CacheStack,
     tenancy: TenantServices,
+    images: ImageInputs,
 ) -> tuple[ModelPipeline, EmbeddingPipeline]:
     if guards is None:
-        pipeline = ModelPipeline(models, recorder, caches.responses)
+        pipeline = ModelPipeline(models, recorder, caches.responses, images)
         return pipeline, EmbeddingPipeline(models, tenancy.ledger)
     return (
-        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedPipeline(guards, models, recorder, caches.responses, images),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )

@@ -14,10 +14,11 @@ from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
-from deployments.clients.link.methods import EXAMINE
+from deployments.clients.link.methods import EXAMINE, READ_IMAGES
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.contracts.audio import MEDIA, ExaminedFile, ExamineRequest
 from deployments.contracts.generation import ModelCard
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
 from deployments.model.errors import as_response
 from deployments.model.replica import LinkedReplica
@@ -37,7 +38,7 @@ class MediaReplica(LinkedReplica):
         self._config = config
         self._created = int(SystemClock().wall())
         self._model = self._worker = _LateWorker(self)
-        self._serve(MEDIA, {EXAMINE: self.examine})
+        self._serve(MEDIA, {EXAMINE: self.examine, READ_IMAGES: self.read_images})
         self._worker.begin()
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile | Problem:
@@ -45,6 +46,12 @@ class MediaReplica(LinkedReplica):
 
         async def work() -> ExaminedFile:
             return await (await self._worker.started()).recordings.examine(request)
+
+        return await as_response(work(), request)
+
+    async def read_images(self, request: ReadImagesRequest) -> ReadImages | Problem:
+        async def work() -> ReadImages:
+            return await (await self._worker.started()).images.read_images(request)
 
         return await as_response(work(), request)
 

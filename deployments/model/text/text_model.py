@@ -23,7 +23,7 @@ from cluster.runtime.problems import (
     PromptTooLong,
 )
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
-from deployments.contracts.engine import Engine, OnTokens, TokenRequest
+from deployments.contracts.engine import Engine, ImagePrompt, OnTokens, TokenRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -41,6 +41,7 @@ from deployments.model.queueing.admission import Admission, QueueTicket
 from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
+from deployments.model.text.image_prompts import encode_image_prompt
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.token_relay import OutputCounts, TokenRelay, may_relay
 from deployments.model.text.tokenization import TokenizationService
@@ -180,12 +181,17 @@ class TextModel:
         constraint = FREE
         if request.tool_settings is not None or request.output_format is not None:
             constraint = await self._constraints.resolve(request)
-        prompt = await self._prompts.encode(request)
+        pictured: ImagePrompt | None = None
+        if request.images:
+            pictured = await self._encode_images(request)
+        prompt = await self._prompts.encode(request) if pictured is None else pictured.ids
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = _AT_THE_END
         if request.sampling.stop:
             interval_s = max(self.stream_interval_s, _STOP_INTERVAL_S)
-        sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
+        sequences = self._sequences(
+            request, prompt, interval_s, tracker, constraint, pictured=pictured
+        )
         decoders = self._decoders(request, prompt, constraint)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
@@ -212,7 +218,12 @@ class TextModel:
             if request.tool_settings is not None or request.output_format is not None:
                 resolving = self._constraints.resolve(request)
                 constraint = await _within(deadline, resolving, request, ticket)
-            prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
+            pictured: ImagePrompt | None = None
+            if request.images:
+                pictured = await _within(deadline, self._encode_images(request), request, ticket)
+                prompt = pictured.ids
+            else:
+                prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
             decoders = self._decoders(request, prompt, constraint)
             counts = OutputCounts(decoders)
@@ -222,7 +233,9 @@ class TextModel:
             interval_s, on_tokens = self.stream_interval_s, None
             if tokens_relay is not None:
                 interval_s, on_tokens = interval_s - self.relay_hold_s, tokens_relay.take
-            sequences = self._sequences(request, prompt, interval_s, tracker, constraint, on_tokens)
+            sequences = self._sequences(
+                request, prompt, interval_s, tracker, constraint, on_tokens, pictured
+            )
             unfinished, prompt_tokens = len(sequences), len(prompt)
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
@@ -254,6 +267,15 @@ class TextModel:
                     if tokens_relay is not None:
                         tokens_relay.has_begun = True
 
+    async def _encode_images(self, request: GenerateRequest) -> ImagePrompt:
+        """Raises PromptTooLong, and as `encode_image_prompt` does."""
+        id, limit = self._card.id, self._limits.context_length
+        render = self._tokenizer.image_chat
+        pictured = await encode_image_prompt(request, self.engine, render, id)
+        if len(pictured.ids) >= limit:
+            raise PromptTooLong(id, len(pictured.ids), limit)
+        return pictured
+
     def _sequences(
         self,
         request: GenerateRequest,
@@ -262,6 +284,7 @@ class TextModel:
         tracker: UsageTracker,
         constraint: Constraint,
         on_tokens: OnTokens | None = None,
+        pictured: ImagePrompt | None = None,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
@@ -290,6 +313,7 @@ class TextModel:
             grammar=constraint.grammar,
             prompt_logprobs=request.echo and sampling.logprobs is not None,
             on_tokens=on_tokens,
+            image_prompt=pictured,
         )
         if request.n == 1:
             return [first]
