@@ -15,7 +15,9 @@ IMAGES = "images"  # the name of this work in limits and logs
 MAX_IMAGES = 20  # of one request
 MAX_IMAGE_BYTES = 20 << 20  # of one picture as it comes
 MAX_SOURCE_PIXELS = 50_000_000  # of one picture before it is made smaller
-MAX_READ_PIXELS = 4_000_000  # of all pictures of one reading: as pixels they fit into a link's frame
+MAX_READ_PIXELS = (
+    4_000_000  # of all pictures of one reading: as pixels they fit into a link's frame
+)
 IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "AVIF")
 _TOKEN_PIXELS = 750  # of a picture, that models make a token of
 _MOST = (1_024, 14 * 14)  # tokens of the smallest picture, and pixels of each further one

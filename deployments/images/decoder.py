@@ -108,9 +108,7 @@ def _crashed(images: Sequence[EncodedImage], problem: Problem) -> ImageRefused:
     return ImageRefused(images[0].param, which)
 
 
-def _decoded(
-    image: EncodedImage, answer: Any, path: Path, request: dict[str, Any]
-) -> DecodedImage:
+def _decoded(image: EncodedImage, answer: Any, path: Path, request: dict[str, Any]) -> DecodedImage:
     """Raises ImageRefused for a picture that was refused, SandboxFailed for files that are not as
     the child says."""
     if not isinstance(answer, dict):

@@ -1,8 +1,8 @@
 """The problems of pictures in requests.
 
-    InvalidRequest 400
-      ImageRefused     400 image-refused      not a picture that is taken, too large, or damaged
-      ImagesUnavailable 501 images-unavailable this cluster does not read pictures
+InvalidRequest 400
+  ImageRefused     400 image-refused      not a picture that is taken, too large, or damaged
+  ImagesUnavailable 501 images-unavailable this cluster does not read pictures
 """
 
 from cluster.runtime.problems import InvalidRequest, Problem

@@ -28,7 +28,9 @@ AT_ONCE = 2  # requests whose pictures are decoded side by side
 class BoundedImageReader:
     """Implements `ImageReader`. Use it on one event loop; close it."""
 
-    def __init__(self, fetcher: ImageFetcher, decoder: ImageDecoder, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, fetcher: ImageFetcher, decoder: ImageDecoder, at_once: int = AT_ONCE
+    ) -> None:
         self._fetcher = fetcher
         self._decoder = decoder
         self._threads = ThreadPoolExecutor(at_once, "pictures")

@@ -83,9 +83,7 @@ class BriefBody(_Strict):
 
     def image_sources(self, param: str = "images") -> tuple[ImageSource, ...]:
         """Raises InvalidRequest and ImageRefused; `param` is where they stand in the body."""
-        return tuple(
-            [image.source(f"{param}.{index}") for index, image in enumerate(self.images)]
-        )
+        return tuple([image.source(f"{param}.{index}") for index, image in enumerate(self.images)])
 
 
 def _topic(topic: str | None, info: ValidationInfo) -> str | None:
@@ -112,9 +110,7 @@ class CaptionItem(BriefBody):
 
     topic: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)] | None,
-        Field(
-            validate_default=True, description="Needed, unless there are a template or images."
-        ),
+        Field(validate_default=True, description="Needed, unless there are a template or images."),
     ] = None
     platform: Name = "instagram"
     length: Literal["short", "medium", "long"] = "short"

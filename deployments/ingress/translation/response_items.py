@@ -138,7 +138,9 @@ def _content(parts: Sequence[Item]) -> str | list[Item]:
     """The content of a chat's message: text, or pictures between texts."""
     if all(part["type"] != "input_image" for part in parts):
         return _join(parts)
-    return [_chat_image(part) if part["type"] == "input_image" else _chat_text(part) for part in parts]
+    return [
+        _chat_image(part) if part["type"] == "input_image" else _chat_text(part) for part in parts
+    ]
 
 
 def _chat_image(part: Item) -> Item:
