@@ -6,7 +6,8 @@ request, and that nobody can compute for another tenant's response.
 The signed message is a MessagePack array of every field that the response depends on. MessagePack
 values carry their type and length, so no two requests share an encoding; floats are written as
 floats (1 is 1.0, -0.0 is 0.0); text is not normalised, because a tokenizer distinguishes what
-Unicode calls equal; a picture is its digest. The response does not depend on the caller, the priority or streaming.
+Unicode calls equal; a picture is its digest. The response does not depend on the caller, the
+priority or streaming.
 """
 
 import hmac

@@ -72,6 +72,9 @@ class ImagePrompt:
     ids: tuple[int, ...]
     inputs: Any
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:

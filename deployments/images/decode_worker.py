@@ -61,6 +61,7 @@ def _normalised(opened: Image.Image, max_edge: int, max_pixels: int) -> Image.Im
     opened.draft("RGB", (width, height))
     orientation = opened.getexif().get(_ORIENTATION, 1)
     profile = opened.info.get("icc_profile")
+    opened.load()
     image = _in_rgb(opened, profile)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=_GAP)

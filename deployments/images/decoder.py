@@ -4,6 +4,7 @@ In: bytes of pictures. Out: DecodedImages, or ImageRefused. Nothing of a strange
 decoded in this process; what the child has written is taken as bytes of the size that it must have.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ _MEMORY_BYTES = 1 << 30
 _CPU_S = 10  # of one picture; 12 million pixels take 0.1 s
 _WALL_S = 20.0
 _CHANNELS = 3
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,11 @@ def _decoded(image: EncodedImage, answer: Any, path: Path, request: dict[str, An
     if "refused" in answer:
         raise ImageRefused(image.param, str(answer["refused"])[:200])
     width, height, digest = answer.get("width"), answer.get("height"), answer.get("digest")
-    is_sized = isinstance(width, int) and isinstance(height, int) and isinstance(digest, str)
-    if not is_sized or not 0 < width * height <= MAX_READ_PIXELS or len(digest) != 64:
+    if not (isinstance(width, int) and isinstance(height, int) and isinstance(digest, str)):
+        raise SandboxFailed
+    if not (0 < width <= MAX_READ_PIXELS and 0 < height <= MAX_READ_PIXELS // width):
+        raise SandboxFailed
+    if not _DIGEST.fullmatch(digest):
         raise SandboxFailed
     size = width * height * _CHANNELS
     pixels = _output(path.with_suffix(".rgb"), size) if request["as_pixels"] else b""

@@ -38,7 +38,8 @@ def export_openvino(
 ) -> None:
     """Convert `source` into `out`, which appears only once it is complete. Raises ExportFailed.
 
-    `task` is optimum's name of what the model does. `exporter` is the virtual environment to use or create (default: `exporter` beside `out`).
+    `task` is optimum's name of what the model does. `exporter` is the virtual environment to use or
+    create (default: `exporter` beside `out`).
     Waits for another process that converts the same model.
     """
     exporter = exporter or out.parent / "exporter"

@@ -109,9 +109,9 @@ class RoutingRule(_NamesPart):
     Prompts are measured in bytes of UTF-8, or in tokens as estimated from these (three bytes
     each); the bounds belong to the range. A request is of the modality `image` where it has
     pictures, of `tools` where tools may be called, of `structured_output` where its answer's form
-    is given, else of `text`; it must be of one of `modalities`. `hours` is a span such as `08:00-18:00` without its end, on `days` in
-    `zone`; one that goes over midnight belongs to the day on which it begins. `plans` and
-    `tenants` are ids or patterns of ids such as `trial-*`.
+    is given, else of `text`; it must be of one of `modalities`. `hours` is a span such as
+    `08:00-18:00` without its end, on `days` in `zone`; one that goes over midnight belongs to the
+    day on which it begins. `plans` and `tenants` are ids or patterns of ids such as `trial-*`.
     """
 
     to: Targets

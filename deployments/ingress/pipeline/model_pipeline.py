@@ -68,11 +68,7 @@ class ModelPipeline:
             completion = await self._cache.generate(request, generator, context)
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-                self.recorder.record_cache_hit(
-                    request.caller, admitted.plan, request.model, admitted.tags
-                )
-                if admitted.policies is not None:
-                    admitted.permit.charge_cache_hit(request.model)
+                self._record_cache_hit(request, admitted)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
         elif renamed:
@@ -107,11 +103,7 @@ class ModelPipeline:
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-            self.recorder.record_cache_hit(
-                request.caller, admitted.plan, request.model, admitted.tags
-            )
-            if admitted.policies is not None:
-                admitted.permit.charge_cache_hit(request.model)
+            self._record_cache_hit(request, admitted)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -120,6 +112,11 @@ class ModelPipeline:
     def load(self) -> dict[str, int]:
         """The counters, for `/health`."""
         return asdict(self.recorder.counters)
+
+    def _record_cache_hit(self, request: GenerateRequest, admitted: AdmittedRequest) -> None:
+        self.recorder.record_cache_hit(request.caller, admitted.plan, request.model, admitted.tags)
+        if admitted.policies is not None:
+            admitted.permit.charge_cache_hit(request.model)
 
     def _resolved(self, request: GenerateRequest, admitted: AdmittedRequest) -> GenerateRequest:
         """The request to the model that its name stands for. Raises UnknownModel."""

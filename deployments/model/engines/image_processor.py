@@ -57,6 +57,11 @@ class ImageProcessor:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._encode, prompt, images)
 
+    def placeholder_ids(self, prompt: str) -> list[int]:
+        """The ids of the prompt with one placeholder for each picture."""
+        ids: list[int] = self._processor.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids
+
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 

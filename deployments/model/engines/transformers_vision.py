@@ -1,8 +1,8 @@
 """The engine of models that take pictures, for any torch device, over transformers' `generate`.
 
-In: TokenRequests, some with the tensors of pictures. Out: Tokens. transformers' continuous batching
-takes no pictures, so sequences run one at a time, in the order of their arrival: it is the reference
-for other engines and for trying a model out, not for load.
+In: TokenRequests, some with the tensors of pictures. Out: Tokens. transformers' continuous
+batching takes no pictures, so sequences run one at a time, in the order of their arrival: it is the
+reference for other engines and for trying a model out, not for load.
 """
 
 import asyncio

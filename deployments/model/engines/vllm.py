@@ -87,11 +87,12 @@ class VllmEngine:
         self._submitted = self._finished = self._tokens = 0
 
     async def encode_images(self, prompt: str, images: Sequence[DecodedImage]) -> ImagePrompt:
-        """Implements `ImageEngine`. vLLM gets the text and the pictures, and makes the same tokens
-        of them; here they are counted."""
+        """Implements `ImageEngine`. vLLM gets one placeholder for each picture, and makes the
+        same tokens of them; here they are counted."""
         assert self._processor is not None, "refused before: the engine supports no images"
         encoded = await self._processor.encode(prompt, images)
-        return ImagePrompt(encoded.ids, (prompt, pillow_images(images)))
+        ids = self._processor.placeholder_ids(prompt)
+        return ImagePrompt(encoded.ids, (ids, pillow_images(images)))
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
@@ -188,14 +189,18 @@ class VllmEngine:
 
 
 def _prompt(request: TokenRequest) -> dict[str, Any]:
-    """vLLM's TokensPrompt, or its TextPrompt where there are pictures.
+    """vLLM's TokensPrompt. Of pictures it has one placeholder each, which vLLM makes more of.
 
     The salt becomes part of the first block's hash, hence of every later one's.
     """
     salt = hashlib.sha256(request.tenant.encode()).hexdigest()
     if request.image_prompt is not None:
-        text, images = request.image_prompt.inputs
-        return {"prompt": text, "multi_modal_data": {"image": images}, "cache_salt": salt}
+        ids, images = request.image_prompt.inputs
+        return {
+            "prompt_token_ids": ids,
+            "multi_modal_data": {"image": images},
+            "cache_salt": salt,
+        }
     return {"prompt_token_ids": list(request.prompt_ids), "cache_salt": salt}
 
 

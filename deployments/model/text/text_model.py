@@ -6,12 +6,12 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster.metrics.catalogue import generation
 from cluster.metrics.series import Reading
@@ -49,6 +49,8 @@ from deployments.model.text.tokenizer import PromptEncoder, Tokenizer, encode_me
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
+
+EncodedPrompt = tuple[int, ...] | ImagePrompt
 
 _AT_THE_END = float("inf")
 _RELAY_SHARE = 0.8
@@ -181,17 +183,13 @@ class TextModel:
         constraint = FREE
         if request.tool_settings is not None or request.output_format is not None:
             constraint = await self._constraints.resolve(request)
-        pictured: ImagePrompt | None = None
-        if request.images:
-            pictured = await self._encode_images(request)
-        prompt = await self._prompts.encode(request) if pictured is None else pictured.ids
+        images = bool(request.images)
+        prompt = await (self._encode_images(request) if images else self._prompts.encode(request))
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = _AT_THE_END
         if request.sampling.stop:
             interval_s = max(self.stream_interval_s, _STOP_INTERVAL_S)
-        sequences = self._sequences(
-            request, prompt, interval_s, tracker, constraint, pictured=pictured
-        )
+        sequences = self._sequences(request, prompt, interval_s, tracker, constraint)
         decoders = self._decoders(request, prompt, constraint)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
@@ -218,12 +216,10 @@ class TextModel:
             if request.tool_settings is not None or request.output_format is not None:
                 resolving = self._constraints.resolve(request)
                 constraint = await _within(deadline, resolving, request, ticket)
-            pictured: ImagePrompt | None = None
-            if request.images:
-                pictured = await _within(deadline, self._encode_images(request), request, ticket)
-                prompt = pictured.ids
-            else:
-                prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
+            encoding: Coroutine[Any, Any, EncodedPrompt] = (
+                self._encode_images(request) if request.images else self._prompts.encode(request)
+            )
+            prompt = await _within(deadline, encoding, request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
             decoders = self._decoders(request, prompt, constraint)
             counts = OutputCounts(decoders)
@@ -233,9 +229,7 @@ class TextModel:
             interval_s, on_tokens = self.stream_interval_s, None
             if tokens_relay is not None:
                 interval_s, on_tokens = interval_s - self.relay_hold_s, tokens_relay.take
-            sequences = self._sequences(
-                request, prompt, interval_s, tracker, constraint, on_tokens, pictured
-            )
+            sequences = self._sequences(request, prompt, interval_s, tracker, constraint, on_tokens)
             unfinished, prompt_tokens = len(sequences), len(prompt)
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
@@ -279,18 +273,17 @@ class TextModel:
     def _sequences(
         self,
         request: GenerateRequest,
-        prompt: tuple[int, ...],
+        prompt: EncodedPrompt,
         interval_s: float,
         tracker: UsageTracker,
         constraint: Constraint,
         on_tokens: OnTokens | None = None,
-        pictured: ImagePrompt | None = None,
     ) -> list[TokenRequest]:
         """A token request for each choice, choice i with seed + i."""
         sampling = request.sampling
         first = TokenRequest(
             request_id=request.request_id,
-            prompt_ids=prompt,
+            prompt_ids=prompt.ids if isinstance(prompt, ImagePrompt) else prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
             stop_ids=(
                 self._stop_ids(sampling, forced=constraint.forced)
@@ -313,7 +306,7 @@ class TextModel:
             grammar=constraint.grammar,
             prompt_logprobs=request.echo and sampling.logprobs is not None,
             on_tokens=on_tokens,
-            image_prompt=pictured,
+            image_prompt=prompt if isinstance(prompt, ImagePrompt) else None,
         )
         if request.n == 1:
             return [first]
@@ -328,13 +321,14 @@ class TextModel:
         ]
 
     def _decoders(
-        self, request: GenerateRequest, prompt: tuple[int, ...], constraint: Constraint
+        self, request: GenerateRequest, prompt: EncodedPrompt, constraint: Constraint
     ) -> list[ChoiceDecoder]:
         """A decoder for each choice. No stop string cuts a forced call: its grammar ends it."""
         tokenizer, tools = self._tokenizer, constraint.tools
+        ids = prompt.ids if isinstance(prompt, ImagePrompt) else prompt
         stops, accepts = request.sampling.stop, constraint.accepts
         if request.echo:
-            echo = PromptEcho(request, prompt, tokenizer)
+            echo = PromptEcho(request, ids, tokenizer)
             return [EchoingDecoder(echo, tokenizer, stops, accepts) for _ in range(request.n)]
         return [
             ChoiceDecoder(
@@ -342,7 +336,7 @@ class TextModel:
                 () if constraint.forced else stops,
                 tokenizer.token_bytes,
                 accepts,
-                None if tools is None else tools.parser(prompt, choice),
+                None if tools is None else tools.parser(ids, choice),
             )
             for choice in range(request.n)
         ]

@@ -50,9 +50,7 @@ def make_tiny_vision_model(folder: Path, seed: int = 7) -> Path:
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(
         LlavaConfig(
-            CLIPVisionConfig(
-                **small, num_attention_heads=2, image_size=_EDGE, patch_size=_PATCH
-            ),
+            CLIPVisionConfig(**small, num_attention_heads=2, image_size=_EDGE, patch_size=_PATCH),
             LlamaConfig(
                 **small,
                 num_attention_heads=2,
