@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
 
+from cluster.metrics.catalogue import media
+from cluster.metrics.series import Counter
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest
 from deployments.contracts.images import (
     LOW_DETAIL_EDGE,
@@ -34,22 +36,24 @@ class BoundedImageReader:
         self._fetcher = fetcher
         self._decoder = decoder
         self._threads = ThreadPoolExecutor(at_once, "pictures")
-        self.read = self.refused = self.failed = 0
+        self.counts = Counter(media.IMAGES)
+        for outcome in ("read", "refused", "failed"):
+            self.counts.add((outcome,), 0)
 
     async def read_images(self, request: ReadImagesRequest) -> ReadImages:
         try:
             async with asyncio.timeout(request.timeout_s):
                 images = await self._read(request)
         except TimeoutError:
-            self.failed += len(request.sources)
+            self.counts.add(("failed",), len(request.sources))
             raise DeadlineExceeded("images", round(request.timeout_s, 3)) from None
         except InvalidRequest:
-            self.refused += len(request.sources)
+            self.counts.add(("refused",), len(request.sources))
             raise
         except Exception:
-            self.failed += len(request.sources)
+            self.counts.add(("failed",), len(request.sources))
             raise
-        self.read += len(images)
+        self.counts.add(("read",), len(images))
         return ReadImages(images)
 
     async def _read(self, request: ReadImagesRequest) -> tuple[DecodedImage, ...]:

@@ -27,6 +27,7 @@ from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.audio import audio_services
 from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
@@ -38,6 +39,7 @@ from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
 from deployments.ingress.operations import operations
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
+from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.guarded_pipeline import (
@@ -234,6 +236,15 @@ def build_services(
         find_traces=observability.find_traces,
         batches=BatchServices(tenancy.database, store, items, tenant_jobs.wake),
         privacy=PrivacyServices(store, links, tenant_jobs.wake),
+        audio=audio_services(
+            config.media,
+            settings.home,
+            tenancy,
+            media,
+            store,
+            AudioPipeline(backends.media_reader, tenancy.ledger, guards),
+            clock,
+        ),
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
     parts = PrivacyParts(

@@ -1,12 +1,13 @@
-"""The Serve replica that opens recordings of callers.
+"""The Serve replica that opens recordings and pictures of callers.
 
-In: ExamineRequests, by link or handle. Out: ExaminedFiles. A plain class: graphs/ makes the
-deployment of it.
+In: requests that name files of tenants, or have pictures, by link or handle. Out: what is in them,
+how it sounds, what is said; pictures as pixels. Long recordings are jobs, which a replica takes from the queue by itself. A plain
+class: graphs/ makes the deployment of it.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,27 @@ from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
-from deployments.clients.link.methods import EXAMINE, READ_IMAGES
+from deployments.clients.link.methods import EXAMINE, MEASURE, READ_IMAGES, TRANSCRIBE
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.contracts.audio import MEDIA, ExaminedFile, ExamineRequest
+from deployments.contracts.audio import (
+    MEDIA,
+    ExaminedFile,
+    ExamineRequest,
+    MeasureRequest,
+    SoundMeasures,
+    TranscribeRequest,
+    TranscriptPart,
+)
 from deployments.contracts.generation import ModelCard
 from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
-from deployments.model.errors import as_response
+from deployments.model.errors import as_response, as_response_stream
 from deployments.model.replica import LinkedReplica
 
 if TYPE_CHECKING:
+    from deployments.contracts.speech import SpeechRecognizer
     from deployments.media.worker import MediaWorker
+    from deployments.speech import SpeechEngine
 
 START_DELAY_S = 3.0  # stages that requests wait for start first
 
@@ -36,9 +47,18 @@ class MediaReplica(LinkedReplica):
     async def __init__(self, config: MediaConfig) -> None:  # type: ignore[misc]
         check_store_to_start(self._begin())
         self._config = config
+        self._engine: SpeechEngine | None = None
         self._created = int(SystemClock().wall())
         self._model = self._worker = _LateWorker(self)
-        self._serve(MEDIA, {EXAMINE: self.examine, READ_IMAGES: self.read_images})
+        self._serve(
+            MEDIA,
+            {
+                EXAMINE: self.examine,
+                MEASURE: self.measure,
+                TRANSCRIBE: self.transcribe,
+                READ_IMAGES: self.read_images,
+            },
+        )
         self._worker.begin()
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile | Problem:
@@ -54,6 +74,25 @@ class MediaReplica(LinkedReplica):
             return await (await self._worker.started()).images.read_images(request)
 
         return await as_response(work(), request)
+
+    async def measure(self, request: MeasureRequest) -> SoundMeasures | Problem:
+        async def work() -> SoundMeasures:
+            return await (await self._worker.started()).transcriber.measure(request)
+
+        return await as_response(work(), request)
+
+    async def transcribe(
+        self, request: TranscribeRequest
+    ) -> AsyncGenerator[TranscriptPart | Problem, None]:
+        async def work() -> AsyncGenerator[TranscriptPart, None]:
+            transcriber = (await self._worker.started()).transcriber
+            async with contextlib.aclosing(transcriber.transcribe(request)) as parts:
+                async for part in parts:
+                    yield part
+
+        async with contextlib.aclosing(as_response_stream(work(), request)) as parts:
+            async for part in parts:
+                yield part
 
     async def card(self) -> ModelCard:
         return ModelCard(
@@ -72,16 +111,29 @@ class MediaReplica(LinkedReplica):
         self._worker.check()
 
     def _readings(self) -> Iterable[Reading]:
-        return ()
+        return self._worker.read_metrics()
 
     async def make_worker(self) -> "MediaWorker":
         """In a thread: on a busy machine the imports take longer than health checks wait."""
         await asyncio.to_thread(import_module, "deployments.media.worker")
         from deployments.media.worker import MediaWorker
 
-        worker = MediaWorker(self._settings, self._config, SystemClock())
+        recognizer = self.make_recognizer()
+        worker = MediaWorker(self._settings, self._config, recognizer, SystemClock())
         await worker.start()
         return worker
+
+    def make_recognizer(self) -> "SpeechRecognizer":
+        """Its child starts with the first recording."""
+        from deployments.speech import SpeechEngine
+
+        self._engine = SpeechEngine(self._config.speech, self._settings.home)
+        return self._engine
+
+    async def close(self) -> None:
+        await super().close()
+        if self._engine is not None:
+            await self._engine.close()
 
 
 class _LateWorker:
@@ -102,6 +154,12 @@ class _LateWorker:
     def check(self) -> None:
         if self._starting.done():
             self._starting.result()
+
+    def read_metrics(self) -> Iterable[Reading]:
+        """Nothing before it has started."""
+        if self._starting.done() and not self._starting.cancelled():
+            return self._starting.result().read_metrics()
+        return ()
 
     async def close(self) -> None:
         self._starting.cancel()

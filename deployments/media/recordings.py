@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.blobs.files import StoredObject, TenantFiles
 from deployments.contracts.audio import ExaminedFile, ExamineRequest
 from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.media.figures import MediaFigures
 from deployments.sandbox import private_folder
 from deployments.video.executor import in_thread
 from deployments.video.ingest import Probe
@@ -34,8 +35,15 @@ class LocalFile:
 class Recordings:
     """Private folders are made in `scratch`; on the file system of the store nothing is copied."""
 
-    def __init__(self, files: TenantFiles, scratch: Path, probe: Probe = probe) -> None:
+    def __init__(
+        self,
+        files: TenantFiles,
+        scratch: Path,
+        probe: Probe = probe,
+        figures: MediaFigures | None = None,
+    ) -> None:
         self._files = files
+        self._figures = figures or MediaFigures()
         self._scratch = scratch
         self._probe = probe
         self._probes = asyncio.Semaphore(MAX_PROBES)
@@ -51,8 +59,9 @@ class Recordings:
     async def inspect(self, file: LocalFile, limits: MediaLimits) -> MediaInfo:
         """Raises the problems of deployments/sandbox/errors.py: not a recording, damaged, over a
         limit."""
-        async with self._probes:
-            return await in_thread(self._probe, file.path, file.folder, limits)
+        with self._figures.examination():
+            async with self._probes:
+                return await in_thread(self._probe, file.path, file.folder, limits)
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile:
         async with self.fetched(request.caller.tenant, request.path) as file:

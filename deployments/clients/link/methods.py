@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deployments.clients.link.values import ValueCodec
-from deployments.contracts.audio import ExaminedFile, ExamineRequest
+from deployments.contracts.audio import (
+    ExaminedFile,
+    ExamineRequest,
+    MeasureRequest,
+    SoundMeasures,
+    TranscribeRequest,
+    TranscriptPart,
+)
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -61,6 +68,10 @@ CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classi
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
+TRANSCRIBE = LinkMethod(
+    "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
+)
 TOKENIZE = LinkMethod("tokenize", ValueCodec(TokenizeRequest), ValueCodec(Tokenization))
 DETOKENIZE = LinkMethod("detokenize", ValueCodec(DetokenizeRequest), ValueCodec(Detokenization))
 
@@ -75,6 +86,8 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         ANALYZE,
         EXAMINE,
         READ_IMAGES,
+        MEASURE,
+        TRANSCRIBE,
         TOKENIZE,
         DETOKENIZE,
     )

@@ -19,7 +19,7 @@ from deployments.video.analysis.audio_features import (
     SpectrumAnalyzer,
     speech_probability,
 )
-from deployments.video.analysis.audio_timeline import TimelineAudio
+from deployments.decoding.audio_timeline import TimelineAudio
 
 PER_S = 100
 SILENT_DB = -120.0

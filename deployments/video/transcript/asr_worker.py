@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deployments.sandbox.child import run_child
 from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.audio_features import RATE
-from deployments.video.analysis.audio_timeline import TimelineAudio
+from deployments.decoding.audio_timeline import TimelineAudio
 
 
 def transcribe(request: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from deployments.ingress.http.middleware.limits import (
     image_bodies,
 )
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.upload_limits import upload_limits
+from deployments.ingress.upload_limits import audio_limits, upload_limits
 
 if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
     from deployments.ingress.services import AppServices
@@ -88,6 +88,8 @@ def wrap(
     """Put every layer around `app`, innermost first. `on_request` is told each request's id."""
     settings, clock, media = services.settings, services.clock, services.media
     uploads = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
+    if services.audio is not None:
+        uploads += audio_limits(services.audio.config.max_form_bytes)
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,
