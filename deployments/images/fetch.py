@@ -24,7 +24,7 @@ class ImageFetcher:
 
     async def content_of(self, source: ImageSource, tenant: str) -> bytes:
         """The bytes; empty for a source that is base64, which `decoded_base64` reads. Raises
-        ImageRefused, UnsafeUrl, NotFound, and the problems of a download and of the store."""
+        ImageRefused, UnsafeUrl, and the problems of a download and of the store."""
         try:
             if source.url:
                 async with self._downloader.open(source.url, MAX_IMAGE_BYTES) as stream:
@@ -41,9 +41,12 @@ class ImageFetcher:
         await self._downloader.close()
 
     async def _file(self, source: ImageSource, tenant: str) -> bytes:
-        if self._files is None:
-            raise NotFound("There is no such file.")
-        stored = await self._files.stat(tenant, source.path)
+        try:
+            if self._files is None:
+                raise NotFound("This cluster has no store of files.")
+            stored = await self._files.stat(tenant, source.path)
+        except NotFound:
+            raise ImageRefused(source.param, "is not the id of a file of yours") from None
         if stored.bytes > MAX_IMAGE_BYTES:
             raise _over_limit(source)
         return await _joined(self._files.read(stored))

@@ -16,6 +16,8 @@ from deployments.images.errors import ImageRefused
 
 _DATA = "data:"
 _HEAD = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)?((?:;[a-z0-9._-]+=[^;,]*)*)(;base64)?,", re.I)
+_FILE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FIRST = 0  # number of the stored object that an uploaded file is
 _MAX_HEAD = 256
 _MAX_ENCODED = -(-MAX_IMAGE_BYTES // 3) * 4 + 1_024  # characters of base64, with some line ends
 FORMATS_TEXT = ", ".join(IMAGE_FORMATS[:-1]) + f" and {IMAGE_FORMATS[-1]}"
@@ -50,5 +52,7 @@ def encoded_source(encoded: str, param: str, detail: ImageDetail = "auto") -> Im
 
 
 def file_source(file: str, param: str, detail: ImageDetail = "auto") -> ImageSource:
-    """The picture of a file of the tenant, by its id."""
-    return ImageSource(param, file=file, detail=detail)
+    """The picture of a file of the tenant, by its id (`/v1/files`). Raises ImageRefused."""
+    if not _FILE.fullmatch(file):
+        raise ImageRefused(param, "is not the id of a file")
+    return ImageSource(param, file=file, path=f"files/{file}/{_FIRST:08d}", detail=detail)

@@ -8,7 +8,7 @@ never come here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
@@ -17,7 +17,6 @@ from deployments.contracts.images import (
     MAX_IMAGES,
     DecodedImage,
     ImageReader,
-    ImageSource,
     ReadImagesRequest,
 )
 from deployments.images.errors import ImagesUnavailable
@@ -28,23 +27,13 @@ from deployments.ingress.schemas.chat_messages import ChatMessage
 TAKES_IMAGES = "images"  # among the capabilities of a model's card
 JPEGS_AT_ONCE = 4  # pictures of one reading for providers, which take more of them at full size
 
-FilePath = Callable[[str, str], Awaitable[str]]
-
 
 class ImageInputs:
-    """`reader` fetches and decodes (None: this cluster reads no pictures). `file_path` gives the
-    path of a tenant's file by its id; it raises NotFound. None: there are no such files.
-    """
+    """`reader` fetches and decodes (None: this cluster reads no pictures)."""
 
-    def __init__(
-        self,
-        models: ModelRegistry,
-        reader: ImageReader | None = None,
-        file_path: FilePath | None = None,
-    ) -> None:
+    def __init__(self, models: ModelRegistry, reader: ImageReader | None = None) -> None:
         self._models = models
         self._reader = reader
-        self._file_path = file_path
 
     def are_taken_by(self, model: str) -> bool:
         """Whether `model` takes pictures, as far as is known."""
@@ -85,7 +74,7 @@ class ImageInputs:
         request: GenerateRequest,
         admitted: AdmittedRequest,
     ) -> tuple[DecodedImage, ...]:
-        sources = [await self._located(each, admitted) for each in request.image_sources]
+        sources = request.image_sources
         models = [request.model, *self._models.fallbacks.get(request.model, ())]
         external = [self._models.is_external(model) for model in models]
         as_pixels, as_jpeg = not all(external), any(external)
@@ -96,7 +85,7 @@ class ImageInputs:
                 ReadImagesRequest(
                     request_id=request.request_id,
                     caller=admitted.caller,
-                    sources=tuple(sources[start : start + size]),
+                    sources=sources[start : start + size],
                     max_edge=card.max_image_edge,
                     as_pixels=as_pixels,
                     as_jpeg=as_jpeg,
@@ -106,14 +95,6 @@ class ImageInputs:
             )
             images += read.images
         return tuple(images)
-
-    async def _located(self, source: ImageSource, admitted: AdmittedRequest) -> ImageSource:
-        """With the path of the file that it names. Raises NotFound."""
-        if not source.file:
-            return source
-        if self._file_path is None:
-            raise UnsupportedParameter(source.param, "this cluster stores no files.")
-        return replace(source, path=await self._file_path(admitted.caller.tenant, source.file))
 
     def _refusal(self, model: str, admitted: AdmittedRequest) -> str:
         others = [

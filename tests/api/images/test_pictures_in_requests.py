@@ -126,7 +126,7 @@ async def test_a_model_without_eyes_refuses_by_the_field(
         ({"type": "image_url", "image_url": {"url": "data:image/svg+xml;base64,AA=="}}, "svg"),
         ({"type": "image_url", "image_url": {"url": "cat.png"}}, "neither"),
         ({"type": "image_url", "image_url": {}}, "url or a file_id"),
-        ({"type": "image_url", "image_url": {"file_id": "file-1"}}, "no files"),
+        ({"type": "image_url", "image_url": {"file_id": "../a"}}, "not the id"),
         ({"type": "input_audio", "input_audio": {"data": "AA=="}}, "no input_audio"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from deployments.contracts.images import MAX_IMAGE_BYTES, ImageSource
 from deployments.images.errors import ImageRefused
 from deployments.images.kinds import image_format
-from deployments.images.references import image_source
+from deployments.images.references import file_source, image_source
 
 
 def test_a_data_url_keeps_its_base64_undecoded() -> None:
@@ -17,6 +17,13 @@ def test_a_data_url_keeps_its_base64_undecoded() -> None:
 
 def test_a_url_is_left_to_the_guard() -> None:
     assert image_source("https://x.test/a.png", "url").url == "https://x.test/a.png"
+
+
+def test_a_file_of_the_tenant_is_named_by_its_id() -> None:
+    assert file_source("file-1a", "file_id").path == "files/file-1a/00000000"
+    for id in ("../secrets", "", "a/b", "x" * 65):
+        with pytest.raises(ImageRefused, match="id of a file"):
+            file_source(id, "file_id")
 
 
 @pytest.mark.parametrize(
