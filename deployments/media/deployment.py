@@ -1,8 +1,8 @@
 """The Serve replica that opens recordings and pictures of callers.
 
 In: requests that name files of tenants, or have pictures, by link or handle. Out: what is in them,
-how it sounds, what is said; pictures as pixels. Long recordings are jobs, which a replica takes from
-the queue by itself. A plain class: graphs/ makes the deployment of it.
+how it sounds, what is said; pictures as pixels. Long recordings are jobs, which a replica takes
+from the queue by itself. A plain class: graphs/ makes the deployment of it.
 """
 
 import asyncio

@@ -127,8 +127,8 @@ class ChatMessage(_Strict):
             return self.refusal or ""
         texts = []
         for number, part in enumerate(content):
+            name = f"messages.{index}.content.{number}"
             if isinstance(part, MediaPart):
-                name = f"messages.{index}.content.{number}"
                 why = f"models here take text and pictures, no {part.type}."
                 raise UnsupportedParameter(name, why)
             if isinstance(part, ImagePart):

@@ -113,7 +113,7 @@ async def test_a_model_without_eyes_refuses_by_the_field(
 
     error = response.json()["error"]
     assert response.status_code == 400
-    assert error["param"].startswith("messages.0.content.1.image_url")
+    assert error["param"].startswith("messages[0].content[1].image_url")
     assert "no pictures" in error["message"]
     assert "no model here does" in error["message"]
     assert (model.requests, reader.requests) == ([], [])
@@ -136,7 +136,8 @@ async def test_what_is_no_picture_is_400_and_names_its_place(
     response = await chat(client, text("what?"), part)
 
     error = response.json()["error"]
-    assert (response.status_code, error["param"][:20]) == (400, "messages.0.content.1")
+    assert response.status_code == 400
+    assert error["param"].startswith("messages[0].content[1]")
     assert why in error["message"]
     assert model.requests == []
 

@@ -50,8 +50,10 @@ def make_tiny_vision_model(folder: Path, seed: int = 7) -> Path:
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(
         LlavaConfig(
-            CLIPVisionConfig(**small, num_attention_heads=2, image_size=_EDGE, patch_size=_PATCH),
-            LlamaConfig(
+            vision_config=CLIPVisionConfig(
+                **small, num_attention_heads=2, image_size=_EDGE, patch_size=_PATCH
+            ),
+            text_config=LlamaConfig(
                 **small,
                 num_attention_heads=2,
                 num_key_value_heads=2,

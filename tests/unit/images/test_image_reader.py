@@ -45,7 +45,8 @@ def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"content-length": str(MAX_IMAGE_BYTES + 1)})
     if path == "/inside":
         return httpx.Response(302, headers={"location": "https://127.0.0.1/secret"})
-    return httpx.Response(200, content=PICTURE) if path == "/ok" else httpx.Response(404)
+    ok = httpx.Response(200, stream=httpx.ByteStream(PICTURE))
+    return ok if path == "/ok" else httpx.Response(404)
 
 
 async def resolve(host: str, port: int) -> list[str]:
