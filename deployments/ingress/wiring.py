@@ -22,6 +22,7 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.engine import Guardrails
@@ -63,6 +64,10 @@ from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
+class MediaStage(MediaReader, ImageReader, Protocol):
+    """Opens recordings and pictures."""
+
+
 class Backends(Protocol):
     """The deployments behind the ingress (deployments/clients/serve/backends.py)."""
 
@@ -79,7 +84,7 @@ class Backends(Protocol):
     def analyzer(self) -> TextAnalyzer | None: ...
 
     @property
-    def media_reader(self) -> MediaReader | None: ...
+    def media_reader(self) -> MediaStage | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
