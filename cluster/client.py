@@ -234,6 +234,19 @@ class AsyncMobula:
             job = await self._call("jobs.get", {"job": job["id"]})
         return job
 
+    async def analyze_audio(
+        self, video: str, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """What is in a recording, how it sounds, what is said; of a long one once its job has
+        ended, or at once the job. `options` as in `POST /api/v1/audio`."""
+        answer = await self._call("analyze_audio", {"video": video, **options})
+        if answer["object"] != "job" or not wait:
+            return answer
+        while answer["state"] in ("queued", "running"):
+            await asyncio.sleep(POLL_S)
+            answer = await self._call("jobs.get", {"job": answer["id"]})
+        return await self._call("audio.get", {"job": answer["id"]})
+
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await _run_on_client_loop(self._call_on_client_loop(operation, body))
 
@@ -383,6 +396,9 @@ class Mobula:
 
     def clip(self, video: str, **options: Any) -> dict[str, Any]:
         return _run(self._client.clip(video, **options))
+
+    def analyze_audio(self, video: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.analyze_audio(video, **options))
 
 
 @cache

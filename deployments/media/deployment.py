@@ -35,7 +35,7 @@ from deployments.model.replica import LinkedReplica
 if TYPE_CHECKING:
     from deployments.contracts.speech import SpeechRecognizer
     from deployments.media.worker import MediaWorker
-    from deployments.speech import SpeechEngine
+    from deployments.speech.engine import SpeechEngine
 
 START_DELAY_S = 3.0  # stages that requests wait for start first
 
@@ -125,7 +125,7 @@ class MediaReplica(LinkedReplica):
 
     def make_recognizer(self) -> "SpeechRecognizer":
         """Its child starts with the first recording."""
-        from deployments.speech import SpeechEngine
+        from deployments.speech.engine import SpeechEngine
 
         self._engine = SpeechEngine(self._config.speech, self._settings.home)
         return self._engine
@@ -157,9 +157,10 @@ class _LateWorker:
 
     def read_metrics(self) -> Iterable[Reading]:
         """Nothing before it has started."""
-        if self._starting.done() and not self._starting.cancelled():
-            return self._starting.result().read_metrics()
-        return ()
+        starting = self._starting
+        if not starting.done() or starting.cancelled() or starting.exception() is not None:
+            return ()
+        return starting.result().read_metrics()
 
     async def close(self) -> None:
         self._starting.cancel()

@@ -103,9 +103,18 @@ def segment_to_json(segment: SpeechSegment) -> list[Any]:
 
 
 def segment_from_json(data: Sequence[Any]) -> SpeechSegment:
-    start, end, text, words, *rest, tokens = data
-    spoken = tuple(SpeechWord(*word) for word in words)
-    return SpeechSegment(start, end, text, spoken, *rest, tuple(tokens))
+    start, end, text, words, no_speech, log_probability, ratio, temperature, tokens = data
+    return SpeechSegment(
+        start,
+        end,
+        text,
+        tuple(SpeechWord(*word) for word in words),
+        no_speech,
+        log_probability,
+        ratio,
+        temperature,
+        tuple(tokens),
+    )
 
 
 def _track(info: MediaInfo, track: AudioTrack) -> Document:

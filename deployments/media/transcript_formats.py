@@ -8,6 +8,7 @@ from typing import Any
 
 from deployments.media.language_names import english_name
 
+RENDERED = frozenset({"srt", "vtt", "text"})  # the others are JSON
 MEDIA_TYPES = {
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",

@@ -4,6 +4,7 @@ from typing import Any
 
 from deployments.content.text_operations import content_text_operations
 from deployments.ingress.operations.audio_analysis import AnalyzeAudio
+from deployments.ingress.operations.audio_results import GetAudioAnalysis
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.best_time_to_post import BestTimeToPost
@@ -82,6 +83,7 @@ def operations(services: AppServices) -> Operations:
         "transcribe_audio": TranscribeAudio(services.audio),
         "translate_audio": TranslateAudio(services.audio),
         "analyze_audio": AnalyzeAudio(services.audio),
+        "audio.get": GetAudioAnalysis(services.audio),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -15,7 +15,7 @@ from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.audio_pipeline import ExaminedRecording, RecognisedSpeech
 from deployments.ingress.schemas.audio import TranscriptionRequest, TranslationRequest
 from deployments.media.documents import transcript_document
-from deployments.media.transcript_formats import render_text, verbose_json
+from deployments.media.transcript_formats import RENDERED, render_text, verbose_json
 
 # Names that clients of OpenAI's API send; all of them mean the one speech model.
 KNOWN_NAMES = (
@@ -26,7 +26,6 @@ KNOWN_NAMES = (
     "gpt-transcribe",
     SPEECH,
 )
-RENDERED = frozenset({"srt", "vtt", "text"})
 
 
 class _Transcription:

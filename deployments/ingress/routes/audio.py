@@ -11,9 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from cluster.runtime.problems import Conflict, Malformed, NotFound, Problem, UnsupportedMedia
-from deployments.contracts.audio import AUDIO_JOB, audio_folder
-from deployments.contracts.jobs import ENDED
+from cluster.runtime.problems import Malformed, Problem, UnsupportedMedia
 from deployments.ingress.audio import AudioServices, require_audio
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import AdmittedRequest, request_state
@@ -26,19 +24,16 @@ from deployments.ingress.http.request_body import JSON, parse_json, receive_json
 from deployments.ingress.http.streaming import SSE, Events, EventStream
 from deployments.ingress.idempotency import with_idempotency
 from deployments.ingress.operations.audio_analysis import AnalyzeAudio
+from deployments.ingress.operations.audio_results import GetAudioAnalysis
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.operations.transcriptions import (
-    RENDERED,
-    TranscribeAudio,
-    TranslateAudio,
-)
+from deployments.ingress.operations.transcriptions import TranscribeAudio, TranslateAudio
 from deployments.ingress.permissions import ReadsAudio, services_of
-from deployments.ingress.pipeline.audio_pipeline import RecognisedSpeech
 from deployments.ingress.routes.operations import AsgiResponse
 from deployments.ingress.routes.responses import LOOK, MAKE
 from deployments.ingress.schemas.audio import (
     AudioAnalysisRequest,
     AudioAnalysisResponse,
+    AudioQuery,
     ResponseFormat,
     TranscriptionRequest,
     TranscriptionResponse,
@@ -46,9 +41,7 @@ from deployments.ingress.schemas.audio import (
 )
 from deployments.ingress.schemas.jobs import JobResponse
 from deployments.ingress.schemas.lenient import HintedBody
-from deployments.media.audio_job import ANALYSIS
-from deployments.media.documents import language_of, segments_of, transcript_document
-from deployments.media.transcript_formats import MEDIA_TYPES, render_text, verbose_json
+from deployments.media.transcript_formats import MEDIA_TYPES, RENDERED
 
 RETRY_AFTER_S = "2"
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -182,60 +175,11 @@ async def analyze_audio(request: Request) -> Response:
 async def get_audio_analysis(
     admitted: ReadsAudio, job: JobId, request: Request, format: Format = None
 ) -> Response:
-    """The analysis, or its transcript alone. Refused with 409 until the job has succeeded. The
+    """The analysis, or its transcript alone. Refused with 409 unless the job has succeeded. The
     guardrails that hold now are applied to the transcript."""
-    audio, tenant = require_audio(services_of(request).audio), admitted.caller.tenant
-    found = await audio.jobs.get(tenant, job)
-    if found.kind != AUDIO_JOB:
-        raise NotFound(f"There is no audio job '{job}'.", param="job")
-    if found.state != "succeeded":
-        ended = found.state in ENDED
-        raise Conflict(
-            f"Job '{job}' is {found.state}" + ("." if ended else "; ask again when it has ended."),
-            param="job",
-        )
-    stored = b"".join(
-        [part async for part in await audio.files.open(tenant, f"{audio_folder(job)}/{ANALYSIS}")]
-    )
-    document = await _guarded(audio, admitted, orjson.loads(stored))
-    transcript = document.get("transcript")
-    if format is None:
-        seconds = 0 if transcript is None else found.result.get("charged_seconds", 0)
-        answer = {
-            "object": "audio.analysis",
-            "id": job,
-            **document,
-            "usage": {"type": "duration", "seconds": seconds},
-        }
-        return Response(orjson.dumps(answer), media_type=JSON)
-    if transcript is None:
-        raise NotFound("The job was to make no transcript.", param="format")
-    if format in RENDERED:
-        return Response(render_text(transcript, format), media_type=MEDIA_TYPES[format])
-    body = (
-        {"text": transcript["text"]}
-        if format == "json"
-        else verbose_json(transcript, words=True, segments=True)
-    )
-    return Response(orjson.dumps(body), media_type=JSON)
-
-
-async def _guarded(
-    audio: AudioServices, admitted: AdmittedRequest, document: dict[str, Any]
-) -> dict[str, Any]:
-    transcript = document.get("transcript")
-    if transcript is None:
-        return document
-    audio.pipeline.check_guarded(admitted)
-    segments = segments_of(transcript)
-    language = language_of(transcript)
-    heard = RecognisedSpeech(transcript["duration"], language, segments)
-    checked = await audio.pipeline.checked(heard, admitted)
-    if checked is heard:
-        return document
-    task = transcript["task"]
-    redacted = transcript_document(task, language, checked.segments, heard.duration)
-    return {**document, "transcript": redacted}
+    operation = GetAudioAnalysis(services_of(request).audio)
+    answer = await operation.answer(admitted, AudioQuery(job=job, format=format))
+    return _answer(answer, format or JSON)
 
 
 @asynccontextmanager

@@ -102,6 +102,15 @@ class AudioAnalysisRequest(Strict):
         )
 
 
+class AudioQuery(Strict):
+    """Which audio job. With `format` the answer is its transcript alone."""
+
+    model_config = example(job="job_0123456789abcdef")
+
+    job: Annotated[str, Field(max_length=64)]
+    format: ResponseFormat | None = None
+
+
 class UsageSeconds(BaseModel):
     """Whole seconds of the recording that are charged."""
 

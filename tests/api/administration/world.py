@@ -39,9 +39,11 @@ from deployments.batches.model import KIND, BatchSpec
 from deployments.batches.services import BatchServices
 from deployments.contracts.jobs import NewJob
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.audio import AudioServices
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import create_app
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
+from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
@@ -51,6 +53,7 @@ from deployments.jobs.worker import WorkerTimings
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
+from deployments.media.config import MediaConfig
 from deployments.privacy.handlers import (
     ERASE,
     EXPORT,
@@ -282,6 +285,17 @@ async def serving(
             admin=office,
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media,
+            audio=AudioServices(
+                database,
+                media.files,
+                media.jobs,
+                AudioPipeline(None, Records()),
+                media.guard,
+                MediaConfig(),
+                plan_of,
+                bare.clock,
+                media.videos,
+            ),  # fmt: skip
             batches=BatchServices(database, media.jobs, items, jobs.wake),
             privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(

@@ -15,7 +15,7 @@ from deployments.providers.errors import UpstreamUnreachable
 from mobula_client import AsyncMobula, Mobula
 from mobula_client import problems as of_client
 
-MORE = {"close", "download", "upload", "with_options"}  # of other machines alone
+MORE = {"close", "download", "transcribe", "upload", "with_options"}  # of other machines alone
 
 
 def methods(kind: type) -> dict[str, Any]:
