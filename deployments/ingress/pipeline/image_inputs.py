@@ -24,6 +24,7 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.schemas.chat_messages import ChatMessage
 
+READING = "images"  # a stage of traces
 TAKES_IMAGES = "images"  # among the capabilities of a model's card
 JPEGS_AT_ONCE = 4  # pictures of one reading for providers, which take more of them at full size
 
@@ -62,7 +63,13 @@ class ImageInputs:
         if reading is None:
             reading = asyncio.ensure_future(self._read(self._reader, card, request, admitted))
             admitted.readings[key] = reading
-        images = await asyncio.shield(reading)
+        timer = admitted.timer
+        with timer.stage(READING):
+            timer.opened()
+            try:
+                images = await asyncio.shield(reading)
+            finally:
+                timer.answered()
         return replace(
             request, image_sources=(), images=images, timeout_s=admitted.timeout_s("ingress")
         )
