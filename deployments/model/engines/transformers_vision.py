@@ -189,20 +189,24 @@ class TransformersVisionEngine:
 
 
 def _config(request: TokenRequest) -> Any:
-    """Every field that the model's own configuration might set is given."""
+    """What the model's own configuration might set otherwise is given."""
     from transformers import GenerationConfig
 
-    is_greedy = request.temperature < GREEDY_BELOW
+    sampling: dict[str, Any] = {"do_sample": False}
+    if request.temperature >= GREEDY_BELOW:
+        sampling = {
+            "do_sample": True,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "top_k": request.top_k,
+            "min_p": request.min_p or None,
+        }
     return GenerationConfig(
         max_new_tokens=request.max_tokens,
         eos_token_id=sorted(request.stop_ids) or [-1],
         pad_token_id=0,
-        do_sample=not is_greedy,
-        temperature=1.0 if is_greedy else request.temperature,
-        top_p=1.0 if is_greedy else request.top_p,
-        top_k=0 if is_greedy else request.top_k,
-        min_p=None if is_greedy else request.min_p or None,
         repetition_penalty=1.0,
+        **sampling,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from deployments.contracts.generation import Message, ToolSettings
 from deployments.model.text.chat import ChatTemplate, SpecialTokenFilter
-from deployments.model.text.image_prompts import message_parts, reads_texts
+from deployments.model.text.image_prompts import message_parts, reads_only_parts
 from deployments.model.text.tokenizer import (
     ByteDetokenizer,
     Detokenizer,
@@ -55,7 +55,7 @@ class TextTokenizer:
         self._filter = SpecialTokenFilter(special_names)
         names = _template_names(settings)
         self._template = ChatTemplate(_template_source(folder, settings, "default"), names)
-        self._reads_parts = not reads_texts(self._template)
+        self._reads_parts = reads_only_parts(self._template)
         tool_source = _template_source(folder, settings, "tool_use")
         tool_template = self._template if tool_source is None else ChatTemplate(tool_source, names)
         self.tool_format = _tool_format(tool_format, tool_template)

@@ -29,11 +29,16 @@ def message_parts(message: Message, clean: Callable[[str], str]) -> dict[str, An
     return {"role": message.role, "content": parts}
 
 
-def reads_texts(template: ChatTemplate) -> bool:
-    """Whether the template reads a content that is a text, and no list of parts."""
+def reads_only_parts(template: ChatTemplate) -> bool:
+    """Whether the template reads a content that is a list of parts, and none that is a text."""
+    parts = [{"type": "text", "text": _MARK}]
+    return not _writes_mark(template, _MARK) and _writes_mark(template, parts)
+
+
+def _writes_mark(template: ChatTemplate, content: Any) -> bool:
     try:
-        return _MARK in template.render([{"role": "user", "content": _MARK}])
-    except Exception:  # noqa: BLE001  a template that refuses texts is none that reads them
+        return _MARK in template.render([{"role": "user", "content": content}])
+    except Exception:  # noqa: BLE001  a template may fail in any way at what it does not read
         return False
 
 
