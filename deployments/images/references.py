@@ -26,18 +26,26 @@ FORMATS_TEXT = ", ".join(IMAGE_FORMATS[:-1]) + f" and {IMAGE_FORMATS[-1]}"
 def image_source(url: str, param: str, detail: ImageDetail = "auto") -> ImageSource:
     """The picture of a data URL or https URL (the SSRF guard checks it later). Raises
     ImageRefused."""
-    if url[: len(_DATA)].lower() == _DATA:
-        head = _HEAD.match(url[:_MAX_HEAD])
-        if head is None or head[3] is None:
-            raise ImageRefused(param, "is a data URL that is not of base64")
-        media_type = (head[1] or "").lower()
-        if not media_type.startswith("image/") or media_type.startswith("image/svg"):
-            given = f"'{media_type}'" if media_type else "no media type"
-            raise ImageRefused(param, f"is a data URL of {given}; pictures are {FORMATS_TEXT}")
-        return encoded_source(url[head.end() :], param, detail)
-    if "://" not in url[:16]:
-        raise ImageRefused(param, "is neither a data URL nor one of https")
+    start = check_reference(url, param)
+    if start:
+        return encoded_source(url[start:], param, detail)
     return ImageSource(param, url=url, detail=detail)
+
+
+def check_reference(url: str, param: str) -> int:
+    """Where the base64 of a data URL begins; 0 for another URL. Raises ImageRefused."""
+    if url[: len(_DATA)].lower() != _DATA:
+        if "://" not in url[:16]:
+            raise ImageRefused(param, "is neither a data URL nor one of https")
+        return 0
+    head = _HEAD.match(url[:_MAX_HEAD])
+    if head is None or head[3] is None:
+        raise ImageRefused(param, "is a data URL that is not of base64")
+    media_type = (head[1] or "").lower()
+    if not media_type.startswith("image/") or media_type.startswith("image/svg"):
+        given = f"'{media_type}'" if media_type else "no media type"
+        raise ImageRefused(param, f"is a data URL of {given}; pictures are {FORMATS_TEXT}")
+    return head.end()
 
 
 def encoded_source(encoded: str, param: str, detail: ImageDetail = "auto") -> ImageSource:

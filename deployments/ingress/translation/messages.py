@@ -12,6 +12,7 @@ import orjson
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Choice, Completion, TokenUsage
+from deployments.images.references import check_reference
 from deployments.ingress.schemas.messages import (
     CustomTool,
     ImageBlock,
@@ -202,13 +203,15 @@ def _content(parts: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def _part(block: TextBlock | ImageBlock, place: str) -> dict[str, Any]:
-    """A part of a chat's content. Raises InvalidRequest for a picture without its source."""
+    """A part of a chat's content. Raises InvalidRequest for a picture without its source, and
+    ImageRefused."""
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
     source, image = block.source, {}
     if source.type == "base64" and source.data is not None:
         image["url"] = f"data:{source.media_type or 'image/unknown'};base64,{source.data}"
     elif source.type == "url" and source.url is not None:
+        check_reference(source.url, place)
         image["url"] = source.url
     elif source.type == "file" and source.file_id is not None:
         image["file_id"] = source.file_id

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
+from deployments.images.references import check_reference
 from deployments.ingress.schemas.responses import (
     FunctionCallItem,
     FunctionCallOutput,
@@ -127,6 +128,8 @@ def _parts(content: InputContent, role: str, place: str) -> list[Item]:
         elif isinstance(part, InputRefusal):
             parts.append({"type": "refusal", "refusal": part.refusal})
         elif isinstance(part, InputImage) and role == "user":
+            if part.image_url is not None:
+                check_reference(part.image_url, f"{place}[{index}]")
             parts.append(part.model_dump(include=_IMAGE_FIELDS, exclude_none=True))
         else:
             why = f"no '{part.type[:50]}' is read here."
