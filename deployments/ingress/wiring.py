@@ -22,6 +22,7 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.engine import Guardrails
@@ -49,6 +50,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
     RequestGuards,
 )
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
@@ -61,6 +63,10 @@ from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyPar
 from deployments.privacy.service import PrivacyServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
+
+
+class MediaStage(MediaReader, ImageReader, Protocol):
+    """Opens recordings and pictures."""
 
 
 class Backends(Protocol):
@@ -79,7 +85,7 @@ class Backends(Protocol):
     def analyzer(self) -> TextAnalyzer | None: ...
 
     @property
-    def media_reader(self) -> MediaReader | None: ...
+    def media_reader(self) -> MediaStage | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -131,7 +137,8 @@ def build_services(
     admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
-    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
+    images = ImageInputs(models, backends.media_reader)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy, images)
     observed = ObservedParts(
         tenancy,
         models,
@@ -286,11 +293,12 @@ def _pipelines(
     recorder: UsageRecorder,
     caches: CacheStack,
     tenancy: TenantServices,
+    images: ImageInputs,
 ) -> tuple[ModelPipeline, EmbeddingPipeline]:
     if guards is None:
-        pipeline = ModelPipeline(models, recorder, caches.responses)
+        pipeline = ModelPipeline(models, recorder, caches.responses, images)
         return pipeline, EmbeddingPipeline(models, tenancy.ledger)
     return (
-        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedPipeline(guards, models, recorder, caches.responses, images),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )

@@ -1,8 +1,8 @@
-"""The Serve replica that opens recordings of callers.
+"""The Serve replica that opens recordings and pictures of callers.
 
-In: requests that name files of tenants, by link or handle. Out: what is in them, how it sounds,
-what is said. Long recordings are jobs, which a replica takes from the queue by itself. A plain
-class: graphs/ makes the deployment of it.
+In: requests that name files of tenants, or have pictures, by link or handle. Out: what is in them,
+how it sounds, what is said; pictures as pixels. Long recordings are jobs, which a replica takes
+from the queue by itself. A plain class: graphs/ makes the deployment of it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
-from deployments.clients.link.methods import EXAMINE, MEASURE, TRANSCRIBE
+from deployments.clients.link.methods import EXAMINE, MEASURE, READ_IMAGES, TRANSCRIBE
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.contracts.audio import (
     MEDIA,
@@ -27,6 +27,7 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.generation import ModelCard
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
 from deployments.model.errors import as_response, as_response_stream
 from deployments.model.replica import LinkedReplica
@@ -55,6 +56,7 @@ class MediaReplica(LinkedReplica):
                 EXAMINE: self.examine,
                 MEASURE: self.measure,
                 TRANSCRIBE: self.transcribe,
+                READ_IMAGES: self.read_images,
             },
         )
         self._worker.begin()
@@ -64,6 +66,12 @@ class MediaReplica(LinkedReplica):
 
         async def work() -> ExaminedFile:
             return await (await self._worker.started()).recordings.examine(request)
+
+        return await as_response(work(), request)
+
+    async def read_images(self, request: ReadImagesRequest) -> ReadImages | Problem:
+        async def work() -> ReadImages:
+            return await (await self._worker.started()).images.read_images(request)
 
         return await as_response(work(), request)
 

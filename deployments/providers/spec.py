@@ -181,6 +181,7 @@ class ProviderSpec(EndpointSpec):
     by provider), `stream_usage`: it reports usage in streams if asked to, `guided`: the fields that
     it takes regular expressions, choices and grammars in; all three of OpenAI's format. `formats`
     is how Anthropic's makes JSON by a schema: natively, or by a tool that has to be called.
+    `max_image_edge` is the most pixels of the longer side of a picture that is sent to it.
     """
 
     engine: ProviderEngine
@@ -192,6 +193,7 @@ class ProviderSpec(EndpointSpec):
     stream_usage: bool = True
     guided: Literal["structured_outputs", "guided", "sglang"] = "structured_outputs"
     formats: Literal["native", "tool"] = "tool"
+    max_image_edge: Annotated[int, Field(ge=64, le=8_192)] = 1_568
     discover: DiscoverySpec | bool = False
 
     @property

@@ -197,9 +197,8 @@ def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> 
     """The client of the deployment that opens recordings. A call waits for a replica as long as
     one takes to be restarted."""
     replicas = replica_set(handle.deployment_name)
-    handles = HandleCaller(
-        MEDIA, handle, clock, methods=("examine", "measure"), streams=("transcribe",)
-    )
+    methods = ("examine", "measure", "read_images")
+    handles = HandleCaller(MEDIA, handle, clock, methods=methods, streams=("transcribe",))
     caller, pool = _with_links(MEDIA, handle, handles, clock, links)
     return MediaClient(MEDIA, caller, replicas, _RESENT, clock, pool)
 

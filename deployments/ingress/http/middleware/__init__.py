@@ -24,7 +24,12 @@ from deployments.ingress.http.middleware.boundary import (
     RequestBoundary,
     TrustedHosts,
 )
-from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
+from deployments.ingress.http.middleware.limits import (
+    SIGN_IN,
+    LimitedRequests,
+    RequestLimits,
+    image_bodies,
+)
 from deployments.ingress.http.middleware.representation import Representation
 from deployments.ingress.upload_limits import audio_limits, upload_limits
 
@@ -90,7 +95,11 @@ def wrap(
         settings.request_timeout_s,
         settings.max_timeout_s,
         settings.max_concurrent_requests,
-        (SIGN_IN, *uploads),
+        (
+            SIGN_IN,
+            image_bodies(max(settings.max_body_bytes, settings.max_image_body_bytes)),
+            *uploads,
+        ),
     )
     app = LimitedRequests(app, limits, clock)
     app = Representation(app)
