@@ -60,7 +60,11 @@ class ModelPipeline:
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
                 self.recorder.record_cache_hit(
-                    request.caller, admitted.plan, request.model, admitted.tags
+                    request.caller,
+                    admitted.plan,
+                    request.model,
+                    admitted.tags,
+                    admitted.collected,
                 )
                 if admitted.policies is not None:
                     admitted.permit.charge_cache_hit(request.model)
@@ -97,7 +101,7 @@ class ModelPipeline:
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
             self.recorder.record_cache_hit(
-                request.caller, admitted.plan, request.model, admitted.tags
+                request.caller, admitted.plan, request.model, admitted.tags, admitted.collected
             )
             if admitted.policies is not None:
                 admitted.permit.charge_cache_hit(request.model)
@@ -229,6 +233,7 @@ class MeteredGenerator:
             call,
             timer,
             tags=admitted.tags,
+            collected=admitted.collected,
         )
 
 
