@@ -116,9 +116,10 @@ class FileStore:
             if after is not None:
                 last = await self.get_in(connection, tenant, after)
                 query = query.where(_behind(last, newest_first=newest_first))
-            order = (rows.c.created, rows.c.id)
-            if newest_first:
-                order = (rows.c.created.desc(), rows.c.id.desc())
+            order = [
+                column.desc() if newest_first else column.asc()
+                for column in (rows.c.created, rows.c.id)
+            ]
             found = (await connection.execute(query.order_by(*order).limit(limit + 1))).all()
         return tuple(TenantFile(**row._mapping) for row in found[:limit]), len(found) > limit
 

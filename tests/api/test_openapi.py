@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from tests.api.web import client_of
 
-OTHER_BODIES = {"/api/v1/uploads"}  # pieces of a file
+OTHER_BODIES = {"/api/v1/uploads", "/v1/files"}  # pieces of a file, a form
 PUBLISHED = Path(__file__).parents[2] / "docs" / "openapi.json"
 
 

@@ -85,30 +85,33 @@ async def list_file_batches(
 
 
 @router.get(
-    "/{batch}", response_model=FileBatchObject, responses=LOOK, summary="Show a batch over a file"
+    "/{batch_id}",
+    response_model=FileBatchObject,
+    responses=LOOK,
+    summary="Show a batch over a file",
 )
 async def get_file_batch(
-    access: GeneratesHere, batch: FileBatchId, request: Request
+    access: GeneratesHere, batch_id: FileBatchId, request: Request
 ) -> FileBatchObject:
     batches = _batches(request)
-    job = await _job(batches, access.tenant, batch)
+    job = await _job(batches, access.tenant, batch_id)
     return (await _objects(batches, access.tenant, [job]))[0]
 
 
 @router.post(
-    "/{batch}/cancel",
+    "/{batch_id}/cancel",
     response_model=FileBatchObject,
     responses=CHANGE,
     summary="Cancel a batch over a file",
 )
 async def cancel_file_batch(
-    access: GeneratesHere, batch: FileBatchId, request: Request
+    access: GeneratesHere, batch_id: FileBatchId, request: Request
 ) -> FileBatchObject:
     """May be repeated. Outcomes that are there stay, in its files; calls that run are given up
     within two seconds, and cost nothing."""
     batches = _batches(request)
-    await _job(batches, access.tenant, batch)
-    job = await batches.jobs.cancel(access.tenant, batch)
+    await _job(batches, access.tenant, batch_id)
+    job = await batches.jobs.cancel(access.tenant, batch_id)
     return (await _objects(batches, access.tenant, [job]))[0]
 
 

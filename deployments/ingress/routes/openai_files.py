@@ -109,7 +109,7 @@ async def _admitted(request: Request, request_class: RequestClass) -> AsyncItera
     summary="Upload a file",
     openapi_extra=_FORM,
 )
-async def upload_file(request: Request) -> Response:
+async def create_file(request: Request) -> Response:
     """A form with `file` and `purpose`, and `expires_after[seconds]` if it is not to be kept until
     it is deleted. A file for a batch has at most 200 MiB, others 512 MiB; all count against the
     storage of the plan."""
@@ -133,22 +133,22 @@ async def list_files(query: Annotated[FileListQuery, Query()], request: Request)
     return FileList(**page_of(data, has_more=has_more))
 
 
-@router.get("/{file}", response_model=FileObject, responses=LOOK, summary="Show a file")
-async def get_file(file: FileIdInPath, request: Request) -> FileObject:
+@router.get("/{file_id}", response_model=FileObject, responses=LOOK, summary="Show a file")
+async def get_file(file_id: FileIdInPath, request: Request) -> FileObject:
     async with _admitted(request, RequestClass.READ) as access:
-        return FileObject(**_object(await access.files.get(access.tenant, file)))
+        return FileObject(**_object(await access.files.get(access.tenant, file_id)))
 
 
 @router.get(
-    "/{file}/content",
+    "/{file_id}/content",
     response_class=Response,
     responses=_CONTENT | LOOK,
     summary="Download the content of a file",
 )
-async def get_file_content(file: FileIdInPath, request: Request) -> Response:
+async def download_file_content(file_id: FileIdInPath, request: Request) -> Response:
     """Of a file that a batch still writes, what is there."""
     async with _admitted(request, RequestClass.READ) as access:
-        found = await access.files.get(access.tenant, file)
+        found = await access.files.get(access.tenant, file_id)
     headers = {
         "Content-Length": str(found.bytes),
         "Content-Disposition": content_disposition(found.name),
@@ -157,12 +157,12 @@ async def get_file_content(file: FileIdInPath, request: Request) -> Response:
     return StreamedFile(access.files.read(found), 200, headers, found.media_type)
 
 
-@router.delete("/{file}", response_model=DeletedFile, responses=CHANGE, summary="Delete a file")
-async def delete_file(file: FileIdInPath, request: Request) -> DeletedFile:
+@router.delete("/{file_id}", response_model=DeletedFile, responses=CHANGE, summary="Delete a file")
+async def delete_file(file_id: FileIdInPath, request: Request) -> DeletedFile:
     """Refused with 409 while a batch writes it."""
     async with _admitted(request, RequestClass.ADMIN) as access:
-        await access.files.delete(access.tenant, file)
-    return DeletedFile(id=file)
+        await access.files.delete(access.tenant, file_id)
+    return DeletedFile(id=file_id)
 
 
 def _object(file: TenantFile) -> dict[str, Any]:
