@@ -33,6 +33,15 @@ def _form_too_large(limit_bytes: int) -> PayloadTooLarge:
     return FormTooLarge(limit_bytes - _OTHER_FIELDS)
 
 
+FILE_LIMIT = RouteLimit(
+    frozenset({"POST"}),
+    re.compile(r"/v1/files"),
+    MAX_BYTES + _FILE_FIELDS,
+    FORM_S,
+    lambda limit_bytes: PayloadTooLarge(limit_bytes - _FILE_FIELDS),
+)
+
+
 def upload_limits(
     limits: MediaLimits | None = None, max_form_bytes: int = MAX_FORM_BYTES
 ) -> tuple[RouteLimit, ...]:
@@ -53,13 +62,7 @@ def upload_limits(
             largest,
             CHUNK_S,
         ),
-        RouteLimit(
-            frozenset({"POST"}),
-            re.compile(r"/v1/files"),
-            MAX_BYTES + _FILE_FIELDS,
-            FORM_S,
-            lambda limit_bytes: PayloadTooLarge(limit_bytes - _FILE_FIELDS),
-        ),
+        FILE_LIMIT,
         RouteLimit(
             frozenset({"PUT"}),
             re.compile(rf"/api/v1/videos/{id_}/transcript"),

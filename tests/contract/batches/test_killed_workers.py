@@ -22,7 +22,7 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.collected_usage import CollectedUsage
 from cluster.usage.ledger import Ledger
-from deployments.batches import file_handler
+from deployments.batches import file_handler, handler
 from deployments.batches.file_batch_store import FileBatchStore
 from deployments.batches.file_handler import FileBatchHandler
 from deployments.batches.handler import BatchHandler
@@ -133,6 +133,9 @@ class Killing:
             await ledger.flush()
         return database.count
 
+    async def has_ended(self) -> bool:
+        return (await self.office.store.get("acme", self.job.id)).ended is not None
+
     async def outcomes(self) -> Sequence[tuple[str | None, int]]:
         """Names and statuses, in the order in which they are read."""
         if self.source == "inline":
@@ -173,6 +176,7 @@ class Killing:
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_handler, "SEGMENT_LINES", 3)
+    monkeypatch.setattr(handler, "WINDOW", 4)
     monkeypatch.setattr(attempts, "PAUSE_S", 0.0)
 
 
@@ -200,9 +204,10 @@ async def test_ten_kills_anywhere_change_nothing(
     await killing.order()
     for _ in range(10):
         await killing.work(random.randrange(3, 9), random.choice(["before", "after"]))
-        if (await office.store.get("acme", killing.job.id)).ended is not None:
+        if await killing.has_ended():
             break
-    await killing.work(None)
+    else:
+        await killing.work(None)
 
     await assert_exact(killing)
 
@@ -221,7 +226,7 @@ async def test_a_fault_at_any_transaction_changes_nothing(
         killing = Killing(office, tmp_path, source, 11, Random(at))
         await killing.order()
         await killing.work(at, fault)
-        if (await office.store.get("acme", killing.job.id)).ended is None:
+        if not await killing.has_ended():
             await killing.work(None)
         found = await killing.outcomes()
         assert sorted(found) == sorted((f"n{i}", 400 if i % 5 == 4 else 200) for i in range(11))

@@ -26,7 +26,7 @@ from deployments.ingress.http.middleware.boundary import (
 )
 from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.upload_limits import upload_limits
+from deployments.ingress.upload_limits import FILE_LIMIT, upload_limits
 
 if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
     from deployments.ingress.services import AppServices
@@ -82,7 +82,9 @@ def wrap(
 ) -> ASGIApp:
     """Put every layer around `app`, innermost first. `on_request` is told each request's id."""
     settings, clock, media = services.settings, services.clock, services.media
-    uploads = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
+    uploads = (
+        (FILE_LIMIT,) if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
+    )
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,
