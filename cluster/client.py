@@ -11,7 +11,6 @@ import math
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final, TypeVar, cast
 
@@ -22,6 +21,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.client_responses import ChatResponse, ContentResponse
 from cluster.ops.ray_connection import connect
 from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
@@ -36,46 +36,6 @@ _END: Final = object()
 Event = tuple[str | None, dict[str, Any]]
 Answer = TypeVar("Answer")
 Prompt = str | Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class ChatResponse:
-    """The first choice's text; `raw` is the whole `chat.completion`."""
-
-    text: str
-    finish_reason: str
-    raw: dict[str, Any]
-
-    @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ChatResponse":
-        choice = raw["choices"][0]
-        return cls(choice["message"]["content"] or "", choice["finish_reason"], raw)
-
-    @property
-    def message(self) -> dict[str, Any]:
-        """The first choice's message as it is, to be sent back in the next turn."""
-        return dict(self.raw["choices"][0]["message"])
-
-    @property
-    def tool_calls(self) -> list[dict[str, Any]]:
-        """The calls that the first choice asks for: `id` and `function` (`name`, `arguments`)."""
-        return list(self.message.get("tool_calls") or ())
-
-
-@dataclass(frozen=True, slots=True)
-class ContentResponse:
-    """Variants' texts, best first; `raw` has their scores, reasons and the usage."""
-
-    variants: tuple[str, ...]
-    raw: dict[str, Any]
-
-    @property
-    def best(self) -> str:
-        return self.variants[0]
-
-    @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ContentResponse":
-        return cls(tuple(variant["text"] for variant in raw["variants"]), raw)
 
 
 class AsyncMobula:

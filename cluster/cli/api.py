@@ -60,8 +60,13 @@ class Api:
     def __init__(self, http: "httpx.Client") -> None:
         self._http = http
 
-    def get(self, *path: str, headers: Mapping[str, str] | None = None, **query: Any) -> Any:
-        return self._request("GET", path, query, headers=headers).json()
+    def get(self, *path: str, **query: Any) -> Any:
+        return self._request("GET", path, query).json()
+
+    def get_later(self, *path: str, wait_s: int) -> Any:
+        """The same once it has ended, or after so many seconds."""
+        headers = {"Prefer": f"wait={wait_s}"}
+        return self._request("GET", path, {}, headers=headers).json()
 
     def post(
         self,

@@ -115,8 +115,7 @@ def _watched(cluster: Api, batch: dict[str, Any]) -> dict[str, Any]:
         if line != shown:
             errors.print(line, markup=False)
             shown = line
-        headers = {"Prefer": f"wait={WATCH_S}"}
-        batch = cluster.get("batches", batch["id"], headers=headers)
+        batch = cluster.get_later("batches", batch["id"], wait_s=WATCH_S)
     return batch
 
 

@@ -35,7 +35,7 @@ class EndedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _OutputPart:
     """What a segment adds to one file. `id` is the file's; `is_first`: it begins it."""
 
     id: str
@@ -108,16 +108,16 @@ class SegmentWriter:
         self.state = new
         self._usage.confirm_collected(usage_of(outcomes))
 
-    async def _stage(self, part: _Part, number: int) -> Staged:
+    async def _stage(self, part: _OutputPart, number: int) -> Staged:
         return await self._files.stage(
             self._work.job.tenant, part.id, number, part.content, self._expires, JSONL
         )
 
 
-def _part(file: str | None, content: bytes) -> _Part | None:
+def _part(file: str | None, content: bytes) -> _OutputPart | None:
     if not content:
         return None
-    return _Part(file or new_file_id(), file is None, content)
+    return _OutputPart(file or new_file_id(), file is None, content)
 
 
 def _file_of(job: Job, kind: str) -> NewFile:

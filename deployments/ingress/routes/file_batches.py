@@ -19,6 +19,7 @@ from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.file_batches import CreateFileBatch, file_batch_object
 from deployments.ingress.permissions import GeneratesHere, services_of
 from deployments.ingress.routes.operations import JsonResponse
+from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.files import (
     FileBatchCreate,
     FileBatchList,
@@ -103,12 +104,15 @@ async def get_file_batch(
     response_model=FileBatchObject,
     responses=CHANGE,
     summary="Cancel a batch over a file",
+    openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
 )
 async def cancel_file_batch(
     access: GeneratesHere, batch_id: FileBatchId, request: Request
 ) -> FileBatchObject:
     """May be repeated. Outcomes that are there stay, in its files; calls that run are given up
     within two seconds, and cost nothing."""
+    if raw := await request.body():
+        parse_json(raw, EmptyBody)
     batches = _batches(request)
     await _job(batches, access.tenant, batch_id)
     job = await batches.jobs.cancel(access.tenant, batch_id)

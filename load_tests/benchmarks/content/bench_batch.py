@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=int, default=200, help="of the second batch's file")
     parser.add_argument("--rate", type=float, default=20.0, help="calls of people a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of their two phases")
+    parser.add_argument("--model", default="echo", help="one that the cluster serves")
     parser.add_argument("--json", type=Path, help="also write the report there")
     options = parser.parse_args(argv)
     with LocalServe() as serve:
@@ -59,6 +60,7 @@ class BatchClient:
     """OpenAI's routes of files and batches; calls are repeated while replicas come back."""
 
     http: httpx.AsyncClient
+    model: str
 
     async def send(self, method: str, path: str, **rest: Any) -> httpx.Response:
         async with asyncio.timeout(120):
@@ -92,11 +94,11 @@ class BatchClient:
         return lines
 
     async def used(self) -> Counter[str]:
-        """Amounts of the echo model in the ledger, by unit, written by now."""
+        """Amounts of the model in the ledger, by unit, written by now."""
         answer = await self.send("GET", "/api/v1/usage", params={"group_by": "model"})
         units = Counter[str]()
         for row in answer.json()["data"]:
-            if row["group"]["model"] == "echo":
+            if row["group"]["model"] == self.model:
                 units.update(row["amounts"])
         return units
 
@@ -106,7 +108,7 @@ async def measure(
 ) -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=serve.url, headers=headers, timeout=60.0) as http:
-        client = BatchClient(http)
+        client = BatchClient(http, options.model)
         return {
             "killed": await _killed(serve, client, options.lines, options.kills),
             "beside people": await _beside_people(serve, client, options),
@@ -116,7 +118,7 @@ async def measure(
 
 async def _killed(serve: LocalServe, client: BatchClient, lines: int, kills: int) -> dict[str, Any]:
     before, began = await client.used(), time.monotonic()
-    batch = await client.start(_file(lines, 40))
+    batch = await client.start(_file(client.model, lines, 40))
     done = 0
     for number in range(kills):
         goal = lines * (number + 1) // (kills + 1)
@@ -159,13 +161,13 @@ async def _beside_people(
     serve: LocalServe, client: BatchClient, options: argparse.Namespace
 ) -> dict[str, Any]:
     await asyncio.to_thread(serve.wait_until_healthy, "Ingress")
-    alone = await _people(client.http, options.rate, options.seconds)
+    alone = await _people(client, options.rate, options.seconds)
     size = max(40, options.megabytes * MIB // options.lines - 150)
-    content = _file(options.lines, size)
+    content = _file(client.model, options.lines, size)
     async with _growth(serve) as growth:
         batch = await client.start(content)
         del content
-        beside = await _people(client.http, options.rate, options.seconds)
+        beside = await _people(client, options.rate, options.seconds)
         done = (await client.get(batch))["request_counts"]["completed"]
         await client.send("POST", f"/v1/batches/{batch}/cancel")
         await client.ended(batch)
@@ -181,7 +183,7 @@ async def _beside_people(
 
 
 async def _cancelled(client: BatchClient, lines: int) -> dict[str, Any]:
-    batch = await client.start(_file(lines, 40))
+    batch = await client.start(_file(client.model, lines, 40))
     while not (await client.get(batch))["request_counts"]["completed"]:  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
     began = time.monotonic()
@@ -198,15 +200,15 @@ async def _cancelled(client: BatchClient, lines: int) -> dict[str, Any]:
     }
 
 
-async def _people(http: httpx.AsyncClient, rate: float, seconds: float) -> tuple[float, float]:
+async def _people(client: BatchClient, rate: float, seconds: float) -> tuple[float, float]:
     """Median and p95 in ms of calls that come at fixed times, each with a prompt of its own."""
     times: list[float] = []
 
     async def call(number: int) -> None:
         content = f"hello {time.monotonic_ns()} {number}"
-        body = {"model": "echo", "messages": [{"role": "user", "content": content}]}
+        body = {"model": client.model, "messages": [{"role": "user", "content": content}]}
         began = time.monotonic()
-        (await http.post(CHAT, json=body)).raise_for_status()
+        (await client.http.post(CHAT, json=body)).raise_for_status()
         times.append((time.monotonic() - began) * 1e3)
 
     begin, tasks = time.monotonic(), list[asyncio.Task[None]]()
@@ -251,7 +253,7 @@ async def _growth(serve: LocalServe) -> AsyncIterator[_Growth]:
         watching.cancel()
 
 
-def _file(lines: int, size: int) -> bytes:
+def _file(model: str, lines: int, size: int) -> bytes:
     """Calls with prompts of about `size` bytes, each another one."""
     filler = "word " * (size // 5)
     return b"".join(
@@ -261,7 +263,7 @@ def _file(lines: int, size: int) -> bytes:
                 "method": "POST",
                 "url": CHAT,
                 "body": {
-                    "model": "echo",
+                    "model": model,
                     "max_tokens": 8,
                     "messages": [{"role": "user", "content": f"{number} {filler}"}],
                 },

@@ -97,7 +97,7 @@ async def test_a_batch_over_a_file_ends_with_its_outputs_in_order(
 
 async def test_files_are_listed_shown_and_deleted(ours: openai.AsyncOpenAI) -> None:
     made = await ours.files.create(
-        file=("../notes\x07.txt", b"abc"),
+        file=("../notes.txt", b"abc"),
         purpose="user_data",
         expires_after={"anchor": "created_at", "seconds": 3_600},
     )
