@@ -216,6 +216,20 @@ class AsyncMobula:
             answer = await self._call("jobs.get", {"job": answer["id"]})
         return await self._call("audio.get", {"job": answer["id"]})
 
+    async def create_batch(
+        self,
+        operation: str,
+        items: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        file: str | None = None,
+    ) -> dict[str, Any]:
+        """A batch of `items`, or of the lines of a file of `/v1/files`. How it stands, and its
+        outcomes, are read over HTTP."""
+        body: dict[str, Any] = {"operation": operation, "file": file}
+        if items is not None:
+            body["items"] = to_list(items, "items")
+        return await self._call("batches", body)
+
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await _run_on_client_loop(self._call_on_client_loop(operation, body))
 
@@ -386,6 +400,9 @@ class Mobula:
 
     def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
         return _run(self._client.detokenize(tokens, model=model))
+
+    def create_batch(self, operation: str, *args: Any, **options: Any) -> dict[str, Any]:
+        return _run(self._client.create_batch(operation, *args, **options))
 
     def clip(self, video: str, **options: Any) -> dict[str, Any]:
         return _run(self._client.clip(video, **options))
