@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.runtime.problems import Problem, UnknownModel
+from cluster.runtime.problems import InvalidRequest, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
@@ -181,9 +181,10 @@ class _BatchOperation(Generic[Many]):
                     outcomes.append(BatchOutcome(index, problem=problem))
                     continue
                 await asyncio.sleep(0)  # other requests run between long renderings
-            content_requests[index] = self._item_request(
-                request, brief, f"{request.request_id}-{index}"
-            )
+            try:
+                content_requests[index] = self._item_request(request, brief, index)
+            except InvalidRequest as problem:  # of its pictures
+                outcomes.append(BatchOutcome(index, problem=problem))
         generator, requests = self._model_pipeline.bind(request), list(content_requests.values())
         indexes = list(content_requests)
         for outcome in await self.pipeline.batch(generator, self._writers.providers, requests):
@@ -194,13 +195,15 @@ class _BatchOperation(Generic[Many]):
         """One event, the answer."""
         yield None, await self.answer(request, body)
 
-    def _item_request(self, request: AdmittedRequest, item: Item, id: str) -> ContentRequest:
-        """A name that leads to no model is left to the batch, where it fails by itself."""
+    def _item_request(self, request: AdmittedRequest, item: Item, index: int) -> ContentRequest:
+        """A name that leads to no model is left to the batch, where it fails by itself. Raises
+        InvalidRequest for pictures."""
+        id = f"{request.request_id}-{index}"
         try:
             model = self._writers.resolve(request, item, id)
         except UnknownModel:
             model = item.model or DEFAULT
-        return _content_request(request, item, model, id)
+        return _content_request(request, item, model, id, f"items.{index}.images")
 
     def _result(
         self, request: AdmittedRequest, body: Many, outcome: BatchOutcome
@@ -243,8 +246,13 @@ class PostBatch(_BatchOperation[PostBatchRequest]):
 
 
 def _content_request(
-    request: AdmittedRequest, item: Item, model: str, request_id: str | None = None
+    request: AdmittedRequest,
+    item: Item,
+    model: str,
+    request_id: str | None = None,
+    images: str = "images",
 ) -> ContentRequest:
+    """`images` is where the item's pictures stand in the body. Raises ImageRefused."""
     return ContentRequest(
         request_id=request_id or request.request_id,
         caller=request.caller,
@@ -257,6 +265,7 @@ def _content_request(
         output_schema=(
             "" if item.output_schema is None else schema_text(item.output_schema, "output_schema")
         ),
+        image_sources=item.image_sources(images) if item.images else (),
     )
 
 
@@ -274,6 +283,7 @@ def _brief(item: Item) -> Brief:
         emoji=item.emoji,
         call_to_action=item.call_to_action,
         language=item.language,
+        pictures=len(item.images),
     )
 
 

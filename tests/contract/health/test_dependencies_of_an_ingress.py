@@ -37,7 +37,7 @@ class Alone:
     models: Mapping[str, Any] = {"nano": OneCard()}
     embedders: Mapping[str, Any] = {}
     classifiers: Mapping[str, Any] = {}
-    analyzer = shared = None
+    analyzer = shared = media_reader = None
     last_status: ServeSnapshot | None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
@@ -48,6 +48,9 @@ class Alone:
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
+
+    async def count_answers(self, deployment: str) -> int:
+        return 0
 
 
 @pytest.fixture
@@ -89,9 +92,8 @@ async def test_every_dependency_is_listed_with_its_consequence(services: AppServ
 
     assert set(dependencies) == {
         "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "library",
-        "ray:gcs",
-        "serve:controller", "haproxy", "blobs", "clipper", "sandbox", "ffmpeg", "text", "disk:home",
-        "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
+        "ray:gcs", "serve:controller", "haproxy", "blobs", "clipper", "media", "sandbox", "ffmpeg",
+        "text", "disk:home", "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
     }  # fmt: skip
     assert all(each.consequence for each in dependencies.values())
 
