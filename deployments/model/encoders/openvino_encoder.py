@@ -17,9 +17,9 @@ from deployments.model.encoders.facts import EncoderFacts, Task
 from deployments.model.encoders.tokens import TokenSequence, pad
 from deployments.model.model_files import IR_NAME, ModelFiles
 
-# Widths of batches are multiples of it: what OpenVINO prepares for the shape of an input, which
-# takes as long as a dozen tokens, it has for one that it has seen.
-WIDTH_STEP = 4
+# Widths of batches are multiples of WIDTH_STEP from WIDE tokens on: what OpenVINO prepares for the
+# shape of an input, which takes as long as a dozen tokens, it has for one that it has seen.
+WIDTH_STEP, WIDE = 4, 32
 
 
 class OpenVinoEncoder:
@@ -56,5 +56,6 @@ class OpenVinoEncoder:
             raise RuntimeError(f"model '{model}': cannot load {files.folder}: {error}") from error
 
     def run(self, sequences: Sequence[TokenSequence]) -> Vectors:
-        results = self._request.infer(pad(sequences, self.facts, WIDTH_STEP), share_inputs=True)
+        step = WIDTH_STEP if max(map(len, sequences)) >= WIDE else 1
+        results = self._request.infer(pad(sequences, self.facts, step), share_inputs=True)
         return np.array(results[0], dtype=np.float32)
