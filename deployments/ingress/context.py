@@ -21,6 +21,7 @@ from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import GatedFeature, Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.trace_context import TraceContext
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Permit
@@ -140,7 +141,8 @@ class RequestContext:
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
     set once admission control has let the request in. `policies` are those of the caller's key and
     its team (None: it has none). `tags` split the tenant's usage (http/usage_tags.py).
-    `excludes_model` says which models the plan leaves out as a whole (None: none).
+    `excludes_model` says which models the plan leaves out as a whole (None: none). Usage waits in
+    `collected` until the request's result is stored (None: it is charged at once).
     """
 
     request_id: str
@@ -155,6 +157,7 @@ class RequestContext:
     policies: CallerPolicies | None = None
     tags: tuple[str, ...] = ()
     excludes_model: Callable[[str], bool] | None = None
+    collected: CollectedUsage | None = None
 
     def allows_model(self, model: str) -> bool:
         """Whether the plan, the key's team and the key itself include the model."""
@@ -177,6 +180,7 @@ class RequestContext:
             policies=self.policies,
             tags=self.tags,
             excludes_model=self.excludes_model,
+            collected=self.collected,
         )
 
     @property

@@ -113,9 +113,10 @@ class UpstreamSpec(_KeySource):
 
 class TimeoutSpec(_Spec):
     """Seconds: until a connection is up, until an answer begins, between two pieces of it. The
-    request's own deadline holds beside them."""
+    request's own deadline holds beside them. A connection's first packet is sent again after a
+    second, so `connect_s` is enough for one that gets lost."""
 
-    connect_s: Seconds = 5.0
+    connect_s: Seconds = 3.0
     first_byte_s: Seconds = 120.0
     idle_s: Seconds = 60.0
 

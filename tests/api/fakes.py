@@ -2,9 +2,10 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit.record import AuditRecord
 from cluster.runtime.problems import (
@@ -17,6 +18,7 @@ from cluster.runtime.problems import (
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -60,15 +62,29 @@ class Records:
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
     ) -> None:
         self.usage.append((caller.tenant, model, amounts))
         self.calls.append((caller, tags, cost))
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         self.kept.append((caller.tenant, model))
         self.kept_tags.append(tags)
+
+    async def store_collected(
+        self, connection: AsyncConnection, collected: Iterable[CollectedUsage]
+    ) -> None:
+        """What was collected is in the lists at once."""
+
+    def confirm_collected(self, collected: Iterable[CollectedUsage]) -> None:
+        """As above."""
 
 
 class WordsModel:

@@ -18,7 +18,7 @@ from deployments.content.pipelines import (
     stream_captions,
     stream_posts,
 )
-from deployments.content.platforms import platform
+from deployments.content.platforms import platform, platforms
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import (
     BatchOutcome,
@@ -141,19 +141,22 @@ class _BatchOperation(Generic[Many]):
         model_pipeline: ModelPipeline,
         writers: ContentModels,
         templates: PromptTemplates,
+        saver: ContentSaver,
     ) -> None:
         self._model_pipeline = model_pipeline
         self._writers = writers
         self._templates = templates
+        self._saver = saver
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
+        await self._saver.check_batch(request, body)
         items = [self._writers.with_defaults(request, item) for item in body.items]
         body = body.model_copy(update={"items": items})
         outcomes = await self._outcomes(request, body)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
-        return {
+        answer = {
             "id": f"{self.kind}-batch-{request.request_id}",
             "object": f"{self.kind}.batch",
             "created": request.created,
@@ -162,6 +165,7 @@ class _BatchOperation(Generic[Many]):
             "results": results,
             "usage": usage_body(usage),
         }
+        return await self._saver.save_batch(request, body, answer)
 
     async def _outcomes(self, request: AdmittedRequest, body: Many) -> list[BatchOutcome]:
         """In the order of the items; one whose template cannot be rendered fails alone."""
@@ -275,12 +279,21 @@ def _brief(item: Item) -> Brief:
         draft=item.draft if isinstance(item, PostItem) else None,
         audience=item.audience,
         keywords=tuple(item.keywords),
-        hashtags=item.hashtags,
+        hashtags=_hashtags(item),
         emoji=item.emoji,
         call_to_action=item.call_to_action,
         language=item.language,
         pictures=len(item.images),
     )
+
+
+def _hashtags(item: Item) -> int:
+    """As many as were asked for; of the default, what the platform takes. A platform that is not
+    known is refused with the brief."""
+    known = {site.name: site for site in platforms()}
+    if "hashtags" in item.model_fields_set or item.platform not in known:
+        return item.hashtags
+    return min(item.hashtags, known[item.platform].max_hashtags)
 
 
 def _answer(

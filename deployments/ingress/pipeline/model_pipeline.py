@@ -114,7 +114,9 @@ class ModelPipeline:
         return asdict(self.recorder.counters)
 
     def _record_cache_hit(self, request: GenerateRequest, admitted: AdmittedRequest) -> None:
-        self.recorder.record_cache_hit(request.caller, admitted.plan, request.model, admitted.tags)
+        self.recorder.record_cache_hit(
+            request.caller, admitted.plan, request.model, admitted.tags, admitted.collected
+        )
         if admitted.policies is not None:
             admitted.permit.charge_cache_hit(request.model)
 
@@ -239,6 +241,7 @@ class MeteredGenerator:
             call,
             timer,
             tags=admitted.tags,
+            collected=admitted.collected,
         )
 
 

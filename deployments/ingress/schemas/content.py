@@ -39,6 +39,14 @@ Save = Annotated[
     ),
 ]
 
+SaveAll = Annotated[
+    bool,
+    Field(
+        description="Save the best variant of each item as a draft in the library, the others as "
+        "candidates for its text: all items, or none. Needs the scope `library:write`."
+    ),
+]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -55,7 +63,15 @@ class BriefBody(_Strict):
     language: Annotated[Name, Field(description="The language to write in.")] = "English"
     audience: Annotated[str, Field(max_length=200)] | None = None
     keywords: Annotated[list[Name], Field(max_length=10)] = []
-    hashtags: Annotated[int, Field(ge=0, le=30, description="Exactly this many, 0 for none.")] = 3
+    hashtags: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=30,
+            description="Exactly this many, 0 for none. Left out: 3, or as many as the platform "
+            "takes where that is less.",
+        ),
+    ] = 3
     emoji: bool = True
     call_to_action: bool = False
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
@@ -177,6 +193,7 @@ class CaptionBatchRequest(_Strict):
 
     items: Annotated[list[CaptionItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    save: SaveAll = False
     user: EndUser | None = None
 
 
@@ -185,6 +202,7 @@ class PostBatchRequest(_Strict):
 
     items: Annotated[list[PostItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    save: SaveAll = False
     user: EndUser | None = None
 
 

@@ -41,6 +41,11 @@ class AudioWorld:
     recognizer: ScriptedRecognizer
     app: ASGIApp
 
+    def use(self, audio: AudioServices) -> None:
+        """Other services from now on."""
+        self.audio, self.services = audio, replace(self.services, audio=audio)
+        self.app = application(self.services)
+
     def client(self, key: str | None = PLAIN) -> httpx.AsyncClient:
         return client_of(self.app, key)
 

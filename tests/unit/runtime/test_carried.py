@@ -121,9 +121,9 @@ PINNED: dict[type, str] = {
     "process",
     span.RecordedTrace: "request_id tenant reason spans",
     layout.ShardLayout: "version shards",
-    scaling.ServeReplica: "replica state node address since",
-    scaling.DeploymentState: "name status message target replicas",
-    scaling.ServeSnapshot: "at deployments",
+    scaling.ServeReplica: "replica state node address since is_moving",
+    scaling.DeploymentState: "name status message target replicas ended",
+    scaling.ServeSnapshot: "at deployments deployed_at",
     scaling.IngressReport: "standings calls open seen",
 }
 WORDS = {
