@@ -6,6 +6,7 @@ export-requirements.txt.
 """
 
 import fcntl
+import json
 import logging
 import shutil
 import subprocess
@@ -53,9 +54,21 @@ def export_openvino(
         log.info("converting %s to OpenVINO (%s) in %s", source, weight_format, out)
         options = ("--task", task, "--weight-format", weight_format)
         _run([str(cli), "export", "openvino", "-m", str(source), *options, str(partial)])
+        split_processor_config(partial)
         shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
         log.info("converted %s", source)
+
+
+def split_processor_config(folder: Path) -> None:
+    """Give openvino-genai the settings of pictures where it looks for them: transformers 5 writes
+    them into a part of processor_config.json."""
+    joint, own = folder / "processor_config.json", folder / "preprocessor_config.json"
+    if own.exists() or not joint.exists():
+        return
+    settings = json.loads(joint.read_text(encoding="utf-8")).get("image_processor")
+    if isinstance(settings, dict):
+        own.write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 
 def ensure_exporter(folder: Path) -> Path:

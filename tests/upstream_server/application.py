@@ -21,6 +21,7 @@ from cluster.runtime.settings import Settings
 from cluster.tenants.units import Unit
 from cluster.usage.prices import Prices
 from cluster.usage.report import budget_used
+from deployments.contracts.images import ImageReader
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.names.spec import NameSettings, NamesSpec
 from deployments.ingress.tenant_services import TenantServices
@@ -99,6 +100,7 @@ async def gateway_application(
     guardrails: Mapping[str, Any] | None = None,
     prices: Mapping[str, Prices] | None = None,
     access_log: Callable[[bytes], None] = lambda _: None,
+    image_reader: ImageReader | None = None,
     **settings: Any,
 ) -> AsyncIterator[GatewayApplication]:
     """`models`, `embeddings`, `aliases` and `guardrails` are as in serve_config.yaml; each `local`
@@ -131,6 +133,7 @@ async def gateway_application(
             guardrails=GuardrailConfig.model_validate(guardrails or {}),
             names=NameSettings(NamesSpec.model_validate({"aliases": aliases or {}})),
             access_log=access_log,
+            image_reader=image_reader,
         ) as running,
         serve_over_http(running.app) as url,
         httpx.AsyncClient(

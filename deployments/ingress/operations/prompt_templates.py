@@ -112,6 +112,7 @@ def with_messages(body: ChatRequest, rendered: RenderedTemplate, after: int = 0)
     """`body` with the template's messages after the first `after` ones, and its defaults."""
     for index, message in enumerate(body.messages):
         message.to_message(index)  # refuses by the numbers that the client knows
+        message.image_sources(index)
     own = [
         ChatMessage.model_validate({"role": role, "content": content})
         for role, content in rendered.as_messages()

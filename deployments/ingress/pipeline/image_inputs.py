@@ -10,6 +10,7 @@ never come here.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import GenerateRequest, ModelCard
@@ -56,13 +57,14 @@ class ImageInputs:
             raise ImagesUnavailable(param)
         if any(source.url or source.file for source in sources):
             admitted.is_repeatable = False  # what is behind a reference may change
-        key = (request.model, sources)
+        key = (request.model, id(sources))  # to hash them would cost as much as to copy them
         if admitted.readings is None:
             admitted.readings = {}
-        reading = admitted.readings.get(key)
+        _, reading = admitted.readings.get(key, (sources, None))
         if reading is None:
             reading = asyncio.ensure_future(self._read(self._reader, card, request, admitted))
-            admitted.readings[key] = reading
+            reading.add_done_callback(_take_exception)
+            admitted.readings[key] = sources, reading
         timer = admitted.timer
         with timer.stage(READING):
             timer.opened()
@@ -111,6 +113,12 @@ class ImageInputs:
         ]
         known = f"models that do: {', '.join(sorted(others))}." if others else "no model here does."
         return f"model '{model}' takes no pictures; {known}"
+
+
+def _take_exception(reading: "asyncio.Future[Any]") -> None:
+    """Everybody who waits for it may have left: then nobody is told why it failed."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def with_image_sources(

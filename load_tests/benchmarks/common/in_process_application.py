@@ -32,6 +32,7 @@ from deployments.contracts.generation import (
     ModelLoad,
     ServedModel,
 )
+from deployments.contracts.images import ImageReader
 from deployments.contracts.scaling import ServeSnapshot
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.guardrails.spec import GuardrailConfig
@@ -84,7 +85,7 @@ class InProcessStages:
     classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
     analyzer: TextAnalyzer | None = None
-    media_reader: None = None
+    media_reader: Any = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
@@ -130,11 +131,13 @@ async def start_application(
     names: NameSettings | None = None,
     access_log: Callable[[bytes], None] = lambda _: None,
     analyzer: TextAnalyzer | None = None,
+    image_reader: ImageReader | None = None,
 ) -> AsyncIterator[InProcessApplication]:
     """The first model is the default one, or the first of `providers` where there is none in this
     process. Everything is closed at the end. `proxy_token` is that of HAProxy, if requests are to
-    come from it. `resilience` is by model. `analyzer` analyses texts (None: nobody does)."""
-    stages = InProcessStages(models, embedders or {}, analyzer=analyzer)
+    come from it. `resilience` is by model. `analyzer` analyses texts, `image_reader` reads pictures
+    (None: nobody does)."""
+    stages = InProcessStages(models, embedders or {}, analyzer=analyzer, media_reader=image_reader)
     external = ProvidersConfig() if providers is None else providers
     ids = [*models, *(str(model["id"]) for model in external.models)]
     config = IngressConfig(

@@ -34,6 +34,7 @@ COMMANDS = {
     "repo", "checkpoint", "engine", "pickle", "chat_template", "callback", "proxy",
     "api_base", "base_url",
 }  # fmt: skip
+PICTURES = {"source"}  # of Anthropic's block of a picture: its base64, its URL or its file
 BROUGHT = (
     "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "https://evil.example/model",
     "s3://evil/model", "hf://evil/model", "evil/model", "words/../../evil", "words\x00evil",
@@ -70,7 +71,7 @@ async def test_no_route_takes_a_command_a_path_or_the_source_of_a_model(world: W
 
     taken = set(asked_for(api))
     assert len(taken) > 50
-    assert taken & COMMANDS == set()
+    assert taken & COMMANDS <= PICTURES
 
 
 def asked_for(api: dict[str, Any]) -> Iterator[str]:

@@ -111,9 +111,9 @@ async def test_models_of_the_cluster_get_pixels_and_providers_jpegs(
 async def test_what_one_request_shows_several_times_is_read_once(
     models: ModelRegistry, reader: Reader
 ) -> None:
-    inputs, caller = ImageInputs(models, reader), admitted()
+    inputs, caller, shown = ImageInputs(models, reader), admitted(), request("local")
 
-    await asyncio.gather(*[inputs.read(request("local"), caller) for _ in range(3)])
+    await asyncio.gather(*[inputs.read(shown, caller) for _ in range(3)])
 
     assert len(reader.requests) == 1
 

@@ -1,6 +1,7 @@
 """Specs, files, conversion, admission, rates, lag, and the replica that joins them."""
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 
@@ -200,3 +201,21 @@ async def test_a_replica_serves_reports_and_leaves() -> None:
     assert replica.__del__() is None
     with pytest.raises(RuntimeError):
         await replica.check_health()
+
+
+def test_an_exported_model_finds_its_settings_of_pictures(tmp_path: Path) -> None:
+    """transformers 5 writes them into one file with others; openvino-genai reads the older one."""
+    joint = {"image_processor": {"crop_size": {"height": 32}}, "patch_size": 8}
+    tmp_path.joinpath("processor_config.json").write_text(json.dumps(joint))
+
+    export.split_processor_config(tmp_path)
+
+    own = tmp_path / "preprocessor_config.json"
+    assert json.loads(own.read_text()) == {"crop_size": {"height": 32}}
+
+
+def test_a_model_with_a_vision_part_is_found_in_its_openvino_form(tmp_path: Path) -> None:
+    tmp_path.joinpath("config.json").write_text(json.dumps({"vision_config": {}}))
+    tmp_path.joinpath("openvino_language_model.xml").touch()
+
+    assert find_model(ModelSpec(id="eyes", source=str(tmp_path))).ir == tmp_path

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deployments.contracts.engine import TokenRequest, Tokens
-from deployments.model.engines.vllm import _sampling, _tokens
+from deployments.contracts.engine import ImagePrompt, TokenRequest, Tokens
+from deployments.model.engines.vllm import _prompt, _sampling, _tokens
 
 REQUEST = TokenRequest("r", (7, 8, 9), 5, frozenset({0}), logprobs=1, prompt_logprobs=True)
 
@@ -78,3 +78,16 @@ def test_all_sampling_reaches_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fields["logprobs"], fields["prompt_logprobs"]) == (3, None)
     assert _sampling(REQUEST)["prompt_logprobs"] == 1
     assert _sampling(REQUEST)["logit_bias"] is None
+
+
+def test_vllm_gets_one_placeholder_for_each_picture() -> None:
+    """It makes as many of them as the model wants."""
+    pictured = ImagePrompt((7, 8, 8, 8), ([7, 8], ["a picture"]))
+    plain = TokenRequest("r", pictured.ids, 5, frozenset(), tenant="acme")
+    request = TokenRequest("r", pictured.ids, 5, frozenset(), tenant="acme", image_prompt=pictured)
+
+    assert _prompt(request) == {
+        "prompt_token_ids": [7, 8],
+        "multi_modal_data": {"image": ["a picture"]},
+        "cache_salt": _prompt(plain)["cache_salt"],
+    }
