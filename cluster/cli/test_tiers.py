@@ -46,7 +46,7 @@ FAST = ("unit", "contract", "api")
 WAITING_WORKERS = 1
 # Tiers whose files are independent run in several workers (tests/forked_workers.py). Tests of
 # clusters run one by one: two clusters at once on two processors only delay each other.
-IN_WORKERS = frozenset({*FAST, "tools", "video"})
+IN_WORKERS = frozenset({*FAST, "tools", "engines", "video"})
 # Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api", "tools"})
 MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30

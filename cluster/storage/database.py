@@ -90,6 +90,10 @@ class Database:
                 yield connection
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
             raise self._unreachable() from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self._unreachable() from error
+            raise
         self._record("read", began)
 
     def data_version(self) -> int | None:

@@ -25,7 +25,7 @@ def made_once(name: str, make: Callable[[Path], object]) -> Path:
     with made.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            unfinished = made.with_suffix(".new")
+            unfinished = Path(tempfile.mkdtemp(dir=run_folder())) / name  # what fails stays there
             make(unfinished)
             unfinished.rename(made)
     return made

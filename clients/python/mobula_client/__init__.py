@@ -1,6 +1,7 @@
 """Python client for the HTTP API of a Mobula cluster: `Mobula` blocks, `AsyncMobula` awaits."""
 
-from mobula_client.client import AsyncMobula, Mobula
+from mobula_client.async_client import AsyncMobula
+from mobula_client.blocking_client import Mobula
 from mobula_client.problems import (
     AllUpstreamsBusy,
     ClientGone,

@@ -28,6 +28,7 @@ from mobula_client.problems import (
 from mobula_client.responses import ENDED, ChatResponse, ContentResponse, vectors
 
 Answer = TypeVar("Answer")
+Prompt = str | Sequence[Mapping[str, Any]]
 RETRIED = frozenset({409, 429, 503})  # nothing was computed; retried where Retry-After is given
 ANSWER_S = 5.0  # the server reports its own timeout within so much more time
 CHUNK_BYTES = 8 << 20

@@ -49,16 +49,24 @@ def _convert(folder: Path, out: Path, task: Task) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     log.info("converting %s to OpenVINO in %s", folder, out)
-    command = [sys.executable, "-c", _BOOT, task, str(folder), str(partial), *sys.path]
+    try:
+        convert_in_own_process(task, str(folder), str(partial))
+    except ConversionFailed:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+
+
+def convert_in_own_process(task: Task, folder: str, out: str) -> None:
+    """Raises ConversionFailed with what the process has said."""
+    command = [sys.executable, "-c", _BOOT, task, folder, out, *sys.path]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        shutil.rmtree(partial, ignore_errors=True)
         reason = (done.stderr or done.stdout).strip()[-1500:]
         raise ConversionFailed(f"{folder} cannot be converted ({done.returncode}): {reason}")
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
 
 
 def convert_in_this_process(task: Task, folder: str, out: str) -> None:

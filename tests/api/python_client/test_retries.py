@@ -58,7 +58,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waited.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", pause)
-    monkeypatch.setattr("mobula_client.client.time.sleep", waited.append)
+    monkeypatch.setattr("mobula_client.blocking_client.time.sleep", waited.append)
     return waited
 
 

@@ -33,6 +33,8 @@ class TestSqlite:
     ) -> None:
         await cache.start()
         await until(lambda: cache.age_s == 0 and database.data_version() == cache._version)
+        clock.advance(1)
+        await until(lambda: cache.age_s == 0)  # also the first poll's `tidy` is over
         before = read_transactions(database)
         for _ in range(3):
             clock.advance(1)

@@ -7,7 +7,7 @@ import pytest
 
 from deployments.model.embeddings.embedder import SentenceEncoder, load_sentence_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
-from deployments.model.encoders import engines
+from deployments.model.encoders import conversion, engines
 from deployments.model.encoders.bert_graph import build_bert
 from deployments.model.encoders.conversion import ConversionFailed, find_ir
 from deployments.model.encoders.encoder import EncoderOptions
@@ -105,7 +105,8 @@ def test_weights_of_other_names_are_left_to_tracing(tmp_path: Path) -> None:
     assert build_bert(tmp_path) is None
 
 
-def test_a_model_is_traced_once(
+@pytest.mark.usefixtures("own_process")
+def test_a_model_is_traced_once_in_a_process_of_its_own(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = str(make_embedder(tmp_path, hidden_act="relu"))
@@ -118,7 +119,7 @@ def test_a_model_is_traced_once(
 def test_the_shipped_model_is_built_without_tracing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subprocess.run", None)
+    monkeypatch.setattr(conversion, "convert_in_own_process", None)
 
     assert load(home, engine="openvino").engine == "openvino"
 
@@ -217,5 +218,12 @@ def test_a_folder_that_holds_no_model_is_named(tmp_path: Path, engine_name: str)
     files = ModelFiles(tmp_path, None, "rev", 16, None, 0)
     with pytest.raises(RuntimeError, match=str(tmp_path)):
         load_encoder("m", files, "classification", engine_name, EncoderOptions(), tmp_path / "h")
-    with pytest.raises(ConversionFailed):
+
+
+@pytest.mark.usefixtures("own_process")
+def test_a_failed_conversion_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    files = ModelFiles(tmp_path / "none", None, "rev", 16, None, 0)
+    with pytest.raises(ConversionFailed, match=r"(?s)cannot be converted \(1\).*none not found"):
         find_ir("m", files, "embedding", tmp_path / "h")
+
+    assert [path.suffix for path in (tmp_path / "h" / "models").iterdir()] == [".lock"]

@@ -10,7 +10,15 @@ import pytest
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.engine import Engine, Tokens
 from deployments.model.engines.features import ALL
-from sequences import collect, collect_all, greedy, nano_prompts, settled, take, until
+from tests.engines.text.sequences import (
+    collect,
+    collect_all,
+    greedy,
+    nano_prompts,
+    settled,
+    take,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

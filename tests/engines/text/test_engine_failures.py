@@ -21,7 +21,7 @@ from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.openvino import OpenVinoEngine
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
 from deployments.model.model_files import NANO
-from sequences import collect, drained, greedy, nano_prompts, settled, until
+from tests.engines.text.sequences import collect, drained, greedy, nano_prompts, settled, until
 
 PROMPTS = nano_prompts()
 

@@ -8,7 +8,7 @@ import pytest
 from deployments.contracts.engine import Engine
 from deployments.model.engines.reference_engine import ReferenceEngine
 from deployments.model.model_files import NANO
-from sequences import collect_all, greedy, nano_prompts
+from tests.engines.text.sequences import collect_all, greedy, nano_prompts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

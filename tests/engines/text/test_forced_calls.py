@@ -4,9 +4,9 @@ import json
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from cluster.runtime.clock import SystemClock
 from deployments.cache.chunking import ChunkAggregator
@@ -15,6 +15,8 @@ from deployments.model.loading import load_text_model
 from deployments.model.spec import ModelSpec
 from deployments.model.text.text_model import TextModel
 from load_tests.benchmarks.speed.bench_tools import bench_tools, find_fault, random_request
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 POST = Tool(
     "publish_post",
@@ -33,9 +35,10 @@ POST = Tool(
 )
 
 
-@pytest.fixture
-async def nano(tmp_path: Path) -> AsyncIterator[TextModel]:
-    model = await load_text_model(ModelSpec(id="nano", engine="openvino"), tmp_path, SystemClock())
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def nano(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TextModel]:
+    home = tmp_path_factory.mktemp("home")
+    model = await load_text_model(ModelSpec(id="nano", engine="openvino"), home, SystemClock())
     yield model
     await model.close()
 

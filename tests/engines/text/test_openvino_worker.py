@@ -15,7 +15,7 @@ from deployments.model.engines.openvino_worker import (
     warm_up,
 )
 from deployments.model.model_files import NANO
-from sequences import nano_prompts
+from tests.engines.text.sequences import nano_prompts
 
 PROMPTS = nano_prompts()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.sqlite_driver import ROWS, ConnectionThread, SqliteConnection, open_connection
@@ -179,18 +179,21 @@ async def test_a_file_that_cannot_be_opened_is_a_store_that_is_away(tmp_path: Pa
 
 
 async def test_a_connection_whose_transaction_could_not_be_ended_is_not_used_again(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
     def fail(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    async with database.read() as connection:
-        await connection.execute(COUNTED)
-        raw = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(raw, SqliteConnection)
-        raw._opened_thread().post(fail)
-        with pytest.raises(OperationalError):
+    async def count_after_a_failure() -> None:
+        async with database.read() as connection:
             await connection.execute(COUNTED)
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(raw, SqliteConnection)
+            raw._opened_thread().post(fail)
+            await connection.execute(COUNTED)
+
+    with pytest.raises(DatabaseUnavailable):
+        await count_after_a_failure()
 
     assert await count(database) == 0
 
