@@ -118,8 +118,8 @@ def follow_failures(cluster: WatchedCluster, prometheus: PrometheusProcess) -> l
     of_left = requests_a_second(prometheus, "server_error") - before
     left = requests_a_second(prometheus, "left")
     blamed_then = blamed_requests(look(prometheus, began_at, time.time()))
-    failed = fail_in_time(cluster, REQUESTS)
     began, seen_s = time.monotonic(), math.inf
+    failed = fail_in_time(cluster, REQUESTS)
     while time.monotonic() - began < 2 * SEEN_S:
         if requests_a_second(prometheus, "server_error") > before:
             seen_s = time.monotonic() - began
