@@ -38,7 +38,7 @@ class Window:
         start, end = self.spans[number]
         begins = ends[number] - (end - start)
         position = start + time_s * RATE - begins
-        return min(max(position, start), end) / RATE
+        return float(min(max(position, start), end)) / RATE
 
     def _ends(self) -> list[int]:
         ends, total = [], 0
