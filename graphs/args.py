@@ -18,6 +18,7 @@ from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 from graphs.guardrail_args import GuardrailArgs
 from graphs.health_args import HealthArgs
+from graphs.media_args import MediaArgs
 from graphs.name_args import check_names, name_settings
 from graphs.provider_args import (
     EgressArgs,
@@ -279,6 +280,7 @@ class AppArgs(_Args):
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
     text: TextArgs = TextArgs()
+    media: MediaArgs = MediaArgs()
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
     guardrails: GuardrailArgs = GuardrailArgs()

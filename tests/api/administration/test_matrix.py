@@ -51,6 +51,10 @@ POST   /v1/messages/count_tokens                        401  200 200 200 403 403
 POST   /openai/deployments/{model:path}/chat/completions  401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/completions     401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/embeddings      401  200 200 200 403 403 200 200 200
+POST   /v1/audio/transcriptions                         401  415 415 415 403 403 415 415 415
+POST   /v1/audio/translations                           401  415 415 415 403 403 415 415 415
+POST   /api/v1/audio                                    401  202 202 202 403 403 403 202 202
+GET    /api/v1/audio/{job}                              401  404 404 404 404 403 403 404 404
 POST   /v1/rerank                                       401  200 200 200 403 403 200 200 200
 POST   /rerank                                          401  200 200 200 403 403 200 200 200
 POST   /v2/rerank                                       401  200 200 200 403 403 200 200 200
@@ -67,6 +71,15 @@ POST   /api/v1/text/analyze                             401  200 200 200 403 403
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
+POST   /v1/files                                        401  415 415 415 403 403 415 415 415
+GET    /v1/files                                        401  200 200 200 403 403 200 200 200
+GET    /v1/files/{file_id}                              401  200 200 200 403 403 200 404 404
+GET    /v1/files/{file_id}/content                      401  200 200 200 403 403 200 404 404
+DELETE /v1/files/{file_id}                              401  200 200 200 403 403 200 404 404
+POST   /v1/batches                                      401  200 200 200 403 403 200 404 404
+GET    /v1/batches                                      401  200 200 200 403 403 200 200 200
+GET    /v1/batches/{batch_id}                           401  200 200 200 403 403 200 404 404
+POST   /v1/batches/{batch_id}/cancel                    401  200 200 200 403 403 200 404 404
 POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
 GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
 GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
@@ -286,6 +299,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/analytics/events?tenant=acme": {
         "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
     },
+    "POST /v1/audio/transcriptions": {"model": "whisper-1"},
+    "POST /v1/audio/translations": {"model": "whisper-1"},
+    "POST /api/v1/audio": {"url": "https://cdn.acme.example/talk.mp3"},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -378,6 +394,9 @@ async def test_who_changes_something_gets_what_the_table_says(
 
 async def status(world: World, caller: str, method: str, path: str) -> int:
     body = BODIES.get(f"{method} {path}")
+    if f"{method} {path}" == "POST /v1/batches":
+        file, endpoint = world.ids["file_id"], "/v1/embeddings"
+        body = {"input_file_id": file, "endpoint": endpoint, "completion_window": "24h"}
     if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
         made = await world.office.sessions.login("viewer@acme.example", PASSWORD, None, "test", "")
         body = {"refresh_token": made.refresh_token}
