@@ -18,7 +18,7 @@ from deployments.contracts.speech import (
     SpeechSegment,
 )
 from deployments.speech.engine import SpeechEngine
-from tests.media_fixtures.made_speech import BEGINS, DURATION_S, MADE_SPEECH, SAID
+from load_tests.made_speech import BEGINS, DURATION_S, MADE_SPEECH, SAID
 
 RATE = 16_000
 NUMBERS = {"12": "twelve", "300": "three hundred"}
