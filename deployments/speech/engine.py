@@ -141,7 +141,8 @@ class SpeechEngine:
         end = duration_s if options.end is None else min(options.end, duration_s)
         self._open += 1
         try:
-            await self._in_thread(self._find_model)
+            if self._model is None:
+                await self._in_thread(self._find_model)
             self._start_idle_checks()
             async with AsyncExitStack() as stack:
                 folder = stack.enter_context(private_folder(self._scratch))

@@ -4,10 +4,8 @@ Every method but `idle_s` blocks, and is called from one thread that outlives th
 """
 
 import os
-import secrets
-import shutil
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import msgspec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.contracts.speech import SpeechSegment, SpeechWord
-from deployments.sandbox import ChildLimits
+from deployments.sandbox import ChildLimits, private_folder
 from deployments.sandbox.errors import MediaTimeout, MediaTooLarge, SandboxFailed
 from deployments.sandbox.python_child import python_command
 from deployments.sandbox.resident_child import ChildEnded, ResidentChild
@@ -90,7 +88,7 @@ class RecognitionChild:
         self._closing = False
         self._child: ResidentChild | None = None
         self._model: SpeechModel | None = None
-        self._folder: Path | None = None
+        self._resources = ExitStack()  # the child's folder
         self._windows = 0
         self._used = clock.monotonic()
         self.starts = 0
@@ -127,9 +125,7 @@ class RecognitionChild:
         if self._child is not None:
             self._child.kill()
             self._child = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._resources.close()
 
     def interrupt(self) -> None:
         """Ends a window in progress, and all work of this child. From any thread."""
@@ -166,12 +162,11 @@ class RecognitionChild:
         return self._child
 
     def _start(self, model: SpeechModel) -> ResidentChild:
-        self._folder = self._scratch / f"speech-{os.getpid()}-{secrets.token_hex(4)}"
-        self._folder.mkdir(parents=True, mode=0o700)
+        folder = self._resources.enter_context(private_folder(self._scratch))
         setup = {"folder": str(model.folder), "gpu": self._gpu, "threads": self._threads}
         command = python_command(
             MODULE,
-            self._folder,
+            folder,
             (msgspec.json.encode(setup).decode(),),
             self._limits(model),
             self._threads,
