@@ -11,7 +11,6 @@ the rest. A clip that cannot be made is replaced by the next best highlight.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,8 +39,6 @@ from deployments.video.transcript_source import TranscriptSource
 
 ANALYSED = 25.0  # percent
 EARLY = "early"  # the checkpoint of the first clip, if it was made before all was heard
-
-log = logging.getLogger("mobula.clipper")
 
 
 @dataclass(frozen=True, slots=True)
