@@ -27,18 +27,18 @@ ATTEMPTS = 2  # at a window, each in a new child
 _GIB = 1 << 30
 
 
-class _Word(msgspec.Struct, array_like=True):
+class _AnsweredWord(msgspec.Struct, array_like=True):
     text: str
     start: float
     end: float
     probability: float
 
 
-class _Segment(msgspec.Struct):
+class _AnsweredSegment(msgspec.Struct):
     start: float
     end: float
     text: str
-    words: list[_Word]
+    words: list[_AnsweredWord]
     no_speech_probability: float
     average_log_probability: float
     compression_ratio: float
@@ -51,7 +51,7 @@ class WindowAnswer(msgspec.Struct):
     language was looked for."""
 
     consumed: int
-    segments: list[_Segment]
+    segments: list[_AnsweredSegment]
     language: str | None = None
     probability: float = 0.0
     unsure: bool = False
