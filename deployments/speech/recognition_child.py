@@ -6,6 +6,7 @@ Every method but `idle_s` blocks, and is called from one thread that outlives th
 import os
 import signal
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ LOAD_S, WINDOW_S = 180.0, 180.0  # wall time, also on a machine that is busy
 WINDOWS = 5000  # that one child recognises, then another one takes over
 ATTEMPTS = 2  # at a window, each in a new child
 _GIB = 1 << 30
+_QUIET = {"ORT_DISABLE_TELEMETRY": "1"}  # of onnxruntime; it would find no network anyway
 
 
 class _AnsweredWord(msgspec.Struct, array_like=True):
@@ -173,7 +175,7 @@ class RecognitionChild:
             model.readable,
         )
         self.starts += 1
-        child = ResidentChild(command)
+        child = ResidentChild(replace(command, environment={**command.environment, **_QUIET}))
         self._child = child
         child.receive(LOAD_S)
         return child
