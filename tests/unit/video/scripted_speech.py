@@ -36,8 +36,8 @@ def segment(start: float, text: str, each: float = 0.4) -> SpeechSegment:
 
 
 class ScriptedRecognizer:
-    """Says `segments` window by window; waits before each one for a `go`, if `paced`. Fails with
-    `failure` once `fails_at` was heard."""
+    """Says `segments` by windows of `window_s`; if `paced`, each waits until that is released. Fails
+    with `failure` once `fails_at` was heard."""
 
     def __init__(
         self,
@@ -46,8 +46,9 @@ class ScriptedRecognizer:
         paced: bool = False,
         failure: Problem | None = None,
         fails_at: float = 0.0,
+        window_s: float = WINDOW_S,
     ) -> None:
-        self._segments = segments
+        self._segments, self._window_s = segments, window_s
         self._failure, self._fails_at = failure, fails_at
         self.paced = asyncio.Semaphore(0) if paced else None
         self.heard: list[SpeechOptions] = []
@@ -63,12 +64,15 @@ class ScriptedRecognizer:
                 await self.paced.acquire()
             if self._failure is not None and at >= self._fails_at:
                 raise self._failure
-            until = min(at + WINDOW_S, end)
+            until = min(at + self._window_s, end)
             for each in self._segments:
                 if at <= each.start < until:
                     yield each
             at = until
             yield SpeechProgress(at, end)
+
+    async def close(self) -> None:
+        """As an engine's."""
 
 
 class JobInMemory:
