@@ -36,7 +36,7 @@ def segment(start: float, text: str, each: float = 0.4) -> SpeechSegment:
 
 
 class ScriptedRecognizer:
-    """Says `segments` by windows of `window_s`; if `paced`, each waits until that is released. Fails
+    """Says `segments` by windows of `window_s`; if `paced`, each waits to be released. Fails
     with `failure` once `fails_at` was heard."""
 
     def __init__(
