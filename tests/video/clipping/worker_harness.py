@@ -154,11 +154,14 @@ def spec_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJobS
 
 @asynccontextmanager
 async def open_worker(
-    home: Path, executor: RecordingExecutor | None = None, writer: TextWriter | None = None
+    home: Path,
+    executor: RecordingExecutor | None = None,
+    writer: TextWriter | None = None,
+    speech: str | None = None,
 ) -> AsyncIterator[WorkerHarness]:
     """A worker that works until the block ends."""
     executor = executor or RecordingExecutor()
-    config = VideoConfig(gpu=False, writer=None if writer is None else "house")
+    config = VideoConfig(gpu=False, speech=speech, writer=None if writer is None else "house")
     worker = ClipWorker(Settings(home=home), config, executor, writer, SystemClock())
     await worker.start()
     try:
