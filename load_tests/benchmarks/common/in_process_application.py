@@ -84,6 +84,7 @@ class InProcessStages:
     classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
     analyzer: TextAnalyzer | None = None
+    media_reader: None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
