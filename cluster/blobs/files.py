@@ -97,6 +97,10 @@ class TenantFiles:
         """The second half. Raises ReservationLost if it comes too late."""
         return await self._staging.commit(staged, connection)
 
+    async def discard(self, staged: Staged) -> None:
+        """Delete bytes that are not to be committed."""
+        await self._delete([inventory.get_by_location(staged.place)], None)
+
     async def put_file(
         self,
         tenant: str,
@@ -127,6 +131,13 @@ class TenantFiles:
         if file is None:
             raise not_found(path)
         return file
+
+    async def list_under(self, tenant: str, folder: str) -> tuple[StoredObject, ...]:
+        """Every file whose path begins with `folder` and a slash, by path."""
+        async with self._database.read() as connection:
+            return await inventory.list_under(
+                connection, tenant, validate_path(folder), self._clock.wall()
+            )
 
     async def open(
         self, tenant: str, path: str, start: int = 0, end: int | None = None

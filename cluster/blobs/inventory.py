@@ -119,6 +119,14 @@ async def list_objects(
     return None if first is None else StoredObject(**first._mapping)
 
 
+async def list_under(
+    connection: AsyncConnection, tenant: str, folder: str, now: float
+) -> tuple[StoredObject, ...]:
+    """The unexpired files whose path begins with `folder` and a slash, by path."""
+    found = select(rows).where(list_prefix(tenant, folder), _unexpired(now)).order_by(rows.c.path)
+    return tuple(StoredObject(**row._mapping) for row in await connection.execute(found))
+
+
 def get(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
     """These files; no more than AT_ONCE."""
     return and_(rows.c.tenant == tenant, rows.c.path.in_(paths))

@@ -63,6 +63,11 @@ class Api:
     def get(self, *path: str, **query: Any) -> Any:
         return self._request("GET", path, query).json()
 
+    def get_later(self, *path: str, wait_s: int) -> Any:
+        """The same once it has ended, or after so many seconds."""
+        headers = {"Prefer": f"wait={wait_s}"}
+        return self._request("GET", path, {}, headers=headers).json()
+
     def post(
         self,
         *path: str,
@@ -112,6 +117,28 @@ class Api:
     def lines(self, *path: str, **query: Any) -> Iterator[str]:
         """The lines of a streamed response."""
         with self._http.stream("GET", _url(path), params=_without_none(query)) as response:
+            if response.is_error:
+                response.read()
+                raise typer.Exit(_report_refusal(response))
+            yield from response.iter_lines()
+
+    def upload(self, file: Path, purpose: str) -> Row:
+        """Send a file to `/v1/files`; ends the command where it cannot be read."""
+        try:
+            with file.open("rb") as content:
+                response = self._http.post(
+                    "/v1/files", data={"purpose": purpose}, files={"file": (file.name, content)}
+                )
+        except OSError as error:
+            raise typer.Exit(fail(f"{file}: {error}")) from None
+        if response.is_error:
+            raise typer.Exit(_report_refusal(response))
+        stored: Row = response.json()
+        return stored
+
+    def file_lines(self, file: str) -> Iterator[str]:
+        """The lines of a file of `/v1/files`, while they arrive."""
+        with self._http.stream("GET", f"/v1/files/{quote(file, safe='')}/content") as response:
             if response.is_error:
                 response.read()
                 raise typer.Exit(_report_refusal(response))
@@ -170,6 +197,8 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 def _report_refusal(response: "httpx.Response") -> int:
     try:
         problem = response.json()
+        if "error" in problem:  # in OpenAI's form
+            return fail(problem["error"]["message"])
         faults = [f"{e.get('pointer', '')}: {e['detail']}" for e in problem.get("errors", ())]
         return fail("\n".join(faults) or problem["detail"])
     except (ValueError, KeyError):

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.api import Api, Json, Key, api, new_app, show, show_one
-from cluster.cli.output import fail, print_plain
+from cluster.cli.output import errors, fail, print_plain
 
 batches = new_app("Batches: many calls of one operation, with a result for each.")
 COLUMNS = ("id", "operation", "status", "counts", "created", "expires")
+WATCH_S = 2
 Id = Annotated[str, typer.Argument(help="The batch's id.")]
 
 
@@ -21,14 +22,35 @@ def create(
         Path,
         typer.Argument(help="JSON lines: bodies, or objects with `custom_id` and `body`."),
     ],
+    upload: Annotated[
+        bool,
+        typer.Option(
+            "--upload",
+            help="Send the file as it is, up to 50,000 lines; each has a `custom_id` and a `body`.",
+        ),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until it ends.")] = False,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Call an operation for each line of a file, at most 1,000."""
-    items = _items(file)
+    """Call an operation for each line of a file, at most 1,000 without --upload."""
+    body: dict[str, Any] = {"operation": operation}
+    if not upload:
+        body["items"] = _items(file)
     with api(key) as cluster:
-        body = {"operation": operation, "items": items}
-        show_one(_flat(cluster.post("batches", body=body)), as_json)
+        if upload:
+            body["file"] = cluster.upload(file, "batch")["id"]
+        batch = cluster.post("batches", body=body)
+        if wait:
+            batch = _watched(cluster, batch)
+        show_one(_flat(batch), as_json)
+
+
+@batches.command()
+def watch(batch: Id, key: Key = None, as_json: Json = False) -> None:
+    """Show the progress of a batch until it ends."""
+    with api(key) as cluster:
+        show_one(_flat(_watched(cluster, cluster.get("batches", batch))), as_json)
 
 
 @batches.command("list")
@@ -57,9 +79,18 @@ def results(
     ] = None,
     key: Key = None,
 ) -> None:
-    """Print the items of a batch as JSON lines, in their order."""
+    """Print the items of a batch as JSON lines, in their order; of one over a file, the lines of
+    its outputs: those that succeeded, then those that failed."""
     with api(key) as cluster:
-        _print_items(cluster, batch, status)
+        found = cluster.get("batches", batch)
+        if found.get("file") is None:
+            _print_items(cluster, batch, status)
+            return
+        wanted = {"succeeded": ("output_file",), "failed": ("error_file",)}
+        for name in wanted.get(status or "", ("output_file", "error_file")):
+            if found[name] is not None:
+                for line in cluster.file_lines(found[name]):
+                    print_plain(line)
 
 
 @batches.command()
@@ -74,6 +105,18 @@ def delete(batch: Id, key: Key = None) -> None:
     """Forget an ended batch and its results."""
     with api(key) as cluster:
         cluster.delete("batches", batch)
+
+
+def _watched(cluster: Api, batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch once it has ended; a line for each change of its counts, on standard error."""
+    shown = ""
+    while batch["ended"] is None:
+        line = f"{batch['status']}: {_flat(batch)['counts']}"
+        if line != shown:
+            errors.print(line, markup=False)
+            shown = line
+        batch = cluster.get_later("batches", batch["id"], wait_s=WATCH_S)
+    return batch
 
 
 def _print_items(cluster: Api, batch: str, status: str | None) -> None:

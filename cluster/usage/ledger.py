@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,8 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from cluster.usage import increments
-from cluster.usage.cells import DAY_S, WIDTH, Cell, counts_of, to_batch
+from cluster.usage.cells import DAY_S, WIDTH, Cell, Where, counts_of, to_batch
+from cluster.usage.collected_usage import CollectedUsage
 from cluster.usage.dimensions import NO_DIMENSIONS, OTHER, CallDimensions
 from cluster.usage.entries import UsageEntry
 from cluster.usage.increments import EMPTY, Batch
@@ -111,9 +112,11 @@ class Ledger:
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
     ) -> None:
         """Count one call of a model. `cost` is what its provider says that it costs, in
-        nano-currency, instead of the configured cost. Takes some microseconds and never fails.
+        nano-currency, instead of the configured cost. With `collected` it is kept back there until
+        that is stored. Takes some microseconds and never fails.
         """
         counts = (
             1,
@@ -138,10 +141,19 @@ class Ledger:
         if caller.team or caller.end_user or tags:
             named = CallDimensions(caller.team, caller.end_user, tags)
         costs, now = terms.costs if cost is None else NO_PRICES, self._clock.wall()
+        if collected is not None and not collected.is_stored:
+            where = caller.tenant, caller.key_id, model, int(now // DAY_S)
+            self._collect(collected, where, prices, costs, named, counts)
+            return
         self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, counts)
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         """Count one request for a model that was answered from the cache."""
         terms = self._book.known.get(model) or self._book.terms_of(model)
@@ -152,9 +164,31 @@ class Ledger:
         if caller.team or caller.end_user or tags:
             named = CallDimensions(caller.team, caller.end_user, tags)
         now = self._clock.wall()
+        if collected is not None and not collected.is_stored:
+            where = caller.tenant, caller.key_id, model, int(now // DAY_S)
+            self._collect(collected, where, prices, terms.costs, named, _CACHE_HIT)
+            return
         self._count(
             caller.tenant, caller.key_id, model, now, prices, terms.costs, named, _CACHE_HIT
         )
+
+    async def store_collected(
+        self, connection: AsyncConnection, collected: Iterable[CollectedUsage]
+    ) -> None:
+        """Implements CollectedUsageStore."""
+        batch = self._collected_batch(collected)
+        await increments.upsert(connection, await self._values.apply(connection, batch))
+
+    def confirm_collected(self, collected: Iterable[CollectedUsage]) -> None:
+        """Implements CollectedUsageStore."""
+        collected = list(collected)
+        self.totals.add(self._collected_batch(collected).usage)
+        for each in collected:
+            each.mark_stored()
+
+    def _collected_batch(self, collected: Iterable[CollectedUsage]) -> Batch:
+        cells = (cell for each in collected for cell in each.cells)
+        return to_batch(cells, self._book.provider_of)
 
     def add(self, entry: UsageEntry) -> None:
         """Count what a piece of work used."""
@@ -192,6 +226,18 @@ class Ledger:
             counts[index] += amount
         if self._journal is not None:
             self._journal.append(self._collecting, where, sums.terms, added)
+
+    def _collect(
+        self,
+        collected: CollectedUsage,
+        where: Where,
+        prices: Prices,
+        costs: Prices,
+        named: CallDimensions | None,
+        counts: Sequence[int],
+    ) -> None:
+        stored = NO_DIMENSIONS if named is None else self._stored(where[0], named)
+        collected.add(Cell(where, by_unit(prices), by_unit(costs), counts, stored))
 
     def _stored(self, tenant: str, named: CallDimensions) -> CallDimensions:
         """With a pseudonym for the end user."""

@@ -1,12 +1,11 @@
-"""Runs batches: calls the items that have no outcome yet, some at a time, and stores what comes.
+"""Runs batches of inline items: calls those that have no outcome yet, and stores what comes.
 
 In: a job of kind `batch`. Out: an outcome for each item, stored a few times a second together with
-the job's fence, so that a worker that is killed costs a repetition of the calls of its last moment
-and no result. A call that meets a rate limit or too much load waits and is made again.
+what it used and the job's fence. So a worker that is killed costs a repetition of the calls of its
+last moment, no result, and no charge.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -14,25 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.background import run_to_end
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Overloaded, Problem, QuotaExceeded, RateLimited, to_problem
 from cluster.storage.database import Database
+from cluster.usage.collected_usage import CollectedUsage, CollectedUsageStore
+from deployments.batches.item_calls import ItemCalls
 from deployments.batches.item_store import BatchItemStore
-from deployments.batches.model import (
-    KIND,
-    MAX_AGE_S,
-    BatchItem,
-    BatchSpec,
-    ItemCaller,
-    ItemOutcome,
-)
+from deployments.batches.model import KIND, BatchItem, BatchSpec, ItemOutcome
+from deployments.batches.pacing import PARALLEL
 from deployments.contracts.jobs import Job, JobContext, JobResult
 
-PARALLEL = 8  # calls of one batch at a time
 WINDOW = 64  # items in memory
 FLUSH_S = 0.25  # between two writes of outcomes
-LONGEST_WAIT_S = 30.0  # before a call is made again
-
-log = logging.getLogger("mobula.batches")
 
 
 class BatchHandler:
@@ -41,11 +31,17 @@ class BatchHandler:
     kind = KIND
 
     def __init__(
-        self, database: Database, items: BatchItemStore, caller: ItemCaller, clock: Clock
+        self,
+        database: Database,
+        items: BatchItemStore,
+        calls: ItemCalls,
+        usage: CollectedUsageStore,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._items = items
-        self._caller = caller
+        self._calls = calls
+        self._usage = usage
         self._clock = clock
 
     async def run(self, work: JobContext) -> JobResult:
@@ -69,17 +65,17 @@ class BatchHandler:
         self, work: JobContext, spec: BatchSpec, items: Sequence[BatchItem], done: int
     ) -> None:
         """Outcomes of calls that have ended are stored, whatever ends the window."""
-        slots = asyncio.Semaphore(PARALLEL)
-        calls = {asyncio.ensure_future(self._call(work.job, spec, item, slots)) for item in items}
+        outcome, slots = self._calls.outcome, asyncio.Semaphore(PARALLEL)
+        calls = {asyncio.ensure_future(outcome(work.job, spec, item, slots)) for item in items}
         try:
             while calls:
                 ended, calls = await asyncio.wait(calls, timeout=FLUSH_S)
-                # A cancellation waits for it: calls that were made and charged keep their outcomes.
+                # A cancellation waits for it: calls that were made keep their outcomes.
                 await run_to_end(self._save(work, [call.result() for call in ended]))
                 done += len(ended)
                 await work.report("items", 100.0 * done / max(1, spec.total))
         except asyncio.CancelledError:
-            await self._save(work, [each.result() for each in calls if _has_result(each)])
+            await self._save(work, [each.result() for each in calls if has_result(each)])
             raise
         finally:
             for call in calls:
@@ -88,48 +84,29 @@ class BatchHandler:
 
     async def _save(self, work: JobContext, outcomes: Sequence[ItemOutcome]) -> None:
         if outcomes:
-            job = work.job
-            write = partial(_write, self._items, job, outcomes)
+            write = partial(self._write, work.job, outcomes)
             await work.checkpoint("saved", {"at": self._clock.wall()}, write)
+            self._usage.confirm_collected(usage_of(outcomes))
 
-    async def _call(
-        self, job: Job, spec: BatchSpec, item: BatchItem, slots: asyncio.Semaphore
-    ) -> ItemOutcome:
-        """Never raises but for its cancellation: whatever goes wrong is the item's outcome."""
-        while True:
-            try:
-                async with slots:
-                    return await self._caller.call(job, spec, item)
-            except Exception as error:
-                problem = to_problem(error)
-                if problem is not error:
-                    log.error("item %d of batch %s failed", item.index, job.id, exc_info=error)
-            wait_s = self._wait_s(job, problem)
-            if wait_s is None:
-                return self._caller.refused(job, item, problem)
-            await asyncio.sleep(wait_s)
-
-    def _wait_s(self, job: Job, problem: Problem) -> float | None:
-        """None: waiting does not help, or has lasted too long."""
-        is_passing = isinstance(problem, (RateLimited, Overloaded))
-        if not is_passing or isinstance(problem, QuotaExceeded):
-            return None
-        wait_s = min(float(problem.extensions.get("retry_after_s") or 1.0), LONGEST_WAIT_S)
-        if self._clock.wall() + wait_s > job.created + MAX_AGE_S:
-            return None
-        return wait_s
+    async def _write(
+        self, job: Job, outcomes: Sequence[ItemOutcome], connection: AsyncConnection
+    ) -> None:
+        """Charges no item whose outcome is there already: the answer to a commit may be lost."""
+        indexes = [outcome.index for outcome in outcomes]
+        queued = await self._items.queued(connection, job.tenant, job.id, indexes)
+        await self._items.save(connection, job.tenant, job.id, outcomes)
+        new = [outcome for outcome in outcomes if outcome.index in queued]
+        await self._usage.store_collected(connection, usage_of(new))
 
 
-async def _write(
-    items: BatchItemStore, job: Job, outcomes: Sequence[ItemOutcome], connection: AsyncConnection
-) -> None:
-    await items.save(connection, job.tenant, job.id, outcomes)
+def usage_of(outcomes: Sequence[ItemOutcome]) -> list[CollectedUsage]:
+    return [outcome.usage for outcome in outcomes if outcome.usage is not None]
+
+
+def has_result(call: "asyncio.Future[ItemOutcome]") -> bool:
+    return call.done() and not call.cancelled() and call.exception() is None
 
 
 def _windows(indexes: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for at in range(0, len(indexes), size):
         yield indexes[at : at + size]
-
-
-def _has_result(call: "asyncio.Future[ItemOutcome]") -> bool:
-    return call.done() and not call.cancelled() and call.exception() is None

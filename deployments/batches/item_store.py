@@ -62,6 +62,14 @@ class BatchItemStore:
         query = select(rows.c.number).where(_of(tenant, job), rows.c.state == "queued")
         return list((await connection.execute(query.order_by(rows.c.number))).scalars())
 
+    async def queued(
+        self, connection: AsyncConnection, tenant: str, job: str, indexes: Collection[int]
+    ) -> frozenset[int]:
+        """Those of `indexes` that have no outcome."""
+        is_queued = and_(rows.c.number.in_(list(indexes)), rows.c.state == "queued")
+        found = await connection.execute(select(rows.c.number).where(_of(tenant, job), is_queued))
+        return frozenset(found.scalars())
+
     async def load(
         self, connection: AsyncConnection, tenant: str, job: str, indexes: Collection[int]
     ) -> list[BatchItem]:

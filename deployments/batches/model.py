@@ -5,16 +5,19 @@ spec says which operation is called, how many items there are and what the calls
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.jobs import ENDED, Job
 
 KIND = "batch"
+FILE_KIND = "batch.file"  # a kind of its own: replicas of earlier releases do not take it
 MAX_ITEMS = 1_000
 MAX_AGE_S = 86_400.0  # of a batch whose items still wait for limits
+MAX_METADATA = 16  # members
 MAX_RESULT_BYTES = 1 << 20  # of one item
 
 ItemState = Literal["queued", "succeeded", "failed", "cancelled"]
@@ -39,12 +42,14 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What one call came to: an HTTP status, and the JSON of the answer or of the problem."""
+    """What one call came to: an HTTP status, the JSON of the answer or of the problem, and what it
+    used, which is charged when the outcome is stored."""
 
     index: int
     status: int
     body: bytes
     request_id: str
+    usage: CollectedUsage | None = field(default=None, compare=False, repr=False)
 
     @property
     def state(self) -> ItemState:
@@ -75,37 +80,81 @@ class ItemCounts:
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
     """A job's spec. A call may do what `scopes` say and its key or user may still do. `tags` split
-    the usage of the calls."""
+    the usage of the calls. `source` None: the items are rows, `total` of them."""
 
     operation: str
     total: int
     scopes: frozenset[Scope]
     tags: tuple[str, ...] = ()
+    source: "FileSource | None" = None
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        spec: dict[str, Any] = {
             "operation": self.operation,
             "total": self.total,
             "scopes": sorted(map(str, self.scopes)),
             "tags": list(self.tags),
         }
+        return spec if self.source is None else spec | {"source": self.source.to_json()}
 
     @classmethod
     def of(cls, job: Job) -> Self:
         """Scopes that this version does not know grant nothing."""
         known, spec = {str(scope): scope for scope in Scope}, job.spec
         scopes = frozenset(known[name] for name in spec["scopes"] if name in known)
-        return cls(spec["operation"], spec["total"], scopes, tuple(spec["tags"]))
+        source = spec.get("source")
+        return cls(
+            spec["operation"],
+            spec["total"],
+            scopes,
+            tuple(spec["tags"]),
+            None if source is None else FileSource.of(source),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """The file that a batch's lines are in. `endpoint` is what the order calls the operation: a
+    path, whose form errors have, or a name; lines may name any of `urls`. The outputs are kept for
+    `keep_s` after the end of the batch's day. `metadata` is the caller's own."""
+
+    file: str
+    endpoint: str
+    urls: tuple[str, ...]
+    keep_s: float
+    metadata: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": self.file,
+            "endpoint": self.endpoint,
+            "urls": list(self.urls),
+            "keep_s": self.keep_s,
+            "metadata": self.metadata,
+        }
+
+    @classmethod
+    def of(cls, source: Mapping[str, Any]) -> Self:
+        return cls(
+            source["file"],
+            source["endpoint"],
+            tuple(source["urls"]),
+            source["keep_s"],
+            source["metadata"],
+        )
 
 
 class ItemCaller(Protocol):
     """Makes the call of one item."""
 
-    async def call(self, job: Job, spec: BatchSpec, item: BatchItem) -> ItemOutcome:
-        """Raises what the operation raises for a request of its own."""
+    async def call(
+        self, job: Job, spec: BatchSpec, item: BatchItem, usage: CollectedUsage
+    ) -> ItemOutcome:
+        """What it uses is kept back in `usage`. Raises what the operation raises for a request of
+        its own."""
         ...
 
-    def refused(self, job: Job, item: BatchItem, problem: Problem) -> ItemOutcome:
+    def refused(self, job: Job, spec: BatchSpec, item: BatchItem, problem: Problem) -> ItemOutcome:
         """The outcome of an item that came to this."""
         ...
 

@@ -42,6 +42,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -170,12 +171,16 @@ class TextAnalysisClient(ServedModelClient):
         return analysis
 
 
-class MediaClient(ServedModelClient):
-    """Implements `MediaReader`."""
+class MediaReaderClient(ServedModelClient):
+    """Implements `MediaReader` and `ImageReader`."""
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile:
         examined: ExaminedFile = await self._call("examine", request)
         return examined
+
+    async def read_images(self, request: ReadImagesRequest) -> ReadImages:
+        images: ReadImages = await self._call("read_images", request)
+        return images
 
     async def measure(self, request: MeasureRequest) -> SoundMeasures:
         measures: SoundMeasures = await self._call("measure", request)

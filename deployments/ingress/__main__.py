@@ -43,6 +43,9 @@ class StubBackends:
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
 
+    async def count_answers(self, deployment: str) -> int:
+        return 0
+
 
 def description(home: Path) -> bytes:
     """The OpenAPI document. Nothing is started and no model is called."""

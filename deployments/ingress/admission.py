@@ -15,13 +15,14 @@ from typing import Protocol
 from cluster.audit.record import AuditRecord
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, to_problem
-from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import GatedFeature, RequestClass
 from deployments.contracts.limits import Limiter
 from deployments.ingress.context import AdmittedRequest, RequestContext
 
 MAX_RESOURCE = 300  # characters, as in the audit trail
 MAX_MODEL = 200  # characters of a model's name
+_URGENT = frozenset({RequestClass.GENERATE, RequestClass.EMBED, RequestClass.ANALYSE})
 
 
 class AuditQueue(Protocol):
@@ -34,9 +35,11 @@ class AdmissionControl:
     """Admits requests, one permit each, and writes an audit record for every one."""
 
     def __init__(self, limiter: Limiter, trail: AuditQueue, clock: Clock) -> None:
+        """`urgent` counts calls of models for which somebody waits: batches make room for them."""
         self.limiter = limiter
         self._trail = trail
         self.clock = clock
+        self.urgent = 0
 
     def admitted(
         self,
@@ -107,8 +110,11 @@ class _AdmissionScope:
                 policies=context.policies,
                 tags=context.tags,
                 excludes_model=context.excludes_model,
+                collected=context.collected,
                 permit=permit,
             )
+            if self._class in _URGENT and context.priority is not Priority.BATCH:
+                self._control.urgent += 1
             if context.timer.admitted_at == 0.0:
                 context.timer.admitted_at = self._control.clock.monotonic()
             if scope is not None:

@@ -13,6 +13,7 @@ import orjson
 
 from cluster.runtime.problems import InvalidRequest, PayloadTooLarge, Problem
 from cluster.tenants.caller import Caller, Priority
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.batches.model import MAX_RESULT_BYTES, BatchItem, BatchSpec, ItemOutcome
 from deployments.contracts.jobs import Job
 from deployments.ingress.admission import AdmissionControl
@@ -20,7 +21,7 @@ from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import RequestContext
 from deployments.ingress.end_user import FIELDS as END_USER_FIELDS
 from deployments.ingress.end_user import name_end_user
-from deployments.ingress.http.problems import native_body
+from deployments.ingress.http.problems import is_openai_route, render
 from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.http.usage_tags import body_tags
 from deployments.ingress.operations.base import Operation
@@ -43,7 +44,9 @@ class OperationCaller:
         self._operations = operations
         self._caller_of = caller_of
 
-    async def call(self, job: Job, spec: BatchSpec, item: BatchItem) -> ItemOutcome:
+    async def call(
+        self, job: Job, spec: BatchSpec, item: BatchItem, usage: CollectedUsage
+    ) -> ItemOutcome:
         services, name = self._services, spec.operation
         operation = self._operations.get(name)
         if operation is None:
@@ -58,6 +61,7 @@ class OperationCaller:
             operation.request_class,
             Priority.BATCH,
         )
+        context.collected = usage
         body = self._body(context, spec, operation, item)
         with services.tracing.handle_call(context, name, job.trace):
             async with admission.admitted(
@@ -73,10 +77,11 @@ class OperationCaller:
             raise PayloadTooLarge(MAX_RESULT_BYTES)
         return ItemOutcome(item.index, 200, content, request_id)
 
-    def refused(self, job: Job, item: BatchItem, problem: Problem) -> ItemOutcome:
+    def refused(self, job: Job, spec: BatchSpec, item: BatchItem, problem: Problem) -> ItemOutcome:
         request_id = _request_id(job, item)
-        content = orjson.dumps(native_body(problem, request_id))
-        return ItemOutcome(item.index, problem.status, content, request_id)
+        path = "" if spec.source is None else spec.source.endpoint
+        status, content, _ = render(problem, path, request_id)
+        return ItemOutcome(item.index, status, content, request_id)
 
     def _body(
         self, context: RequestContext, spec: BatchSpec, operation: Operation[Any], item: BatchItem
@@ -84,7 +89,8 @@ class OperationCaller:
         """Raises Malformed, InvalidRequest."""
         admission: AdmissionControl = self._services.admission
         try:
-            body = parse_json(item.body, operation.schema)
+            ignored: list[str] | None = [] if _is_lenient(spec) else None
+            body = parse_json(item.body, operation.schema, ignored)
             if operation.can_stream and body.stream:
                 raise InvalidRequest("stream: the calls of a batch do not stream.", param="stream")
             metadata = getattr(body, "metadata", None)
@@ -95,6 +101,11 @@ class OperationCaller:
         if not END_USER_FIELDS.isdisjoint(body.model_fields_set):
             name_end_user(context, body)
         return body
+
+
+def _is_lenient(spec: BatchSpec) -> bool:
+    """Whether unknown fields have no effect, as on the route that the order names."""
+    return spec.source is not None and is_openai_route(spec.source.endpoint)
 
 
 def _request_id(job: Job, item: BatchItem) -> str:

@@ -21,6 +21,7 @@ from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import GatedFeature, Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.trace_context import TraceContext
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Permit
@@ -140,7 +141,8 @@ class RequestContext:
     `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
     set once admission control has let the request in. `policies` are those of the caller's key and
     its team (None: it has none). `tags` split the tenant's usage (http/usage_tags.py).
-    `excludes_model` says which models the plan leaves out as a whole (None: none).
+    `excludes_model` says which models the plan leaves out as a whole (None: none). Usage waits in
+    `collected` until the request's result is stored (None: it is charged at once).
     """
 
     request_id: str
@@ -155,6 +157,7 @@ class RequestContext:
     policies: CallerPolicies | None = None
     tags: tuple[str, ...] = ()
     excludes_model: Callable[[str], bool] | None = None
+    collected: CollectedUsage | None = None
 
     def allows_model(self, model: str) -> bool:
         """Whether the plan, the key's team and the key itself include the model."""
@@ -177,6 +180,7 @@ class RequestContext:
             policies=self.policies,
             tags=self.tags,
             excludes_model=self.excludes_model,
+            collected=self.collected,
         )
 
     @property
@@ -227,7 +231,8 @@ class AdmittedRequest(RequestContext):
     `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
     `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
     request may be for another model at another time. `relay` takes pieces of a stream's text past
-    the operation (None: it takes none).
+    the operation (None: it takes none). `readings` are its pictures that are read, or being read
+    (pipeline/image_inputs.py; None: it has none).
     """
 
     permit: Permit
@@ -242,6 +247,7 @@ class AdmittedRequest(RequestContext):
     resolved_models: tuple[str, ...] = ()
     varies: bool = False
     relay: ResponseRelay | None = None
+    readings: dict[Any, Any] | None = None
 
     def headers(self) -> HeaderFields:
         """Response headers about limits, the cache and other models than the one that was named,

@@ -1,9 +1,10 @@
-"""The size and time limits of requests that upload recordings."""
+"""The size and time limits of requests that upload recordings and files."""
 
 import re
 
 from cluster.runtime.problems import PayloadTooLarge
 from deployments.contracts.media import MediaLimits
+from deployments.files.model import MAX_BYTES
 from deployments.ingress.http.middleware.limits import RouteLimit
 
 MAX_FORM_BYTES = 512 << 20  # of the file in a form
@@ -12,6 +13,7 @@ AUDIO_S = 600.0  # for the form with a recording, and again for what is said in 
 MAX_IMPORT_BYTES = 64 << 10  # of the JSON that names a URL
 FORM_S = 3600.0
 CHUNK_S = 4 * 3600.0
+_FILE_FIELDS = 64 << 10  # the other fields of the form of a file
 _OTHER_FIELDS = MAX_TRANSCRIPT_BYTES + (64 << 10)  # the other fields of a form
 
 
@@ -30,6 +32,15 @@ class FormTooLarge(PayloadTooLarge):
 
 def _form_too_large(limit_bytes: int) -> PayloadTooLarge:
     return FormTooLarge(limit_bytes - _OTHER_FIELDS)
+
+
+FILE_LIMIT = RouteLimit(
+    frozenset({"POST"}),
+    re.compile(r"/v1/files"),
+    MAX_BYTES + _FILE_FIELDS,
+    FORM_S,
+    lambda limit_bytes: PayloadTooLarge(limit_bytes - _FILE_FIELDS),
+)
 
 
 def upload_limits(
@@ -52,6 +63,7 @@ def upload_limits(
             largest,
             CHUNK_S,
         ),
+        FILE_LIMIT,
         RouteLimit(
             frozenset({"PUT"}),
             re.compile(rf"/api/v1/videos/{id_}/transcript"),

@@ -8,11 +8,16 @@ from random import SystemRandom
 from typing import Protocol
 
 from cluster.balancing.replica_set import replica_set
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.store import BlobStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from deployments.batches.file_handler import FileBatchHandler
 from deployments.batches.handler import BatchHandler
+from deployments.batches.item_calls import ItemCalls
 from deployments.batches.item_store import BatchItemStore
+from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
@@ -22,8 +27,10 @@ from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
 from deployments.contracts.text_analysis import TextAnalyzer
+from deployments.files.store import FileStore
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
@@ -32,7 +39,9 @@ from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
+from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
 from deployments.ingress.drain_status import DrainStatus
+from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
@@ -48,6 +57,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
     RequestGuards,
 )
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
@@ -60,6 +70,10 @@ from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyPar
 from deployments.privacy.service import PrivacyServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
+
+
+class MediaStage(MediaReader, ImageReader, Protocol):
+    """Opens recordings and pictures."""
 
 
 class Backends(Protocol):
@@ -78,7 +92,7 @@ class Backends(Protocol):
     def analyzer(self) -> TextAnalyzer | None: ...
 
     @property
-    def media_reader(self) -> MediaReader | None: ...
+    def media_reader(self) -> MediaStage | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -99,6 +113,7 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
+    tenancy.broadcast.peers = peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -129,7 +144,8 @@ def build_services(
     admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
-    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
+    images = ImageInputs(models, backends.media_reader)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy, images)
     observed = ObservedParts(
         tenancy,
         models,
@@ -146,7 +162,10 @@ def build_services(
     store = media.jobs if media is not None else JobStore(tenancy.database, clock, SystemRandom())
     tenant_jobs = TenantJobs(store, tenancy.replica, clock)
     items = BatchItemStore(directory.secret_of)
-    files, links = (None, None) if media is None else (media.files, media.links)
+    links = None if media is None else media.links
+    objects = media.files if media is not None else _tenant_files(settings, config, tenancy, clock)
+    files = FileStore(tenancy.database, objects, clock)
+    batches = BatchServices(tenancy.database, store, items, files, tenant_jobs.wake, OPERATION_OF)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -166,6 +185,8 @@ def build_services(
         providers.start(models)
         if media is not None:
             await media.start()
+        else:
+            await objects.start()  # else Clipper replicas sweep
         await tenant_jobs.start()
 
     async def close() -> None:
@@ -173,6 +194,8 @@ def build_services(
         await observability.close()
         if media is not None:
             await media.close()
+        else:
+            await objects.close()
         await caches.close()
         await recorder.settlements.close()
         await observability.close_tracing()
@@ -212,6 +235,7 @@ def build_services(
             "metrics": observability.scrape.report_own,
             "health": observability.health.report,
             "traces": observability.tracing.tracer.ring.find,
+            DIRECTORY: tenancy.broadcast.refresh_own,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -232,7 +256,7 @@ def build_services(
         logs=observability.logs,
         tracing=observability.tracing,
         find_traces=observability.find_traces,
-        batches=BatchServices(tenancy.database, store, items, tenant_jobs.wake),
+        batches=batches,
         privacy=PrivacyServices(store, links, tenant_jobs.wake),
         audio=audio_services(
             config.media,
@@ -252,16 +276,36 @@ def build_services(
         clock,
         directory.secret_of,
         settings.home / "scratch",
-        files,
+        objects,
     )
+    pacer = BatchPacer(clock, lambda: admission.urgent)
+    calls = ItemCalls(caller, clock, pacer)
     tenant_jobs.install(
         [
-            BatchHandler(tenancy.database, items, caller, clock),
+            BatchHandler(tenancy.database, items, calls, tenancy.ledger, clock),
+            FileBatchHandler(
+                tenancy.database,
+                batches.file_batches,
+                files,
+                calls,
+                tenancy.ledger,
+                clock,
+                pacer,
+            ),
             ExportHandler(parts),
             EraseHandler(parts),
         ]
     )
     return services, caches
+
+
+def _tenant_files(
+    settings: Settings, config: IngressConfig, tenancy: TenantServices, clock: Clock
+) -> TenantFiles:
+    """Where video is disabled; it has the store of video, whose quota counts them all."""
+    where = config.video.store
+    store = BlobStore(where if "://" in where else str(settings.home / where))
+    return TenantFiles(tenancy.database, store, clock, tenancy.directory.plan_of)
 
 
 def _request_guards(
@@ -283,11 +327,12 @@ def _pipelines(
     recorder: UsageRecorder,
     caches: CacheStack,
     tenancy: TenantServices,
+    images: ImageInputs,
 ) -> tuple[ModelPipeline, EmbeddingPipeline]:
     if guards is None:
-        pipeline = ModelPipeline(models, recorder, caches.responses)
+        pipeline = ModelPipeline(models, recorder, caches.responses, images)
         return pipeline, EmbeddingPipeline(models, tenancy.ledger)
     return (
-        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedPipeline(guards, models, recorder, caches.responses, images),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )

@@ -40,7 +40,7 @@ async def page(
     tenant: str,
     *,
     state: JobState | None,
-    kind: str | None,
+    kind: str | tuple[str, ...] | None,
     subject: str | None,
     limit: int,
     cursor: str | None,
@@ -59,10 +59,12 @@ async def page(
     return Page(items, encode_cursor(items[-1].created, items[-1].id) if more else None)
 
 
-def _filtered(tenant: str, values: Mapping[str, str | None]) -> Select[Any]:
+def _filtered(tenant: str, values: Mapping[str, str | tuple[str, ...] | None]) -> Select[Any]:
     query = select(jobs).where(jobs.c.tenant == tenant)
     for name, value in values.items():
-        if value is not None:
+        if isinstance(value, tuple):
+            query = query.where(jobs.c[name].in_(value))
+        elif value is not None:
             query = query.where(jobs.c[name] == value)
     return query
 

@@ -73,7 +73,7 @@ class JobStore(LeaseStore):
         tenant: str,
         *,
         state: JobState | None = None,
-        kind: str | None = None,
+        kind: str | tuple[str, ...] | None = None,
         subject: str | None = None,
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,

@@ -20,6 +20,9 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from cluster.tracing.configured_exporter import configured_exporter
 from deployments.contracts.speech import SpeechRecognizer
+from deployments.images.decoder import ImageDecoder
+from deployments.images.fetch import ImageFetcher
+from deployments.images.reader import BoundedImageReader
 from deployments.jobs.worker import JobWorker
 from deployments.media.audio_job import AudioJobHandler
 from deployments.media.config import MediaConfig
@@ -30,6 +33,8 @@ from deployments.sandbox import clear_abandoned
 from deployments.video.config import VideoConfig
 from deployments.video.media_context import MediaContext
 from deployments.video.url_download import UrlDownloader
+
+IMAGE_DOWNLOAD_S, IMAGE_STEP_S = 20.0, 10.0  # of one picture, and of each wait in it
 
 
 class MediaWorker:
@@ -65,6 +70,14 @@ class MediaWorker:
         )
         name = f"media-{os.getpid()}-{secrets.token_hex(6)}"
         self._jobs = JobWorker(self._context.jobs, [handler], name, clock, concurrency=config.jobs)
+        downloads = UrlDownloader(
+            PinnedTransport(SsrfGuard(settings.webhooks_private_hosts)),
+            wall_s=IMAGE_DOWNLOAD_S,
+            step_s=IMAGE_STEP_S,
+        )
+        self.images = BoundedImageReader(
+            ImageFetcher(downloads, files), ImageDecoder(self._context.scratch)
+        )
 
     async def start(self) -> None:
         await self._directory.start()
@@ -76,6 +89,7 @@ class MediaWorker:
         """Running jobs return to the queue, for other replicas."""
         await self._jobs.close()
         await self._downloader.close()
+        await self.images.close()
         await self._context.files.close()
         await self._directory.close()
         await self._database.close()
@@ -89,6 +103,7 @@ class MediaWorker:
     def read_metrics(self) -> Iterator[Reading]:
         """Of this replica's work, its jobs, their exported traces, and its transactions."""
         yield from self.figures.read()
+        yield from self.images.counts.read()
         yield from self._jobs.metrics.read()
         yield from self._database.read_metrics()
         if self._exporter is not None:

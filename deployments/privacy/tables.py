@@ -99,9 +99,11 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
     TenantTable(
         tables.batch_items, sealed={"body": _item_part("body"), "result": _item_part("result")}
     ),
+    TenantTable(tables.file_batches),
     TenantTable(tables.job_parts),
     TenantTable(tables.jobs, user="key", leaves_with_user=True),
     TenantTable(tables.job_shares, is_exported=False),
+    TenantTable(tables.files, user="key"),
     TenantTable(tables.uploads, user="key"),
     TenantTable(tables.videos, user="key"),
     TenantTable(tables.stored_objects, omitted=frozenset({"place"})),

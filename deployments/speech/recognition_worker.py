@@ -37,7 +37,7 @@ class _WindowDone(Exception):
     """The first pass over a window is done."""
 
 
-class OnePassModel(WhisperModel):  # type: ignore[misc]
+class OnePassModel(WhisperModel):
     """A model that hears a window once, also where it finds the language first: what it leaves is
     a part of the next window, which costs no pass of its own."""
 
@@ -66,7 +66,7 @@ class WindowRecognizer:
         self._model = model
 
     def answer(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
-        samples = np.frombuffer(data, "<i2").astype(np.float32) / 32768
+        samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         window = next_window(_speech(samples), samples.size, last=request["last"])
         if not window.spans:
             return {"consumed": window.consumed, "segments": []}

@@ -2,9 +2,10 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 
 import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit.record import AuditRecord
 from cluster.runtime.problems import (
@@ -17,6 +18,7 @@ from cluster.runtime.problems import (
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -60,15 +62,29 @@ class Records:
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
     ) -> None:
         self.usage.append((caller.tenant, model, amounts))
         self.calls.append((caller, tags, cost))
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         self.kept.append((caller.tenant, model))
         self.kept_tags.append(tags)
+
+    async def store_collected(
+        self, connection: AsyncConnection, collected: Iterable[CollectedUsage]
+    ) -> None:
+        """What was collected is in the lists at once."""
+
+    def confirm_collected(self, collected: Iterable[CollectedUsage]) -> None:
+        """As above."""
 
 
 class WordsModel:
@@ -87,6 +103,7 @@ class WordsModel:
         self.up = True
         self.open = 0
         self.reported: TokenUsage | None = None
+        self.capabilities: frozenset[str] = frozenset()
         self.requests: list[GenerateRequest] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
@@ -94,7 +111,13 @@ class WordsModel:
     async def card(self) -> ModelCard:
         if not self.up:
             raise Overloaded("'words' is not up.")
-        return ModelCard("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000)
+        capabilities = self.capabilities
+        edge = 512 if "images" in capabilities else 0
+        return ModelCard(
+            *("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000),
+            capabilities=capabilities,
+            max_image_edge=edge,
+        )
 
     async def load(self) -> ModelLoad:
         if not self.up:

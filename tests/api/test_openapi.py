@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from tests.api.web import client_of
 
 OTHER_BODIES = {  # pieces of a file, forms
+    "/v1/files",
     "/api/v1/uploads",
     "/v1/audio/transcriptions",
     "/v1/audio/translations",

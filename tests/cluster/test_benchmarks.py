@@ -20,6 +20,7 @@ from load_tests.benchmarks.cache import bench_cache, speed
 from load_tests.benchmarks.cache.context import CacheBenchmark
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult
+from load_tests.benchmarks.content import bench_batch
 from load_tests.benchmarks.faults import bench_disconnects
 from load_tests.benchmarks.speed import bench_compare, bench_path, bench_stream
 from load_tests.benchmarks.speed.compare import contenders, targets
@@ -150,3 +151,17 @@ def test_every_abandoned_request_ends(
     figures = extract_figures(json.loads(report.read_text()))
     assert figures["disconnects.slowest"].value > 0
     assert figures["disconnects.errors"].value == 0
+
+
+def test_a_batch_whose_workers_are_killed_has_each_line_once(
+    shared: SharedCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench_batch, "LocalServe", shared)
+    report = tmp_path / "report.json"
+
+    options = "--model slow --lines 100 --kills 1 --megabytes 1 --rate 2 --seconds 1"
+    bench_batch.main([*options.split(), "--json", str(report)])
+
+    found = json.loads(report.read_text())
+    assert (found["killed"]["kills"], found["killed"]["passed"]) == (1, True), found
+    assert found["cancelled"]["passed"], found

@@ -38,6 +38,7 @@ TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
 CAPTIONS, POSTS = "/api/v1/captions", "/api/v1/posts"
 TEXT = "/api/v1/text"
 AUDIO = "/api/v1/audio"
+BATCHES, FILES = "/api/v1/batches", "/v1/files"
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -282,6 +283,60 @@ class Calls:
         if wait_s < 1:
             yield Pause(0.5)
         return dict(response.json())
+
+    def create_batch(
+        self, operation: str, items: Sequence[Mapping[str, Any]] | None, file: str | None
+    ) -> Call[dict[str, Any]]:
+        """Under one key there is one batch."""
+        body: dict[str, Any] = {"operation": operation, "file": file}
+        if items is not None:
+            body["items"] = as_list(items, "items")
+        key = self.options.idempotency_key or uuid.uuid4().hex
+        response = yield from self.attempts("POST", BATCHES, body, idempotency_key=key)
+        return dict(response.json())
+
+    def get_batch(self, batch: str, wait: bool) -> Call[dict[str, Any]]:
+        response = yield from self.attempts("GET", f"{BATCHES}/{batch}")
+        found = dict(response.json())
+        while wait and found["ended"] is None:
+            found = yield from self._batch_after(batch)
+        return found
+
+    def cancel_batch(self, batch: str) -> Call[dict[str, Any]]:
+        response = yield from self.attempts("POST", f"{BATCHES}/{batch}/cancel", {})
+        return dict(response.json())
+
+    def _batch_after(self, batch: str) -> Call[dict[str, Any]]:
+        """The batch as it is when it has ended, or some seconds from now."""
+        wait_s = int(min(LONG_POLL_S, self.options.timeout_s / 2))
+        headers = {"Prefer": f"wait={wait_s}"}
+        response = yield from self.attempts("GET", f"{BATCHES}/{batch}", headers=headers)
+        if wait_s < 1:
+            yield Pause(0.5)
+        return dict(response.json())
+
+    def send_file(self, file: Path, purpose: str) -> Call[str]:
+        """The id of a file of `/v1/files`."""
+        with file.open("rb") as content:
+            request = self._build(
+                "POST",
+                f"{self._url}{FILES}",
+                data={"purpose": purpose},
+                files={"file": (file.name, content)},
+                headers=self._headers(None),
+                timeout=httpx.Timeout(self.options.timeout_s + ANSWER_S),
+            )
+            try:
+                response = yield request
+            except httpx.TransportError as error:
+                raise problem_of_transport(error) from error
+        if not response.is_success:
+            raise _of_response(response)
+        return str(response.json()["id"])
+
+    def file_content(self, file: str) -> Call[bytes]:
+        response = yield from self.attempts("GET", f"{FILES}/{file}/content")
+        return bytes(response.content)
 
     def upload(self, file: Path) -> Call[str]:
         """The id of the video made of a file, sent by tus: what arrived is not sent again."""

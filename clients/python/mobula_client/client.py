@@ -200,6 +200,33 @@ class AsyncMobula:
         """The same for a file of this machine."""
         return await self._run(self._calls.transcribe(Path(file), wait, options))
 
+    async def create_batch(
+        self,
+        operation: str,
+        items: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        file: str | None = None,
+    ) -> dict[str, Any]:
+        """A batch of `items`, or of the lines of a file that `send_file` has sent. Items have a
+        `body`, and may have a `custom_id`."""
+        return await self._run(self._calls.create_batch(operation, items, file))
+
+    async def get_batch(self, batch: str, *, wait: bool = False) -> dict[str, Any]:
+        """How a batch stands, now or once it has ended, and the files with its outcomes."""
+        return await self._run(self._calls.get_batch(batch, wait))
+
+    async def cancel_batch(self, batch: str) -> dict[str, Any]:
+        """Outcomes that are there stay."""
+        return await self._run(self._calls.cancel_batch(batch))
+
+    async def send_file(self, file: str | Path, *, purpose: str = "batch") -> str:
+        """The id of the file."""
+        return await self._run(self._calls.send_file(Path(file), purpose))
+
+    async def file_content(self, file: str) -> bytes:
+        """The bytes of a file, such as the `output_file` of a batch."""
+        return await self._run(self._calls.file_content(file))
+
     async def upload(self, file: str | Path) -> str:
         """The id of the video made of a file. Continues after broken connections."""
         return await self._run(self._calls.upload(Path(file)))
@@ -371,6 +398,27 @@ class Mobula:
 
     def transcribe(self, file: str | Path, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.transcribe(Path(file), wait, options))
+
+    def create_batch(
+        self,
+        operation: str,
+        items: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        file: str | None = None,
+    ) -> dict[str, Any]:
+        return self._run(self._calls.create_batch(operation, items, file))
+
+    def get_batch(self, batch: str, *, wait: bool = False) -> dict[str, Any]:
+        return self._run(self._calls.get_batch(batch, wait))
+
+    def cancel_batch(self, batch: str) -> dict[str, Any]:
+        return self._run(self._calls.cancel_batch(batch))
+
+    def send_file(self, file: str | Path, *, purpose: str = "batch") -> str:
+        return self._run(self._calls.send_file(Path(file), purpose))
+
+    def file_content(self, file: str) -> bytes:
+        return self._run(self._calls.file_content(file))
 
     def upload(self, file: str | Path) -> str:
         return self._run(self._calls.upload(Path(file)))

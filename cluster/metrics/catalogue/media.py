@@ -9,6 +9,13 @@ EXAMINED = counter(
     labels=("outcome",),
     labels_from="accepted, refused, failed",
 )
+IMAGES = counter(
+    "mobula_media_images_total",
+    "Pictures of requests, by outcome.",
+    source="media",
+    labels=("outcome",),
+    labels_from="read, refused, failed",
+)
 TRANSCRIPTIONS = counter(
     "mobula_transcriptions_total",
     "Transcriptions that ended, by outcome: of requests that wait, and attempts of jobs.",

@@ -1,4 +1,4 @@
-"""The row of recordings, in the dashboard of models."""
+"""The row of recordings and pictures, in the dashboard of models."""
 
 from cluster.metrics.catalogue import media
 from cluster.production.dashboards.panel import Panel, PanelUnit, Row, Shown, rising
@@ -10,7 +10,7 @@ _OFF = "the deployment Media is off, or nobody sent a recording."
 
 def build_media_row() -> Row:
     return Row(
-        "Recordings",
+        "Recordings and pictures",
         (
             Panel(
                 "Transcriptions by outcome",
@@ -44,6 +44,13 @@ def build_media_row() -> Row:
                 (Shown(Q.rate(media.EXAMINED, "outcome"), "{{outcome}}"),),
                 unit=PanelUnit.REQUESTS,
                 fills_in=_OFF,
+            ),
+            Panel(
+                "Pictures by outcome",
+                (Shown(Q.rate(media.IMAGES, "outcome"), "{{outcome}}"),),
+                unit=PanelUnit.REQUESTS,
+                about="Refused are those that are no pictures, too large, or damaged.",
+                fills_in="the deployment Media is off, or nobody sent a picture.",
             ),
         ),
     )

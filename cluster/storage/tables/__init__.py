@@ -5,8 +5,9 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 """
 
 from cluster.storage.tables.base import metadata
-from cluster.storage.tables.batches import batch_items
+from cluster.storage.tables.batches import batch_items, file_batches
 from cluster.storage.tables.classifiers import classifiers
+from cluster.storage.tables.files import files
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
     api_keys,
@@ -58,6 +59,8 @@ __all__ = [
     "deliveries",
     "ended_sessions",
     "events",
+    "file_batches",
+    "files",
     "health_probes",
     "idempotency_keys",
     "job_checkpoints",

@@ -22,6 +22,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -66,6 +67,7 @@ EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
 CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classification))
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
+READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
@@ -83,6 +85,7 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         CLASSIFY,
         ANALYZE,
         EXAMINE,
+        READ_IMAGES,
         MEASURE,
         TRANSCRIBE,
         TOKENIZE,

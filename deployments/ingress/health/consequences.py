@@ -28,6 +28,7 @@ GCS = "Nothing scales and dead replicas are not replaced; the supervisor restart
 CONTROLLER = "Nothing scales and dead replicas are not replaced until it is back; requests go on."
 PROXY = "This node takes no requests from outside until Serve has restarted it."
 WEBHOOKS = "Events reach their receivers late; none is lost while the store keeps them."
+LIBRARY = "Scheduled posts are announced late; none is lost while the store keeps them."
 HOME_DISK = (
     "The embedded database, the audit spill, the access log and files in the home cannot be "
     "written: administration answers 503, clip jobs fail."

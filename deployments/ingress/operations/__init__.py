@@ -65,9 +65,9 @@ def operations(services: AppServices) -> Operations:
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
         "captions": Captions(pipeline, writers, templates, saver),
-        "captions.batch": CaptionBatch(pipeline, writers, templates),
+        "captions.batch": CaptionBatch(pipeline, writers, templates, saver),
         "posts": Posts(pipeline, writers, templates, saver),
-        "posts.batch": PostBatch(pipeline, writers, templates),
+        "posts.batch": PostBatch(pipeline, writers, templates, saver),
         "optimize_post": OptimizePost(
             services.analysis_pipeline,
             pipeline,

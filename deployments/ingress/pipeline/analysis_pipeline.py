@@ -136,7 +136,14 @@ class AnalysisPipeline:
             await asyncio.gather(*tasks, return_exceptions=True)
             reservation.settle(used, requests=requests)
             if requests:
-                self._meter.record_call(admitted.caller, admitted.plan, TEXT, used, admitted.tags)
+                self._meter.record_call(
+                    admitted.caller,
+                    admitted.plan,
+                    TEXT,
+                    used,
+                    admitted.tags,
+                    collected=admitted.collected,
+                )
 
     async def _call(
         self,
@@ -174,7 +181,9 @@ class AnalysisPipeline:
         return operations
 
     def _record_hit(self, admitted: AdmittedRequest) -> None:
-        self._meter.record_cache_hit(admitted.caller, admitted.plan, TEXT, admitted.tags)
+        self._meter.record_cache_hit(
+            admitted.caller, admitted.plan, TEXT, admitted.tags, admitted.collected
+        )
         if admitted.policies is not None:
             admitted.permit.charge_cache_hit(TEXT)
 

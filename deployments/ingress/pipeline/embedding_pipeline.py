@@ -134,7 +134,14 @@ class EmbeddingPipeline:
         finally:
             timed.ended_at = admitted.timer.clock.monotonic()
             reservation.settle(used, requests=requests)
-        self._meter.record_call(request.caller, admitted.plan, request.model, used, admitted.tags)
+        self._meter.record_call(
+            request.caller,
+            admitted.plan,
+            request.model,
+            used,
+            admitted.tags,
+            collected=admitted.collected,
+        )
         return answer
 
     def _timed(

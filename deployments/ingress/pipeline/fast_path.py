@@ -283,6 +283,7 @@ class FastPath:
         rendered = cached.views[view_name(operation, plan) if plan.guardrails else operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
         content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
+        self._admission.urgent += 1
         self._admission.record(caller, request_id, route.operation, f"model:{model}")
         self._recorder.record_cache_hit(caller, plan, model)
         self._responses.record_hit(caller.tenant, tokens)

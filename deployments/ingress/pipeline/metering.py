@@ -15,6 +15,7 @@ from cluster.runtime.problems import ClientGone, DeadlineExceeded, Problem, to_p
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Reservation
 from deployments.ingress.context import ModelWaitTimer
@@ -40,12 +41,19 @@ class Meter(Protocol):
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
     ) -> None:
-        """One call of a model. `cost` is what its provider says, in nano-currency."""
+        """One call of a model. `cost` is what its provider says, in nano-currency. With
+        `collected` it is kept back there until that is stored."""
         ...
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         """One request for a model that was answered from the cache."""
         ...
@@ -79,6 +87,7 @@ class UsageRecorder:
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
         *,
         is_complete: bool,
     ) -> None:
@@ -89,14 +98,19 @@ class UsageRecorder:
         self.counters.completion_tokens += amounts.output_tokens
         if is_complete:
             self.estimator.learn(request, amounts.output_tokens)
-        self._meter.record_call(request.caller, plan, request.model, amounts, tags, cost)
+        self._meter.record_call(request.caller, plan, request.model, amounts, tags, cost, collected)
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         """A request that was answered without its model."""
         self.counters.cache_hits += 1
-        self._meter.record_cache_hit(caller, plan, model, tags)
+        self._meter.record_cache_hit(caller, plan, model, tags, collected)
 
 
 @dataclass(slots=True)
@@ -121,6 +135,7 @@ class MeteredCall:
     usage: TokenUsage = _NO_USAGE
     is_complete: bool = False
     tags: tuple[str, ...] = ()
+    collected: CollectedUsage | None = None  # where its usage waits for its request's result
     relay: ResponseRelay | None = None  # gets pieces of text in place of `add`
     chunks: int = 0  # of a stream, once it has ended
     opened_at: float = 0.0
@@ -197,6 +212,7 @@ class MeteredCall:
         amounts = UsageAmounts(
             prompt,
             output,
+            len(self.request.images) if has_used else 0,
             cached_tokens=max(0, min(usage.cached_tokens, prompt)),  # a provider may say anything
             reasoning_tokens=max(0, min(usage.reasoning_tokens, output)),
             estimated_tokens=prompt + output if usage.is_estimated else 0,
@@ -207,7 +223,13 @@ class MeteredCall:
         self.reservation.settle(amounts, requests=int(has_used or self.is_complete))
         if has_used:
             self.recorder.record_call(
-                self.request, self.plan, amounts, self.tags, cost, is_complete=self.is_complete
+                self.request,
+                self.plan,
+                amounts,
+                self.tags,
+                cost,
+                self.collected,
+                is_complete=self.is_complete,
             )
 
 

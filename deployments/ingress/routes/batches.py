@@ -6,9 +6,9 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.runtime.problems import NotFound, Problem
+from cluster.runtime.problems import Conflict, NotFound, Problem
 from cluster.tenants.caller import Scope
-from deployments.batches.model import KIND, ItemCounts, ItemResult
+from deployments.batches.model import FILE_KIND, KIND, ItemResult
 from deployments.batches.services import BatchServices, require_batches
 from deployments.contracts.jobs import ENDED, Job
 from deployments.ingress.authentication import authenticate
@@ -84,10 +84,12 @@ async def list_batches(
 ) -> OperationBatchPage:
     """Newest first."""
     batches = _batches(request)
-    page = await batches.jobs.page(access.tenant, kind=KIND, limit=query.limit, cursor=query.cursor)
-    counts = await _counts(batches, access.tenant, page.items)
+    page = await batches.jobs.page(
+        access.tenant, kind=(KIND, FILE_KIND), limit=query.limit, cursor=query.cursor
+    )
+    counts = await batches.counts(access.tenant, page.items)
     data = [
-        OperationBatchResponse.model_validate(batch_response(job, counts[job.id]))
+        OperationBatchResponse.model_validate(batch_response(job, *counts[job.id]))
         for job in page.items
     ]
     return OperationBatchPage(data=data, next_cursor=page.next)
@@ -117,9 +119,12 @@ async def list_batch_items(
     query: Annotated[OperationItemQuery, Query()],
     request: Request,
 ) -> OperationItemPage:
-    """Can be read while the batch runs. A page has at most 4 MiB of results."""
+    """Can be read while the batch runs. A page has at most 4 MiB of results. The outcomes of a
+    batch over a file are in files: 409."""
     batches = _batches(request)
     job = await _job(batches, access.tenant, batch)
+    if job.kind == FILE_KIND:
+        raise Conflict("The outcomes of this batch are in its output_file and error_file.")
     is_cancelled = job.state in ENDED
     state = query.status
     if state in ("queued", "cancelled"):
@@ -151,8 +156,8 @@ async def cancel_batch(
     batches = _batches(request)
     await _job(batches, access.tenant, batch)
     job = await batches.jobs.cancel(access.tenant, batch)
-    counts = await _counts(batches, access.tenant, [job])
-    return OperationBatchResponse.model_validate(batch_response(job, counts[job.id]))
+    counts = await batches.counts(access.tenant, [job])
+    return OperationBatchResponse.model_validate(batch_response(job, *counts[job.id]))
 
 
 @router.delete(
@@ -175,7 +180,7 @@ async def _job(batches: BatchServices, tenant: str, id: str) -> Job:
         job = await batches.jobs.get(tenant, id)
     except NotFound:
         raise _no_batch(id) from None
-    if job.kind != KIND:
+    if job.kind not in (KIND, FILE_KIND):
         raise _no_batch(id)
     return job
 
@@ -190,13 +195,8 @@ async def _awaited(request: Request, tenant: str, id: str, wait_s: float) -> dic
     job = await _job(batches, tenant, id)
     if wait_s:
         job = await wait_for_change(batches.jobs, job, request, None, wait_s)
-    counts = await _counts(batches, tenant, [job])
-    return batch_response(job, counts[job.id])
-
-
-async def _counts(batches: BatchServices, tenant: str, jobs: Any) -> dict[str, ItemCounts]:
-    async with batches.database.read() as connection:
-        return await batches.items.counts(connection, tenant, [job.id for job in jobs])
+    counts = await batches.counts(tenant, [job])
+    return batch_response(job, *counts[job.id])
 
 
 def _respond(

@@ -18,6 +18,7 @@ from deployments.ingress.routes import (
     cache,
     classifiers,
     clips,
+    file_batches,
     files,
     health,
     jobs,
@@ -26,6 +27,7 @@ from deployments.ingress.routes import (
     logs,
     metrics,
     models,
+    openai_files,
     privacy,
     scaling,
     stored_responses,
@@ -55,6 +57,7 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
     LibraryPostPatch,
@@ -110,6 +113,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ClassifierTrainingBody,
     ClipRequest,
     OperationBatchCreate,
+    FileBatchCreate,
     VideoImport,
     ScalingBoundsPut,
     LogLevelPut,
@@ -160,7 +164,7 @@ def resource_routes() -> APIRouter:
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
-    for part in (webhooks.events, metrics.router):
+    for part in (webhooks.events, metrics.router, openai_files.router, file_batches.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router

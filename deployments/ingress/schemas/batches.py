@@ -1,13 +1,16 @@
 """What callers send for batches of operations, and what they get. Instants are Unix seconds."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from deployments.batches.model import MAX_ITEMS, BatchStatus, ItemState
 from deployments.ingress.schemas.admin import PageQuery, PageResponse
 
 CustomId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+FileId = Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
 
 
 class _Body(BaseModel):
@@ -39,18 +42,37 @@ class OperationBatchCreate(_Body):
     )
 
     operation: Annotated[str, Field(min_length=1, max_length=60)]
-    items: Annotated[list[OperationItem], Field(min_length=1, max_length=MAX_ITEMS)]
+    items: Annotated[list[OperationItem] | None, Field(min_length=1, max_length=MAX_ITEMS)] = None
+    file: Annotated[
+        FileId | None,
+        Field(description="Of JSON lines with `custom_id` and `body`, in place of `items`."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.items is None) == (self.file is None):
+            raise ValueError("either items or file must be given")
+        return self
 
     @field_validator("items")
     @classmethod
-    def _names_are_unique(cls, items: list[OperationItem]) -> list[OperationItem]:
+    def _names_are_unique(cls, items: list[OperationItem] | None) -> list[OperationItem] | None:
         seen = set[str]()
-        for index, item in enumerate(items):
+        for index, item in enumerate(items or ()):
             if item.custom_id in seen:
                 raise ValueError(f"{index}: another item has the custom_id '{item.custom_id}'")
             if item.custom_id is not None:
                 seen.add(item.custom_id)
         return items
+
+
+class BatchLineError(BaseModel):
+    """A fault of a line; `line` is from 1 (null: of the file)."""
+
+    code: str
+    message: str
+    line: int | None = None
+    param: str | None = None
 
 
 class OperationBatchCounts(BaseModel):
@@ -64,7 +86,9 @@ class OperationBatchCounts(BaseModel):
 
 class OperationBatchResponse(BaseModel):
     """How a batch stands. `problem` says why a batch failed as a whole. It is deleted, with its
-    results, at `expires`."""
+    results, at `expires`. Of one whose lines are in a `file`, the outcomes are in files too, in the
+    order of the lines: answers in `output_file`, problems in `error_file`; `errors` are the faults
+    of lines for which it was refused."""
 
     id: str
     object: Literal["batch"] = "batch"
@@ -76,6 +100,10 @@ class OperationBatchResponse(BaseModel):
     ended: float | None
     expires: float | None
     problem: dict[str, Any] | None
+    file: str | None = None
+    output_file: str | None = None
+    error_file: str | None = None
+    errors: list[BatchLineError] = []
 
 
 class OperationBatchPage(PageResponse):

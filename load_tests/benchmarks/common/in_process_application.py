@@ -97,6 +97,9 @@ class InProcessStages:
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
 
+    async def count_answers(self, deployment: str) -> int:
+        return 0
+
 
 @dataclass(frozen=True)
 class InProcessApplication:

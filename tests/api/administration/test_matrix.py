@@ -71,6 +71,15 @@ POST   /api/v1/text/analyze                             401  200 200 200 403 403
 POST   /api/v1/text/summarize                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/rewrite                             401  200 200 200 403 403 200 200 200
 POST   /api/v1/text/translate                           401  200 200 200 403 403 200 200 200
+POST   /v1/files                                        401  415 415 415 403 403 415 415 415
+GET    /v1/files                                        401  200 200 200 403 403 200 200 200
+GET    /v1/files/{file_id}                              401  200 200 200 403 403 200 404 404
+GET    /v1/files/{file_id}/content                      401  200 200 200 403 403 200 404 404
+DELETE /v1/files/{file_id}                              401  200 200 200 403 403 200 404 404
+POST   /v1/batches                                      401  200 200 200 403 403 200 404 404
+GET    /v1/batches                                      401  200 200 200 403 403 200 200 200
+GET    /v1/batches/{batch_id}                           401  200 200 200 403 403 200 404 404
+POST   /v1/batches/{batch_id}/cancel                    401  200 200 200 403 403 200 404 404
 POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
 GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
 GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
@@ -385,6 +394,9 @@ async def test_who_changes_something_gets_what_the_table_says(
 
 async def status(world: World, caller: str, method: str, path: str) -> int:
     body = BODIES.get(f"{method} {path}")
+    if f"{method} {path}" == "POST /v1/batches":
+        file, endpoint = world.ids["file_id"], "/v1/embeddings"
+        body = {"input_file_id": file, "endpoint": endpoint, "completion_window": "24h"}
     if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
         made = await world.office.sessions.login("viewer@acme.example", PASSWORD, None, "test", "")
         body = {"refresh_token": made.refresh_token}

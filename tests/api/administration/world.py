@@ -35,13 +35,15 @@ from cluster.templates.repository import TemplateRepository
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from deployments.batches.item_store import BatchItemStore
-from deployments.batches.model import KIND, BatchSpec
+from deployments.batches.model import FILE_KIND, KIND, BatchSpec, FileSource
 from deployments.batches.services import BatchServices
 from deployments.contracts.jobs import NewJob
+from deployments.files.model import NewFile
+from deployments.files.store import FileStore
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
 from deployments.ingress.health.overview import HealthOverview
-from deployments.ingress.http.app import create_app
+from deployments.ingress.http.app import OPERATION_OF, create_app
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.process_logs import ProcessLogs
@@ -151,11 +153,27 @@ async def seed_template(office: Administration) -> None:
         await templates.activate(OPERATOR, "acme", "greeting", number)
 
 
-async def seed_jobs(jobs: JobStore, database: Database) -> Mapping[str, str]:
-    """An ended batch, export and erasure of acme, which nobody has run."""
-    batch = BatchSpec("chat", 1, frozenset({Scope.GENERATE})).to_json()
-    specs = {"batch": (KIND, batch), "export": (EXPORT, {}), "erasure": (ERASE, {})}
-    ids = {}
+async def seed_file(files: FileStore) -> str:
+    """A file of acme for batches."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    staged = await files.receive("acme", content(), "application/jsonl", 9)
+    return (await files.add(staged, NewFile("acme", "k", "batch", "a.jsonl", "a/b"))).id
+
+
+async def seed_jobs(jobs: JobStore, database: Database, file: str) -> Mapping[str, str]:
+    """Ended batches, export and erasure of acme, which nobody has run."""
+    scopes = frozenset({Scope.GENERATE})
+    source = FileSource(file, "/v1/embeddings", ("/v1/embeddings",), 3_600.0)
+    specs: dict[str, tuple[str, dict[str, Any]]] = {
+        "batch": (KIND, BatchSpec("chat", 1, scopes).to_json()),
+        "batch_id": (FILE_KIND, BatchSpec("chat", 0, scopes, source=source).to_json()),
+        "export": (EXPORT, {}),
+        "erasure": (ERASE, {}),
+    }
+    ids = {"file_id": file}
     for name, (kind, spec) in specs.items():
         async with database.begin() as connection:
             job = await jobs.create(connection, NewJob("acme", kind, "k", spec))
@@ -240,7 +258,8 @@ async def seeded(settings: Settings) -> Seed:
             credentials.setdefault(str(role), made.access_token)  # `operator` is the key
         media = media_in(settings, database, lambda tenant: directory.tenant(tenant).plan)
         ids |= await recorded(media)
-        ids |= await seed_jobs(media.jobs, database)
+        file = await seed_file(FileStore(database, media.files, SystemClock()))
+        ids |= await seed_jobs(media.jobs, database, file)
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -296,7 +315,14 @@ async def serving(
                 bare.clock,
                 media.videos,
             ),  # fmt: skip
-            batches=BatchServices(database, media.jobs, items, jobs.wake),
+            batches=BatchServices(
+                database,
+                media.jobs,
+                items,
+                FileStore(database, media.files, bare.clock),
+                jobs.wake,
+                OPERATION_OF,
+            ),
             privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(
                 database,

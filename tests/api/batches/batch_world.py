@@ -12,15 +12,22 @@ from typing import Any, cast
 import httpx
 from starlette.types import ASGIApp
 
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.store import BlobStore
 from cluster.idempotency.store import IdempotencyStore
 from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import Plan
+from deployments.batches.file_handler import FileBatchHandler
 from deployments.batches.handler import BatchHandler
+from deployments.batches.item_calls import ItemCalls
 from deployments.batches.item_store import BatchItemStore
+from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
+from deployments.files.store import FileStore
 from deployments.ingress.batches import OperationCaller
-from deployments.ingress.http.app import create_app
+from deployments.ingress.http.app import OPERATION_OF, create_app
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_jobs import TenantJobs
@@ -35,6 +42,7 @@ OURS, THEIRS, READER = "mob_ours_s", "mob_theirs_s", "mob_reader_s"
 QUICK = WorkerTimings(poll_s=0.01, slowest_s=0.05, beat_s=0.05, sweep_s=60.0, close_s=5.0)
 CHAT = {"model": "words", "messages": [{"role": "user", "content": "hi"}]}
 BATCHES = "/api/v1/batches"
+PLAN = Plan(id="default")
 
 
 def secret_of(tenant: str) -> bytes:
@@ -115,11 +123,18 @@ class BatchWorld:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, bare: AppServices, records: Records, *, at_work: bool = True
+    folder: Path,
+    bare: AppServices,
+    records: Records,
+    *,
+    at_work: bool = True,
+    plan: Plan = PLAN,
 ) -> AsyncIterator[BatchWorld]:
     database, keys, clock = store_in(folder), BatchKeys(), bare.clock
     store, items = JobStore(database, clock, Random(7)), BatchItemStore(secret_of)
     store.watch = EventNotifier(store.last_events, 0.02)
+    objects = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, lambda _: plan)
+    files = FileStore(database, objects, clock)
     jobs = TenantJobs(store, "test", clock, QUICK)
     once = IdempotencyStore(database, secret_of, clock)
     services = replace(
@@ -127,10 +142,12 @@ async def opened(
         authenticator=keys,
         admin=cast(Any, SimpleNamespace(outcomes=None, classifiers=None)),
         idempotency=once,
-        batches=BatchServices(database, store, items, jobs.wake),
+        batches=(batches := BatchServices(database, store, items, files, jobs.wake, OPERATION_OF)),
     )
-    caller = OperationCaller(services, operations(services), keys.caller_of)
-    jobs.install([BatchHandler(database, items, caller, clock)])
+    pacer = BatchPacer(clock)
+    calls = ItemCalls(OperationCaller(services, operations(services), keys.caller_of), clock, pacer)
+    in_files = FileBatchHandler(database, batches.file_batches, files, calls, records, clock, pacer)
+    jobs.install([BatchHandler(database, items, calls, records, clock), in_files])
     if at_work:
         await jobs.start()
     try:

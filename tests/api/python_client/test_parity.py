@@ -15,7 +15,10 @@ from deployments.providers.errors import UpstreamUnreachable
 from mobula_client import AsyncMobula, Mobula
 from mobula_client import problems as of_client
 
-MORE = {"close", "download", "transcribe", "upload", "with_options"}  # of other machines alone
+MORE = {
+    "cancel_batch", "close", "download", "file_content", "get_batch", "send_file", "transcribe",
+    "upload", "with_options",
+}  # fmt: skip  # of other machines alone
 
 
 def methods(kind: type) -> dict[str, Any]:

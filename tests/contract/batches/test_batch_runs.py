@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from cluster.runtime.problems import Overloaded, Problem, QuotaExceeded, RateLimited
+from cluster.usage.collected_usage import CollectedUsage
+from cluster.usage.ledger import Ledger
 from deployments.batches.handler import BatchHandler
+from deployments.batches.item_calls import ItemCalls
 from deployments.batches.item_store import BatchItemStore
 from deployments.batches.model import KIND, MAX_AGE_S, BatchItem, BatchSpec, ItemOutcome
+from deployments.batches.pacing import BatchPacer
 from deployments.contracts.jobs import ENDED, Job, NewJob
 from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import LEASE_S, Office, answer, until
@@ -27,7 +31,9 @@ class Answers:
     held: frozenset[int] = frozenset()
     calls: list[int] = field(default_factory=list)
 
-    async def call(self, job: Job, spec: BatchSpec, item: BatchItem) -> ItemOutcome:
+    async def call(
+        self, job: Job, spec: BatchSpec, item: BatchItem, usage: CollectedUsage
+    ) -> ItemOutcome:
         self.calls.append(item.index)
         if item.index in self.held:
             await asyncio.Event().wait()
@@ -36,7 +42,7 @@ class Answers:
             raise problem
         return ItemOutcome(item.index, 200, item.body, self.name)
 
-    def refused(self, job: Job, item: BatchItem, problem: Problem) -> ItemOutcome:
+    def refused(self, job: Job, spec: BatchSpec, item: BatchItem, problem: Problem) -> ItemOutcome:
         return ItemOutcome(item.index, problem.status, b"{}", self.name)
 
 
@@ -53,7 +59,9 @@ async def ordered(office: Office, count: int = 6) -> Job:
 async def worker(
     office: Office, caller: Answers, pace: WorkerTimings = QUICK
 ) -> AsyncIterator[None]:
-    handler = BatchHandler(office.database, ITEMS, caller, office.clock)
+    calls = ItemCalls(caller, office.clock, BatchPacer(office.clock))
+    ledger = Ledger(office.database, caller.name, office.clock)
+    handler = BatchHandler(office.database, ITEMS, calls, ledger, office.clock)
     running = JobWorker(
         office.store, [handler], caller.name, office.clock, pace=pace, lease_s=LEASE_S
     )

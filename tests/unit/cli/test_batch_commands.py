@@ -13,6 +13,7 @@ from tests.command_line import CommandResult, run_command
 
 BATCH = {
     "id": "job_1", "operation": "captions", "status": "completed", "created": 0.0, "expires": None,
+    "ended": 1.0,
     "counts": {"total": 3, "succeeded": 2, "failed": 1, "pending": 0},
 }  # fmt: skip
 Run = Callable[..., CommandResult]
@@ -33,7 +34,8 @@ class Answers:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         name = f"{request.method} {request.url.path}"
-        body = json.loads(request.content) if request.content else dict(request.url.params)
+        is_json = request.headers.get("content-type") == "application/json"
+        body = json.loads(request.content) if is_json else dict(request.url.params)
         self.requests.append((name, body))
         waiting = self.answers[name]
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]
@@ -48,6 +50,28 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     )
     monkeypatch.setattr(tenants, "POLL_S", 0.0)
     return found
+
+
+def test_a_file_is_uploaded_watched_and_its_outputs_are_printed(
+    answers: Answers, tmp_path: Path
+) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text('{"custom_id": "c", "body": {"topic": "coffee"}}\n')
+    over_file = BATCH | {"file": "file-1", "output_file": "file-2", "error_file": "file-3"}
+    running = over_file | {"status": "in_progress", "ended": None}
+    answers.add("POST /v1/files", {"id": "file-1"})
+    answers.add("POST /api/v1/batches", running)
+    answers.add("GET /api/v1/batches/job_1", running, over_file)
+    answers.add("GET /v1/files/file-2/content", httpx.Response(200, text='{"n": 1}\n'))
+    answers.add("GET /v1/files/file-3/content", httpx.Response(200, text='{"n": 2}\n'))
+
+    made = run_command(["batches", "create", "captions", str(file), "--upload", "--wait"])
+    assert "completed" in made.stdout
+    assert "in_progress: 2 ok, 1 failed, 0 pending" in made.stderr
+    assert ("POST /api/v1/batches", {"operation": "captions", "file": "file-1"}) in answers.requests
+    assert run_command(["batches", "results", "job_1"]).stdout == '{"n": 1}\n{"n": 2}\n'
+    failed = run_command(["batches", "results", "job_1", "--status", "failed"])
+    assert failed.stdout == '{"n": 2}\n'
 
 
 def test_lines_of_a_file_become_items(answers: Answers, tmp_path: Path) -> None:
@@ -82,11 +106,12 @@ def test_a_bad_line_is_named_and_nothing_is_sent(answers: Answers, tmp_path: Pat
 
 def test_results_are_lines_of_all_pages(answers: Answers) -> None:
     pages = [{"data": [{"index": 0}, {"index": 1}], "next_after": 1}, {"data": [{"index": 2}]}]
+    answers.add("GET /api/v1/batches/job_1", BATCH)
     answers.add("GET /api/v1/batches/job_1/items", pages[0], {**pages[1], "next_after": None})
 
     found = run_command(["batches", "results", "job_1"])
     assert [json.loads(line)["index"] for line in found.stdout.splitlines()] == [0, 1, 2]
-    assert [query["after"] for _, query in answers.requests] == ["-1", "1"]
+    assert [query["after"] for _, query in answers.requests[1:]] == ["-1", "1"]
 
 
 def export(**changes: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from deployments.contracts import (
     classification,
     embedding,
     generation,
+    images,
     limits,
     links,
     moderation,
@@ -80,13 +81,18 @@ PINNED: dict[type, str] = {
     generation.Tool: "name description parameters strict",
     generation.ToolSettings: "tools mode name parallel",
     generation.OutputFormat: "kind definition param",
-    generation.Message: "role content tool_calls tool_call_id name",
+    generation.Message: "role content tool_calls tool_call_id name images",
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
     "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
     "priority start_within_s call tool_settings output_format prompt_ids echo trace "
-    "trace_state",
+    "trace_state image_sources images",
+    images.ImageSource: "param encoded url file path detail",
+    images.DecodedImage: "width height digest pixels jpeg",
+    images.ReadImagesRequest: "request_id caller sources max_edge as_pixels as_jpeg timeout_s "
+    "priority trace trace_state",
+    images.ReadImages: "images",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",
@@ -98,7 +104,7 @@ PINNED: dict[type, str] = {
     generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
     generation.Completion: "choices usage model timing",
     generation.ModelCard: "id engine source revision context_length created parameters "
-    "description capabilities tool_format provider",
+    "description capabilities tool_format provider max_image_edge",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",
@@ -115,9 +121,9 @@ PINNED: dict[type, str] = {
     "process",
     span.RecordedTrace: "request_id tenant reason spans",
     layout.ShardLayout: "version shards",
-    scaling.ServeReplica: "replica state node address since",
-    scaling.DeploymentState: "name status message target replicas",
-    scaling.ServeSnapshot: "at deployments",
+    scaling.ServeReplica: "replica state node address since is_moving",
+    scaling.DeploymentState: "name status message target replicas ended",
+    scaling.ServeSnapshot: "at deployments deployed_at",
     scaling.IngressReport: "standings calls open seen",
 }
 WORDS = {

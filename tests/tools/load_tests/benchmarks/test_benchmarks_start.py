@@ -54,6 +54,7 @@ SMOKE_RUNS = {
     "text": "cluster/test_text.py",
     "optimize": HERE,
     "library": "contract/load_tests/benchmarks/content/test_bench_library.py",
+    "batch": CLUSTER,
     "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
     "highlights": "video/test_planted_highlights.py",
     "chaos": "tools/load_tests/benchmarks/faults/test_chaos_invariants.py",
