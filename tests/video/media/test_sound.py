@@ -1,10 +1,8 @@
 """Loudness, true peak and silences of tones, measured in confined children."""
 
-import wave
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from deployments.contracts.media import MediaLimits
@@ -12,25 +10,7 @@ from deployments.media.sound import measure_sound
 from deployments.sandbox.errors import NoMedia
 from deployments.video.probe.probe import probe
 from tests.media_fixtures.infos import picture
-
-RATE = 48_000
-SILENCES = ((3.0, 4.5), (8.0, 8.7))
-SHORT_SILENCE = (6.0, 6.3)
-
-
-def tone(path: Path, seconds: float, level_db: float) -> Path:
-    """A tone of 1 kHz in both channels, as EBU Tech 3341 has it, with planted silences."""
-    times = np.arange(int(seconds * RATE)) / RATE
-    samples = 10 ** (level_db / 20) * np.sin(2 * np.pi * 1000 * times)
-    for start, end in (*SILENCES, SHORT_SILENCE):
-        samples[int(start * RATE) : int(end * RATE)] = 0
-    stereo = np.repeat((samples * 32767).astype("<i2")[:, None], 2, axis=1)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(stereo.tobytes())
-    return path
+from tests.media_fixtures.tones import SILENCES, tone
 
 
 def test_a_tone_is_as_loud_as_it_was_made(tmp_path: Path) -> None:
