@@ -59,6 +59,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _edge(settings)
     yield from _programs()
     yield from _sandbox()
+    yield _speech()
     yield from _engines()
     yield from _home(settings.home)
 
@@ -180,6 +181,14 @@ def _sandbox() -> Iterator[Finding]:
     strength = probe_sandbox()
     hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"
     yield Finding("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
+
+
+def _speech() -> Finding:
+    """The default model of speech recognition, and where it comes from."""
+    from deployments.speech.models import BASE, speech_capability
+
+    speech = speech_capability(BASE)
+    return Finding("ok" if speech.available else "note", "speech", speech.detail)
 
 
 def _engines() -> Iterator[Finding]:

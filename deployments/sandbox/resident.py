@@ -19,22 +19,22 @@ def answer_requests(respond: Respond, ready: dict[str, Any]) -> None:
     number `bytes`; an exception of it is answered as a problem. Returns when stdin ends."""
     out = os.dup(1)
     os.dup2(2, 1)
-    _write(out, ready)
+    _write(out, msgspec.json.encode(ready))
     stdin = sys.stdin.buffer
     while line := stdin.readline():
         request = msgspec.json.decode(line)
         data = stdin.read(request["bytes"])
         try:
-            answer = respond(request, data)
+            answer = msgspec.json.encode(respond(request, data))
         except MemoryError:
-            answer = {"problem": "memory"}
+            answer = msgspec.json.encode({"problem": "memory"})
         except Exception:  # noqa: BLE001 - reported; another request may fare better
             traceback.print_exc()
-            answer = {"problem": "fault"}
+            answer = msgspec.json.encode({"problem": "fault"})
         _write(out, answer)
 
 
-def _write(out: int, answer: dict[str, Any]) -> None:
-    line = memoryview(msgspec.json.encode(answer) + b"\n")
+def _write(out: int, answer: bytes) -> None:
+    line = memoryview(answer + b"\n")
     while line:
         line = line[os.write(out, line) :]

@@ -47,7 +47,7 @@ Recognised = DetectedLanguage | SpeechSegment | SpeechProgress
 
 
 @dataclass(slots=True)
-class _Transcription:
+class _WorkingRecording:
     """One recording in work. `position` is the first sample that is not done."""
 
     sound: DecodedSound
@@ -141,12 +141,13 @@ class SpeechEngine:
         end = duration_s if options.end is None else min(options.end, duration_s)
         self._open += 1
         try:
-            await self._in_thread(self._find_model)
+            if self._model is None:
+                await self._in_thread(self._find_model)
             self._start_idle_checks()
             async with AsyncExitStack() as stack:
                 folder = stack.enter_context(private_folder(self._scratch))
                 sound = await _decoded(source, stream, options.start, end, folder)
-                work = _Transcription(sound, options, options.language, said_until=options.start)
+                work = _WorkingRecording(sound, options, options.language, said_until=options.start)
                 results = await stack.enter_async_context(aclosing(self._windows(work, end)))
                 async for result in results:
                     yield result
@@ -166,7 +167,7 @@ class SpeechEngine:
         self._thread.shutdown(wait=False)
 
     async def _windows(
-        self, work: _Transcription, end: Seconds
+        self, work: _WorkingRecording, end: Seconds
     ) -> AsyncGenerator[Recognised, None]:
         announced = work.language is not None
         if work.language is not None:
@@ -189,7 +190,7 @@ class SpeechEngine:
         yield SpeechProgress(end, end)
 
     async def _likeliest_language(
-        self, work: _Transcription, first: WindowAnswer
+        self, work: _WorkingRecording, first: WindowAnswer
     ) -> DetectedLanguage:
         """Of the next windows; `first` is the answer of the first one."""
         best, position = first, work.position + consumed_of(first)

@@ -4,10 +4,9 @@ Every method but `idle_s` blocks, and is called from one thread that outlives th
 """
 
 import os
-import secrets
-import shutil
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import msgspec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.contracts.speech import SpeechSegment, SpeechWord
-from deployments.sandbox import ChildLimits
+from deployments.sandbox import ChildLimits, private_folder
 from deployments.sandbox.errors import MediaTimeout, MediaTooLarge, SandboxFailed
 from deployments.sandbox.python_child import python_command
 from deployments.sandbox.resident_child import ChildEnded, ResidentChild
@@ -27,20 +26,21 @@ LOAD_S, WINDOW_S = 180.0, 180.0  # wall time, also on a machine that is busy
 WINDOWS = 5000  # that one child recognises, then another one takes over
 ATTEMPTS = 2  # at a window, each in a new child
 _GIB = 1 << 30
+_QUIET = {"ORT_DISABLE_TELEMETRY": "1"}  # of onnxruntime; it would find no network anyway
 
 
-class _Word(msgspec.Struct, array_like=True):
+class _AnsweredWord(msgspec.Struct, array_like=True):
     text: str
     start: float
     end: float
     probability: float
 
 
-class _Segment(msgspec.Struct):
+class _AnsweredSegment(msgspec.Struct):
     start: float
     end: float
     text: str
-    words: list[_Word]
+    words: list[_AnsweredWord]
     no_speech_probability: float
     average_log_probability: float
     compression_ratio: float
@@ -53,7 +53,7 @@ class WindowAnswer(msgspec.Struct):
     language was looked for."""
 
     consumed: int
-    segments: list[_Segment]
+    segments: list[_AnsweredSegment]
     language: str | None = None
     probability: float = 0.0
     unsure: bool = False
@@ -90,7 +90,7 @@ class RecognitionChild:
         self._closing = False
         self._child: ResidentChild | None = None
         self._model: SpeechModel | None = None
-        self._folder: Path | None = None
+        self._resources = ExitStack()  # the child's folder
         self._windows = 0
         self._used = clock.monotonic()
         self.starts = 0
@@ -127,9 +127,7 @@ class RecognitionChild:
         if self._child is not None:
             self._child.kill()
             self._child = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._resources.close()
 
     def interrupt(self) -> None:
         """Ends a window in progress, and all work of this child. From any thread."""
@@ -166,19 +164,18 @@ class RecognitionChild:
         return self._child
 
     def _start(self, model: SpeechModel) -> ResidentChild:
-        self._folder = self._scratch / f"speech-{os.getpid()}-{secrets.token_hex(4)}"
-        self._folder.mkdir(parents=True, mode=0o700)
+        folder = self._resources.enter_context(private_folder(self._scratch))
         setup = {"folder": str(model.folder), "gpu": self._gpu, "threads": self._threads}
         command = python_command(
             MODULE,
-            self._folder,
+            folder,
             (msgspec.json.encode(setup).decode(),),
             self._limits(model),
             self._threads,
             model.readable,
         )
         self.starts += 1
-        child = ResidentChild(command)
+        child = ResidentChild(replace(command, environment={**command.environment, **_QUIET}))
         self._child = child
         child.receive(LOAD_S)
         return child

@@ -17,7 +17,7 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps  # noqa: TID253
 from numpy.typing import NDArray
 
 from deployments.sandbox.resident import answer_requests
-from deployments.speech.windows import LONGEST_SPAN_S, RATE, Window, next_window
+from deployments.speech.windows import LONGEST_SPAN_S, RATE, SpeechWindow, next_window
 
 REMAINDER_S = 1.0  # less after the last segment of a window is not heard again
 TEMPERATURE_STEP = 0.4
@@ -89,7 +89,7 @@ class WindowRecognizer:
             return {**found, "unsure": True, "consumed": window.consumed, "segments": []}
         return {**found, **self._recognised(segments, window)}
 
-    def _recognised(self, segments: Any, window: Window) -> dict[str, Any]:
+    def _recognised(self, segments: Any, window: SpeechWindow) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
         consumed, end_s = window.consumed, 0.0
         try:
@@ -112,7 +112,7 @@ def _temperatures(first: float) -> list[float]:
     return [round(each, 2) for each in steps if each <= _HIGHEST] or [first]
 
 
-def _on_block(segment: Any, window: Window) -> dict[str, Any]:
+def _on_block(segment: Any, window: SpeechWindow) -> dict[str, Any]:
     """The segment with times of the block, in seconds."""
 
     def times(start: float, end: float) -> tuple[float, float]:

@@ -20,7 +20,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SpeechWindow:
     """`spans` are put together; `consumed` is where the next block begins."""
 
     spans: tuple[Span, ...]
@@ -38,7 +38,7 @@ class Window:
         start, end = self.spans[number]
         begins = ends[number] - (end - start)
         position = start + time_s * RATE - begins
-        return min(max(position, start), end) / RATE
+        return float(min(max(position, start), end)) / RATE
 
     def _ends(self) -> list[int]:
         ends, total = [], 0
@@ -48,20 +48,20 @@ class Window:
         return ends
 
 
-def next_window(speech: Sequence[Span], samples: int, *, last: bool) -> Window:
+def next_window(speech: Sequence[Span], samples: int, *, last: bool) -> SpeechWindow:
     """The first window of a block of `samples`, in which `speech` was found (in order, without
     overlaps). `last`: nothing follows the block."""
     if not speech:
         consumed = samples if last else max(samples // 2, samples - round(KEPT_S * RATE))
-        return Window((), consumed)
+        return SpeechWindow((), consumed)
     taken: list[Span] = []
     total = 0
     for start, end in speech:
         if taken and total + end - start > WINDOW_S * RATE:
-            return Window(tuple(taken), start)
+            return SpeechWindow(tuple(taken), start)
         is_open = not last and end >= samples - round(KEPT_S * RATE)
         if taken and is_open:  # it may go on after the block
-            return Window(tuple(taken), start)
+            return SpeechWindow(tuple(taken), start)
         taken.append((start, end))
         total += end - start
-    return Window(tuple(taken), samples if last else max(taken[-1][1], samples // 2))
+    return SpeechWindow(tuple(taken), samples if last else max(taken[-1][1], samples // 2))

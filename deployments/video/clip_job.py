@@ -11,25 +11,24 @@ the rest. A clip that cannot be made is replaced by the next best highlight.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cluster.blobs.files import TenantFiles
-from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.clips import Evidence, Highlight
 from deployments.contracts.jobs import JobContext, JobResult
 from deployments.contracts.media import MediaFeatures, MediaInfo, MediaSource
 from deployments.sandbox import private_folder
-from deployments.sandbox.errors import MediaDamaged, RenderFailed, SandboxFailed
+from deployments.sandbox.errors import MediaDamaged, SandboxFailed
 from deployments.video.analysis import Mode
 from deployments.video.analysis_cache import VideoAnalyzer, analysis_mode
 from deployments.video.billing import ChargeSpeech, no_charge
 from deployments.video.clip_context import ClipContext
 from deployments.video.clip_metadata import ClipMetadataWriter
 from deployments.video.clip_pipeline import ClipPipeline
+from deployments.video.clip_run import RANKED, ClipRun
 from deployments.video.executor import gather_or_cancel
 from deployments.video.first_clip import choose_early
 from deployments.video.job_spec import CLIPS, ClipJobSpec, from_spec
@@ -38,11 +37,8 @@ from deployments.video.ranking import RankedHighlights, ranking, with_pinned
 from deployments.video.speech_listener import SpeechListener
 from deployments.video.transcript_source import TranscriptSource
 
-ANALYSED, RANKED = 25.0, 28.0  # percent
+ANALYSED = 25.0  # percent
 EARLY = "early"  # the checkpoint of the first clip, if it was made before all was heard
-MAX_REPLACEMENTS = 2  # highlights tried in place of one that cannot be made
-
-log = logging.getLogger("mobula.clipper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ class ClipJobHandler:
             return None
         context = _with_video_end(context, _shown(choice.features))
         context = replace(context, transcript=listener.so_far())
-        run = _JobRun(self._stages.pipeline, context, context.spec.options.count, [])
+        run = ClipRun(self._stages.pipeline, context, context.spec.options.count, [])
         if await run.try_clip(1, choice.highlight, threads=0) is not None:
             return None  # it takes its chance among the others
         early = {"mode": choice.mode, "highlight": asdict(choice.highlight)}
@@ -189,12 +185,12 @@ class ClipJobHandler:
             "facts": facts,
         }
 
-    async def _make_all(self, context: ClipContext, highlights: RankedHighlights) -> "_JobRun":
+    async def _make_all(self, context: ClipContext, highlights: RankedHighlights) -> ClipRun:
         """Makes the first clip alone, so that it is ready soon, then the others concurrently."""
         ready = {part.number: part for part in await context.job.parts() if part.state == "ready"}
         used = {(part.data["start"], part.data["end"]) for part in ready.values()}
         spare = [each for each in highlights.others if (each.start, each.end) not in used]
-        run = _JobRun(self._stages.pipeline, context, len(highlights.best), spare)
+        run = ClipRun(self._stages.pipeline, context, len(highlights.best), spare)
         run.done = len(ready)
         missing = [each for each in enumerate(highlights.best, 1) if each[0] not in ready]
         if missing:
@@ -215,79 +211,6 @@ class _EarlyClip:
 
     mode: Mode
     highlight: Highlight
-
-
-class _JobRun:
-    """The clips of one attempt, `total` in number. `internal_fault`: a clip failed by a fault of
-    ours. `spare` are the highlights that can replace one that cannot be made."""
-
-    def __init__(
-        self, pipeline: ClipPipeline, context: ClipContext, total: int, spare: list[Highlight]
-    ) -> None:
-        self._pipeline = pipeline
-        self._context = context
-        self._total = total
-        self._spare = spare
-        self._progress: dict[int, float] = {}  # of the clips in the making
-        self.done = self.failed = 0
-        self.internal_fault = False
-
-    async def make_clip(self, number: int, highlight: Highlight, *, threads: int) -> None:
-        """If a clip cannot be made, the next best highlight takes its place; without one it ends
-        as failed with its problem. Either way the other clips are made."""
-        first_failure: dict[str, Any] | None = None
-        candidate = highlight
-        for attempt in range(MAX_REPLACEMENTS + 1):
-            failure = await self.try_clip(number, candidate, threads, first_failure)
-            if failure is None:
-                break
-            first_failure = first_failure or failure
-            if attempt == MAX_REPLACEMENTS or not self._spare:
-                self.failed += 1
-                data = asdict(highlight) | {"problem": first_failure["problem"]}
-                await self._context.job.part(number, "failed", data)
-                break
-            candidate = self._spare.pop(0)
-        self._progress.pop(number, None)
-        self.done += 1
-        await self._report()
-
-    async def try_clip(
-        self,
-        number: int,
-        highlight: Highlight,
-        threads: int,
-        instead_of: dict[str, Any] | None = None,
-    ) -> dict[str, Any] | None:
-        """None once the clip is ready; else which highlight failed, and its problem."""
-        work = self._context.job
-        replaced = {} if instead_of is None else {"instead_of": instead_of}
-
-        async def on_progress(share: float) -> None:
-            self._progress[number] = share
-            await self._report()
-
-        await work.part(number, "running", asdict(highlight) | replaced)
-        try:
-            clip = await self._pipeline.make_clip(
-                self._context, highlight, number, threads, on_progress
-            )
-        except Problem as problem:
-            is_internal = isinstance(problem, RenderFailed)
-            if not is_internal and (problem.status >= 500 or isinstance(problem, NotFound)):
-                raise  # the whole job is retried
-            self.internal_fault = self.internal_fault or is_internal
-            notes = " ".join(getattr(problem, "__notes__", ()))[-1000:]
-            log.warning("clip %d of %s: %s %s", number, work.job.id, problem.detail, notes)
-            reason = {"slug": problem.slug, "detail": problem.detail}
-            return {"start": highlight.start, "end": highlight.end, "problem": reason}
-        await work.part(number, "ready", {**clip, **replaced})
-        return None
-
-    async def _report(self) -> None:
-        share = (self.done + sum(self._progress.values())) / self._total
-        percent = RANKED + (99.0 - RANKED) * min(1.0, share)
-        await self._context.job.report("making clips", percent)
 
 
 def _highlight(entry: Mapping[str, Any]) -> Highlight:

@@ -29,7 +29,7 @@ from load_tests.benchmarks.video.goals import (
     summarize,
 )
 from load_tests.benchmarks.video.highlights.planting import SHORTEST_S
-from load_tests.benchmarks.video.job import measure_job
+from load_tests.benchmarks.video.job import measure_job, measure_spoken_job
 from load_tests.benchmarks.video.memory import measure_memory
 from load_tests.benchmarks.video.render import measure_rendering
 from load_tests.machine import describe_machine
@@ -42,6 +42,7 @@ PARTS: tuple[tuple[frozenset[str], Part], ...] = (
     (frozenset({"S12"}), measure_memory),
     (frozenset({"S7"}), measure_executor_overhead),  # from here on a cluster runs
     (frozenset({"S11"}), measure_job),
+    (frozenset({"S13"}), measure_spoken_job),
 )
 
 
@@ -118,6 +119,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, default=3, help="S2, S3: how many planted recordings")
     add("--planted-seconds", type=_planted_s, default=300, help="S2, S3: length of each, from 300")
     add("--talk-seconds", type=int, default=480, help="S11: length of the talk")
+    add("--spoken-seconds", type=int, default=600, help="S13: length of the talk")
     add("--short-minutes", type=float, default=5.0, help="S12: length of the shorter recording")
     add("--longer", type=int, default=4, help="S12: how many times as long the other is")
     add("--json", type=Path, help="also write the report here")

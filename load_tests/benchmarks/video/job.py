@@ -1,4 +1,4 @@
-"""S11: a whole job over HTTP: a talk with its transcript in, five finished clips out.
+"""S11, S13: a whole job over HTTP: a talk with its transcript, or without, in; five clips out.
 
 In: a cluster of its own. Out: how long the job took beside the talk's length, and when its first
 clip was there; and where the time went, by stage.
@@ -15,8 +15,10 @@ from load_tests import synthetic_recording
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
 from load_tests.benchmarks.video.cost import read_cpu_s
 from load_tests.benchmarks.video.goals import GoalRow
+from load_tests.made_speech import MADE_SPEECH
 
 SHARE, FIRST = 0.40, 0.40
+SPOKEN_SHARE = 0.25
 CLIPS, CLIP_S = 5, 30.0
 ORDER = {"count": CLIPS, "min_s": CLIP_S - 2, "max_s": CLIP_S + 2, "captions": "karaoke"}
 LOOP_S = 60  # of picture, which then comes again: drawing eight minutes takes minutes
@@ -66,6 +68,43 @@ def build_rows(timeline: JobTimeline, seconds: float) -> list[GoalRow]:
     ]
 
 
+def measure_spoken_job(benchmark: VideoBenchmark) -> list[GoalRow]:
+    seconds = benchmark.options.spoken_seconds
+    benchmark.print(f"job: drawing a talk of {seconds} s without a transcript ...")
+    video = write_spoken_recording(benchmark.folder("spoken"), seconds)
+    local = benchmark.cluster
+    headers = {"Authorization": f"Bearer {local.key}"}
+    with httpx.Client(base_url=local.url, headers=headers, timeout=300) as http:
+        id_ = _upload(http, video)
+        before = read_cpu_s(local.processes())
+        timeline = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
+        timeline.cpu_s = read_cpu_s(local.processes()) - before
+    benchmark.raw["spoken job"] = asdict(timeline)
+    return build_spoken_rows(timeline, seconds)
+
+
+def build_spoken_rows(timeline: JobTimeline, seconds: float) -> list[GoalRow]:
+    named = f"the talk's {seconds:g} s"
+    captioned = sum(clip["captioned"] for clip in timeline.clips)
+    return [
+        GoalRow("S13", "job, wall", named, timeline.took_s, seconds, at_most=SPOKEN_SHARE),
+        GoalRow("S13", "job, CPU", named, timeline.cpu_s, seconds),
+        GoalRow("S13", "first clip", "the job", timeline.first_s, timeline.took_s, at_most=FIRST),
+        GoalRow("S13", "captioned clips", "asked for", captioned, CLIPS, "", at_least=1),
+    ]
+
+
+def write_spoken_recording(folder: Path, seconds: int) -> Path:
+    """1080p30 with made speech, again and again."""
+    video = folder / "spoken.mp4"
+    synthetic_recording.write_recording(folder / "picture.mp4", min(seconds, LOOP_S))
+    picture = ("-stream_loop", "-1", "-i", "picture.mp4")
+    voice = ("-stream_loop", "-1", "-i", str(MADE_SPEECH))
+    sound = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac", "-ac", "1")
+    ffmpeg(folder, *picture, *voice, *sound, "-t", str(seconds), video.name)
+    return video
+
+
 def write_recording(folder: Path, seconds: int) -> Path:
     """1080p30 with its voice; longer than LOOP_S its picture repeats, its sound does not."""
     video = folder / "talk.mp4"
@@ -79,12 +118,11 @@ def write_recording(folder: Path, seconds: int) -> Path:
     return video
 
 
-def _upload(http: httpx.Client, video: Path, transcript: str) -> str:
+def _upload(http: httpx.Client, video: Path, transcript: str | None = None) -> str:
     with video.open("rb") as file:
-        files: dict[str, tuple[str, IO[bytes] | bytes]] = {
-            "file": (video.name, file),
-            "transcript": ("talk.srt", transcript.encode()),
-        }
+        files: dict[str, tuple[str, IO[bytes] | bytes]] = {"file": (video.name, file)}
+        if transcript is not None:
+            files["transcript"] = ("talk.srt", transcript.encode())
         answer = http.post("/api/v1/videos", files=files)
     answer.raise_for_status()
     return str(answer.json()["id"])
@@ -130,4 +168,6 @@ def _describe_clip(clip: dict[str, Any]) -> dict[str, Any]:
     reports = [file["report"] for file in clip["files"] if file.get("report")]
     sizes = [f"{file['width']}x{file['height']}" for file in clip["files"] if file.get("report")]
     problems = [problem for report in reports for problem in report["problems"]]
-    return {"duration": clip["duration"], "sizes": sizes, "problems": problems}
+    captioned = clip["captions"]["style"] != "none"
+    facts = {"captioned": captioned, "start": clip["start"], "score": clip["score"]}
+    return {"duration": clip["duration"], "sizes": sizes, "problems": problems, **facts}

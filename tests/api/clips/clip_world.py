@@ -74,7 +74,10 @@ class ClipWorld:
 
 
 @asynccontextmanager
-async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIterator[ClipWorld]:
+async def opened(
+    folder: Path, bare: AppServices, records: Records, speech: str | None = None
+) -> AsyncIterator[ClipWorld]:
+    """`speech` is the model of speech recognition."""
     clock, world = SystemClock(), []
 
     def plan_of(_: str) -> Plan:
@@ -93,7 +96,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         directory=SimpleNamespace(plan_of=plan_of, policies=policies),
         is_active=lambda _: True,
     )
-    media = media_services(bare.settings, VideoConfig(), grounds, clock)
+    media = media_services(bare.settings, VideoConfig(speech=speech), grounds, clock)
     assert media is not None
     once = IdempotencyStore(database, lambda tenant: tenant.encode().ljust(32, b"s"), clock)
     services = replace(

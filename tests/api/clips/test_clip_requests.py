@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +14,10 @@ from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import AudioTrack, MediaInfo
 from deployments.video.job_spec import CLIPS, from_spec
-from tests.api.clips.clip_world import ClipWorld
+from tests.api.clips.clip_world import ClipWorld, opened
+from tests.api.fakes import Records
 from tests.api.videos.media_world import READER, STRANGER
+from tests.api.web import MakeServices
 from tests.media_fixtures.infos import picture, sound
 
 NOBODY_S = "vid_" + "0" * 24
@@ -390,3 +393,20 @@ async def test_a_keys_budget_and_its_money_cover_clip_jobs(
     assert first.status_code == 202, first.text
     assert (second.status_code, second.json()["limit"]) == (429, limit)
     assert len(await world.jobs()) == 1
+
+
+async def test_seconds_of_speech_that_will_be_recognised_are_reserved_but_not_charged_yet(
+    make_services: MakeServices, records: Records, tmp_path: Path
+) -> None:
+    async with opened(tmp_path, make_services(), records, speech="base") as world:
+        async with world.client() as client:
+            plain = await world.video()
+            captioned = await world.video(transcript={"kind": "srt"})
+            silent = await world.video(replace(picture(120.0), audio=()))
+            for video, options in ((plain, {"end": 40.5}), (captioned, {}), (silent, {})):
+                answer = await client.post(path_of(video.id), json=options)
+                assert answer.status_code == 202
+        reserved = {job.subject: job.spec["charge"]["audio_seconds"] for job in await world.jobs()}
+
+        assert reserved == {plain.id: 41, captioned.id: 0, silent.id: 0}
+        assert await world.charged() == 41 + 120 + 120

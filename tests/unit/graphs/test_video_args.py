@@ -23,10 +23,15 @@ def args(video: dict[str, Any], **rest: Any) -> AppArgs:
 
 
 def test_video_is_on_unless_it_is_switched_off() -> None:
-    assert video_config(args({})) == VideoConfig()
+    assert video_config(args({})) == VideoConfig(speech="base")
     assert clipper(args({})) is not None
     assert not video_config(args({"enabled": False})).enabled
     assert clipper(args({"enabled": False})) is None
+
+
+@pytest.mark.parametrize("off", ["off", "OFF", "", None])
+def test_speech_recognition_can_be_switched_off(off: str | None) -> None:
+    assert video_config(args({"speech": off})).speech is None
 
 
 def test_the_shipped_config_says_the_defaults_of_video() -> None:

@@ -16,6 +16,7 @@ from deployments.speech.recognition_child import RecognitionChild, WindowAnswer
 
 Answer = Callable[[dict[str, Any], int], dict[str, Any]]
 RATE = 16_000
+ENGLISH = {"language": "en", "probability": 0.98}
 
 
 def phrase(text: str, start: float, end: float, **changes: Any) -> dict[str, Any]:

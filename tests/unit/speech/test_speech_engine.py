@@ -21,6 +21,7 @@ from deployments.sandbox.errors import SandboxFailed
 from deployments.speech.engine import IDLE_S, SpeechEngine
 from deployments.speech.windows import BLOCK_S
 from tests.unit.speech.recorded_child import (
+    ENGLISH,
     RATE,
     answered,
     engine_with,
@@ -30,7 +31,6 @@ from tests.unit.speech.recorded_child import (
 )
 
 numbers = count()
-ENGLISH = {"language": "en", "probability": 0.98}
 
 
 async def results(

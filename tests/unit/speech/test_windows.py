@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.speech.windows import BLOCK_S, RATE, WINDOW_S, Window, next_window
+from deployments.speech.windows import BLOCK_S, RATE, WINDOW_S, SpeechWindow, next_window
 
 BLOCK = round(BLOCK_S * RATE)
 
@@ -20,8 +20,8 @@ def test_speech_is_put_together_until_the_window_is_full() -> None:
 
 
 def test_a_block_without_speech_is_done_but_for_what_may_be_the_beginning_of_a_word() -> None:
-    assert next_window([], BLOCK, last=False) == Window((), BLOCK - RATE)
-    assert next_window([], BLOCK, last=True) == Window((), BLOCK)
+    assert next_window([], BLOCK, last=False) == SpeechWindow((), BLOCK - RATE)
+    assert next_window([], BLOCK, last=True) == SpeechWindow((), BLOCK)
     assert next_window([], RATE, last=False).consumed > 0
 
 
@@ -47,6 +47,6 @@ def test_speech_that_goes_on_after_the_block_belongs_to_the_next_window() -> Non
     ],
 )
 def test_times_are_those_of_the_block(time: float, within: float, second: float) -> None:
-    window = Window(tuple(spans((10, 12), (20, 25))), BLOCK)
+    window = SpeechWindow(tuple(spans((10, 12), (20, 25))), BLOCK)
 
     assert window.source_s(time, within) == pytest.approx(second, abs=0.001)

@@ -8,7 +8,13 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
 from cluster.usage.dimensions import NO_DIMENSIONS, CallDimensions
 from deployments.contracts.jobs import Job
-from deployments.video.billing import charge, charge_to_json, charged_seconds, refund
+from deployments.video.billing import (
+    charge,
+    charge_to_json,
+    charged_seconds,
+    refund,
+    speech_charge,
+)
 
 PLAN = Plan(id="team", prices={Unit.VIDEO_SECONDS: 250})
 
@@ -59,3 +65,17 @@ def test_a_charge_of_the_release_before_is_refunded_without_dimensions() -> None
 def test_a_job_that_was_never_charged_gives_nothing_back() -> None:
     assert refund(cast(Job, Ended())) is None
     assert charged_seconds(cast(Job, Ended())) == 0
+
+
+def test_the_charge_for_speech_is_that_of_the_job_s_caller() -> None:
+    named = CallDimensions("team", "user", ("tag",))
+    stored = charge_to_json(charge("acme", "key1", PLAN, 90, 1_000_000.0, named), 600)
+    job = cast(Job, Ended(spec={"charge": stored}))
+
+    entry = speech_charge(job, Plan(id="p"), 599.2, at=1e9)
+
+    assert entry is not None
+    assert (entry.amounts.audio_seconds, entry.cost_units) == (600, 240_000)
+    assert (entry.tenant, entry.key, entry.requests) == ("acme", "key1", 0)
+    assert entry.dimensions == named
+    assert speech_charge(job, Plan(id="p"), 0.0, at=1e9) is None

@@ -13,8 +13,8 @@ from deployments.contracts.jobs import JobContext
 from deployments.contracts.media import MediaSource
 from deployments.sandbox.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.clip_context import ClipContext
-from deployments.video.clip_job import MAX_REPLACEMENTS, _JobRun
 from deployments.video.clip_pipeline import ClipPipeline
+from deployments.video.clip_run import MAX_REPLACEMENTS, ClipRun
 from deployments.video.job_spec import ClipJobSpec
 from tests.media_fixtures.infos import picture
 
@@ -56,12 +56,12 @@ class FailingPipeline:
         return {"start": highlight.start, "end": highlight.end}
 
 
-async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[_JobRun, RecordedJob]:
+async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[ClipRun, RecordedJob]:
     """A job of one clip, at 10 s, with others to spare."""
     work = RecordedJob()
     pipeline = cast(ClipPipeline, FailingPipeline(problems))
     context = ClipContext(cast(JobContext, work), SPEC, SOURCE, Path("nowhere"))
-    run = _JobRun(pipeline, context, 1, [stretch(start) for start in spare])
+    run = ClipRun(pipeline, context, 1, [stretch(start) for start in spare])
     await run.make_clip(1, stretch(10.0), threads=1)
     return run, work
 

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from load_tests.benchmarks.video.goals import (
     select_contenders,
     summarize,
 )
-from load_tests.benchmarks.video.job import JobTimeline
+from load_tests.benchmarks.video.job import JobTimeline, build_spoken_rows
 from load_tests.benchmarks.video.job import build_rows as job_rows
 
 PAIR = ContenderPair("S1", "analysis", "ours", "theirs", "ffmpeg", "cpu", 1.15, 1.05)
@@ -85,6 +86,17 @@ def test_a_job_is_judged_by_its_length_its_first_clip_and_its_clips() -> None:
     assert verdicts["first clip"] == "MISSED"
     assert verdicts["clips made"] == "met"
     assert verdicts["clips that break a promise"] == "MISSED"
+
+
+def test_a_job_that_recognises_speech_is_judged_by_its_captions_too() -> None:
+    clips = [{"duration": 30.0, "captioned": True}, {"duration": 30.0, "captioned": False}]
+    timeline = JobTimeline(took_s=140, first_s=50, cpu_s=250, clips=clips)
+    verdicts = {row.what: row.verdict for row in build_spoken_rows(timeline, 600)}
+    late = {row.what: row.verdict for row in build_spoken_rows(replace(timeline, clips=[]), 500)}
+
+    assert (verdicts["job, wall"], verdicts["first clip"]) == ("met", "met")
+    assert verdicts["captioned clips"] == "MISSED"
+    assert (late["job, wall"], late["captioned clips"]) == ("MISSED", "MISSED")
 
 
 def test_scenes_of_pyscenedetect_are_counted_from_0(tmp_path: Path) -> None:
