@@ -5,6 +5,7 @@ how it sounds, what is said; pictures as pixels. Long recordings are jobs, which
 from the queue by itself. A plain class: graphs/ makes the deployment of it.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
@@ -27,8 +28,14 @@ from deployments.contracts.generation import ModelCard
 from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
 from deployments.media.late_worker import LateMediaWorker
-from deployments.model.errors import as_response, as_response_stream
+from deployments.model.errors import AnswerLog, as_response, as_response_stream
 from deployments.model.replica import LinkedReplica
+
+LOG = AnswerLog(
+    logging.getLogger("mobula.media"),
+    "a recording or picture could not be read",
+    "a recording or picture was refused",
+)
 
 
 class MediaReplica(LinkedReplica):
@@ -36,7 +43,7 @@ class MediaReplica(LinkedReplica):
     with few cores the cluster is ready sooner."""
 
     async def __init__(self, config: MediaConfig) -> None:  # type: ignore[misc]
-        settings = self._begin()
+        settings = self._begin(MEDIA)
         check_store_to_start(settings)
         self._created = int(SystemClock().wall())
         self._model = self._worker = LateMediaWorker(settings, config)
@@ -56,19 +63,19 @@ class MediaReplica(LinkedReplica):
         async def work() -> ExaminedFile:
             return await (await self._worker.started()).recordings.examine(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def read_images(self, request: ReadImagesRequest) -> ReadImages | Problem:
         async def work() -> ReadImages:
             return await (await self._worker.started()).images.read_images(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def measure(self, request: MeasureRequest) -> SoundMeasures | Problem:
         async def work() -> SoundMeasures:
             return await (await self._worker.started()).transcriber.measure(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def transcribe(
         self, request: TranscribeRequest
@@ -79,7 +86,7 @@ class MediaReplica(LinkedReplica):
                 async for part in parts:
                     yield part
 
-        async with aclosing(as_response_stream(work(), request)) as parts:
+        async with aclosing(as_response_stream(work(), request, LOG)) as parts:
             async for part in parts:
                 yield part
 
