@@ -69,6 +69,7 @@ GROUPS = {
         {
             "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
             "library": "Pages and searches of a library of 100,000 posts, on both stores.",
+            "speech": "Speech recognised: word errors, times, cost; silence, noise and music.",
             "batch": "Batches over files: killed workers, people beside them, memory, cancelling.",
             "text": "Text analysis beside VADER and YAKE; latency, CPU, a killed replica.",
         },

@@ -171,7 +171,7 @@ class TextAnalysisClient(ServedModelClient):
         return analysis
 
 
-class MediaClient(ServedModelClient):
+class MediaReaderClient(ServedModelClient):
     """Implements `MediaReader` and `ImageReader`."""
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile:

@@ -5,11 +5,9 @@ how it sounds, what is said; pictures as pixels. Long recordings are jobs, which
 from the queue by itself. A plain class: graphs/ makes the deployment of it.
 """
 
-import asyncio
-import contextlib
+import logging
 from collections.abc import AsyncGenerator, Iterable
-from importlib import import_module
-from typing import TYPE_CHECKING
+from contextlib import aclosing
 
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
@@ -29,15 +27,15 @@ from deployments.contracts.audio import (
 from deployments.contracts.generation import ModelCard
 from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
-from deployments.model.errors import as_response, as_response_stream
+from deployments.media.late_worker import LateMediaWorker
+from deployments.model.errors import AnswerLog, as_response, as_response_stream
 from deployments.model.replica import LinkedReplica
 
-if TYPE_CHECKING:
-    from deployments.contracts.speech import SpeechRecognizer
-    from deployments.media.worker import MediaWorker
-    from deployments.speech.engine import SpeechEngine
-
-START_DELAY_S = 3.0  # stages that requests wait for start first
+LOG = AnswerLog(
+    logging.getLogger("mobula.media"),
+    "a recording or picture could not be read",
+    "a recording or picture was refused",
+)
 
 
 class MediaReplica(LinkedReplica):
@@ -45,11 +43,10 @@ class MediaReplica(LinkedReplica):
     with few cores the cluster is ready sooner."""
 
     async def __init__(self, config: MediaConfig) -> None:  # type: ignore[misc]
-        check_store_to_start(self._begin())
-        self._config = config
-        self._engine: SpeechEngine | None = None
+        settings = self._begin(MEDIA)
+        check_store_to_start(settings)
         self._created = int(SystemClock().wall())
-        self._model = self._worker = _LateWorker(self)
+        self._model = self._worker = LateMediaWorker(settings, config)
         self._serve(
             MEDIA,
             {
@@ -59,7 +56,6 @@ class MediaReplica(LinkedReplica):
                 READ_IMAGES: self.read_images,
             },
         )
-        self._worker.begin()
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile | Problem:
         """Returns problems: of what is raised, Serve logs the whole traceback."""
@@ -67,30 +63,30 @@ class MediaReplica(LinkedReplica):
         async def work() -> ExaminedFile:
             return await (await self._worker.started()).recordings.examine(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def read_images(self, request: ReadImagesRequest) -> ReadImages | Problem:
         async def work() -> ReadImages:
             return await (await self._worker.started()).images.read_images(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def measure(self, request: MeasureRequest) -> SoundMeasures | Problem:
         async def work() -> SoundMeasures:
             return await (await self._worker.started()).transcriber.measure(request)
 
-        return await as_response(work(), request)
+        return await as_response(work(), request, LOG)
 
     async def transcribe(
         self, request: TranscribeRequest
     ) -> AsyncGenerator[TranscriptPart | Problem, None]:
         async def work() -> AsyncGenerator[TranscriptPart, None]:
             transcriber = (await self._worker.started()).transcriber
-            async with contextlib.aclosing(transcriber.transcribe(request)) as parts:
+            async with aclosing(transcriber.transcribe(request)) as parts:
                 async for part in parts:
                     yield part
 
-        async with contextlib.aclosing(as_response_stream(work(), request)) as parts:
+        async with aclosing(as_response_stream(work(), request, LOG)) as parts:
             async for part in parts:
                 yield part
 
@@ -112,63 +108,3 @@ class MediaReplica(LinkedReplica):
 
     def _readings(self) -> Iterable[Reading]:
         return self._worker.read_metrics()
-
-    async def make_worker(self) -> "MediaWorker":
-        """In a thread: on a busy machine the imports take longer than health checks wait."""
-        await asyncio.to_thread(import_module, "deployments.media.worker")
-        from deployments.media.worker import MediaWorker
-
-        recognizer = self.make_recognizer()
-        worker = MediaWorker(self._settings, self._config, recognizer, SystemClock())
-        await worker.start()
-        return worker
-
-    def make_recognizer(self) -> "SpeechRecognizer":
-        """Its child starts with the first recording."""
-        from deployments.speech.engine import SpeechEngine
-
-        self._engine = SpeechEngine(self._config.speech, self._settings.home)
-        return self._engine
-
-    async def close(self) -> None:
-        await super().close()
-        if self._engine is not None:
-            await self._engine.close()
-
-
-class _LateWorker:
-    """The worker of a replica, once it has started."""
-
-    def __init__(self, replica: MediaReplica) -> None:
-        self._replica = replica
-        self._wanted = asyncio.Event()
-
-    def begin(self) -> None:
-        self._starting = asyncio.create_task(self._start(), name="media-worker")
-
-    async def started(self) -> "MediaWorker":
-        """Raises what kept it from starting."""
-        self._wanted.set()
-        return await asyncio.shield(self._starting)
-
-    def check(self) -> None:
-        if self._starting.done():
-            self._starting.result()
-
-    def read_metrics(self) -> Iterable[Reading]:
-        """Nothing before it has started."""
-        starting = self._starting
-        if not starting.done() or starting.cancelled() or starting.exception() is not None:
-            return ()
-        return starting.result().read_metrics()
-
-    async def close(self) -> None:
-        self._starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await (await self._starting).close()
-
-    async def _start(self) -> "MediaWorker":
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(START_DELAY_S):
-                await self._wanted.wait()
-        return await self._replica.make_worker()

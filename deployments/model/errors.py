@@ -10,6 +10,7 @@ replicas return problems.
 import logging
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from cluster.resilience.failure_class import ReplicaLost
@@ -22,6 +23,18 @@ P = TypeVar("P", bound=Problem)
 T = TypeVar("T")
 
 logger = logging.getLogger("mobula.model")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLog:
+    """Where problems that a replica answers are logged, and in which words."""
+
+    logger: logging.Logger
+    failed: str
+    refused: str
+
+
+MODEL_LOG = AnswerLog(logger, "the model failed", "the engine refused a request")
 
 _REASON_CHARS = 2_000
 
@@ -72,17 +85,19 @@ def _log_context(request: Request) -> None:
         log_trace(trace)
 
 
-async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
+async def as_response(
+    work: Awaitable[T], request: Request, log: AnswerLog = MODEL_LOG
+) -> T | Problem:
     """The result of a call, or its problem."""
     _log_context(request)
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - logged there, and returned
-        return as_picklable(error, request.model)
+        return as_picklable(error, request.model, log)
 
 
 async def as_response_stream(
-    items: AsyncGenerator[T, None], request: Request
+    items: AsyncGenerator[T, None], request: Request, log: AnswerLog = MODEL_LOG
 ) -> AsyncGenerator[T | Problem, None]:
     """The items of a call, and its problem as the last one."""
     _log_context(request)
@@ -91,10 +106,10 @@ async def as_response_stream(
             async for item in items:
                 yield item
     except Exception as error:  # noqa: BLE001 - logged there, and returned
-        yield as_picklable(error, request.model)
+        yield as_picklable(error, request.model, log)
 
 
-def as_picklable(error: Exception, model: str) -> Problem:
+def as_picklable(error: Exception, model: str, log: AnswerLog = MODEL_LOG) -> Problem:
     """The problem, ready to be pickled and raised by the caller; its reason is logged.
 
     The log line names the request; the client gets only its id. An unexpected error is the model's
@@ -106,13 +121,13 @@ def as_picklable(error: Exception, model: str) -> Problem:
         problem.__cause__ = error
     reason = "; ".join(getattr(problem, "__notes__", ()))
     if isinstance(problem, ModelFailed):
-        logger.error(
-            "the model failed",
+        log.logger.error(
+            log.failed,
             exc_info=problem,
             extra={"model": problem.extensions.get("model"), "reason": reason or None},
         )
     elif reason:
-        logger.warning("the engine refused a request", extra={"reason": reason})
+        log.logger.warning(log.refused, extra={"reason": reason})
     problem.__dict__.pop("__notes__", None)
     problem.__cause__ = problem.__context__ = None
     return problem.with_traceback(None)

@@ -35,12 +35,12 @@ class LinkedReplica(LoggedReplica):
 
     _model: _Closable
 
-    def _begin(self) -> Settings:
-        """Prepares the process, before the model is loaded."""
+    def _begin(self, process: str = "model") -> Settings:
+        """Prepares the process, before the model is loaded; `process` is its name in logs."""
         self._health = ProcessHealth(SystemClock())
         self._metrics = ReplicaMetrics(self._health.lag, log_readings)
         self._settings = Settings()
-        configure_logging(self._settings, "model")
+        configure_logging(self._settings, process)
         collect_rarely()
         return self._settings
 

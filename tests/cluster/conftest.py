@@ -60,6 +60,7 @@ def graph(served: Sequence[str]) -> dict[str, object]:
         "names": {"aliases": NAMES},
         "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False, "texts": True, "enabled": whole},
         "text": {"num_cpus": 0.1, "enabled": whole},
+        "media": {"num_cpus": 0.1, "enabled": whole},
         **(more if whole else {}),
     }
 

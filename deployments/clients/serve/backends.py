@@ -29,7 +29,7 @@ from deployments.clients.link.replica_link import LinkSettings
 from deployments.clients.model_client import (
     ClassifierClient,
     EmbedderClient,
-    MediaClient,
+    MediaReaderClient,
     ModelClient,
     ServedModelClient,
     TextAnalysisClient,
@@ -193,14 +193,14 @@ def analysis_client(
     return TextAnalysisClient(TEXT, caller, replicas, _RESENT, clock, pool)
 
 
-def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> MediaClient:
+def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> MediaReaderClient:
     """The client of the deployment that opens recordings. A call waits for a replica as long as
     one takes to be restarted."""
     replicas = replica_set(handle.deployment_name)
     methods = ("examine", "measure", "read_images")
     handles = HandleCaller(MEDIA, handle, clock, methods=methods, streams=("transcribe",))
     caller, pool = _with_links(MEDIA, handle, handles, clock, links)
-    return MediaClient(MEDIA, caller, replicas, _RESENT, clock, pool)
+    return MediaReaderClient(MEDIA, caller, replicas, _RESENT, clock, pool)
 
 
 def _with_links(

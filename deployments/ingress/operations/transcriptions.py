@@ -28,7 +28,7 @@ KNOWN_NAMES = (
 )
 
 
-class _Transcription:
+class _SpeechOperation:
     """What both operations do."""
 
     request_class = RequestClass.MEDIA
@@ -67,7 +67,7 @@ class _Transcription:
         yield audio, await audio.pipeline.examine(path, request, limits)
 
 
-class TranslateAudio(_Transcription):
+class TranslateAudio(_SpeechOperation):
     """Translates the speech of a recording into English text."""
 
     schema = TranslationRequest
@@ -86,7 +86,7 @@ class TranslateAudio(_Transcription):
         yield None, await self.answer(request, body)
 
 
-class TranscribeAudio(_Transcription):
+class TranscribeAudio(_SpeechOperation):
     """Writes down the speech of a recording, in its language. With `stream` it answers with the
     events `transcript.text.delta` and, at the end, `transcript.text.done`."""
 

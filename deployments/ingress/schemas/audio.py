@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cluster.runtime.numbers import FLOAT32
 from deployments.contracts.speech import SpeechOptions
 from deployments.ingress.schemas.admin import Label, Strict, example
 from deployments.ingress.schemas.lenient import HintedBody
@@ -23,7 +24,7 @@ Language = Annotated[
     ),
 ]
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
-Temperature = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), FLOAT32]
 VideoName = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{4,63}$")]
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 Granularity = Literal["word", "segment"]

@@ -36,8 +36,11 @@ async def working(world: AudioWorld, fetched: bytes = b"") -> AsyncIterator[None
     """A worker of Media that runs audio jobs; behind every URL is `fetched`."""
     audio, clock = world.audio, SystemClock()
 
+    async def body() -> AsyncIterator[bytes]:
+        yield fetched
+
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=fetched)
+        return httpx.Response(200, content=body())
 
     downloader = UrlDownloader(httpx.MockTransport(answer))  # type: ignore[arg-type]
     recordings = Recordings(audio.files, world.services.settings.home / "scratch", look)

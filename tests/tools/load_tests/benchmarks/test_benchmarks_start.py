@@ -50,6 +50,7 @@ SMOKE_RUNS = {
     "limit-scale": HERE,
     "fairness": ALONE,
     "ledger": "contract/load_tests/benchmarks/limits/test_bench_ledger.py",
+    "speech": "tools/load_tests/benchmarks/content/test_bench_speech.py",
     "text": "cluster/test_text.py",
     "optimize": HERE,
     "library": "contract/load_tests/benchmarks/content/test_bench_library.py",
