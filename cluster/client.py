@@ -6,7 +6,6 @@ Every method raises `cluster.runtime.problems.Problem`s.
 """
 
 import asyncio
-import base64
 import math
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
@@ -21,13 +20,26 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from cluster.client_responses import ChatResponse, ContentResponse
+from cluster.client_values import (
+    ChatResponse,
+    ContentResponse,
+    Prompt,
+    analysis_body,
+    analysis_results,
+    chat_body,
+    delta_texts,
+    results,
+    to_list,
+    vectors,
+)
 from cluster.ops.ray_connection import connect
 from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.ray_errors import REMOTE_ERRORS, from_ray
 from cluster.runtime.json_values import encode
-from cluster.runtime.problems import InvalidRequest, Malformed, Overloaded, Problem
+from cluster.runtime.problems import InvalidRequest, Overloaded, Problem
 from cluster.tracing.log_context import current_traceparent
+
+__all__ = ["AsyncMobula", "ChatResponse", "ContentResponse", "Mobula"]
 
 _REMOTE = (*REMOTE_ERRORS, OSError, TimeoutError, Problem)
 _TARGET, POLL_S = "mobula", 0.5
@@ -35,7 +47,6 @@ _END: Final = object()
 
 Event = tuple[str | None, dict[str, Any]]
 Answer = TypeVar("Answer")
-Prompt = str | Sequence[Mapping[str, Any]]
 
 
 class AsyncMobula:
@@ -66,15 +77,15 @@ class AsyncMobula:
 
     async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatResponse:
         """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
-        return ChatResponse.of(await self._call("chat", _chat(prompt, model, options)))
+        return ChatResponse.of(await self._call("chat", chat_body(prompt, model, options)))
 
     async def stream_chat(
         self, prompt: Prompt, *, model: str = "nano", **options: Any
     ) -> AsyncGenerator[str, None]:
         """Streams the first choice's text."""
-        async with aclosing(self._events("chat", _chat(prompt, model, options))) as events:
+        async with aclosing(self._events("chat", chat_body(prompt, model, options))) as events:
             async for _, chunk in events:
-                for piece in _delta_texts(chunk):
+                for piece in delta_texts(chunk):
                     yield piece
 
     async def caption(
@@ -96,19 +107,19 @@ class AsyncMobula:
 
     async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("captions.batch", {"items": _to_list(items, "items")}))
+        return results(await self._call("captions.batch", {"items": to_list(items, "items")}))
 
     async def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("posts.batch", {"items": _to_list(items, "items")}))
+        return results(await self._call("posts.batch", {"items": to_list(items, "items")}))
 
     async def embed(
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> NDArray[np.float32]:
         """One vector a text, of shape (texts, dimensions); `options` as in the HTTP body."""
-        given = [texts] if isinstance(texts, str) else _to_list(texts, "input")
+        given = [texts] if isinstance(texts, str) else to_list(texts, "input")
         body = {"model": model, "input": given, **options, "encoding_format": "base64"}
-        return _vectors(await self._call("embeddings", body))
+        return vectors(await self._call("embeddings", body))
 
     async def rerank(
         self,
@@ -120,18 +131,16 @@ class AsyncMobula:
     ) -> list[dict[str, Any]]:
         """The documents that answer `query`, the best first: `index`, `relevance_score` and
         `document`; `options` as in the HTTP body."""
-        given = _to_list(documents, "documents")
+        given = to_list(documents, "documents")
         body = {"model": model, "query": query, "documents": given, **options}
-        return _results(await self._call("rerank", body))
+        return results(await self._call("rerank", body))
 
     async def moderate(
         self, texts: str | Sequence[str], *, model: str | None = None, **options: Any
     ) -> list[dict[str, Any]]:
         """Which categories of harm each text is in; `model` None: the configured default."""
-        given = [texts] if isinstance(texts, str) else _to_list(texts, "input")
-        return _results(
-            await self._call("moderations", {"model": model, "input": given, **options})
-        )
+        given = [texts] if isinstance(texts, str) else to_list(texts, "input")
+        return results(await self._call("moderations", {"model": model, "input": given, **options}))
 
     async def analyze_text(
         self,
@@ -156,7 +165,7 @@ class AsyncMobula:
     ) -> dict[str, Any]:
         """The hours of the week in which posts did best; `options` as in
         `POST /api/v1/posts/best-time`."""
-        body = {"outcomes": _to_list(outcomes, "outcomes"), **options}
+        body = {"outcomes": to_list(outcomes, "outcomes"), **options}
         return await self._call("best_time_to_post", body)
 
     async def summarize_text(self, text: str, **options: Any) -> dict[str, Any]:
@@ -178,12 +187,12 @@ class AsyncMobula:
         if isinstance(prompt, str):
             body: dict[str, Any] = {"model": model, "prompt": prompt, **options}
         else:
-            body = _chat(prompt, model, options)
+            body = chat_body(prompt, model, options)
         return list((await self._call("tokenize", body))["tokens"])
 
     async def detokenize(self, tokens: Sequence[int], *, model: str = "nano") -> str:
         """The text of token ids."""
-        body = {"model": model, "tokens": _to_list(tokens, "tokens")}
+        body = {"model": model, "tokens": to_list(tokens, "tokens")}
         return str((await self._call("detokenize", body))["prompt"])
 
     async def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
@@ -193,6 +202,19 @@ class AsyncMobula:
             await asyncio.sleep(POLL_S)
             job = await self._call("jobs.get", {"job": job["id"]})
         return job
+
+    async def analyze_audio(
+        self, video: str, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """What is in a recording, how it sounds, what is said; of a long one once its job has
+        ended, or at once the job. `options` as in `POST /api/v1/audio`."""
+        answer = await self._call("analyze_audio", {"video": video, **options})
+        if answer["object"] != "job" or not wait:
+            return answer
+        while answer["state"] in ("queued", "running"):
+            await asyncio.sleep(POLL_S)
+            answer = await self._call("jobs.get", {"job": answer["id"]})
+        return await self._call("audio.get", {"job": answer["id"]})
 
     async def create_batch(
         self,
@@ -205,7 +227,7 @@ class AsyncMobula:
         outcomes, are read over HTTP."""
         body: dict[str, Any] = {"operation": operation, "file": file}
         if items is not None:
-            body["items"] = _to_list(items, "items")
+            body["items"] = to_list(items, "items")
         return await self._call("batches", body)
 
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,6 +243,15 @@ class AsyncMobula:
 
     async def _call_on_client_loop(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self._arguments(operation, body)
+        if trace := current_traceparent():  # of a job that the cluster runs
+            try:
+                return await self._ask(*arguments, trace)
+            except Problem as problem:
+                if not _may_be_older(problem):
+                    raise
+        return await self._ask(*arguments)
+
+    async def _ask(self, *arguments: Any) -> dict[str, Any]:
         response = self._handle.call.remote(*arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -234,6 +265,23 @@ class AsyncMobula:
         self, operation: str, body: Mapping[str, Any]
     ) -> AsyncGenerator[Event, None]:
         arguments = self._arguments(operation, body)
+        if trace := current_traceparent():
+            has_begun = False
+            try:
+                async with aclosing(self._ask_for_events(*arguments, trace)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except Problem as problem:
+                if has_begun or not _may_be_older(problem):
+                    raise
+            else:
+                return
+        async with aclosing(self._ask_for_events(*arguments)) as events:
+            async for event in events:
+                yield event
+
+    async def _ask_for_events(self, *arguments: Any) -> AsyncGenerator[Event, None]:
         response = self._streaming.stream.remote(*arguments)
         try:
             async for event in response:
@@ -257,9 +305,7 @@ class AsyncMobula:
 
     def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[Any, ...]:
         given = {key: value for key, value in body.items() if value is not None}
-        arguments = (self._api_key, operation, encode(given), self._timeout_s, self._priority)
-        trace = current_traceparent()  # of a job that the cluster runs
-        return (*arguments, trace) if trace else arguments
+        return self._api_key, operation, encode(given), self._timeout_s, self._priority
 
 
 class Mobula:
@@ -361,6 +407,9 @@ class Mobula:
     def clip(self, video: str, **options: Any) -> dict[str, Any]:
         return _run(self._client.clip(video, **options))
 
+    def analyze_audio(self, video: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.analyze_audio(video, **options))
+
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
@@ -400,27 +449,17 @@ async def _close(stream: AsyncGenerator[Answer, None]) -> None:
     await stream.aclose()
 
 
+def _may_be_older(problem: Problem) -> bool:
+    """Whether an ingress replica that knows no traces may have answered: version 0.1 fails before
+    it does anything if it is given one, and runs beside newer replicas during a roll."""
+    return type(problem) is Problem
+
+
 def _raise_if_problem(given: Answer | Problem) -> Answer:
     """Raises a problem that was returned as a response."""
     if isinstance(given, Problem):
         raise given
     return given
-
-
-def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(prompt, str):
-        messages: list[Any] = [{"role": "user", "content": prompt}]
-    else:
-        messages = _to_list(prompt, "messages")
-    return {"model": model, "messages": messages, **options}
-
-
-def _to_list(given: Any, field: str) -> list[Any]:
-    """Raises Malformed for a value that is not iterable."""
-    try:
-        return list(given)
-    except TypeError:
-        raise Malformed.at(f"/{field}", "must be a list", "list_type") from None
 
 
 def _problem(error: Exception) -> Problem:
@@ -429,40 +468,3 @@ def _problem(error: Exception) -> Problem:
     except Exception:  # noqa: BLE001  none of Ray's: what connections and codecs raise
         why = f"'{_TARGET}' cannot be reached ({type(error).__name__})."
         return Unavailable(why, retry_after_s=2.0)
-
-
-def _delta_texts(chunk: Mapping[str, Any]) -> list[str]:
-    return [
-        choice["delta"]["content"]
-        for choice in chunk["choices"]
-        if choice["index"] == 0 and choice["delta"].get("content")
-    ]
-
-
-def _vectors(raw: dict[str, Any]) -> NDArray[np.float32]:
-    rows = [base64.b64decode(item["embedding"]) for item in raw["data"]]
-    return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1).astype(np.float32)
-
-
-def _results(raw: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(raw["results"])
-
-
-def analysis_body(
-    texts: str | Sequence[str],
-    operations: Sequence[str] | None,
-    options: Mapping[str, Any] | None,
-    language: str | None,
-) -> dict[str, Any]:
-    """What `analyze_text` takes; fields that were left out are not there."""
-    body: dict[str, Any] = (
-        {"text": texts} if isinstance(texts, str) else {"texts": _to_list(texts, "texts")}
-    )
-    given = {"operations": operations, "options": options, "language": language}
-    return body | {name: value for name, value in given.items() if value is not None}
-
-
-def analysis_results(answer: Mapping[str, Any]) -> Any:
-    """By operation, or a list of that."""
-    items = answer.get("items")
-    return answer["results"] if items is None else [item["results"] for item in items]

@@ -15,6 +15,7 @@ from deployments.ingress.deployment import Ingress
 from deployments.limiter.deployment import LimiterReplica
 from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
+from graphs.media import media, media_config
 from graphs.moderation import moderation_config
 from graphs.options import ingress_options, limiter_options
 from graphs.provider_args import providers_config
@@ -79,6 +80,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         args.guardrails.config(),
         args.health.config(args.egress.private_hosts, replicas),
         args.text.enabled,
+        media_config(args),
     )
     return ingress.bind(
         models,
@@ -89,4 +91,5 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         clipper(args),
         classifiers(args.classifiers),
         text_analysis(args, embedding_models),
+        media(args),
     )

@@ -18,6 +18,7 @@ from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
 from graphs.guardrail_args import GuardrailArgs
 from graphs.health_args import HealthArgs
+from graphs.media_args import MediaArgs
 from graphs.name_args import check_names, name_settings
 from graphs.provider_args import (
     EgressArgs,
@@ -221,9 +222,10 @@ class VideoArgs(_Args):
     """Clips of long recordings, made by jobs; docs/guides/video.md.
 
     Each of `replicas` (up to `max_replicas` while jobs wait) runs `jobs` at once, each with
-    `side_by_side` tasks, for which Ray reserves `piece_cpus` each. `speech` is a faster-whisper
-    model (extra `speech`), by folder or name; without one, a transcript is required. Files are
-    stored in `store`, a folder in the home or an object store's URL. `gpu`: encode on an NVIDIA GPU
+    `side_by_side` tasks, for which Ray reserves `piece_cpus` each. `speech` is the model of speech
+    recognition: base (Whisper base, which is installed), a folder, a downloaded faster-whisper
+    model's name, or off; without one, captions need a transcript. Files are stored in `store`, a
+    folder in the home or an object store's URL. `gpu`: encode and recognise speech on an NVIDIA GPU
     if one works. `texts`: the default text model writes descriptions and hashtags and may reorder
     clips; None: unless it is the shipped nano, which is worse than a template. `sandbox`:
     recordings are opened in sandboxed processes; "best-effort" opens them also if the kernel has no
@@ -238,7 +240,7 @@ class VideoArgs(_Args):
     jobs: Annotated[int, Field(ge=1, le=64)] = 1
     side_by_side: Annotated[int, Field(ge=1, le=256)] = 2
     piece_cpus: Annotated[float, Field(ge=0)] = 0.0
-    speech: str | None = None
+    speech: str | None = "base"
     gpu: bool = True
     texts: bool | None = None
     store: Annotated[str, Field(min_length=1, max_length=1000)] = "blobs"
@@ -278,6 +280,7 @@ class AppArgs(_Args):
     content: ContentArgs = ContentArgs()
     video: VideoArgs = VideoArgs()
     text: TextArgs = TextArgs()
+    media: MediaArgs = MediaArgs()
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
     guardrails: GuardrailArgs = GuardrailArgs()

@@ -17,6 +17,7 @@ from graphs.args import (
     ServedArgs,
     VideoArgs,
 )
+from graphs.media_args import MediaArgs
 from graphs.text_args import TextArgs
 
 # A dead replica is detected at the next check, which is part of the replacement time.
@@ -138,6 +139,23 @@ def text_options(args: TextArgs) -> dict[str, Any]:
     }
 
 
+def media_options(args: MediaArgs, video: VideoArgs) -> dict[str, Any]:
+    """Options of the replicas that open recordings and pictures, confined as `video.sandbox` says.
+    A call that a stopping replica had is sent again to another; its jobs resume there."""
+    return {
+        "name": "Media",
+        "num_replicas": args.replicas,
+        "ray_actor_options": {"num_cpus": args.num_cpus, **_sandbox_environment(video)},
+        "max_ongoing_requests": MAX_ONGOING,
+        "request_router_config": router_config(RoutingSpec()),
+        "max_surge_percent": SURGE_PERCENT,
+        "graceful_shutdown_timeout_s": 15.0,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
 def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
     """`video.sandbox` as a setting, if it is not the default; tasks inherit it."""
     if video.sandbox == "required":
@@ -211,6 +229,8 @@ def declared_cpus(args: AppArgs, cores: int) -> int:
     surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
     if args.text.enabled:
         surging.append((args.text.num_cpus, args.text.replicas))
+    if args.media.enabled:
+        surging.append((args.media.num_cpus, args.media.replicas))
     surging += [(model.num_cpus, model.replicas) for model in models if model.surge]
     fixed = sum(model.num_cpus * model.replicas for model in models if not model.surge)
     total = video + fixed + sum(cpus * count for cpus, count in surging)

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
 from graphs.args import AppArgs, ModelArgs, ServedArgs
-from graphs.options import clipper_options, ingress_options, model_name, model_options, text_options
+from graphs.options import (
+    clipper_options,
+    ingress_options,
+    media_options,
+    model_name,
+    model_options,
+    text_options,
+)
 
 BUILDER = "graphs.app:build"
 ALL = "all"
@@ -38,6 +45,8 @@ def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
         options["clipper"] = clipper_options(args.video)
     if args.text.enabled:
         options["text"] = text_options(args.text)
+    if args.media.enabled:
+        options["media"] = media_options(args.media, args.video)
     return options
 
 

@@ -3,6 +3,7 @@
 from ray import serve
 from ray.serve import Application
 
+from deployments.speech.models import is_off
 from deployments.video.config import VideoConfig
 from deployments.video.deployment import ClipperReplica
 from graphs.args import AppArgs
@@ -19,7 +20,7 @@ def video_config(args: AppArgs) -> VideoConfig:
         jobs=video.jobs,
         side_by_side=video.side_by_side,
         piece_cpus=video.piece_cpus,
-        speech=video.speech,
+        speech=None if is_off(video.speech) else video.speech,
         writer=model if _uses_model_texts(args, model) else None,
         gpu=video.gpu,
         store=video.store,

@@ -4,7 +4,8 @@ Every module is imported, and every test collected, once for all of them; a work
 does both again. A worker takes the next group of tests when it is done with one: the tests of a
 file in their order, or what the hook `pytest_fork_group` of a conftest says. Each worker has its
 own fixtures of the session. What the tests report goes through a pipe to the first process, which
-counts and prints it as if it had run them.
+counts and prints it as if it had run them. What `tests/servers/made_once.py` makes, it makes once
+for all of them.
 """
 
 import multiprocessing
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers.made_once import run_folder
 
 Groups = Sequence[Sequence[pytest.Item]]
 END_S = 10.0  # how long a worker waits, after its last test, for threads that tests have left
@@ -96,6 +99,7 @@ class ForkedRun:
 
     def run(self, number: int) -> None:
         """On a `number` of workers. Raises what pytest raises when enough tests have failed."""
+        run_folder()
         base = self._session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         workers = [self._start(base / f"fork-{each}") for each in range(number)]
         try:

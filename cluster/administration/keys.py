@@ -8,9 +8,9 @@ from collections.abc import Collection
 from cluster.administration.actor import Actor
 from cluster.administration.limited_keys import ActorLimits, actor_limits
 from cluster.administration.unit_of_work import Change, UnitOfWork
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import ApiKeyIssuer as Rules
 from cluster.auth.models import ApiKey
-from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.events.kinds import EventKind
 from cluster.runtime.problems import Conflict

@@ -5,9 +5,9 @@ who edit at once one is refused. Rights beyond that of the route are checked her
 for the transitions that need it, and whether authors approve their own posts.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,11 +33,15 @@ from cluster.library.model import (
 from cluster.library.repository import PostRepository
 from cluster.library.status import PostStatus
 from cluster.library.transitions import PostEdit, TransitionRequest, check_transition
+from cluster.metrics.catalogue import library
+from cluster.metrics.series import Counter
 from cluster.runtime.problems import Problem
 from cluster.storage.pagination import Page
 from cluster.tenants.settings import SettingsRepository
 
+_ACTIONS = ("create", "update", "restore", "transition", "delete", "bulk")
 StoreResponse = Callable[[AsyncConnection, LibraryPost], Awaitable[None]]
+StoreResponses = Callable[[AsyncConnection, Sequence[LibraryPost]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class LibraryService:
         self._unit_of_work = unit_of_work
         self._posts = PostRepository(unit_of_work.clock, limits)
         self._settings = SettingsRepository(unit_of_work.clock)
+        self.changes = Counter(library.CHANGES)
+        for action in _ACTIONS:
+            self.changes.add((action,), 0)
 
     async def list(
         self,
@@ -98,10 +105,10 @@ class LibraryService:
             post = await self._posts.get(connection, tenant, id)
             return await self._posts.versions.get(connection, tenant, post.number, number)
 
-    async def check_room(self, tenant: str) -> None:
-        """Raises LibraryFull if no further post would be stored."""
+    async def check_room(self, tenant: str, posts: int = 1) -> None:
+        """Raises LibraryFull if so many further posts would not be stored."""
         async with self._unit_of_work.database.read() as connection:
-            await self._posts.check_room(connection, tenant)
+            await self._posts.check_room(connection, tenant, posts)
 
     async def create(
         self,
@@ -111,20 +118,46 @@ class LibraryService:
         store_response: StoreResponse | None = None,
     ) -> LibraryPost:
         """Raises Conflict (id). `store_response` is called in the same transaction."""
-        async with self._change(actor, tenant, "post.create", draft.id) as change:
-            post = await self._posts.create(change.connection, tenant, actor.name, draft)
-            change.resource = f"post:{post.id}"
-            change.detail |= {"origin": str(draft.origin)}
-            await _publish_changed(change, EventKind.POST_CREATED, post)
+        async with self._change(actor, tenant, "create", draft.id) as change:
+            post = await self._create(change, draft)
             if store_response is not None:
                 await store_response(change.connection, post)
+        return post
+
+    async def create_all(
+        self,
+        actor: Actor,
+        tenant: str,
+        drafts: Sequence[PostDraft],
+        store_response: StoreResponses,
+    ) -> Sequence[LibraryPost]:
+        """All of them, or none. Each is audited; `store_response` is called in the same
+        transaction."""
+        posts, records = [], []
+        async with self._change(actor, tenant, "create", "") as change:
+            for draft in drafts:
+                change.detail = {}
+                posts.append(await self._create(change, draft))
+                records.append(change.audit_record())
+            for record in records[:-1]:
+                await self._unit_of_work.trail.append(change.connection, record)
+            await store_response(change.connection, posts)
+        self.changes.add(("create",), len(posts) - 1)
+        return posts
+
+    async def _create(self, change: Change, draft: PostDraft) -> LibraryPost:
+        connection, tenant, author = change.connection, change.tenant, change.actor.name
+        post = await self._posts.create(connection, tenant, author, draft)
+        change.resource = f"post:{post.id}"
+        change.detail |= {"origin": str(draft.origin)}
+        await _publish_changed(change, EventKind.POST_CREATED, post)
         return post
 
     async def update(
         self, actor: Actor, tenant: str, id: str, revision: int | None, edit: PostEdit
     ) -> LibraryPost:
         """Raises PostNotEditable: a text changes in drafts only, tags until a post is archived."""
-        async with self._change(actor, tenant, "post.update", id) as change:
+        async with self._change(actor, tenant, "update", id) as change:
             post = await self._locked(change, id, revision)
             return await self._edit(change, post, edit)
 
@@ -132,7 +165,7 @@ class LibraryService:
         self, actor: Actor, tenant: str, id: str, revision: int | None, number: int
     ) -> LibraryPost:
         """Makes a copy of version `number` the current one. Raises PostNotEditable."""
-        async with self._change(actor, tenant, "post.restore", id) as change:
+        async with self._change(actor, tenant, "restore", id) as change:
             post = await self._locked(change, id, revision)
             if post.status is not PostStatus.DRAFT:
                 raise PostNotEditable(post)
@@ -153,7 +186,7 @@ class LibraryService:
 
     async def delete(self, actor: Actor, tenant: str, id: str, revision: int | None) -> None:
         """With all its versions."""
-        async with self._change(actor, tenant, "post.delete", id) as change:
+        async with self._change(actor, tenant, "delete", id) as change:
             await self._delete(change, await self._locked(change, id, revision))
 
     async def transition(
@@ -165,7 +198,7 @@ class LibraryService:
         request: TransitionRequest,
     ) -> LibraryPost:
         """Raises IllegalTransition, Forbidden, SelfApproval, and InvalidRequest for the time."""
-        async with self._change(actor, tenant, "post.transition", id) as change:
+        async with self._change(actor, tenant, "transition", id) as change:
             post = await self._locked(change, id, revision)
             return await self._transition(change, post, request)
 
@@ -183,7 +216,7 @@ class LibraryService:
         expected = [*revisions, *[None] * (len(ids) - len(revisions))]
         results = [BulkResult(id) for id in ids]
         records: list[AuditRecord] = []
-        async with self._change(actor, tenant, "post.bulk", "") as change:
+        async with self._change(actor, tenant, "bulk", "") as change:
             for index in sorted(range(len(ids)), key=ids.__getitem__):  # one order of locks
                 published, change.detail = len(change.published), {}
                 change.resource = f"post:{ids[index]}"
@@ -204,6 +237,7 @@ class LibraryService:
             change.resource = f"posts:{len(ids)}"
             change.detail = {"changed": len(records), "refused": len(ids) - len(records)}
             change.detail["action"] = _name(action)
+        self.changes.add(("bulk",), len(records))
         return results
 
     async def _apply(
@@ -275,8 +309,15 @@ class LibraryService:
         check_revision(post, revision)
         return post
 
-    def _change(self, actor: Actor, tenant: str, action: str, id: str) -> Any:
-        return self._unit_of_work.change(actor, tenant, action, f"post:{id}")
+    @asynccontextmanager
+    async def _change(
+        self, actor: Actor, tenant: str, action: str, id: str
+    ) -> AsyncIterator[Change]:
+        whole = self._unit_of_work.change(actor, tenant, f"post.{action}", f"post:{id}")
+        async with whole as change:
+            yield change
+        if action != "bulk":
+            self.changes.add((action,))
 
 
 async def _publish_changed(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from cluster.administration.actor import Actor
 from cluster.administration.unit_of_work import Change
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.models import ApiKey
-from cluster.auth.repository import ApiKeyRepository
 from cluster.runtime.problems import Forbidden, NotFound
 from cluster.tenants.policy import LimitPolicy
 

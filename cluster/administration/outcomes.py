@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from cluster.metrics.catalogue import library
+from cluster.metrics.series import Counter
 from cluster.outcomes.model import DailyOutcomes, Outcome, PublishedPostOutcome
 from cluster.outcomes.repository import OutcomeRepository
 from cluster.runtime.clock import Clock
@@ -25,12 +27,17 @@ class OutcomeService:
     def __init__(self, database: Database, clock: Clock, pseudonyms: Pseudonyms) -> None:
         self._database = database
         self._outcomes = OutcomeRepository(clock, pseudonyms.of)
+        self.counts = Counter(library.OUTCOMES)
+        for result in ("accepted", "duplicate"):
+            self.counts.add((result,), 0)
 
     async def record(self, tenant: str, given: Sequence[Outcome]) -> RecordedOutcomes:
         """Stores them together, each id once."""
         by_id = {each.id: each for each in reversed(given)}  # the first of equal ids counts
         async with self._database.begin() as connection:
             new = await self._outcomes.add(connection, tenant, list(by_id.values()))
+        self.counts.add(("accepted",), len(new))
+        self.counts.add(("duplicate",), len(given) - len(new))
         return RecordedOutcomes(len(new), len(given) - len(new))
 
     async def daily(

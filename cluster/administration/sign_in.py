@@ -12,11 +12,11 @@ from cluster.administration.actor import Actor
 from cluster.administration.unit_of_work import UnitOfWork
 from cluster.audit.record import AuditRecord
 from cluster.auth.passwords import Passwords
-from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions, TokenPair
 from cluster.auth.signing import SigningKeyService
 from cluster.auth.throttle import AddressRate
+from cluster.auth.user_repository import UserRepository
 from cluster.events.kinds import EventKind
 from cluster.runtime.problems import Conflict, Forbidden, InvalidRequest, Problem, Unauthenticated
 

@@ -8,13 +8,13 @@ from sqlalchemy import func, select
 from cluster.administration.actor import Actor
 from cluster.administration.limited_keys import actor_limits
 from cluster.administration.unit_of_work import Change, UnitOfWork
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import random_text
 from cluster.auth.models import User, UserStatus
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.auth.repository import ApiKeyRepository
-from cluster.auth.repository import UserRepository as Repository
 from cluster.auth.roles import scopes_of
 from cluster.auth.row_macs import RowMacs
+from cluster.auth.user_repository import UserRepository as Repository
 from cluster.events.kinds import EventKind
 from cluster.runtime.problems import Conflict
 from cluster.storage.pagination import Page

@@ -15,9 +15,9 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.adoption import adopt, is_done, is_older_home, mark_done
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import ApiKeyIssuer, mint
 from cluster.auth.models import ApiKey
-from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import SigningKeyService
 from cluster.runtime.clock import Clock, SystemClock

@@ -18,8 +18,8 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.auth.delegation import PREFIX, Delegation
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import NO_DIGEST, SHAPE
-from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import is_valid_for_verification
 from cluster.auth.snapshot import CredentialHolder, Snapshot, TenantEntry
@@ -86,6 +86,11 @@ class CredentialDirectory(PolledCache):
     def __len__(self) -> int:
         """The number of credentials that it knows."""
         return len(self._snapshot.keys) + len(self._snapshot.users)
+
+    @property
+    def version(self) -> int:
+        """The number of the last change that it has read."""
+        return self._snapshot.seq
 
     @property
     def ended_sessions(self) -> int:

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.models import ApiKey
-from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, InvalidRequest

@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.auth.keys import BASE62, NO_DIGEST, digest, random_text
 from cluster.auth.models import EndedSession, RefreshToken, User
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.auth.repository import EndedSessionRepository, RefreshTokenRepository, UserRepository
 from cluster.auth.row_macs import RowAltered, RowMacs
+from cluster.auth.session_repository import EndedSessionRepository, RefreshTokenRepository
 from cluster.auth.signing import MAX_TOKEN_AGE_S, SigningKeyService
 from cluster.auth.throttle import SignInThrottle, source_of
 from cluster.auth.tokens import INVALID, issue
+from cluster.auth.user_repository import UserRepository
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import publish
 from cluster.runtime.clock import Clock

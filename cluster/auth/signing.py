@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import random_text
 from cluster.auth.models import SigningKey
-from cluster.auth.repository import SigningKeyRepository
 from cluster.auth.row_macs import RowMacs
+from cluster.auth.signing_key_repository import SigningKeyRepository
 from cluster.runtime.clock import Clock
 from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.locks import Lock, advisory_lock

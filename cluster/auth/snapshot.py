@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.auth.key_repository import SCOPES_BY_VALUE
 from cluster.auth.models import UserStatus
-from cluster.auth.repository import SCOPES_BY_VALUE
 from cluster.auth.roles import scopes_of
 from cluster.auth.row_macs import RowMacs, stored_values
 from cluster.auth.signing import PURPOSE

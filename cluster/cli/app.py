@@ -112,7 +112,7 @@ def deploy(
     restart: Annotated[
         list[str] | None,
         typer.Option(
-            help="Restart these, with their code: a model's id, ingress, clipper, text, all."
+            help="Restart these, with their code: a model's id, ingress, clipper, text, media, all."
         ),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the rollout has finished.")] = True,
@@ -228,6 +228,28 @@ def clip(
         "keep_labels": keep_labels,
     }
     raise typer.Exit(run(file, transcript, out, key, options))
+
+
+@app.command()
+def transcribe(
+    file: Annotated[Path, typer.Argument(help="A recording, or a video.")],
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="text, srt, vtt, json, or analysis.")
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A file. [default: stdout]")
+    ] = None,
+    language: Annotated[str | None, typer.Option("--language", "-l", help="Such as en.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="Names and spellings that are to be expected.")
+    ] = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Into English.")] = False,
+    key: Key = None,
+) -> None:
+    """Write down what is said in a recording; `analysis` also tells loudness and silences."""
+    from cluster.cli.transcribe import run
+
+    raise typer.Exit(run(file, format, out, key, language, prompt, translate))
 
 
 @app.command()

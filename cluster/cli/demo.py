@@ -1,8 +1,8 @@
 """`mobula demo`: a tour of the running cluster in half a minute.
 
-Streams three captions at once over HTTP, then sends a batch, has a draft optimized, then does the
-same as at first from a Ray job by Python handles; then generates a small video and orders clips of
-it. Uses the public API only.
+Streams three captions at once over HTTP, then sends a batch, has a draft analyzed, optimized,
+approved and scheduled, then does the same as at first from a Ray job by Python handles; then
+generates a small video and orders clips of it. Uses the public API only.
 """
 
 import re
@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.client import NOT_IMPLEMENTED
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cluster.cli.clip import run as run_clip
+from cluster.cli.demo_drafts import DemoFailed, analyze_draft, optimize_draft, schedule_post
 from cluster.cli.job_keys import VARIABLE, lend_key
 from cluster.cli.output import Stages, console, fail, print_plain, print_rich
 from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
@@ -40,10 +40,6 @@ BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "instagram", "topic": "a rooftop coffee bar", "style": "playful"},
     {"platform": "linkedin", "topic": "our first year of remote work", "style": "professional"},
     {"platform": "x", "topic": "a midnight book fair", "style": "minimal"},
-)
-DRAFT = (
-    "We are going to open our coffee roastery on Saturday and we have asked a number of people to "
-    "participate in the tasting because we want to utilize the big table. 20% off until noon!!!!"
 )
 BATCH_TOPICS = ("a spring menu", "a flea market", "our new app", "a beach cleanup")
 JOB = shipped_file("docs/examples/caption_job.py")
@@ -65,7 +61,8 @@ def run() -> int:
         with client(state, settings) as http:
             _stream(http)
             _batch(http)
-            _optimize(http)
+            analyze_draft(http)
+            schedule_post(http, optimize_draft(http))
             _job(state.dashboard, settings, http)
         if run_video_demo(key, settings.home / "demo"):
             return 1
@@ -73,10 +70,6 @@ def run() -> int:
         return fail(str(error))
     _print_links(state)
     return 0
-
-
-class DemoFailed(Exception):
-    """The cluster gave an unexpected response."""
 
 
 class Caption:
@@ -162,24 +155,6 @@ def _batch(http: httpx.Client) -> None:
     print_plain(f"  {len(items)} briefs, 2 variants each: {clock.monotonic() - started:.2f} s")
 
 
-def _optimize(http: httpx.Client) -> None:
-    print_rich("\n[bold]3. A draft, optimized with reasons[/]  POST /api/v1/posts/optimize")
-    body = {"text": DRAFT, "platform": "instagram", "keywords": ["specialty coffee"]}
-    response = http.post("/api/v1/posts/optimize", json=body)
-    if response.status_code == NOT_IMPLEMENTED:
-        print_plain(f"  {response.json()['detail']}")
-        return
-    if not response.is_success:
-        raise DemoFailed(f"{response.status_code} {response.text}")
-    answer = response.json()
-    for goal, score in answer["goals"].items():
-        if score["supported"]:
-            print_plain(f"  {goal:<12} {score['before']:.2f} -> {score['after']:.2f}")
-    for edit in (edit for variant in answer["variants"] for edit in variant["why"]):
-        print_plain(f"  {edit['rule']:<18} {edit['reason']}")
-    print_plain("  " + answer["text"].replace("\n", "\n  "))
-
-
 def _best_variant(result: Mapping[str, Any]) -> str:
     if result["status"] != "ok":
         return str(result["error"]["detail"])
@@ -189,7 +164,7 @@ def _best_variant(result: Mapping[str, Any]) -> str:
 
 def _job(url: str, settings: Settings, http: httpx.Client) -> None:
     print_rich(
-        "\n[bold]4. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
+        "\n[bold]6. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
     )
     dashboard = DashboardClient(url, token(settings.home))
     with lend_key(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
@@ -237,7 +212,7 @@ SENTENCES = (
 
 def run_video_demo(key: str | None, out: Path) -> int:
     """Generates the video and saves its clips in `out`; returns the exit code."""
-    print_rich("\n[bold]5. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
+    print_rich("\n[bold]7. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
     with tempfile.TemporaryDirectory() as folder:
         video, srt = Path(folder) / "demo.mp4", Path(folder) / "demo.srt"
         make_video(video)

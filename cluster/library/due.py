@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import publish
 from cluster.library.status import PostStatus
+from cluster.metrics.catalogue import library
+from cluster.metrics.series import Counter
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
@@ -33,6 +35,8 @@ class DuePostPublisher:
         self._on_event = on_event
         self._version: int | None = None  # of the database when `_next_due` was read
         self._next_due = math.inf  # Unix seconds
+        self.events = Counter(library.DUE_EVENTS)
+        self.events.add((), 0)
         self._polls = PeriodicTask(self.run_once, POLL_S, "publishing of posts that are due")
 
     async def start(self) -> None:
@@ -50,6 +54,7 @@ class DuePostPublisher:
             if not published:  # another process has them
                 break
             total += published
+            self.events.add((), published)
             self._on_event()
         return total
 
@@ -63,6 +68,14 @@ class DuePostPublisher:
             self._next_due = math.inf if first is None else first
             self._version = version
         return self._next_due <= self._clock.wall()
+
+
+async def find_overdue(connection: AsyncConnection, now: float) -> tuple[int, float | None]:
+    """How many scheduled posts are due and have no event yet, and since when the oldest of them is
+    due (Unix seconds)."""
+    query = select(func.count(), func.min(_P.due)).where(_P.due <= now)
+    row = (await connection.execute(query)).one()
+    return row[0], row[1]
 
 
 async def publish_due(connection: AsyncConnection, clock: Clock) -> int:

@@ -50,10 +50,10 @@ class PostRepository:
         self._limits = limits or LibraryLimits()
         self.versions = VersionRepository(clock, self._limits.max_versions)
 
-    async def check_room(self, connection: AsyncConnection, tenant: str) -> None:
-        """Raises LibraryFull if no further post would be stored."""
+    async def check_room(self, connection: AsyncConnection, tenant: str, posts: int = 1) -> None:
+        """Raises LibraryFull if so many further posts would not be stored."""
         row = (await connection.execute(_sizes(tenant))).first()
-        self._check_sizes(*((0, 0) if row is None else (row.posts, row.bytes)), more=1)
+        self._check_sizes(*((0, 0) if row is None else (row.posts, row.bytes)), more=posts)
 
     async def create(
         self, connection: AsyncConnection, tenant: str, author: str, draft: PostDraft
@@ -209,12 +209,22 @@ class PostRepository:
         await connection.execute(mine.values(**values))
 
     def _check_sizes(self, posts: int, size: int, *, more: int) -> None:
-        """Raises LibraryFull if a further post (or none, for `more` 0) is over a limit."""
+        """Raises LibraryFull if `more` further posts (0: what was added) are over a limit."""
         limits = self._limits
         if posts + more > limits.max_posts:
             raise LibraryFull("posts", limits.max_posts)
         if size > limits.max_bytes or (more and size >= limits.max_bytes):
             raise LibraryFull("bytes of text", limits.max_bytes)
+
+
+async def measure_libraries(connection: AsyncConnection) -> tuple[int, int]:
+    """Posts, and bytes of their texts, of all tenants."""
+    total = select(
+        func.coalesce(func.sum(library_sizes.c.posts), 0),
+        func.coalesce(func.sum(library_sizes.c.bytes), 0),
+    )
+    row = (await connection.execute(total)).one()
+    return int(row[0]), int(row[1])
 
 
 def facets_of(fields: Mapping[str, Any]) -> list[Facet]:

@@ -11,9 +11,12 @@ import httpx
 
 from cluster.net.addresses import Address
 from cluster.net.ssrf import ResolvedUrl, SsrfGuard, UnsafeUrl
+from cluster.net.tls import trusted_authorities
 
 USER_AGENT = "Mobula-Webhooks/1"
 MAX_ADDRESSES = 4  # addresses of one name that are tried
+PATIENCE_S = 2.0  # with one that does not answer, while there is another; its first packet is sent
+# again after a second
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
@@ -22,21 +25,28 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         guard: SsrfGuard,
-        verify: ssl.SSLContext | bool = True,
+        verify: ssl.SSLContext | None = None,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`verify` are the trusted CAs (default: httpx's); `wire` is the transport that sends."""
+        """`verify` are the trusted CAs (None: those of cluster/net/tls.py); `wire` is the transport
+        that sends."""
         self._guard = guard
         no_keepalive = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._wire = wire or httpx.AsyncHTTPTransport(verify=verify, limits=no_keepalive)
+        self._wire = wire or httpx.AsyncHTTPTransport(
+            verify=verify or trusted_authorities(), limits=no_keepalive
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises UnsafeUrl, or httpx's errors."""
         target = await self._guard.target(str(request.url))
         failure: httpx.TransportError | None = None
-        for address in target.addresses[:MAX_ADDRESSES]:
+        addresses = target.addresses[:MAX_ADDRESSES]
+        for number, address in enumerate(addresses, 1):
+            pinned = _pinned(request, target, address)
+            if number < len(addresses):
+                _hurry(pinned)
             try:
-                return await self._wire.handle_async_request(_pinned(request, target, address))
+                return await self._wire.handle_async_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure or httpx.ConnectError("no address to connect to", request=request)
@@ -71,3 +81,11 @@ def _pinned(request: httpx.Request, target: ResolvedUrl, address: Address) -> ht
         stream=request.stream,
         extensions={**request.extensions, "sni_hostname": target.location.host},
     )
+
+
+def _hurry(request: httpx.Request) -> None:
+    """Connect within PATIENCE_S, or what the request allows if that is less."""
+    timeouts = request.extensions.get("timeout") or {}
+    given = timeouts.get("connect")
+    connect_s = PATIENCE_S if given is None else min(given, PATIENCE_S)
+    request.extensions["timeout"] = {**timeouts, "connect": connect_s}

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from sqlalchemy import and_, case, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +21,7 @@ from cluster.runtime.clock import Clock
 from cluster.storage.tables import library_posts, outcomes
 
 PRUNED_AT_ONCE = 2_000
+WRITTEN_AT_ONCE = 50  # rows of a statement: other requests run between two of them
 _O, _P = outcomes.c, library_posts.c
 
 
@@ -34,30 +36,33 @@ class OutcomeRepository:
         self, connection: AsyncConnection, tenant: str, given: Sequence[Outcome]
     ) -> set[str]:
         """Stores those whose ids are new to the tenant; returns their ids."""
-        if not given:
-            return set()
         now = self._clock.wall()
         dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-        rows = [
-            {
-                "tenant": tenant,
-                "id": each.id,
-                "name": each.name,
-                "count": each.count,
-                "value": each.value,
-                "currency": each.currency,
-                "subject_kind": each.subject_kind,
-                "subject": each.subject,
-                "user": self._pseudonym_of(tenant, each.user),
-                "request_id": each.request_id,
-                "at": each.at,
-                "day": each.day,
-                "received": now,
-            }
-            for each in sorted(given, key=lambda each: each.id)  # one order of locks
-        ]
         new = dialect.insert(outcomes).on_conflict_do_nothing(index_elements=["tenant", "id"])
-        return set((await connection.execute(new.returning(_O.id), rows)).scalars())
+        ordered = sorted(given, key=lambda each: each.id)  # one order of locks
+        stored = set[str]()
+        for start in range(0, len(ordered), WRITTEN_AT_ONCE):
+            part = ordered[start : start + WRITTEN_AT_ONCE]
+            rows = [self._row(tenant, each, now) for each in part]
+            stored.update((await connection.execute(new.returning(_O.id), rows)).scalars())
+        return stored
+
+    def _row(self, tenant: str, outcome: Outcome, now: float) -> dict[str, Any]:
+        return {
+            "tenant": tenant,
+            "id": outcome.id,
+            "name": outcome.name,
+            "count": outcome.count,
+            "value": outcome.value,
+            "currency": outcome.currency,
+            "subject_kind": outcome.subject_kind,
+            "subject": outcome.subject,
+            "user": self._pseudonym_of(tenant, outcome.user),
+            "request_id": outcome.request_id,
+            "at": outcome.at,
+            "day": outcome.day,
+            "received": now,
+        }
 
     async def daily(
         self,

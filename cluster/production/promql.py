@@ -74,6 +74,11 @@ class Queries:
         rates = self.rate(metric, REPLICA, *by, window=window, **where)
         return aggregated("max", rates, self.labels(metric, by))
 
+    def shared_increase(self, metric: Metric, *by: str, window: str = "", **where: Where) -> str:
+        """Events in the window that every replica counts alike, so they count once."""
+        increases = self.increase(metric, REPLICA, *by, window=window, **where)
+        return aggregated("max", increases, self.labels(metric, by))
+
     def quantile(
         self, quantile: float, metric: Metric, *by: str, window: str = "", **where: Where
     ) -> str:

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     allowed_hosts: Words = ("*",)
     cors_origins: Words = ()
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    max_image_body_bytes: Annotated[int, Field(ge=1024)] = 8 << 20  # where pictures may be inside
     request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     max_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica

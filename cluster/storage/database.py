@@ -9,20 +9,23 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Dialect, event
+from sqlalchemy import URL, Connection, Dialect, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from cluster.metrics.catalogue import storage
 from cluster.metrics.series import Histogram, Reading
 from cluster.runtime.problems import Overloaded
+from cluster.storage.sqlite_driver import open_connection
 
 BUSY_TIMEOUT_MS = 5_000
+PRAGMAS = "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"
 POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5.0, "pool_pre_ping": True}
 FILE = "mobula.db"
 
@@ -49,14 +52,14 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self._transactions = Histogram(storage.TRANSACTIONS)
         self._unavailable, self._is_up = 0, True
+        open_file = partial(_open_sqlite, make_url(url))
         options: dict[str, Any] = (
-            {"connect_args": {"factory": _RollbackOnClose}} if self.is_sqlite else dict(POOL)
+            {"async_creator": partial(open_connection, open_file)} if self.is_sqlite else dict(POOL)
         )
         self.engine: AsyncEngine = create_async_engine(url, **options)
         self._version_reader: sqlite3.Connection | None = None
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _pragmas)
-            event.listen(self.engine.sync_engine, "begin", _begin_immediate)
+            event.listen(self.engine.sync_engine, "begin", _begin)
 
     @property
     def dialect(self) -> Dialect:
@@ -130,32 +133,20 @@ class Database:
         await self.engine.dispose()
 
 
-class _RollbackOnClose(sqlite3.Connection):
-    """Rolls its transaction back when it is closed. A cancelled task leaves statements open, with
-    which SQLite keeps a closed connection alive, and its write lock.
-    """
-
-    def close(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # already closed
-            self.rollback()
-        super().close()
-
-
-def _pragmas(connection: Any, _: Any) -> None:
+def _open_sqlite(url: URL) -> sqlite3.Connection:
     """WAL allows readers beside one writer; the driver must not start transactions itself."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    cursor.close()
+    (file,), options = url.get_dialect()().create_connect_args(url)
+    timeout_s = BUSY_TIMEOUT_MS / 1000
+    connection = sqlite3.connect(file, **{"timeout": timeout_s, **options, "isolation_level": None})
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
-def _begin_immediate(connection: Any) -> None:
+def _begin(connection: Connection) -> None:
     """Queues writers at BEGIN, as a read transaction that starts to write may fail."""
-    reading = connection.get_execution_options().get("mobula_read", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection
+    driver.begin(write=not connection.get_execution_options().get("mobula_read", False))
 
 
 T = TypeVar("T")

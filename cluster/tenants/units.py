@@ -83,7 +83,7 @@ class CostWeights:
     input_tokens: int = 1
     output_tokens: int = 4
     images: int = 1_000
-    audio_seconds: int = 50
+    audio_seconds: int = 400
     video_seconds: int = 500
     characters: int = 1
 

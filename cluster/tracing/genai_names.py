@@ -28,8 +28,9 @@ USAGE_CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CHAT: Final = "chat"
 TEXT_COMPLETION: Final = "text_completion"
 EMBEDDINGS: Final = "embeddings"
-CLASSIFY: Final = "classify"  # of ours, as the next: the conventions name no such operation
+CLASSIFY: Final = "classify"  # of ours, as the next two: the conventions name no such operation
 ANALYZE: Final = "analyze"
+TRANSCRIBE: Final = "transcribe"
 
 ERROR_TYPE: Final = "error.type"
 HTTP_METHOD: Final = "http.request.method"

@@ -30,7 +30,7 @@ class CacheShard(LoggedReplica):
     def __init__(self, max_bytes: int) -> None:
         configure_logging(Settings(), "cache")
         self._tier = InMemorySharedTier(max_bytes, SystemClock())
-        self._lag = LoopLag.coarse()
+        self._lag = LoopLag()
         self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
 
     def _readings(self) -> Iterator[Reading]:

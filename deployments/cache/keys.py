@@ -6,7 +6,8 @@ request, and that nobody can compute for another tenant's response.
 The signed message is a MessagePack array of every field that the response depends on. MessagePack
 values carry their type and length, so no two requests share an encoding; floats are written as
 floats (1 is 1.0, -0.0 is 0.0); text is not normalised, because a tokenizer distinguishes what
-Unicode calls equal. The response does not depend on the caller, the priority or streaming.
+Unicode calls equal; a picture is its digest. The response does not depend on the caller, the
+priority or streaming.
 """
 
 import hmac
@@ -28,7 +29,9 @@ _ANSWER, _FRAME, _ALIAS, _ANALYSIS = "answer", "frame", "alias", "analysis"
 
 _floats = attrgetter(*(field.name for field in fields(Sampling) if field.type is float))
 _others = attrgetter(*(field.name for field in fields(Sampling) if field.type is not float))
-_message = attrgetter(*(field.name for field in fields(Message) if field.name != "tool_calls"))
+_message = attrgetter(
+    *(field.name for field in fields(Message) if field.name not in ("tool_calls", "images"))
+)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -93,7 +96,7 @@ def _sign_request(
 ) -> bytes:
     sampling, output_format = request.sampling, request.output_format
     state = " ".join([model_state, *sorted(set(tags))]) if tags else model_state
-    signed = (
+    signed: tuple[Any, ...] = (
         SCHEMA,
         kind,
         request.caller.tenant,
@@ -109,6 +112,9 @@ def _sign_request(
         request.prompt_ids,
         request.echo,
     )
+    if request.images:
+        places = [message.images for message in request.messages]
+        signed = (*signed, [image.digest for image in request.images], places)
     return _sign(secret, signed)
 
 

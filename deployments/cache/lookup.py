@@ -4,6 +4,7 @@ A `CacheContext` belongs to a call (one HTTP request), a `Lookup` to one generat
 Nothing here decides or calls anything.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,18 +20,44 @@ if TYPE_CHECKING:
 _URGENCY = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
 
 
+# What a trace shows of a lookup beyond memory: an entry of the same meaning, the shared tier (L2),
+# another replica's computation, another request's in this replica, the object store (L3).
+SEMANTIC, SHARED, FOLLOW = "cache.semantic", "cache.shared", "cache.follow"
+JOIN, ARCHIVE = "cache.join", "cache.archive"
+
+
 class WaitObserver(Protocol):
-    """Is notified when a request begins and ends waiting for a model or another computation."""
+    """Is notified when a request begins and ends waiting for a model or another computation, and of
+    the parts of its lookup (deployments/ingress/context.py: ModelWaitTimer)."""
 
-    def opened(self) -> object: ...
+    def opened(self) -> float:
+        """Returns the time."""
+        ...
 
-    def answered(self) -> object: ...
+    def answered(self) -> float:
+        """Returns the time."""
+        ...
+
+    def add_stage(self, name: str, since: float) -> None:
+        """A part of the lookup has ended now."""
+        ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Around such a part."""
+        ...
 
 
 class _NoObserver:
-    def opened(self) -> None: ...
+    def opened(self) -> float:
+        return 0.0
 
-    def answered(self) -> None: ...
+    def answered(self) -> float:
+        return 0.0
+
+    def add_stage(self, name: str, since: float) -> None: ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 NO_OBSERVER = _NoObserver()

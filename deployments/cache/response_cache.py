@@ -19,7 +19,7 @@ from cluster.tenants.caller import Priority
 from deployments.cache.chunking import chunks_of
 from deployments.cache.codec import AesGcmCodec, decode
 from deployments.cache.keys import answer_key, semantic_context_key
-from deployments.cache.lookup import NO_OBSERVER, CacheContext, Lookup
+from deployments.cache.lookup import JOIN, NO_OBSERVER, SEMANTIC, CacheContext, Lookup
 from deployments.cache.metrics import CacheMetrics
 from deployments.cache.policy import EntryPolicy, NegativeCache, State
 from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
@@ -155,11 +155,12 @@ class ResponseCache:
             self._fingerprints.get(request.model, ""),
             lookup.tags,
         )
-        match = lookup.match = await semantic.find(
-            request,
-            context_key,
-            lambda entry: self._policy.servable_state(lookup, entry) is not None,
-        )
+        with lookup.waiting.stage(SEMANTIC):
+            match = lookup.match = await semantic.find(
+                request,
+                context_key,
+                lambda entry: self._policy.servable_state(lookup, entry) is not None,
+            )
         if match is None or match.entry is None or not match.serves:
             return None
         if match.near is not None and match.near.check:
@@ -173,25 +174,25 @@ class ResponseCache:
 
     async def _compute(self, lookup: Lookup) -> Completion:
         """The response from another tier, or computed, by this request's flight or another's."""
-        lookup.waiting.opened()
+        since = lookup.waiting.opened()
         try:
             completion = await self.flights.result(lookup)
         except Problem as problem:
             return self._fall_back(lookup, problem)
         finally:
-            lookup.waiting.answered()
+            _end_wait(lookup, since)
         self._record_source(lookup)
         return completion
 
     async def _stream(self, lookup: Lookup) -> AsyncGenerator[Chunk, None]:
         begun = False
-        lookup.waiting.opened()
+        since = lookup.waiting.opened()
         try:
             async with aclosing(self.flights.chunks(lookup)) as chunks:
                 async for chunk in chunks:
                     if not begun:
                         begun = True
-                        lookup.waiting.answered()
+                        _end_wait(lookup, since)
                         self._record_source(lookup)
                     yield chunk
         except Problem as problem:
@@ -201,7 +202,7 @@ class ResponseCache:
                 yield chunk
         finally:
             if not begun:
-                lookup.waiting.answered()
+                _end_wait(lookup, since)
 
     def _hit(self, lookup: Lookup, entry: Entry, tier: str, state: State) -> Completion:
         """Record a hit, and refresh the entry in the background if it is getting old."""
@@ -258,10 +259,16 @@ class ResponseCache:
             semantic.learn(match, flight)
 
     def _batch(self, lookup: Lookup) -> Lookup:
-        """The same lookup with the lowest priority, for work in the background."""
-        request = replace(lookup.request, priority=Priority.BATCH)
+        """The same lookup with the lowest priority, for work in the background, which is no part of
+        the request's trace."""
         return replace(
-            lookup, request=request, streaming=False, fallback=None, match=None, flight=None
+            lookup,
+            request=replace(lookup.request, priority=Priority.BATCH),
+            streaming=False,
+            waiting=NO_OBSERVER,
+            fallback=None,
+            match=None,
+            flight=None,
         )
 
 
@@ -277,6 +284,13 @@ def bypass_reason(
     sampling = request.sampling
     sampled = sampling.temperature > 0 and sampling.top_k != 1 and sampling.seed is None
     return "sampled" if sampled and not (directives.sampled or sampled_by_plan) else None
+
+
+def _end_wait(lookup: Lookup, since: float) -> None:
+    """Of a request that waited from `since` on."""
+    lookup.waiting.answered()
+    if lookup.joined:
+        lookup.waiting.add_stage(JOIN, since)
 
 
 async def _replay(completion: Completion) -> AsyncGenerator[Chunk, None]:

@@ -1,5 +1,5 @@
-"""The clients of model deployments and of Text: generation, embeddings, classification, tokens,
-analysis; over links or Serve handles.
+"""The clients of model deployments, of Text and of Media: generation, embeddings, classification,
+tokens, analysis, recordings; over links or Serve handles.
 
 Flows in: a request. Flows out: a replica's response, chunks or vectors, within the deadline, with
 failures as problems. Another replica is tried where one fails before its first output. A caller
@@ -9,6 +9,7 @@ that leaves cancels the call on the replica, which then reports what the call us
 import itertools
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,14 @@ from cluster.runtime.pickle_compat import copied
 from cluster.runtime.problems import Problem
 from deployments.clients.link.pool import LinkPool, LinkStats
 from deployments.clients.replica_caller import ReplicaCaller, ReplicaStream
+from deployments.contracts.audio import (
+    ExaminedFile,
+    ExamineRequest,
+    MeasureRequest,
+    SoundMeasures,
+    TranscribeRequest,
+    TranscriptPart,
+)
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -33,6 +42,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -97,6 +107,33 @@ class ServedModelClient:
 
         return await self._calls.run(request.request_id, request.timeout_s, send)
 
+    async def _stream(self, method: str, request: Any) -> AsyncGenerator[Any, None]:
+        """The items of a stream; another replica is tried where one fails before the first."""
+
+        def send(call: str, timeout_s: float) -> Attempt[Any]:
+            sent = request
+            if call != request.request_id:  # a further attempt
+                sent = replace(request, request_id=call, timeout_s=timeout_s)
+            return self._caller.stream(method, sent, call, timeout_s, timeout_s)
+
+        attempt: ReplicaStream
+        attempt, first = await self._calls.run(request.request_id, request.timeout_s, send)
+        first_s = self._now() - attempt.sent_at
+        failure: Problem | None = None
+        try:
+            if first is not None:
+                yield first
+            async for item in attempt.rest():
+                yield item
+            attempt.ended = True
+        except Problem as problem:
+            failure = problem
+            raise
+        finally:
+            if not attempt.ended and failure is None:
+                attempt.cancel()
+            self._calls.attempts.stream_ended(attempt, failure, first_s)
+
 
 class TokenizerClient(ServedModelClient):
     """Implements `TokenizingModel`."""
@@ -132,6 +169,27 @@ class TextAnalysisClient(ServedModelClient):
     async def analyze(self, request: AnalyzeRequest) -> TextAnalysis:
         analysis: TextAnalysis = await self._call("analyze", request)
         return analysis
+
+
+class MediaClient(ServedModelClient):
+    """Implements `MediaReader` and `ImageReader`."""
+
+    async def examine(self, request: ExamineRequest) -> ExaminedFile:
+        examined: ExaminedFile = await self._call("examine", request)
+        return examined
+
+    async def read_images(self, request: ReadImagesRequest) -> ReadImages:
+        images: ReadImages = await self._call("read_images", request)
+        return images
+
+    async def measure(self, request: MeasureRequest) -> SoundMeasures:
+        measures: SoundMeasures = await self._call("measure", request)
+        return measures
+
+    async def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscriptPart, None]:
+        async with aclosing(self._stream("transcribe", request)) as parts:
+            async for part in parts:
+                yield part
 
 
 class ModelClient(TokenizerClient):

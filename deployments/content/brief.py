@@ -15,6 +15,7 @@ Kind = Literal["caption", "post"]
 class Brief:
     """The text to write; `draft` set means: rewrite this text (the topic may then be empty).
 
+    `pictures` is the number of pictures that come with it; with some the topic may be empty.
     `hashtags` is the exact number (0 means none). `emoji` and `call_to_action` say whether
     the text has them.
     """
@@ -32,3 +33,4 @@ class Brief:
     emoji: bool = True
     call_to_action: bool = False
     language: str = "English"
+    pictures: int = 0

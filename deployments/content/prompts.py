@@ -44,6 +44,8 @@ def messages(brief: Brief) -> list[ChatMessage]:
         _extras(brief),
         *_bounds(brief),
     ]
+    if brief.pictures and (brief.topic.strip() or brief.draft is not None):
+        lines.insert(1, f"Keep to what {_pictured(brief)}.")
     return [
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": "\n".join(line for line in lines if line)},
@@ -54,7 +56,13 @@ def _task(brief: Brief, noun: str) -> str:
     what = f"{style(brief.style).phrase} {platform(brief.platform).label} {noun}"
     if brief.draft is not None:
         return f"Rewrite this draft as {what}: {single_line(brief.draft)}"
+    if brief.pictures and not brief.topic.strip():
+        return f"Write {what} about what {_pictured(brief)}."
     return f"Write {what} about: {single_line(brief.topic)}"
+
+
+def _pictured(brief: Brief) -> str:
+    return "this picture shows" if brief.pictures == 1 else f"these {brief.pictures} pictures show"
 
 
 def _subject(brief: Brief) -> list[str]:

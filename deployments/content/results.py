@@ -10,12 +10,14 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.content.brief import Brief
 from deployments.contracts.generation import FinishReason, TokenUsage
+from deployments.contracts.images import ImageSource
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRequest:
     """One item of work: the caller, the brief, the model. `output_schema` is the text of a JSON
-    Schema that the caller wants a text's fields by; empty: a plain text.
+    Schema that the caller wants a text's fields by; empty: a plain text. `image_sources` are the
+    pictures of the brief.
 
     Variant i (from 0) is generated with seed `seed + i`, or with the model's own randomness where
     `seed` is None.
@@ -32,6 +34,7 @@ class ContentRequest:
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
     output_schema: str = ""
+    image_sources: tuple[ImageSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,14 @@ def count_text(finished: CleanedText) -> TextCounts:
 @lru_cache(maxsize=4_096)
 def count_sentence(part: str) -> tuple[int, int]:
     """Words and syllables. Remembered, as versions of a text share most of their sentences."""
-    found = words(part)
+    found = words_of_sentence(part)
     return len(found), sum(max(1, len(_VOWELS.findall(word))) for word in found)
+
+
+@lru_cache(maxsize=4_096)
+def words_of_sentence(part: str) -> tuple[str, ...]:
+    """As `words`, remembered."""
+    return tuple(words(part))
 
 
 def words(text: str) -> list[str]:
@@ -86,4 +92,4 @@ def _hook(body: str) -> tuple[int, tuple[str, ...]]:
         ("a number", _NUMBER.search(first) is not None),
         ("the reader", READER.search(first) is not None),
     )
-    return len(words(first)), tuple(name for name, is_present in elements if is_present)
+    return len(words_of_sentence(first)), tuple(name for name, is_present in elements if is_present)

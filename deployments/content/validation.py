@@ -25,7 +25,8 @@ def check_brief(brief: Brief) -> None:
     check_tone(brief.tone)
     _one_of("length", brief.length, LENGTHS)
     _one_of("kind", brief.kind, KINDS)
-    if not single_line(brief.topic) and not single_line(brief.draft or ""):
+    has_text = single_line(brief.topic) or single_line(brief.draft or "")
+    if not has_text and not brief.pictures:
         raise InvalidRequest("'topic' is empty, and there is no draft to rewrite.", param="topic")
     _at_most("topic", len(brief.topic), MAX_TOPIC_CHARS, "characters")
     _at_most("draft", len(brief.draft or ""), MAX_DRAFT_CHARS, "characters")

@@ -72,7 +72,12 @@ def build_requests(request: ContentRequest) -> list[GenerateRequest]:
     if schema:
         check_schema(schema)
         turns = fields_messages(turns, schema)
-    chat = tuple(Message(turn["role"], turn["content"]) for turn in turns)
+    pictures = request.image_sources
+    before_text = (0,) * len(pictures)
+    chat = tuple(
+        Message(turn["role"], turn["content"], images=before_text if turn["role"] == "user" else ())
+        for turn in turns
+    )
     return [
         GenerateRequest(
             request_id=f"{request.request_id}-{index}",
@@ -83,6 +88,7 @@ def build_requests(request: ContentRequest) -> list[GenerateRequest]:
             timeout_s=request.timeout_s,
             priority=request.priority,
             output_format=output_format(schema) if schema else None,
+            image_sources=pictures,
         )
         for index in range(request.variants)
     ]

@@ -4,12 +4,13 @@ An engine knows nothing of text, chat templates, stop strings or wire formats; t
 `deployments/model/text/text_model.py`, once for all engines.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cluster.runtime.quick_init import quick_init
 from deployments.contracts.generation import FinishReason
+from deployments.contracts.images import DecodedImage
 
 OnTokens = Callable[[tuple[int, ...]], bool]
 
@@ -35,6 +36,8 @@ class TokenRequest:
 
     `grammar` is the compact EBNF that the text must follow (empty: any text), from the compiler of
     `deployments/model/text/structured`; engines never see another one.
+
+    `image_prompt` is the engine's own form of a prompt with pictures; its ids are `prompt_ids`.
     """
 
     request_id: str
@@ -57,6 +60,20 @@ class TokenRequest:
     grammar: str = ""
     prompt_logprobs: bool = False
     on_tokens: OnTokens | None = None
+    image_prompt: "ImagePrompt | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePrompt:
+    """A prompt with pictures. `ids` are the tokens that the engine makes of it, those of pictures
+    included: exact, or a close estimate; `inputs` is what the engine is to be given.
+    """
+
+    ids: tuple[int, ...]
+    inputs: Any
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +140,14 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """End the engine's threads and free its memory; open sequences fail with Draining."""
+        ...
+
+
+@runtime_checkable
+class ImageEngine(Protocol):
+    """An engine that supports "images"."""
+
+    async def encode_images(self, prompt: str, images: Sequence[DecodedImage]) -> ImagePrompt:
+        """`prompt` is a rendered chat with the model's placeholder for each picture. Raises
+        InvalidRequest where the model takes no such pictures."""
         ...

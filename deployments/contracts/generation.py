@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
+from deployments.contracts.images import DecodedImage, ImageSource
 from deployments.contracts.text_relay import TextRelay
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -39,7 +40,8 @@ class Message:
     """One turn of a chat.
 
     An assistant's turn may hold `tool_calls`; a turn of role `tool` is the result of the call
-    `tool_call_id`. `name` is the participant's, or the tool's.
+    `tool_call_id`. `name` is the participant's, or the tool's. `images` has, for each picture of
+    the turn, its place: characters of `content` before it, ascending.
     """
 
     role: Role
@@ -47,6 +49,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    images: tuple[int, ...] = ()
 
 
 @version_tolerant
@@ -160,6 +163,8 @@ class GenerateRequest:
     for, with those of the prompt's tokens; `sampling.max_tokens` may be 0 then.
     `trace` is the call's span as a `traceparent` (cluster/tracing); empty: its trace is neither
     sampled nor named by a caller. `trace_state` is that caller's `tracestate`.
+    `image_sources` are the pictures of all messages, in order, as the caller gave them; once they
+    are decoded, before a cache or model sees the request, `images` are there in their place.
     """
 
     request_id: str
@@ -179,6 +184,8 @@ class GenerateRequest:
     echo: bool = False
     trace: str = ""
     trace_state: str = ""
+    image_sources: tuple[ImageSource, ...] = ()
+    images: tuple[DecodedImage, ...] = ()
 
     @property
     def tool_bytes(self) -> int:
@@ -359,7 +366,8 @@ class ModelCard:
 
     `context_length` counts prompt and output tokens together; `revision` changes when the
     weights do; `created` is Unix seconds. `tool_format` is how it calls tools; empty: not at all.
-    `provider` is who serves it over HTTP; empty: this cluster.
+    `provider` is who serves it over HTTP; empty: this cluster. `max_image_edge` is the most pixels
+    of a picture's longer side that it is given; 0: it takes no pictures.
     """
 
     id: str
@@ -373,6 +381,7 @@ class ModelCard:
     capabilities: frozenset[str] = field(default_factory=frozenset)
     tool_format: str = ""
     provider: str = ""
+    max_image_edge: int = 0
 
 
 @version_tolerant

@@ -17,25 +17,29 @@ State = Literal["ready", "starting", "stopping"]
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ServeReplica:
-    """One replica as Serve's controller knows it; `node` is Ray's id, `address` the node's IP."""
+    """One replica as Serve's controller knows it; `node` is Ray's id, `address` the node's IP.
+    `is_moving` is of one whose node is being drained, while another takes its place."""
 
     replica: str
     state: State
     node: str
     address: str
     since: float
+    is_moving: bool = False
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class DeploymentState:
-    """`status` is Serve's term (HEALTHY, UPSCALING, ...); `target` is the target number."""
+    """`status` is Serve's term (HEALTHY, UPSCALING, ...); `target` is the target number. `ended`
+    are the last replicas that are gone, as far as the controller remembers them."""
 
     name: str
     status: str
     message: str
     target: int
     replicas: tuple[ServeReplica, ...] = ()
+    ended: tuple[str, ...] = ()
 
     def count(self, state: State) -> int:
         return sum(replica.state == state for replica in self.replicas)
@@ -44,10 +48,12 @@ class DeploymentState:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ServeSnapshot:
-    """Every deployment of the application as the controller knew it at `at`."""
+    """Every deployment of the application as the controller knew it at `at`; it was deployed last
+    at `deployed_at`."""
 
     at: float
     deployments: Mapping[str, DeploymentState]
+    deployed_at: float = 0.0
 
 
 @version_tolerant
@@ -64,7 +70,7 @@ class IngressReport:
 
 
 class DeploymentStatusSource(Protocol):
-    """Queries Serve (deployments/clients/serve/serve_status.py). Neither method raises."""
+    """Queries Serve (deployments/clients/serve/serve_status.py). No method raises."""
 
     @property
     def last_status(self) -> ServeSnapshot | None:
@@ -77,4 +83,9 @@ class DeploymentStatusSource(Protocol):
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         """What each replica of each model says of its queue; those that answer in time."""
+        ...
+
+    async def count_answers(self, deployment: str) -> int:
+        """How many replicas of a deployment answer in time. Asking one without replicas would
+        start one."""
         ...

@@ -32,7 +32,7 @@ class StubBackends:
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
     classifiers: Mapping[str, ServedClassifier] = {}
-    analyzer = shared = last_status = None
+    analyzer = media_reader = shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
@@ -42,6 +42,9 @@ class StubBackends:
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
+
+    async def count_answers(self, deployment: str) -> int:
+        return 0
 
 
 def description(home: Path) -> bytes:

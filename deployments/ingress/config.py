@@ -12,6 +12,7 @@ from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.health.config import HealthConfig
 from deployments.ingress.names.spec import NameSettings
+from deployments.media.config import MediaConfig
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
 
@@ -42,7 +43,8 @@ class IngressConfig:
     the classifiers that rank; the others judge, as `moderation` says. `providers` serve models from
     outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
     are the policies over what models read and write. `health` is about checks of dependencies.
-    `has_text`: there is a deployment that analyses texts.
+    `has_text`: there is a deployment that analyses texts. `media` is the configuration of the one
+    that opens recordings and pictures.
     """
 
     offer: ModelSettings
@@ -59,3 +61,4 @@ class IngressConfig:
     guardrails: GuardrailConfig = GuardrailConfig()
     health: HealthConfig = HealthConfig()
     has_text: bool = False
+    media: MediaConfig = MediaConfig(enabled=False)

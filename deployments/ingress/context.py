@@ -231,7 +231,8 @@ class AdmittedRequest(RequestContext):
     `is_templated`: what is asked for is not in the bytes of the body alone, but in a template.
     `resolved_models` are those to which names led that are no models' ids. It `varies` if the same
     request may be for another model at another time. `relay` takes pieces of a stream's text past
-    the operation (None: it takes none).
+    the operation (None: it takes none). `readings` are its pictures that are read, or being read
+    (pipeline/image_inputs.py; None: it has none).
     """
 
     permit: Permit
@@ -246,6 +247,7 @@ class AdmittedRequest(RequestContext):
     resolved_models: tuple[str, ...] = ()
     varies: bool = False
     relay: ResponseRelay | None = None
+    readings: dict[Any, Any] | None = None
 
     def headers(self) -> HeaderFields:
         """Response headers about limits, the cache and other models than the one that was named,

@@ -41,6 +41,7 @@ class Ingress(LoggedReplica):
         clipper: DeploymentHandle | None = None,
         classifiers: Mapping[str, DeploymentHandle] | None = None,
         text: DeploymentHandle | None = None,
+        media: DeploymentHandle | None = None,
     ) -> None:
         """`limiters`, `cache_shards`: the embedded ones. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
@@ -58,6 +59,7 @@ class Ingress(LoggedReplica):
             by_handle=config.by_handle,
             classifiers=classifiers or {},
             text=text,
+            media=media,
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)

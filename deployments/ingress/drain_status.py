@@ -31,6 +31,7 @@ class DrainStatus:
             self._client = httpx.AsyncClient(
                 timeout=_TIMEOUT_S,
                 trust_env=False,
+                verify=False,  # plain HTTP: no authorities are read
                 transport=self._transport,
                 limits=httpx.Limits(max_keepalive_connections=0),
             )

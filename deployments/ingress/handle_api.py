@@ -22,6 +22,8 @@ from deployments.ingress.operations import operations
 from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
 
+KNOWN_ARGUMENTS = 6  # of `call` and `stream`; during a roll a newer caller may send more
+
 logger = logging.getLogger("mobula.ingress")
 
 
@@ -80,7 +82,7 @@ class HandleApi:
         """
         try:
             with self._open_requests.one_more():
-                return await self.call(*arguments)
+                return await self.call(*arguments[:KNOWN_ARGUMENTS])
         except Exception as error:  # noqa: BLE001 - logged unless it is a Problem
             return _to_answer(error)
 
@@ -88,7 +90,7 @@ class HandleApi:
         """As `stream`, with a Problem as the last item."""
         try:
             with self._open_requests.one_more():
-                async with aclosing(self.stream(*arguments)) as events:
+                async with aclosing(self.stream(*arguments[:KNOWN_ARGUMENTS])) as events:
                     async for event in events:
                         yield event
         except Exception as error:  # noqa: BLE001 - logged unless it is a Problem

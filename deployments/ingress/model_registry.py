@@ -116,6 +116,11 @@ class ModelRegistry:
         """Whether a provider serves it: its failures are not this cluster's."""
         return isinstance(self._models.get(model), _ExternalModel)
 
+    def known_card(self, model: str) -> ModelCard | None:
+        """The last one that it gave, however old."""
+        cached = self._cards.get(model)
+        return None if cached is None else cached[1]
+
     def embedder(self, model: str) -> ServedEmbedder:
         """Raises UnknownModel, which names the embedding models."""
         try:

@@ -38,6 +38,7 @@ from deployments.ingress.metrics.model_readings import (
     model_readings,
     provider_readings,
 )
+from deployments.ingress.metrics.replica_deaths import ReplicaDeaths
 from deployments.ingress.metrics.scrape import MetricsScrape
 from deployments.ingress.metrics.store_readings import StoreReadings
 from deployments.ingress.model_registry import ModelRegistry
@@ -76,6 +77,7 @@ class Observability:
         self.exporter = exporter = configured_exporter("ingress")
         self.loop_lag = LoopLag()
         self.logs = ProcessLogs(cluster.replicas or cluster.peers)
+        self._deaths = ReplicaDeaths(cluster.serve_status)
         checked = CheckedParts(
             settings,
             config,
@@ -83,7 +85,7 @@ class Observability:
             tenancy,
             parts.shared,
             parts.models,
-            cluster.serve_status,
+            self._deaths,
             cluster.gcs_address,
             None if exporter is None else CollectorCheck(exporter.target.url, exporter, clock),
         )
@@ -118,6 +120,7 @@ class Observability:
             *(() if exporter is None else (exporter.read_metrics,)),
             tenancy.read_metrics,
             missing.read,
+            self._deaths.read,
             self._store.read,
             lambda: health_readings(self.health.runner.figures(), clock.wall()),
             log_readings,

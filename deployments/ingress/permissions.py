@@ -153,6 +153,20 @@ def _in_media(
     return grant
 
 
+async def _reads_audio(request: Request) -> Admission:
+    """Grants reading of results about recordings; counted as one request of the class `read`."""
+    services = services_of(request)
+    context = authenticate(services, request, RequestClass.READ)
+    async with services.admission.admitted(
+        context,
+        RequestClass.READ,
+        "audio.get",
+        request.scope["path"][:MAX_RESOURCE],
+        Scope.MEDIA_READ,
+    ) as admitted:
+        yield admitted
+
+
 Anyone = Annotated[AdminAccess, Depends(_anyone)]
 Operator = Annotated[AdminAccess, Depends(_in_cluster(Scope.ADMIN))]
 ReadsCluster = Annotated[AdminAccess, Depends(_in_cluster(Scope.CLUSTER_READ))]
@@ -190,3 +204,4 @@ WritesJobs = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_WRITE))]
 ReadsMedia = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_READ, RequestClass.READ))]
 ChecksUpload = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_WRITE, RequestClass.READ))]
 WritesMedia = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_WRITE, RequestClass.MEDIA))]
+ReadsAudio = Annotated[AdmittedRequest, Depends(_reads_audio)]

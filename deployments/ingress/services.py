@@ -24,6 +24,7 @@ from deployments.contracts.cache import CacheStats
 from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.audio import AudioServices
 from deployments.ingress.drain_status import Server
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
@@ -88,7 +89,7 @@ class AppServices:
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     `batches` is behind batches of operations, `privacy` behind exports and erasures (None: no
-    store).
+    store), `audio` behind recordings of requests (None: off).
     """
 
     settings: Settings
@@ -130,6 +131,7 @@ class AppServices:
     find_traces: Callable[[str, str | None], Awaitable[Sequence[RecordedTrace]]] | None = None
     batches: BatchServices | None = None
     privacy: PrivacyServices | None = None
+    audio: AudioServices | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

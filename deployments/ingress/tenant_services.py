@@ -43,6 +43,7 @@ from cluster.usage.pseudonyms import Pseudonyms
 from cluster.usage.report import budget_used
 from cluster.usage.subject_usage import subject_used
 from deployments.contracts.limits import Authority, AuthorityShards
+from deployments.ingress.directory_broadcast import DirectoryBroadcast
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -115,9 +116,10 @@ class TenantServices:
             TemplateRepository(self.directory.secret_of, clock),
             self.directory.template_generation,
         )
+        self.broadcast = DirectoryBroadcast(self.directory)
         self.administration = administration(
             self.database,
-            self.directory,
+            self.broadcast,
             self.trail,
             self._notify,
             guard,
@@ -196,6 +198,9 @@ class TenantServices:
         yield from self.database.read_metrics()
         yield from self.deliverer.read_metrics()
         yield from self.ledger.totals.read()
+        yield from self.administration.library.changes.read()
+        yield from self.administration.outcomes.counts.read()
+        yield from self.due_posts.events.read()
         yield storage.LEDGER_BEHIND, [((), self.ledger.unwritten_s)]
 
     def _notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:

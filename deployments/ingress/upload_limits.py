@@ -9,6 +9,7 @@ from deployments.ingress.http.middleware.limits import RouteLimit
 
 MAX_FORM_BYTES = 512 << 20  # of the file in a form
 MAX_TRANSCRIPT_BYTES = 5 << 20
+AUDIO_S = 600.0  # for the form with a recording, and again for what is said in it
 MAX_IMPORT_BYTES = 64 << 10  # of the JSON that names a URL
 FORM_S = 3600.0
 CHUNK_S = 4 * 3600.0
@@ -70,3 +71,10 @@ def upload_limits(
             60.0,
         ),
     )
+
+
+def audio_limits(max_form_bytes: int) -> tuple[RouteLimit, ...]:
+    """The same for forms with recordings that are analysed."""
+    path = re.compile(r"/v1/audio/(transcriptions|translations)|/api/v1/audio")
+    most = max_form_bytes + _OTHER_FIELDS
+    return (RouteLimit(frozenset({"POST"}), path, most, AUDIO_S, _form_too_large),)

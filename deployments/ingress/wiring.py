@@ -22,20 +22,24 @@ from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
+from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.files.store import FileStore
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.audio import audio_services
 from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
+from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
@@ -44,6 +48,7 @@ from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
 from deployments.ingress.operations import operations
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
+from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.guarded_pipeline import (
@@ -52,6 +57,7 @@ from deployments.ingress.pipeline.guarded_pipeline import (
     RequestGuards,
 )
 from deployments.ingress.pipeline.guardrail_models import GuardrailModels
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview, ServedDeployments
@@ -64,6 +70,10 @@ from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyPar
 from deployments.privacy.service import PrivacyServices
 from deployments.providers.services import Providers
 from deployments.video.services import media_services
+
+
+class MediaStage(MediaReader, ImageReader, Protocol):
+    """Opens recordings and pictures."""
 
 
 class Backends(Protocol):
@@ -80,6 +90,9 @@ class Backends(Protocol):
 
     @property
     def analyzer(self) -> TextAnalyzer | None: ...
+
+    @property
+    def media_reader(self) -> MediaStage | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -100,6 +113,7 @@ def build_services(
     `open_requests` are those that the replica counts (None: nobody counts them).
     """
     directory, model_settings, peers = tenancy.directory, config.offer, cluster.peers
+    tenancy.broadcast.peers = peers
     providers = Providers(config.providers, process_environment(), clock)
     texts = {**backends.models, **providers.models}
     embedders = {**backends.embedders, **providers.embedders}
@@ -130,7 +144,8 @@ def build_services(
     admission = AdmissionControl(tenancy.limiter, tenancy.trail, clock)
     findings = GuardrailFigures()
     guards = _request_guards(config, models, admission, findings)
-    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy)
+    images = ImageInputs(models, backends.media_reader)
+    pipeline, embedding_pipeline = _pipelines(guards, models, recorder, caches, tenancy, images)
     observed = ObservedParts(
         tenancy,
         models,
@@ -220,6 +235,7 @@ def build_services(
             "metrics": observability.scrape.report_own,
             "health": observability.health.report,
             "traces": observability.tracing.tracer.ring.find,
+            DIRECTORY: tenancy.broadcast.refresh_own,
         },
         is_draining=DrainStatus().is_draining,
         media=media,
@@ -242,6 +258,15 @@ def build_services(
         find_traces=observability.find_traces,
         batches=batches,
         privacy=PrivacyServices(store, links, tenant_jobs.wake),
+        audio=audio_services(
+            config.media,
+            settings.home,
+            tenancy,
+            media,
+            store,
+            AudioPipeline(backends.media_reader, tenancy.ledger, guards),
+            clock,
+        ),
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
     parts = PrivacyParts(
@@ -302,11 +327,12 @@ def _pipelines(
     recorder: UsageRecorder,
     caches: CacheStack,
     tenancy: TenantServices,
+    images: ImageInputs,
 ) -> tuple[ModelPipeline, EmbeddingPipeline]:
     if guards is None:
-        pipeline = ModelPipeline(models, recorder, caches.responses)
+        pipeline = ModelPipeline(models, recorder, caches.responses, images)
         return pipeline, EmbeddingPipeline(models, tenancy.ledger)
     return (
-        GuardedPipeline(guards, models, recorder, caches.responses),
+        GuardedPipeline(guards, models, recorder, caches.responses, images),
         GuardedEmbeddingPipeline(guards, models, tenancy.ledger),
     )

@@ -68,7 +68,7 @@ class LimiterReplica(LoggedReplica):
         self._shard = AuthorityShard(
             index, SystemClock(), lambda number: peers.setdefault(number, LimiterPeer(number))
         )
-        self._lag = LoopLag.coarse()
+        self._lag = LoopLag()
         self._metrics = ReplicaMetrics(self._lag.worst, log_readings, self._readings)
 
     def _readings(self) -> Iterator[Reading]:

@@ -43,6 +43,14 @@ def refused_parameters(model: str, reason: str) -> InvalidRequest:
     )
 
 
+def refused_images(model: str, reason: str) -> InvalidRequest:
+    """The model takes no pictures of this kind, such as very narrow ones: 400."""
+    problem = InvalidRequest(
+        f"messages: model '{model}' does not take these pictures.", param="messages"
+    )
+    return _with_reason(problem, reason)
+
+
 class Request(Protocol):
     """The fields of a call in log lines."""
 

@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.model.model_files import IR_NAME
+from deployments.model.model_files import has_ir
 
 log = logging.getLogger(__name__)
 
 _REQUIREMENTS = Path(__file__).parent / "export-requirements.txt"
 _WITHOUT_DEPENDENCIES = ("optimum==2.3.0", "optimum-intel==2.2.0")
+TEXT_TASK, VISION_TASK = "text-generation-with-past", "image-text-to-text"
 _TORCH = "torch==2.13.0"
 
 
@@ -29,24 +30,29 @@ class ExportFailed(RuntimeError):
 
 
 def export_openvino(
-    source: str | Path, out: Path, weight_format: str = "fp16", exporter: Path | None = None
+    source: str | Path,
+    out: Path,
+    weight_format: str = "fp16",
+    exporter: Path | None = None,
+    task: str = TEXT_TASK,
 ) -> None:
     """Convert `source` into `out`, which appears only once it is complete. Raises ExportFailed.
 
-    `exporter` is the virtual environment to use or create (default: `exporter` beside `out`).
+    `task` is optimum's name of what the model does. `exporter` is the virtual environment to use or
+    create (default: `exporter` beside `out`).
     Waits for another process that converts the same model.
     """
     exporter = exporter or out.parent / "exporter"
     out.parent.mkdir(parents=True, exist_ok=True)
     with _alone(out.parent / f"{out.name}.lock"):
-        if (out / IR_NAME).exists():
+        if has_ir(out):
             return
         cli = ensure_exporter(exporter)
         partial = out.with_name(f"{out.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         log.info("converting %s to OpenVINO (%s) in %s", source, weight_format, out)
-        task = ("--task", "text-generation-with-past", "--weight-format", weight_format)
-        _run([str(cli), "export", "openvino", "-m", str(source), *task, str(partial)])
+        options = ("--task", task, "--weight-format", weight_format)
+        _run([str(cli), "export", "openvino", "-m", str(source), *options, str(partial)])
         shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
         log.info("converted %s", source)

@@ -100,6 +100,7 @@ def _build_from_files(spec: ModelSpec, home: Path) -> tuple[Engine, Tokenizer, M
         description=spec.description,
         capabilities=engine.supports,
         tool_format=_format_name(tokenizer),
+        max_image_edge=spec.max_image_edge if "images" in engine.supports else 0,
     )
     return engine, tokenizer, card
 

@@ -16,8 +16,17 @@ from deployments.model.spec import ModelSpec
 
 NANO = Path(__file__).parent / "nano"
 IR_NAME = "openvino_model.xml"
-_WEIGHTS = ("*.safetensors", "*.bin", IR_NAME)
-_METADATA = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
+VISION_IR_NAME = "openvino_language_model.xml"  # beside its other parts
+_WEIGHTS = ("*.safetensors", "*.bin", IR_NAME, VISION_IR_NAME)
+_METADATA = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
 _EDGE = 1 << 16
 _DEFAULT_CONTEXT = 2048
 
@@ -43,7 +52,7 @@ def find_model(spec: ModelSpec) -> ModelFiles:
     folder = _folder(spec)
     if not (folder / "config.json").exists():
         raise FileNotFoundError(f"model '{spec.id}': {folder} has no config.json")
-    ir = next((path for path in (folder / "openvino", folder) if (path / IR_NAME).exists()), None)
+    ir = next((path for path in (folder / "openvino", folder) if has_ir(path)), None)
     weights = sorted({path for pattern in _WEIGHTS for path in _glob(folder, ir, pattern)})
     if not weights:
         raise FileNotFoundError(
@@ -58,6 +67,11 @@ def find_model(spec: ModelSpec) -> ModelFiles:
         parameters=_parameters(folder),
         created=int(max(path.stat().st_mtime for path in weights)),
     )
+
+
+def has_ir(folder: Path) -> bool:
+    """Whether it holds a model's OpenVINO form."""
+    return (folder / IR_NAME).exists() or (folder / VISION_IR_NAME).exists()
 
 
 def _folder(spec: ModelSpec) -> Path:

@@ -137,6 +137,13 @@ class ModelSpec(BaseModel):
         "json, Mobula's own for any model; auto decides by the chat template; off: no tools.",
     )
     description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
+    max_image_edge: int = Field(
+        default=1_024,
+        ge=64,
+        le=8_192,
+        description="Of a model that takes pictures: the most pixels of a picture's longer side. "
+        "Larger ones are made smaller; more pixels are more tokens.",
+    )
 
     def thread_count(self, parameters: int | None) -> int:
         """`threads`, or 1 for a small model: a second thread waits more than it computes there."""

@@ -184,4 +184,10 @@ def _card(spec: EndpointSpec, engine: str, context_length: int | None, created: 
         description=spec.description,
         capabilities=spec.capability_set if isinstance(spec, ProviderSpec) else frozenset(),
         provider=provider_name(spec, engine),
+        max_image_edge=_image_edge(spec),
     )
+
+
+def _image_edge(spec: EndpointSpec) -> int:
+    is_taken = isinstance(spec, ProviderSpec) and "images" in spec.capability_set
+    return spec.max_image_edge if is_taken and isinstance(spec, ProviderSpec) else 0

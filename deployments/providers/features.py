@@ -36,6 +36,7 @@ Capability = Literal[
     "prompt",
     "prompt_ids",
     "echo",
+    "images",
 ]
 Preset = Literal["openai", "vllm", "anthropic"]
 
@@ -53,9 +54,10 @@ _OPENAI: Final[frozenset[Capability]] = frozenset(
         "tools",
         "json_object",
         "json_schema",
+        "images",
     )
 )
-_VLLM: Final[frozenset[Capability]] = _OPENAI | frozenset(
+_VLLM: Final[frozenset[Capability]] = _OPENAI - {"images"} | frozenset(
     (
         "top_k",
         "min_p",
@@ -71,7 +73,7 @@ _VLLM: Final[frozenset[Capability]] = _OPENAI | frozenset(
     )
 )
 _ANTHROPIC: Final[frozenset[Capability]] = frozenset(
-    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema")
+    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema", "images")
 )
 PRESETS: Final[dict[str, frozenset[Capability]]] = {
     "openai": _OPENAI,
@@ -126,9 +128,16 @@ _SAMPLING: tuple[tuple[str, Capability, str, Callable[[GenerateRequest], bool]],
     ("prompt", "prompt_ids", "prompt_ids", lambda r: bool(r.prompt_ids)),
     ("prompt", "prompt", "prompt", lambda r: r.prompt is not None),
     ("echo", "echo", "echo", lambda r: r.echo),
+    ("messages", "images", "images", lambda r: bool(r.images)),
 )
 _PLAIN: Final = SimpleNamespace(  # the values of a request that uses none of them
-    sampling=Sampling(), n=1, tool_settings=None, prompt_ids=(), prompt=None, echo=False
+    sampling=Sampling(),
+    n=1,
+    tool_settings=None,
+    prompt_ids=(),
+    prompt=None,
+    echo=False,
+    images=(),
 )
 
 

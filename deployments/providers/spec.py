@@ -113,9 +113,10 @@ class UpstreamSpec(_KeySource):
 
 class TimeoutSpec(_Spec):
     """Seconds: until a connection is up, until an answer begins, between two pieces of it. The
-    request's own deadline holds beside them."""
+    request's own deadline holds beside them. A connection's first packet is sent again after a
+    second, so `connect_s` is enough for one that gets lost."""
 
-    connect_s: Seconds = 5.0
+    connect_s: Seconds = 3.0
     first_byte_s: Seconds = 120.0
     idle_s: Seconds = 60.0
 
@@ -180,6 +181,7 @@ class ProviderSpec(EndpointSpec):
     by provider), `stream_usage`: it reports usage in streams if asked to, `guided`: the fields that
     it takes regular expressions, choices and grammars in; all three of OpenAI's format. `formats`
     is how Anthropic's makes JSON by a schema: natively, or by a tool that has to be called.
+    `max_image_edge` is the most pixels of the longer side of a picture that is sent to it.
     """
 
     engine: ProviderEngine
@@ -191,6 +193,7 @@ class ProviderSpec(EndpointSpec):
     stream_usage: bool = True
     guided: Literal["structured_outputs", "guided", "sglang"] = "structured_outputs"
     formats: Literal["native", "tool"] = "tool"
+    max_image_edge: Annotated[int, Field(ge=64, le=8_192)] = 1_568
     discover: DiscoverySpec | bool = False
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from deployments.contracts.generation import GenerateRequest, TokenUsage, uses_tools
+from deployments.contracts.images import image_tokens, most_image_tokens
 
 BYTES_PER_TOKEN = 4
 NANO = 1_000_000_000
@@ -46,6 +47,8 @@ def estimated_usage(
     if output_limit is not None:
         output = min(output, output_limit * request.n)
     prompt = estimated_tokens(prompt_bytes(request))
+    if request.images:
+        prompt += image_tokens(request.images)
     return TokenUsage(prompt, output, is_estimated=True)
 
 
@@ -58,6 +61,8 @@ def checked_usage(
     most_in = prompt_bytes(request) + _TEMPLATE_TOKENS * (len(request.messages) + 1)
     if uses_tools(request.messages, request.tool_settings):
         most_in += _TOOL_TOKENS
+    if request.images:
+        most_in += most_image_tokens(request.images)
     most_out = output_limit * request.n
     is_true = 0 <= usage.prompt_tokens <= most_in and 0 <= usage.completion_tokens <= most_out
     if not is_true or (usage.completion_tokens == 0 and output_bytes > 0):

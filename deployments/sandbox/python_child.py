@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,13 @@ def python_child(
     fd, name = tempfile.mkstemp(prefix="answer-", suffix=".json", dir=folder)
     os.close(fd)
     answer = Path(name)
-    packages = [ROOT / top for top in dict.fromkeys((*_PACKAGES, module.split(".", 1)[0]))]
-    start = (python_binary(), "-P", str(_START), module, *map(str, packages), "--")
-    command = SandboxedCommand(
-        argv=(*start, answer.name),
-        folder=folder,
-        limits=limits,
+    plain = python_command(module, folder, (answer.name,), limits, threads, readable)
+    command = replace(
+        plain,
         stdin=msgspec.json.encode(request),
         cancel=cancel,
         on_line=on_line,
-        environment={**_environment(threads), **(environment or {})},
-        readable=(*packages, *readable),
+        environment={**plain.environment, **(environment or {})},
         writable=writable,
         allow_failure=True,
     )
@@ -77,6 +74,26 @@ def python_child(
     finally:
         with suppress(OSError):
             answer.unlink()
+
+
+def python_command(
+    module: str,
+    folder: Path,
+    arguments: tuple[str, ...],
+    limits: ChildLimits,
+    threads: int,
+    readable: tuple[Path, ...],
+) -> SandboxedCommand:
+    """`python -m module` with `arguments`, confined to `folder`, our packages and `readable`."""
+    packages = [ROOT / top for top in dict.fromkeys((*_PACKAGES, module.split(".", 1)[0]))]
+    start = (python_binary(), "-P", str(_START), module, *map(str, packages), "--")
+    return SandboxedCommand(
+        argv=(*start, *arguments),
+        folder=folder,
+        limits=limits,
+        environment=_environment(threads),
+        readable=(*packages, *readable),
+    )
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -29,7 +29,9 @@ from deployments.text.figures import AnalysisFigures
 from deployments.text.operation import AnalyzedText, Options, TextOperation, Vectors
 
 T = TypeVar("T")
-SLICE_CHARS = 20_000  # of texts that one turn of the thread takes, at least one text
+# Characters of texts, times operations, that one turn of the thread takes; at least one text of one
+# operation.
+SLICE_CHARS = 20_000
 MAX_OPEN_CHARS = 20_000_000  # of all open calls; three of the largest
 _CHARS_A_SECOND = 100_000  # a guess, for Retry-After
 NO_EMBEDDER = "There is no embedding model."
@@ -80,99 +82,112 @@ class ThreadedAnalyzer:
     async def _run(
         self, request: AnalyzeRequest, operations: Sequence[TextOperation]
     ) -> TextAnalysis:
-        texts = [AnalyzedText(text, request.language) for text in request.texts]
-        call, since = _Call(self, request, texts), self._now()
-        tasks = [
-            asyncio.create_task(self._measured(call, operation, since)) for operation in operations
-        ]
+        """What needs vectors begins first: the thread runs the others while they are computed."""
+        call = _Call(self, request, self._now())
+        embedded = [operation for operation in operations if operation.needs_vectors]
+        plain = [operation for operation in operations if not operation.needs_vectors]
+        tasks = [asyncio.create_task(call.run(group)) for group in (embedded, plain) if group]
         try:
-            return TextAnalysis(tuple(await asyncio.gather(*tasks)))
+            parts = [part for group in await asyncio.gather(*tasks) for part in group]
         finally:
             for task in tasks:
                 task.cancel()
+        found = {part.operation: part for part in parts}
+        return TextAnalysis(tuple(found[operation.name] for operation in operations))
 
-    async def _measured(
-        self, call: "_Call", operation: TextOperation, since: float
-    ) -> OperationResults:
-        found = await call.run(operation)
+    def record(self, found: OperationResults, since: float) -> None:
         refused = sum(not result.supported for result in found.results)
-        self.figures.record(operation.name, self._now() - since, refused)
-        return found
+        self.figures.record(found.operation, self._now() - since, refused)
 
 
 class _Call:
-    """One request; its operations share what they embed."""
+    """One request; its operations share what they know of a text, and what they embed."""
 
-    def __init__(
-        self, analyzer: ThreadedAnalyzer, request: AnalyzeRequest, texts: Sequence[AnalyzedText]
-    ) -> None:
+    def __init__(self, analyzer: ThreadedAnalyzer, request: AnalyzeRequest, since: float) -> None:
         self._analyzer = analyzer
         self._request = request
-        self._texts = texts
+        self._since = since
+        self._texts = [AnalyzedText(text, request.language) for text in request.texts]
         self._embedder = analyzer.embedder(request)
 
-    async def run(self, operation: TextOperation) -> OperationResults:
-        given = self._request.options.get(operation.name)
-        options: Options = given if isinstance(given, dict) else {}
-        if operation.needs_vectors and self._embedder is None:
-            refused = unsupported(operation.by, NO_EMBEDDER, INSTALL_EMBEDDER)
-            return OperationResults(operation.name, (refused,) * len(self._texts))
-        results: list[OperationResult] = []
-        for part in _slices(self._texts):
-            results += await self._analyze(operation, part, options)
-        return OperationResults(operation.name, tuple(results))
+    async def run(self, operations: Sequence[TextOperation]) -> list[OperationResults]:
+        """The results of each operation for all texts."""
+        results: dict[str, list[OperationResult]] = {each.name: [] for each in operations}
+        for texts in _slices(self._texts, _characters):
+            for operation, found in await self._analyze(operations, texts):
+                results[operation.name] += found
+        parts = [OperationResults(name, tuple(found)) for name, found in results.items()]
+        for part in parts:
+            self._analyzer.record(part, self._since)
+        return parts
 
     async def _analyze(
-        self, operation: TextOperation, texts: Sequence[AnalyzedText], options: Options
-    ) -> list[OperationResult]:
-        in_thread, can_embed = self._analyzer.in_thread, self._embedder is not None
-        steps = await in_thread(partial(_begin, operation, texts, options, can_embed=can_embed))
+        self, operations: Sequence[TextOperation], texts: Sequence[AnalyzedText]
+    ) -> list[tuple[TextOperation, list[OperationResult]]]:
+        steps = [self._step(operation, text) for operation in operations for text in texts]
+        await self._take_turns(partial(_begin, can_embed=self._embedder is not None), steps)
         open_steps = [step for step in steps if step.result is None]
         if open_steps:
-            vectors = await self._embed([step.strings for step in open_steps])
-            await in_thread(partial(_finish, operation, open_steps, options, vectors))
-        return [step.result for step in steps if step.result is not None]
+            await self._embed(open_steps)
+            await self._take_turns(_finish, open_steps)
+        found = [step.result for step in steps if step.result is not None]
+        size = len(texts)
+        return [
+            (operation, found[at * size : (at + 1) * size])
+            for at, operation in enumerate(operations)
+        ]
 
-    async def _embed(self, wanted: Sequence[Sequence[str]]) -> list[Vectors]:
-        """The vectors for the strings of each text; equal strings are embedded once."""
+    def _step(self, operation: TextOperation, text: AnalyzedText) -> "_OperationStep":
+        given = self._request.options.get(operation.name)
+        step = _OperationStep(operation, text, given if isinstance(given, dict) else {})
+        if operation.needs_vectors and self._embedder is None:
+            step.result = unsupported(operation.by, NO_EMBEDDER, INSTALL_EMBEDDER)
+        return step
+
+    async def _take_turns(
+        self,
+        function: Callable[[Sequence["_OperationStep"]], None],
+        steps: Sequence["_OperationStep"],
+    ) -> None:
+        for turn in _slices(steps, lambda step: _characters(step.text)):
+            await self._analyzer.in_thread(partial(function, turn))
+
+    async def _embed(self, steps: Sequence["_OperationStep"]) -> None:
+        """The vectors for the strings of each step; equal strings are embedded once."""
         assert self._embedder is not None, "nothing is wanted where there is no embedder"
-        unique = sorted({string for strings in wanted for string in strings}, key=len)
+        unique = sorted({string for step in steps for string in step.strings}, key=len)
         rows = {string: row for row, string in enumerate(unique)}
         found = await self._embedder.embed(unique)
-        return [found[[rows[string] for string in strings]] for strings in wanted]
+        for step in steps:
+            step.vectors = found[[rows[string] for string in step.strings]]
 
 
 @dataclass(slots=True)
 class _OperationStep:
-    """One operation over one text: a result, or the strings to embed for one."""
+    """One operation over one text: a result, or the strings to embed for one, then their
+    vectors."""
 
+    operation: TextOperation
     text: AnalyzedText
+    options: Options
     strings: Sequence[str] = ()
+    vectors: Vectors | None = None
     result: OperationResult | None = None
 
 
-def _begin(
-    operation: TextOperation, texts: Sequence[AnalyzedText], options: Options, *, can_embed: bool
-) -> list[_OperationStep]:
-    steps = []
-    for text in texts:
-        step = _OperationStep(text, result=_refuse(operation, text))
+def _begin(steps: Sequence[_OperationStep], *, can_embed: bool) -> None:
+    for step in steps:
+        operation = step.operation
+        step.result = step.result or _refuse(operation, step.text)
         if step.result is None and can_embed:
-            step.strings = operation.strings_to_embed(text, options)
+            step.strings = operation.strings_to_embed(step.text, step.options)
         if step.result is None and not step.strings:
-            step.result = operation.analyze(text, options, None)
-        steps.append(step)
-    return steps
+            step.result = operation.analyze(step.text, step.options, None)
 
 
-def _finish(
-    operation: TextOperation,
-    steps: Sequence[_OperationStep],
-    options: Options,
-    vectors: Sequence[Vectors],
-) -> None:
-    for step, rows in zip(steps, vectors, strict=True):
-        step.result = operation.analyze(step.text, options, rows)
+def _finish(steps: Sequence[_OperationStep]) -> None:
+    for step in steps:
+        step.result = step.operation.analyze(step.text, step.options, step.vectors)
 
 
 def _refuse(operation: TextOperation, text: AnalyzedText) -> OperationResult | None:
@@ -197,14 +212,18 @@ def _refuse(operation: TextOperation, text: AnalyzedText) -> OperationResult | N
     )
 
 
-def _slices(texts: Sequence[AnalyzedText]) -> Iterator[Sequence[AnalyzedText]]:
+def _slices(whole: Sequence[T], size_of: Callable[[T], int]) -> Iterator[Sequence[T]]:
     """Neighbours of SLICE_CHARS together, or one that is longer."""
-    taken: list[AnalyzedText] = []
+    taken: list[T] = []
     size = 0
-    for text in texts:
-        if taken and size + len(text.text) > SLICE_CHARS:
+    for each in whole:
+        if taken and size + size_of(each) > SLICE_CHARS:
             yield taken
             taken, size = [], 0
-        taken.append(text)
-        size += len(text.text)
+        taken.append(each)
+        size += size_of(each)
     yield taken
+
+
+def _characters(text: AnalyzedText) -> int:
+    return len(text.text)

@@ -1,9 +1,9 @@
 """Vectors for analysis, of many calls at once, from the embedding model that is served anyway.
 
-Flows in: strings of calls. Flows out: their vectors. What calls want within WINDOW_S goes to the
-model together, sorted by length, each string once; the last vectors are remembered, as the
-operations of a call want the same ones. Each tenant has its own memory and its own calls of the
-model. Knows no Serve.
+Flows in: strings of calls. Flows out: their vectors. What calls want in one turn of the event loop
+goes to the model together, sorted by length, each string once: the model puts together what waits
+for it, so nothing is held back here. The last vectors are remembered, as the calls of one request
+want the same ones. Each tenant has its own memory and its own calls of the model. Knows no Serve.
 """
 
 import asyncio
@@ -23,7 +23,6 @@ from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embedder, EmbedRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextEmbedder
 
-WINDOW_S = 0.005
 MAX_STRINGS = 256  # of one call of the model; those of a window follow each other
 REMEMBERED = 4_096  # vectors, of 1.5 KiB each
 
@@ -99,7 +98,7 @@ class BatchedEmbedder:
         window = self._windows.get(lane)
         if window is None:
             window = self._windows[lane] = _EmbeddingWindow(request, until)
-            asyncio.get_running_loop().call_later(WINDOW_S, self._flush, lane)
+            asyncio.get_running_loop().call_soon(self._flush, lane)
         window.until = max(window.until, until)
         return window
 

@@ -10,6 +10,8 @@ _CLUSTER = regex.compile(
 _EMOJI = regex.compile(
     r"\p{Emoji_Presentation}|\p{Regional_Indicator}|\p{Extended_Pictographic}\uFE0F|[0-9#*]\uFE0F?\u20E3|[\U0001F3FB-\U0001F3FF]"
 )
+# A cluster that is not all of ASCII begins with one character of ASCII at most.
+_NOT_ASCII = regex.compile(r"[\x00-\x7F]?[^\x00-\x7F]++")
 _SENTENCE_END = regex.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’)\]]*+(?=\s|$)|\n")
 _GAP = regex.compile(r"\s+")
 
@@ -22,7 +24,10 @@ def clusters(text: str) -> list[str]:
 
 def emoji_in(text: str) -> list[str]:
     """Return the emoji of `text`, each a whole cluster (a family, a flag or a keycap is one)."""
-    return [cluster for cluster in clusters(text) if _EMOJI.search(cluster)]
+    if text.isascii():
+        return []
+    parts = _NOT_ASCII.findall(text)
+    return [cluster for part in parts for cluster in clusters(part) if _EMOJI.search(cluster)]
 
 
 def without_emoji(text: str) -> str:

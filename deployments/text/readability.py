@@ -6,6 +6,7 @@ Syllables are estimated by groups of vowels. The sources of the constants: en Fl
 1960, pt Martins and others 1996, ru Oborneva 2005.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ import regex
 
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.segments import find_words
 
 LARGE_SAMPLE = 100  # words, which Flesch's formula was made for
 _LEVELS = ((80, "very easy"), (65, "easy"), (50, "medium"), (30, "difficult"))
@@ -59,24 +61,55 @@ class Readability(PlainOperation):
         if not words:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         formula = _FORMULAS[text.language]
-        sentences = max(1, text.sentence_count)
-        per_sentence = len(words) / sentences
-        per_word = sum(_syllables(word, formula) for word in words) / len(words)
-        ease = formula.base - formula.sentence * per_sentence - formula.word * per_word
-        ease = min(100.0, max(0.0, ease))
-        level = next((name for least, name in _LEVELS if ease >= least), "very difficult")
+        syllables = sum(_syllables(word, formula) for word in words)
+        found = _measure(len(words), max(1, text.sentence_count), syllables, formula)
+        level = next((name for least, name in _LEVELS if found.ease >= least), "very difficult")
         value = {
-            "ease": round(ease, 1),
+            "ease": round(found.ease, 1),
             "level": level,
-            "words_per_sentence": round(per_sentence, 2),
-            "syllables_per_word": round(per_word, 2),
+            "words_per_sentence": round(found.words_per_sentence, 2),
+            "syllables_per_word": round(found.syllables_per_word, 2),
             "language": text.language,
         }
         reasons = (
-            f"{per_sentence:.1f} words a sentence and {per_word:.2f} syllables a word: {level}.",
+            f"{found.words_per_sentence:.1f} words a sentence and "
+            f"{found.syllables_per_word:.2f} syllables a word: {level}.",
         )
         confidence = round(min(1.0, len(words) / LARGE_SAMPLE), 2)
         return OperationResult(self.by, value, reasons, confidence=confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFigures:
+    """`ease` is from 0 to 100."""
+
+    ease: float
+    words_per_sentence: float
+    syllables_per_word: float
+
+
+def measure_sentences(sentences: Sequence[str], language: str) -> ReadingFigures | None:
+    """Of a text in one of the languages of Readability, by its sentences (segments.py), each of
+    which is remembered; None without words."""
+    formula = _FORMULAS[language]
+    counts = [_count_sentence(sentence, formula) for sentence in sentences]
+    words = sum(count for count, _ in counts)
+    if not words:
+        return None
+    return _measure(words, len(sentences), sum(syllables for _, syllables in counts), formula)
+
+
+def _measure(words: int, sentences: int, syllables: int, formula: _Formula) -> ReadingFigures:
+    per_sentence, per_word = words / sentences, syllables / words
+    ease = formula.base - formula.sentence * per_sentence - formula.word * per_word
+    return ReadingFigures(min(100.0, max(0.0, ease)), per_sentence, per_word)
+
+
+@lru_cache(maxsize=4_096)
+def _count_sentence(sentence: str, formula: _Formula) -> tuple[int, int]:
+    """Words and syllables."""
+    found = [sentence[start:end] for start, end in find_words(sentence)]
+    return len(found), sum(_syllables(word, formula) for word in found)
 
 
 @lru_cache(maxsize=16_384)

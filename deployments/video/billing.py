@@ -1,4 +1,5 @@
-"""The charge for clip jobs: seconds of video, charged on acceptance, refunded if the job fails.
+"""The charges for clip jobs: seconds of video, charged on acceptance and refunded if the job fails;
+and seconds of speech that the job recognised, charged when it succeeds.
 
 Flows in: a plan and seconds, or a job that ended without clips. Flows out: entries of the usage
 ledger, written in the transaction that accepts or ends the job, so each exactly once; and credits
@@ -6,6 +7,7 @@ of the current budget in the limiter of one replica.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -42,7 +44,7 @@ def charge(
     at: float,
     dimensions: CallDimensions = NO_DIMENSIONS,
 ) -> UsageEntry:
-    """By the plan's current prices and weights; `at` is Unix seconds."""
+    """Of the video, by the plan's current prices and weights; `at` is Unix seconds."""
     amounts = UsageAmounts(video_seconds=seconds)
     cost, prices = plan.weights.cost(amounts), plan.prices_of(LEDGER, LOCAL) or {}
     return UsageEntry(
@@ -50,15 +52,43 @@ def charge(
     )
 
 
-def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
-    """For the job's spec, so that exactly this is refunded."""
+def charge_to_json(entry: UsageEntry, audio_seconds: int = 0) -> dict[str, Any]:
+    """For the job's spec, so that exactly this is refunded. `audio_seconds` are reserved in the
+    budget for speech that the job will probably recognise."""
     return {
         "at": entry.at,
+        "audio_seconds": audio_seconds,
         "seconds": entry.amounts.video_seconds,
         "cost_units": entry.cost_units,
         "prices": {str(unit): price for unit, price in entry.prices.items()},
         "dimensions": [*entry.dimensions],
     }
+
+
+ChargeSpeech = Callable[[Job, float], UsageEntry | None]
+
+
+def no_charge(job: Job, heard_s: float) -> UsageEntry | None:
+    """Speech is not charged."""
+    return None
+
+
+def speech_charge(job: Job, plan: Plan, heard_s: float, at: float) -> UsageEntry | None:
+    """For `heard_s` seconds of a job's recording whose speech was recognised; None: there are
+    none. It is entered with the job's success, on behalf of the same caller as the video's."""
+    if heard_s <= 0:
+        return None
+    amounts = UsageAmounts(audio_seconds=max(1, math.ceil(heard_s)))
+    cost, prices = plan.weights.cost(amounts), plan.prices_of(LEDGER, LOCAL) or {}
+    dimensions = _dimensions(job.spec.get(CHARGE, {}))
+    return UsageEntry(
+        at, job.tenant, job.key, LEDGER, amounts, cost, 0, prices=prices, dimensions=dimensions
+    )
+
+
+def _dimensions(charged: Mapping[str, Any]) -> CallDimensions:
+    team, end_user, tags = charged.get("dimensions", NO_DIMENSIONS)
+    return CallDimensions(team, end_user, tuple(tags))
 
 
 def charged_seconds(job: Job) -> int:
@@ -73,7 +103,6 @@ def refund(job: Job) -> UsageEntry | None:
         return None
     amounts = UsageAmounts(video_seconds=-charged["seconds"])
     prices = {Unit(unit): price for unit, price in charged["prices"].items()}
-    team, end_user, tags = charged.get("dimensions", NO_DIMENSIONS)
     return UsageEntry(
         charged["at"],
         job.tenant,
@@ -83,7 +112,7 @@ def refund(job: Job) -> UsageEntry | None:
         -charged["cost_units"],
         0,
         prices=prices,
-        dimensions=CallDimensions(team, end_user, tuple(tags)),
+        dimensions=_dimensions(charged),
     )
 
 
@@ -148,7 +177,10 @@ class BudgetRefunder:
             plan = self._plan_of(job.tenant)
         except Problem:
             return  # the tenant was deleted
-        amounts = UsageAmounts(video_seconds=charged_seconds(job))
+        amounts = UsageAmounts(
+            video_seconds=charged_seconds(job),
+            audio_seconds=int(job.spec.get(CHARGE, {}).get("audio_seconds", 0)),
+        )
         policies = self._policies.get(job.key)
         self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts, policies)
 

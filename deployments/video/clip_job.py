@@ -2,6 +2,9 @@
 
     fetch -> transcript -> analyse -> rank -> make each clip, the best first -> done
 
+Without a written transcript the recording's speech is recognised while the job works on, and the
+first clip of a long one is made of what was heard first (first_clip.py).
+
 Flows in: a job's spec. Flows out: an output for each clip, usable as soon as it is ready. After a
 crash another attempt takes the chosen highlights and every finished clip from the store, and makes
 the rest. A clip that cannot be made is replaced by the next best highlight.
@@ -21,17 +24,22 @@ from deployments.contracts.jobs import JobContext, JobResult
 from deployments.contracts.media import MediaFeatures, MediaInfo, MediaSource
 from deployments.sandbox import private_folder
 from deployments.sandbox.errors import MediaDamaged, RenderFailed, SandboxFailed
+from deployments.video.analysis import Mode
 from deployments.video.analysis_cache import VideoAnalyzer, analysis_mode
+from deployments.video.billing import ChargeSpeech, no_charge
 from deployments.video.clip_context import ClipContext
 from deployments.video.clip_metadata import ClipMetadataWriter
 from deployments.video.clip_pipeline import ClipPipeline
 from deployments.video.executor import gather_or_cancel
+from deployments.video.first_clip import choose_early
 from deployments.video.job_spec import CLIPS, ClipJobSpec, from_spec
 from deployments.video.probe.tracks import number_of, sound_of
-from deployments.video.ranking import RankedHighlights, ranking
+from deployments.video.ranking import RankedHighlights, ranking, with_pinned
+from deployments.video.speech_listener import SpeechListener
 from deployments.video.transcript_source import TranscriptSource
 
 ANALYSED, RANKED = 25.0, 28.0  # percent
+EARLY = "early"  # the checkpoint of the first clip, if it was made before all was heard
 MAX_REPLACEMENTS = 2  # highlights tried in place of one that cannot be made
 
 log = logging.getLogger("mobula.clipper")
@@ -46,6 +54,7 @@ class ClipJobDependencies:
     analyzer: VideoAnalyzer
     pipeline: ClipPipeline
     metadata_writer: ClipMetadataWriter
+    charge_speech: ChargeSpeech = no_charge
 
 
 class ClipJobHandler:
@@ -68,20 +77,54 @@ class ClipJobHandler:
             await self._stages.files.fetch(work.job.tenant, spec.path, source.path)
             context = ClipContext(work, spec, source, folder)
             await work.report("transcript", 1.0)
-            transcript = await self._stages.transcripts.transcript(context)
-            return await self._run(replace(context, transcript=transcript))
+            transcript = await self._stages.transcripts.written(context)
+            if transcript is not None:
+                return await self._run(replace(context, transcript=transcript))
+            async with self._stages.transcripts.listening(context) as listener:
+                return await self._run_listening(context, listener)
 
-    async def _run(self, context: ClipContext) -> JobResult:
-        highlights, facts = await self._choose(context)
+    async def _run_listening(self, context: ClipContext, listener: SpeechListener) -> JobResult:
+        early = await self._make_early(context, listener)
+
+        async def on_progress(share: float) -> None:
+            await context.job.report("transcript", 1.0 + (ANALYSED - 1.0) * share)
+
+        transcript = await listener.transcript(on_progress)
+        result = await self._run(replace(context, transcript=transcript), early)
+        return replace(result, charge=self._stages.charge_speech(context.job.job, listener.heard_s))
+
+    async def _make_early(
+        self, context: ClipContext, listener: SpeechListener
+    ) -> "_EarlyClip | None":
+        """The first clip, if it need not wait for the rest of the speech; that of an earlier
+        attempt if it was made. None: no choice was made yet."""
+        work = context.job
+        if "chosen" in work.checkpoints:
+            return None
+        if (known := work.checkpoints.get(EARLY)) is not None:
+            return _EarlyClip(known["mode"], _highlight(known["highlight"]))
+
+        async def on_progress(share: float) -> None:
+            await work.report("analysing", 2.0 + (ANALYSED - 2.0) * share)
+
+        choice = await choose_early(context, listener, self._stages.analyzer, on_progress)
+        if choice is None or choice.highlight is None:
+            return None
+        context = _with_video_end(context, _shown(choice.features))
+        context = replace(context, transcript=listener.so_far())
+        run = _JobRun(self._stages.pipeline, context, context.spec.options.count, [])
+        if await run.try_clip(1, choice.highlight, threads=0) is not None:
+            return None  # it takes its chance among the others
+        early = {"mode": choice.mode, "highlight": asdict(choice.highlight)}
+        await work.checkpoint(EARLY, early)
+        return _EarlyClip(choice.mode, choice.highlight)
+
+    async def _run(self, context: ClipContext, early: "_EarlyClip | None" = None) -> JobResult:
+        highlights, facts = await self._choose(context, early)
         shown = facts.pop("shown", None)
         if not highlights.best and (why := _without_picture(shown, context.spec)):
             raise MediaDamaged(why, param="start")
-        info = _with_video_end(context.spec.info, shown)
-        context = replace(
-            context,
-            spec=replace(context.spec, info=info),
-            source=replace(context.source, info=info),
-        )
+        context = _with_video_end(context, shown)
         run = await self._make_all(context, highlights)
         if highlights.best and run.failed == len(highlights.best):
             if run.internal_fault:
@@ -93,12 +136,14 @@ class ClipJobHandler:
             {"video": context.spec.video, "clips": made, "failed": run.failed, **facts},
         )
 
-    async def _choose(self, context: ClipContext) -> tuple[RankedHighlights, dict[str, Any]]:
+    async def _choose(
+        self, context: ClipContext, early: "_EarlyClip | None"
+    ) -> tuple[RankedHighlights, dict[str, Any]]:
         """The highlights to make, best first; those of an earlier attempt if it chose any."""
         work = context.job
         chosen = work.checkpoints.get("chosen")
         if chosen is None:
-            chosen = await self._rank(context)
+            chosen = await self._rank(context, early)
             await work.checkpoint("chosen", chosen)
         await work.report("ranked", RANKED)
         best = tuple(_highlight(entry) for entry in chosen["highlights"])
@@ -109,9 +154,9 @@ class ClipJobHandler:
                 await work.part(number, "planned", entry)
         return RankedHighlights(best, others), dict(chosen["facts"])
 
-    async def _rank(self, context: ClipContext) -> dict[str, Any]:
+    async def _rank(self, context: ClipContext, early: "_EarlyClip | None") -> dict[str, Any]:
         work, options, info = context.job, context.spec.options, context.source.info
-        mode = analysis_mode(context.transcript, info.duration)
+        mode = analysis_mode(context.transcript, info.duration) if early is None else early.mode
 
         async def on_progress(share: float) -> None:
             await work.report("analysing", 2.0 + (ANALYSED - 2.0) * share)
@@ -120,6 +165,8 @@ class ClipJobHandler:
         features = await self._stages.analyzer.features(context, mode, on_progress)
         await work.report("ranking", ANALYSED)
         highlights = await asyncio.to_thread(ranking, features, context.transcript, options)
+        if early is not None:
+            highlights = with_pinned(highlights, early.highlight, options.count)
         best = highlights.best
         if options.rerank:
             writer = self._stages.metadata_writer
@@ -162,6 +209,14 @@ class ClipJobHandler:
         return run
 
 
+@dataclass(frozen=True, slots=True)
+class _EarlyClip:
+    """The first clip, made before everything was heard; `mode` is that of the analysis."""
+
+    mode: Mode
+    highlight: Highlight
+
+
 class _JobRun:
     """The clips of one attempt, `total` in number. `internal_fault`: a clip failed by a fault of
     ours. `spare` are the highlights that can replace one that cannot be made."""
@@ -183,7 +238,7 @@ class _JobRun:
         first_failure: dict[str, Any] | None = None
         candidate = highlight
         for attempt in range(MAX_REPLACEMENTS + 1):
-            failure = await self._try(number, candidate, threads, first_failure)
+            failure = await self.try_clip(number, candidate, threads, first_failure)
             if failure is None:
                 break
             first_failure = first_failure or failure
@@ -197,8 +252,12 @@ class _JobRun:
         self.done += 1
         await self._report()
 
-    async def _try(
-        self, number: int, highlight: Highlight, threads: int, instead_of: dict[str, Any] | None
+    async def try_clip(
+        self,
+        number: int,
+        highlight: Highlight,
+        threads: int,
+        instead_of: dict[str, Any] | None = None,
     ) -> dict[str, Any] | None:
         """None once the clip is ready; else which highlight failed, and its problem."""
         work = self._context.job
@@ -242,11 +301,17 @@ def _shown(features: MediaFeatures) -> list[float] | None:
     return None if shown is None else [round(time, 3) for time in shown]
 
 
-def _with_video_end(info: MediaInfo, shown: list[float] | None) -> MediaInfo:
-    """`info` with the end of the picture that analysis found."""
+def _with_video_end(context: ClipContext, shown: list[float] | None) -> ClipContext:
+    """With the end of the picture that analysis found."""
+    info = context.spec.info
     if info.video is None or shown is None:
-        return info
-    return replace(info, video=replace(info.video, end=shown[1]))
+        return context
+    info = replace(info, video=replace(info.video, end=shown[1]))
+    return replace(
+        context,
+        spec=replace(context.spec, info=info),
+        source=replace(context.source, info=info),
+    )
 
 
 def _without_picture(shown: list[float] | None, spec: ClipJobSpec) -> str | None:

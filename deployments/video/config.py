@@ -9,10 +9,10 @@ from cluster.runtime.pickle_compat import version_tolerant
 @dataclass(frozen=True, slots=True)
 class VideoConfig:
     """A replica runs up to `jobs` jobs at once, each with up to `side_by_side` tasks; Ray reserves
-    `piece_cpus` for each task. `speech` names a faster-whisper model (None: no speech recognition),
-    `writer` the text model for metadata and re-ranking (None: no text model). `gpu`: encode on an
-    NVIDIA GPU if one works. `store` is a folder in the home, or an object store's URL. A file in a
-    form has at most `max_form_bytes`.
+    `piece_cpus` for each task. `speech` names a model (deployments/speech/models.py; None: no
+    speech recognition), `writer` the text model for metadata and re-ranking (None: no text model).
+    `gpu`: encode and recognise speech on an NVIDIA GPU if one works. `store` is a folder in the
+    home, or an object store's URL. A file in a form has at most `max_form_bytes`.
     """
 
     enabled: bool = True

@@ -17,6 +17,7 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from cluster.tracing.span import TraceSpan
 from cluster.usage.entries import record
+from deployments.contracts.audio import AUDIO_JOB, audio_folder
 from deployments.contracts.jobs import Job
 from deployments.jobs import queries
 from deployments.jobs.job_rows import MAX_EVENTS
@@ -73,7 +74,7 @@ class MediaContext:
         self._on_import_ended = on_import_ended(self.videos)
 
     async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
-        """A job that failed or was cancelled is refunded, and its clips are deleted."""
+        """A job that failed or was cancelled is refunded, and its files are deleted."""
         if self._export is not None:
             events = await queries.events(connection, job.tenant, job.id, 0, MAX_EVENTS)
             self._export(job_trace(job, events).spans)
@@ -82,7 +83,11 @@ class MediaContext:
             if (entry := refund(job)) is not None:
                 await record(connection, entry)
             await self.files.delete_under(job.tenant, clips_folder(job.id), connection)
+        if job.kind == AUDIO_JOB and job.state in ("failed", "canceled") and job.spec["owned"]:
+            await self.files.delete(job.tenant, [job.spec["path"]], connection)
 
     async def _on_delete(self, tenant: str, job: Job) -> None:
         if job.kind == CLIPS:
             await self.files.delete_under(tenant, clips_folder(job.id))
+        if job.kind == AUDIO_JOB:
+            await self.files.delete_under(tenant, audio_folder(job.id))

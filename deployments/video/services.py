@@ -5,6 +5,7 @@ callers see them.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -22,14 +23,18 @@ from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
 from deployments.jobs.store import JobStore
+from deployments.speech.models import speech_capability
 from deployments.video.analysis import face_ability
 from deployments.video.billing import BudgetRefunder, Budgets
 from deployments.video.capabilities import ffmpeg_version, probe_nvenc, probe_sandbox
 from deployments.video.catalog import VideoCatalog
 from deployments.video.config import VideoConfig
 from deployments.video.ingest import VideoIngest
+from deployments.video.job_spec import ClipJobSpec
 from deployments.video.media_context import ExportSpans, MediaContext
-from deployments.video.transcript import speech_ability
+from deployments.video.probe.tracks import sound_of
+from deployments.video.speech_listener import heard_range, is_stored, stored_speech
+from deployments.video.transcript_source import has_text
 from deployments.video.uploads.repository import UploadStore
 
 LINK_S = 3600.0
@@ -148,6 +153,17 @@ class MediaServices:
             self._capabilities.update(await asyncio.to_thread(self._probe))
         return self._capabilities
 
+    async def speech_seconds(self, tenant: str, spec: ClipJobSpec) -> int:
+        """Seconds of the recording whose speech a job will probably recognise."""
+        info, options = spec.info, spec.options
+        if self.speech is None or spec.transcript is not None or has_text(info):
+            return 0
+        path = stored_speech(spec.sha256, info, options, self.speech)
+        if sound_of(info) is None or await is_stored(self.files, tenant, path):
+            return 0
+        start, end = heard_range(info, options)
+        return max(1, math.ceil(end - start))
+
     def clip(self, tenant: str, part: JobOutput) -> dict[str, Any]:
         """An output of a job as callers see it: with links instead of paths."""
         data = dict(part.data)
@@ -171,7 +187,7 @@ class MediaServices:
             "render": ffmpeg_version(),
             "gpu_encode": probe_nvenc(),
             "sandbox": probe_sandbox(),
-            "speech_to_text": speech_ability(self.speech),
+            "speech_to_text": speech_capability(self.speech),
             "face_detection": face_ability(),
             "texts": texts,
         }

@@ -19,10 +19,15 @@ from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from cluster.tracing.configured_exporter import configured_exporter
+from cluster.usage.entries import UsageEntry
+from deployments.contracts.jobs import Job
 from deployments.jobs.queue_depth import QueueDepth
 from deployments.jobs.worker import JobWorker
 from deployments.sandbox import clear_abandoned
+from deployments.speech.engine import SpeechEngine
+from deployments.speech.models import is_off
 from deployments.video.analysis_cache import VideoAnalyzer
+from deployments.video.billing import speech_charge
 from deployments.video.capabilities import probe_nvenc
 from deployments.video.clip_job import ClipJobDependencies, ClipJobHandler
 from deployments.video.clip_metadata import ClipMetadataWriter, TextWriter
@@ -32,7 +37,6 @@ from deployments.video.executor import TaskExecutor
 from deployments.video.import_job import IMPORT, ImportJobHandler
 from deployments.video.job_spec import CLIPS
 from deployments.video.media_context import MediaContext
-from deployments.video.transcript import SpeechToText, Whisper
 from deployments.video.transcript_source import TranscriptSource
 from deployments.video.url_download import UrlDownloader
 
@@ -62,6 +66,17 @@ class ClipWorker:
         guard = SsrfGuard(settings.webhooks_private_hosts)
         self._downloader = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
+        self._speech = (
+            None
+            if is_off(config.speech)
+            else SpeechEngine(
+                config.speech,
+                settings.home,
+                gpu=config.gpu,
+                clock=clock,
+                scratch=self.media.scratch,
+            )
+        )
         self._worker: JobWorker | None = None
         self._sweeps = PeriodicTask(
             self._sweep, SWEEP_S, "deletion of expired recordings", delayed=True
@@ -85,6 +100,8 @@ class ClipWorker:
         """Running jobs return to the queue, for other workers."""
         if self._worker is not None:
             await self._worker.close()
+        if self._speech is not None:
+            await self._speech.close()
         await self._sweeps.close()
         await self.media.files.close()
         await self._downloader.close()
@@ -114,15 +131,19 @@ class ClipWorker:
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan
 
+    def _charge_speech(self, job: Job, heard_s: float) -> UsageEntry | None:
+        return speech_charge(job, self._plan_of(job.tenant), heard_s, self._clock.wall())
+
     def _clip_handler(self, gpu: bool) -> ClipJobHandler:
         config, executor, clock, files = self._config, self._executor, self._clock, self.media.files
-        speech: SpeechToText | None = Whisper(config.speech) if config.speech else None
         analyzer = VideoAnalyzer(files, executor, clock, config.side_by_side)
         metadata_writer = ClipMetadataWriter(self._writer)
         encoder: Encoder = "nvenc" if gpu else "x264"
         pipeline = ClipPipeline(files, executor, analyzer, metadata_writer, clock, encoder)
-        transcripts = TranscriptSource(files, executor, speech)
-        stages = ClipJobDependencies(files, transcripts, analyzer, pipeline, metadata_writer)
+        transcripts = TranscriptSource(files, executor, clock, self._speech, config.speech or "")
+        stages = ClipJobDependencies(
+            files, transcripts, analyzer, pipeline, metadata_writer, self._charge_speech
+        )
         return ClipJobHandler(stages, self.media.scratch, config.side_by_side)
 
     def _import_handler(self) -> ImportJobHandler:

@@ -17,14 +17,12 @@ from deployments.limiter.unlimited import NullLimiter
 from tests.api.fake_services import Fakes, services_over
 from tests.api.fakes import LettersEmbedder, Records, WordsClassifier, WordsModel
 from tests.api.web import MakeServices, client_of
-from tests.servers.stores import (  # noqa: F401  one server for the whole tier
-    emptied_postgres,
-    empty_postgres,
-    migrated_file,
-    migrated_postgres,
-    postgres_server,
-)
+from tests.servers.stores import emptied_postgres  # noqa: F401
 from tests.store_matrix import mark_other_stores
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.servers.session_fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.plan import Plan
 from deployments.content.registry import ProviderRegistry
+from deployments.contracts.images import ImageReader
 from deployments.contracts.limits import Limiter
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.ingress.admission import AdmissionControl
@@ -14,6 +15,7 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
@@ -39,6 +41,7 @@ class Fakes:
     plan: Plan = field(default_factory=lambda: Plan(id="default"))
     limiter: Limiter = field(default_factory=NullLimiter)
     analyzer: TextAnalyzer = field(default_factory=lambda: ThreadedAnalyzer(SystemClock()))
+    image_reader: ImageReader | None = None
 
 
 def services_over(
@@ -53,7 +56,9 @@ def services_over(
         classifiers={"cross": fakes.cross_encoder, "judge": fakes.judge},
         rerankers=("cross",),
     )
-    pipeline = ModelPipeline(models, UsageRecorder(fakes.records, TokenEstimator({})))
+    recorder = UsageRecorder(fakes.records, TokenEstimator({}))
+    images = ImageInputs(models, fakes.image_reader)
+    pipeline = ModelPipeline(models, recorder, images=images)
     embeddings = EmbeddingPipeline(models, fakes.records)
     return AppServices(
         settings=settings_of(folder, **settings),

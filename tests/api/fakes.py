@@ -103,6 +103,7 @@ class WordsModel:
         self.up = True
         self.open = 0
         self.reported: TokenUsage | None = None
+        self.capabilities: frozenset[str] = frozenset()
         self.requests: list[GenerateRequest] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
@@ -110,7 +111,13 @@ class WordsModel:
     async def card(self) -> ModelCard:
         if not self.up:
             raise Overloaded("'words' is not up.")
-        return ModelCard("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000)
+        capabilities = self.capabilities
+        edge = 512 if "images" in capabilities else 0
+        return ModelCard(
+            *("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000),
+            capabilities=capabilities,
+            max_image_edge=edge,
+        )
 
     async def load(self) -> ModelLoad:
         if not self.up:

@@ -143,7 +143,7 @@ async def test_a_key_without_the_scope_is_403_and_told_which(app: ASGIApp) -> No
 async def test_a_declared_body_over_the_limit_is_413_before_any_of_it_is_read(
     make_services: MakeServices,
 ) -> None:
-    app = create_app(make_services(max_body_bytes=2048))
+    app = create_app(make_services(max_body_bytes=2048, max_image_body_bytes=2048))
     headers = [("authorization", f"Bearer {ADMIN_KEY}"), *JSON.items(), ("content-length", "2049")]
     wire = await Wire(app, CHAT, headers=headers).start().ended()  # no body was ever offered
 
@@ -152,7 +152,7 @@ async def test_a_declared_body_over_the_limit_is_413_before_any_of_it_is_read(
 
 
 async def test_an_undeclared_body_is_cut_off_at_the_limit(make_services: MakeServices) -> None:
-    app = create_app(make_services(max_body_bytes=2048))
+    app = create_app(make_services(max_body_bytes=2048, max_image_body_bytes=2048))
     headers = [("authorization", f"Bearer {ADMIN_KEY}"), *JSON.items()]
     wire = Wire(app, CHAT, headers=headers).start()
     wire.body(b"x" * 2000, more=True).body(b"x" * 2000, more=True)  # and never ends

@@ -182,7 +182,7 @@ async def test_a_plain_completion_streams(client: httpx.AsyncClient) -> None:
         pytest.param({"functions": [{"name": "f"}]}, "functions", id="functions"),
         pytest.param({"web_search_options": {}}, "web_search_options", id="search"),
         pytest.param({"continue_final_message": True}, "continue_final_message", id="prefix"),
-        pytest.param({"messages": [PICTURE]}, "messages[0].content[0]", id="picture"),
+        pytest.param({"messages": [PICTURE]}, "messages[0].content[0].image_url.url", id="picture"),
         pytest.param({"top_logprobs": 2}, "top_logprobs", id="top-logprobs-alone"),
         pytest.param({"stream_options": {}}, "stream_options", id="options-without-stream"),
     ],

@@ -95,6 +95,16 @@ async def test_a_provider_is_chosen_by_name(client: httpx.AsyncClient) -> None:
     assert answer["model"] == "words"
 
 
+async def test_without_a_number_there_are_as_many_hashtags_as_the_platform_takes(
+    client: httpx.AsyncClient,
+) -> None:
+    named = await client.post(CAPTIONS, json=BRIEF | {"platform": "threads", "hashtags": 3})
+    answer = (await client.post(CAPTIONS, json=BRIEF | {"platform": "threads"})).json()
+
+    assert named.status_code == 400
+    assert {len(variant["hashtags"]) for variant in answer["variants"]} == {1}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "word"),
     [

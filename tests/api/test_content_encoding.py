@@ -90,7 +90,7 @@ async def test_a_body_that_grows_over_the_limit_is_413_and_names_it(
     make_services: MakeServices, kind: str
 ) -> None:
     coding, compress = CODINGS[kind]
-    app = create_app(make_services(max_body_bytes=4096))
+    app = create_app(make_services(max_body_bytes=4096, max_image_body_bytes=4096))
     async with client_of(app) as client:
         answer = await client.post(
             CHAT, content=compress(b"[" + b" " * (8 << 20)), headers=headers(coding)
@@ -102,7 +102,7 @@ async def test_a_body_that_grows_over_the_limit_is_413_and_names_it(
 
 async def test_of_a_bomb_only_a_few_pieces_are_decoded(make_services: MakeServices) -> None:
     """32 KiB that stand for 1 GiB: blocks of one repeated byte (RFC 8878)."""
-    app = create_app(make_services(max_body_bytes=65_536))
+    app = create_app(make_services(max_body_bytes=65_536, max_image_body_bytes=65_536))
     block = struct.pack("<I", (1 << 1) | ((128 << 10) << 3))[:3] + b"a"
     bomb = b"\x28\xb5\x2f\xfd\x00" + bytes([(23 - 10) << 3]) + block * 8_192
     request = wire(app, CHAT, "zstd").body(bomb, more=True)
@@ -138,7 +138,7 @@ async def test_a_body_that_is_not_what_its_coding_says_is_400(
 async def test_compressed_bytes_over_the_limit_are_413_whatever_they_hold(
     make_services: MakeServices,
 ) -> None:
-    app = create_app(make_services(max_body_bytes=4096))
+    app = create_app(make_services(max_body_bytes=4096, max_image_body_bytes=4096))
     nothing = b"\x00\x00\x00\xff\xff" * 2_000  # empty stored blocks, without end
 
     async with client_of(app) as client:

@@ -130,6 +130,9 @@ class Serve:
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
 
+    async def count_answers(self, deployment: str) -> int:
+        return 0
+
 
 @pytest.mark.parametrize(
     ("serve", "status"),

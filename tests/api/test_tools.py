@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.client_responses import ChatResponse
+from cluster.client_values import ChatResponse
 from cluster.runtime.clock import SystemClock
 from deployments.contracts.generation import (
     Chunk,

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from cluster.runtime.clock import ManualClock
-from cluster.runtime.problems import ModelFailed
+from cluster.runtime.problems import ModelFailed, Problem
 from cluster.tracing.span import RecordedTrace, SpanKind, TraceSpan
 from cluster.tracing.tracer import Tracer
 from deployments.contracts.generation import Completion, GenerateRequest
@@ -166,6 +166,18 @@ async def test_a_call_by_handle_is_in_the_trace_of_who_calls(
     [trace] = tracer.ring.find(TRACE)
     assert (trace.spans[0].name, trace.spans[0].parent_id) == ("chat", PARENT)
     assert [request.trace[-2:] for request in model.requests] == ["01", "00"]
+
+
+async def test_a_call_of_a_newer_caller_may_say_more(make_services: MakeServices) -> None:
+    """During a roll; what this version does not know is left out."""
+    handles, body = HandleApi(make_services()), orjson.dumps(HELLO)
+    arguments = (ADMIN_KEY, "chat", body, 30.0, None, "", "newer")
+
+    assert (await handles.answer(*arguments))["object"] == "chat.completion"
+    stream = orjson.dumps({**HELLO, "stream": True})
+    events = [event async for event in handles.events(ADMIN_KEY, "chat", stream, *arguments[3:])]
+    assert events
+    assert not isinstance(events[-1], Problem)
 
 
 async def test_an_access_line_has_the_trace_of_a_request_that_failed(

@@ -20,6 +20,7 @@ import pytest
 from redis.asyncio import Redis
 
 from cluster.runtime.settings import ROOT, process_environment
+from load_tests.benchmarks.common.tenants import usage_query
 from load_tests.benchmarks.limits.bench_limits import count_leaked_slots
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
@@ -252,7 +253,7 @@ async def test_a_killed_ingress_replica_overspends_no_budget(
     print(f"budget {budget}: {dict(statuses)}, the last broke {broken_s:.2f} s after the kill")  # noqa: T201
     assert statuses[200] <= budget
     assert sum(shot.status == 200 and shot.sent > killed for shot in shots) > 0
-    usage = await operator.get("/api/v1/usage", params={"tenant": tenant.id})
+    usage = await operator.get("/api/v1/usage", params=usage_query(tenant.id))
     assert sum(row["amounts"]["requests"] for row in usage.json()["data"]) <= budget
 
 

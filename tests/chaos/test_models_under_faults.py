@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
+from load_tests.benchmarks.common.tenants import usage_query
 from tests.chaos.cluster_process import ClusterProcess
 from tests.chaos.model_traffic import (
     STREAMED,
@@ -89,7 +90,7 @@ async def test_a_killed_replica_fails_no_answer_and_only_its_own_streams(
 
     async def only_whole_streams_are_charged() -> bool:
         """What came of broken ones is refunded, and what was set aside for them is free again."""
-        usage = (await client.get("/api/v1/usage", params={"tenant": tenant.id})).json()
+        usage = (await client.get("/api/v1/usage", params=usage_query(tenant.id))).json()
         view = (await client.get(f"/api/v1/tenants/{tenant.id}/limits")).json()
         left = next(each["remaining"] for each in view["state"] if each["kind"] == "budget")
         used = Counter({"output_tokens": 0})

@@ -6,32 +6,24 @@ import pytest
 
 from tests.servers.stores import (
     emptied_postgres,
-    empty_postgres,
-    migrated_file,
-    migrated_postgres,
     open_store,
-    postgres_server,
     postgres_url,
     store_url,
-    tenants_file,
-    tenants_postgres,
     tenants_url,
 )
 from tests.store_matrix import mark_other_stores
 
 __all__ = [
     "emptied_postgres",
-    "empty_postgres",
-    "migrated_file",
-    "migrated_postgres",
     "open_store",
-    "postgres_server",
     "postgres_url",
     "store_url",
-    "tenants_file",
-    "tenants_postgres",
     "tenants_url",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.servers.session_fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)

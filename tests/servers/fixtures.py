@@ -1,7 +1,4 @@
-"""Fixtures over the servers, to be imported by the conftest of a tier that needs them.
-
-A server is started once a session, when the first test asks for it.
-"""
+"""Fixtures over the servers of tests/servers/session_fixtures.py, to be imported by a conftest."""
 
 from collections.abc import Iterator
 
@@ -9,14 +6,7 @@ import pytest
 import redis
 
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis_cluster import RedisClusterServers
 from tests.servers.redis_server import RedisServer
-
-
-@pytest.fixture(scope="session")
-def redis_session() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -29,19 +19,6 @@ def redis_server(redis_session: RedisServer) -> Iterator[RedisServer]:
         redis_session.restart()
     yield redis_session
     redis_session.thaw()
-
-
-@pytest.fixture(scope="session")
-def redis_cluster() -> Iterator[RedisClusterServers]:
-    """Three masters, which its users leave as they were."""
-    with RedisClusterServers() as servers:
-        yield servers
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import make_url
-
 from tests.servers.process import ServerProcess, program
 
 OWNER = "mobula"
@@ -26,25 +24,38 @@ OWNER = "mobula"
 
 class PostgresServer:
     """Use as a context manager. `url` names an empty database of the server. `shared_buffers` is
-    its cache of pages."""
+    its cache of pages, `data` the copied data folder of another server (see `copy_data`)."""
 
-    def __init__(self, shared_buffers: str = "32MB") -> None:
+    def __init__(self, shared_buffers: str = "32MB", data: Path | None = None) -> None:
         self._shared_buffers = shared_buffers
+        self._source = data
         self._programs = {name: program(name) for name in ("initdb", "postgres", "psql")}
         self._user = _unprivileged() if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="m-pg-"))  # sockets allow 107 characters
+        self._data = self._folder / "data"
         self._numbers = count(1)
         self._process: ServerProcess | None = None
-        self.url = self._url("postgres")
+        self.url = self.url_of("postgres")
 
     def __enter__(self) -> Self:
         if self._user is not None:
             shutil.chown(self._folder, self._user)
             self._programs = _readable_by_others(self._programs, self._folder / "programs")
-        options = ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
-        self._run("initdb", "--no-sync", "--pgdata", str(self._folder / "data"), *options)
+        if self._source is None:
+            self._initialize()
+        else:
+            copy_folder(self._source, self._data)
         self.start()
         return self
+
+    def _initialize(self) -> None:
+        options = ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
+        self._run("initdb", "--no-sync", "--pgdata", str(self._data), *options)
+
+    def copy_data(self, folder: Path) -> None:
+        """Ends the server in good order, and copies what it has stored to `folder`."""
+        self.stop()
+        copy_folder(self._data, folder)
 
     def __exit__(
         self,
@@ -87,17 +98,16 @@ class PostgresServer:
         if self._process is not None:
             self._process.signal(signal.SIGCONT)
 
-    def new_database(self, like: str | None = None) -> str:
-        """The URL of a database that is nobody else's: empty, or a copy of another's.
+    def new_database(self, like: str = "template1", name: str | None = None) -> str:
+        """The URL of a database that is nobody else's: empty, or a copy of another one.
 
         Nobody may be connected to the one that is copied.
         """
-        name = f"test_{next(self._numbers)}"
-        template = "template1" if like is None else make_url(like).database
-        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return self._url(name)
+        name = name or f"test_{next(self._numbers)}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {like}")
+        return self.url_of(name)
 
-    def _url(self, name: str) -> str:
+    def url_of(self, name: str) -> str:
         return f"postgresql+asyncpg://{OWNER}@/{name}?host={self._folder}"
 
     def _sql(self, statement: str) -> None:
@@ -122,6 +132,11 @@ class PostgresServer:
         except RuntimeError:
             return False
         return True
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """With the owners of the files."""
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def _unprivileged() -> str:

@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 import asyncpg
 from sqlalchemy import make_url
 
-from cluster.storage.migrate import migrate
 from cluster.storage.tables import metadata
 from tests.servers.postgres import PostgresServer
 
@@ -45,17 +44,14 @@ class LoopThread:
 
 
 class PostgresTemplates:
-    """Migrates one database of a server, and makes others like it."""
+    """Makes databases like the migrated one of a server."""
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, migrated: str) -> None:
         self.server = server
-        self._migrated: str | None = None
+        self._migrated = migrated
 
     def new_database(self) -> str:
         """The URL of a migrated database that is nobody else's."""
-        if self._migrated is None:
-            self._migrated = self.server.new_database()
-            migrate(self._migrated)
         return self.server.new_database(self._migrated)
 
 

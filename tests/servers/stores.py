@@ -1,15 +1,15 @@
 """The store on SQLite and on PostgreSQL, migrated: empty, or with a plan and tenants.
 
-A tier's conftest imports the fixtures that it needs; `store_url` and `open_store` are called `url`
-and `database`, and tests run on both. Migrating takes longer than most tests, so it is done once a
-session: the file is copied, the database restored before each test.
+A tier's conftest registers tests/servers/session_fixtures.py and imports the fixtures that it
+needs; `store_url` and `open_store` are called `url` and `database`, and tests run on both.
+Migrating takes longer than most tests, so it is done once a run: the file is copied, the database
+restored before each test.
 """
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import insert
@@ -17,25 +17,19 @@ from sqlalchemy import insert
 from cluster.storage.database import FILE, Database, run_sync
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import plans, tenants
-from tests.servers.fixtures import postgres_server, postgres_url
-from tests.servers.postgres import PostgresServer
-from tests.servers.reused_postgres import PostgresTemplates, ReusedPostgres
+from tests.servers.fixtures import postgres_url
+from tests.servers.made_once import made_once
+from tests.servers.reused_postgres import ReusedPostgres
 
 __all__ = [
     "TENANTS",
     "emptied_postgres",
-    "empty_postgres",
     "empty_sqlite",
-    "migrated_file",
     "migrated_home",
-    "migrated_postgres",
     "open_store",
-    "postgres_server",
     "postgres_url",
     "sqlite_with_tenants",
     "store_url",
-    "tenants_file",
-    "tenants_postgres",
     "tenants_url",
 ]
 
@@ -43,38 +37,16 @@ TENANTS = ("acme", "acme-2", "other")
 
 
 @cache
-def empty_sqlite() -> bytes:
-    """The file of a migrated store without rows."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.db"
-        migrate(f"sqlite+aiosqlite:///{file}")
-        return file.read_bytes()
+def empty_sqlite() -> Path:
+    """The file of a migrated store without rows, to be copied."""
+    return made_once("empty.db", lambda file: migrate(f"sqlite+aiosqlite:///{file}"))
 
 
 def migrated_home(home: Path) -> Path:
     """A home before its first start, but with the tables, whose making takes longer than it."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / FILE).write_bytes(empty_sqlite())
+    shutil.copy(empty_sqlite(), home / FILE)
     return home
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To be copied."""
-    path = tmp_path_factory.mktemp("store") / "mobula.db"
-    path.write_bytes(empty_sqlite())
-    return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: PostgresServer) -> PostgresTemplates:
-    return PostgresTemplates(postgres_server)
-
-
-@pytest.fixture(scope="session")
-def empty_postgres(migrated_postgres: PostgresTemplates) -> Iterator[ReusedPostgres]:
-    with ReusedPostgres(migrated_postgres) as database:
-        yield database
 
 
 @pytest.fixture
@@ -86,7 +58,7 @@ def emptied_postgres(empty_postgres: ReusedPostgres) -> str:
 @pytest.fixture(name="url", params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        file = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "mobula.db")
+        file = shutil.copy(empty_sqlite(), tmp_path / "mobula.db")
         return f"sqlite+aiosqlite:///{file}"
     found: str = request.getfixturevalue("emptied_postgres")
     return found
@@ -115,34 +87,21 @@ async def _add_tenants(url: str) -> None:
 
 
 @cache
-def sqlite_with_tenants() -> bytes:
-    """The file of a store with TENANTS."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "tenants.db"
-        file.write_bytes(empty_sqlite())
-        add_tenants(f"sqlite+aiosqlite:///{file}")
-        return file.read_bytes()
+def sqlite_with_tenants() -> Path:
+    """The file of a store with TENANTS, to be copied."""
+    return made_once("tenants.db", _make_tenants)
 
 
-@pytest.fixture(scope="session")
-def tenants_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To be copied: a store with TENANTS."""
-    path = tmp_path_factory.mktemp("store") / "tenants.db"
-    path.write_bytes(sqlite_with_tenants())
-    return path
-
-
-@pytest.fixture(scope="session")
-def tenants_postgres(migrated_postgres: PostgresTemplates) -> Iterator[ReusedPostgres]:
-    with ReusedPostgres(migrated_postgres, add_tenants) as database:
-        yield database
+def _make_tenants(file: Path) -> None:
+    shutil.copy(empty_sqlite(), file)
+    add_tenants(f"sqlite+aiosqlite:///{file}")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def tenants_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store with TENANTS and nothing else."""
     if request.param == "sqlite":
-        file = shutil.copy(request.getfixturevalue("tenants_file"), tmp_path / "tenants.db")
+        file = shutil.copy(sqlite_with_tenants(), tmp_path / "tenants.db")
         return f"sqlite+aiosqlite:///{file}"
     postgres: ReusedPostgres = request.getfixturevalue("tenants_postgres")
     return postgres.restore()

@@ -37,6 +37,7 @@ RERANK, MODERATIONS = "/v1/rerank", "/v1/moderations"
 TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
 CAPTIONS, POSTS = "/api/v1/captions", "/api/v1/posts"
 TEXT = "/api/v1/text"
+AUDIO = "/api/v1/audio"
 BATCHES, FILES = "/api/v1/batches", "/v1/files"
 TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -231,6 +232,48 @@ class Calls:
         response = yield from self.attempts("GET", f"/api/v1/jobs/{job['id']}/clips")
         job.pop("parts", None)
         return {**job, "clips": response.json()["data"]}
+
+    def analyze_audio(
+        self, source: Mapping[str, Any], wait: bool, options: Mapping[str, Any]
+    ) -> Call[dict[str, Any]]:
+        """The analysis, or the job where nobody waits for it. Under one key it is made once."""
+        key = self.options.idempotency_key or uuid.uuid4().hex
+        body = {**source, **options}
+        response = yield from self.attempts("POST", AUDIO, body, idempotency_key=key)
+        return (yield from self._analysis(dict(response.json()), wait))
+
+    def transcribe(
+        self, file: Path, wait: bool, options: Mapping[str, Any]
+    ) -> Call[dict[str, Any]]:
+        """The same for a file of this machine, which is sent in a form."""
+        fields = {name: value for name, value in options.items() if value is not None}
+        timeout = httpx.Timeout(self.options.timeout_s + ANSWER_S, connect=10.0)
+        with file.open("rb") as content:
+            request = self._build(
+                "POST",
+                self._url + AUDIO,
+                files={"file": (file.name, content)},
+                data=fields,
+                headers=self._headers(None),
+                timeout=timeout,
+            )
+            try:
+                response: httpx.Response = yield request
+            except httpx.TransportError as error:
+                raise problem_of_transport(error) from error
+        if not response.is_success:
+            raise _of_response(response)
+        return (yield from self._analysis(dict(response.json()), wait))
+
+    def _analysis(self, answer: dict[str, Any], wait: bool) -> Call[dict[str, Any]]:
+        if answer["object"] != "job" or not wait:
+            return answer
+        while answer["state"] not in ENDED:
+            answer = yield from self._job_after(answer["id"])
+        if answer["problem"] is not None:
+            raise problem_in(answer["problem"])
+        response = yield from self.attempts("GET", f"{AUDIO}/{answer['id']}")
+        return dict(response.json())
 
     def _job_after(self, job: str) -> Call[dict[str, Any]]:
         """The job as it is when it has ended, or some seconds from now."""

@@ -187,6 +187,19 @@ class AsyncMobula:
         """
         return await self._run(self._calls.clip(video, wait, options))
 
+    async def analyze_audio(
+        self, video: str, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """What is in a recording, how it sounds, what is said; of a long one once its job has
+        ended, or at once the job. `options` as in `POST /api/v1/audio`."""
+        return await self._run(self._calls.analyze_audio({"video": video}, wait, options))
+
+    async def transcribe(
+        self, file: str | Path, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """The same for a file of this machine."""
+        return await self._run(self._calls.transcribe(Path(file), wait, options))
+
     async def create_batch(
         self,
         operation: str,
@@ -379,6 +392,12 @@ class Mobula:
 
     def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.clip(video, wait, options))
+
+    def analyze_audio(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.analyze_audio({"video": video}, wait, options))
+
+    def transcribe(self, file: str | Path, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.transcribe(Path(file), wait, options))
 
     def create_batch(
         self,

@@ -18,6 +18,14 @@ TARGET = gauge(
     labels=("deployment",),
     labels_from=_DEPLOYMENTS,
 )
+DIED = counter(
+    "mobula_deployment_replicas_died_total",
+    "Replicas that ended or were replaced although neither a deploy nor the scaling asked for it; "
+    "every ingress replica counts all of them since it started: use max without(replica).",
+    source="ingress",
+    labels=("deployment",),
+    labels_from=_DEPLOYMENTS,
+)
 STATUS_AGE = gauge(
     "mobula_serve_status_age_seconds",
     "Age of what Serve's controller has said; it rises while the controller is away.",

@@ -18,6 +18,7 @@ from cluster.production.promql import JOB, Queries, ended, exceeds, like, or_zer
 
 Q = Queries(keep=(JOB,), window="5m")
 _EACH = (JOB, "deployment", REPLICA)
+INGRESS = "Ingress"
 
 
 def _leak() -> str:
@@ -43,6 +44,17 @@ def _failing_jobs() -> str:
     failed = Q.observed(jobs.DURATION, "kind", window="15m", outcome=like("failed|lost"))
     finished = Q.observed(jobs.DURATION, "kind", window="15m", outcome="finished")
     return exceeds(failed, finished)
+
+
+def _dying() -> str:
+    """Ingress replicas count the deaths of replicas; their own too, unless they are so few that
+    none of them outlives the others: then it is the series that come to an end, and a deploy, which
+    ends each of them once, does not make up the number."""
+    of_ingress = {"deployment": INGRESS}
+    died = Q.shared_increase(scaling.DIED, "deployment", window=ENDED_WINDOW)
+    gone = ended(Q.select(process.THREADS, **of_ingress), ENDED_WINDOW, (JOB, "deployment"))
+    few = f"{Q.aggregate('max', scaling.TARGET, **of_ingress)} < {ENDED_REPLICAS}"
+    return f"{died} >= {ENDED_REPLICAS} or ({gone} >= {ENDED_REPLICAS} and on ({JOB}) {few})"
 
 
 RULES = (
@@ -100,12 +112,12 @@ RULES = (
         "MobulaReplicasDying",
         ClusterPart.CLUSTER,
         Severity.PAGE,
-        f"{ended(Q.select(process.THREADS), ENDED_WINDOW, (JOB, 'deployment'))}"
-        f" >= {ENDED_REPLICAS}",
+        _dying(),
         "2m",
         "15m",
         "Replicas of {{ $labels.deployment }} end again and again",
-        f"{{{{ $value | humanize }}}} of them ended within {ENDED_WINDOW}.",
+        f'{{{{ printf "%.0f" $value }}}} of them ended within {ENDED_WINDOW}, without a deploy or '
+        "the scaling that asked for it.",
     ),
     AlertRule(
         "MobulaReplicasMissing",

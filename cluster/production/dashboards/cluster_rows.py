@@ -81,6 +81,18 @@ def deployments() -> Row:
                 ),
             ),
             Panel(
+                "Replicas that died",
+                (
+                    Shown(
+                        Q.shared_increase(scaling.DIED, "deployment", window="$__range"),
+                        "{{deployment}}",
+                    ),
+                ),
+                unit=PanelUnit.COUNT,
+                about="In the time that is shown; no deploy and no scaling had asked for it.",
+                thresholds=ANY_IS_WRONG,
+            ),
+            Panel(
                 "Decisions of autoscaling",
                 (
                     Shown(

@@ -2,6 +2,7 @@
 
 from cluster.metrics.catalogue import http, jobs, process, storage
 from cluster.production.dashboards import uids
+from cluster.production.dashboards.library_rows import build_library_row
 from cluster.production.dashboards.panel import (
     Dashboard,
     Panel,
@@ -135,6 +136,6 @@ def _webhooks() -> Row:
 DASHBOARD = Dashboard(
     uids.JOBS_AND_VIDEO,
     "Mobula: jobs and video",
-    "Jobs of videos, their workers, and webhooks.",
-    (_jobs(), _workers(), _webhooks()),
+    "Jobs of videos, their workers, webhooks, and the post library.",
+    (_jobs(), _workers(), _webhooks(), build_library_row()),
 )

@@ -1,7 +1,9 @@
-"""Models: calls, times, queues, tokens, failures; of replicas and of providers; text analysis."""
+"""Models: calls, times, queues, tokens, failures; of replicas and of providers; text analysis;
+recordings."""
 
 from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
+from cluster.production.dashboards.media_rows import build_media_row
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
     Dashboard,
@@ -261,6 +263,6 @@ DASHBOARD = Dashboard(
     uids.MODELS,
     "Mobula: models",
     "What models do for callers: times, load, failures, providers.",
-    (_times(), _load(), _calls(), _engine(), _providers(), build_text_row()),
+    (_times(), _load(), _calls(), _engine(), _providers(), build_text_row(), build_media_row()),
     (DashboardVariable("model", models.CALLS), DashboardVariable("replica", process.CPU)),
 )

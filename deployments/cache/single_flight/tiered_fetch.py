@@ -26,7 +26,7 @@ from cluster.runtime.problems import (
     Overloaded,
 )
 from deployments.cache.codec import decode
-from deployments.cache.lookup import EntryRules
+from deployments.cache.lookup import ARCHIVE, FOLLOW, SHARED, EntryRules
 from deployments.cache.single_flight.coalescing import LeaderLease, LeaseTimings, PeerFollower
 from deployments.cache.single_flight.in_flight import InFlightComputation, Source
 from deployments.contracts.cache import (
@@ -146,7 +146,8 @@ class TieredFetch:
     async def _search_shared(self, shared: SharedTier) -> None:
         """Complete the flight, or take the leader lease, or neither."""
         for _ in range(_LOOKS):
-            result = await self._look(shared)
+            with self._lookup.waiting.stage(SHARED):
+                result = await self._look(shared)
             if isinstance(result, bytes):
                 look_again = await self._use_shared(shared, result)
             elif isinstance(result, LeaseHeldElsewhere):
@@ -193,7 +194,8 @@ class TieredFetch:
         self._follows_left -= 1
         tiers.counts["followed"] += 1
         follower = PeerFollower(shared, flight, tiers.rules, tiers.timings, tiers.counts)
-        response = await follower.follow(self._lease_key, token)
+        with self._lookup.waiting.stage(FOLLOW):
+            response = await follower.follow(self._lease_key, token)
         if isinstance(response, Entry):
             self._complete(decode(response.body), response, "peer")
         elif response is not None:
@@ -203,7 +205,8 @@ class TieredFetch:
         return not flight.ended
 
     async def _search_archive(self, archive: Tier) -> None:
-        sealed = await archive.get(self._lookup.key)
+        with self._lookup.waiting.stage(ARCHIVE):
+            sealed = await archive.get(self._lookup.key)
         if sealed is None:
             return
         entry = self._decrypt(sealed)

@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from deployments.clients.link.values import ValueCodec
+from deployments.contracts.audio import (
+    ExaminedFile,
+    ExamineRequest,
+    MeasureRequest,
+    SoundMeasures,
+    TranscribeRequest,
+    TranscriptPart,
+)
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
@@ -14,6 +22,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -57,10 +66,29 @@ SETTLE = LinkMethod("settle", ValueCodec(SettleRequest), ValueCodec(TokenUsage))
 EMBED = LinkMethod("embed", ValueCodec(EmbedRequest), ValueCodec(Embeddings))
 CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classification))
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
+EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
+READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
+TRANSCRIBE = LinkMethod(
+    "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
+)
 TOKENIZE = LinkMethod("tokenize", ValueCodec(TokenizeRequest), ValueCodec(Tokenization))
 DETOKENIZE = LinkMethod("detokenize", ValueCodec(DetokenizeRequest), ValueCodec(Detokenization))
 
 METHODS: dict[str, LinkMethod[Any, Any]] = {
     method.name: method
-    for method in (GENERATE, STREAM, SETTLE, EMBED, CLASSIFY, ANALYZE, TOKENIZE, DETOKENIZE)
+    for method in (
+        GENERATE,
+        STREAM,
+        SETTLE,
+        EMBED,
+        CLASSIFY,
+        ANALYZE,
+        EXAMINE,
+        READ_IMAGES,
+        MEASURE,
+        TRANSCRIBE,
+        TOKENIZE,
+        DETOKENIZE,
+    )
 }

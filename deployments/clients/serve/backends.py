@@ -29,6 +29,7 @@ from deployments.clients.link.replica_link import LinkSettings
 from deployments.clients.model_client import (
     ClassifierClient,
     EmbedderClient,
+    MediaClient,
     ModelClient,
     ServedModelClient,
     TextAnalysisClient,
@@ -38,6 +39,7 @@ from deployments.clients.serve.cache_client import CacheClient
 from deployments.clients.serve.handle_caller import HandleCaller
 from deployments.clients.serve.limiter_client import LimiterClient
 from deployments.clients.serve.link_opener import LinkOpener
+from deployments.contracts.audio import MEDIA
 from deployments.contracts.generation import ModelCard
 from deployments.contracts.text_analysis import TEXT
 from deployments.limiter.authority.redis import RedisAuthority
@@ -50,9 +52,9 @@ _CACHE_TIMEOUT_S = 0.1  # a slower Redis costs a computation, not a response
 _READINESS_S = 120.0
 _POLL_S = 0.5
 _TOKENIZER = ("tokenize", "detokenize")
-# Analysis changes nothing, so a call may be sent again to the next replica, or to the one that
-# takes its place: the breaker does not open, and retries are not rationed.
-_TEXT_RESILIENCE = ResilienceSpec(
+# Analysis and reading change nothing, so a call may be sent again to the next replica, or to the
+# one that takes its place: the breaker does not open, and retries are not rationed.
+_RESENT = ResilienceSpec(
     retries=10, retry_share=1.0, breaker=BreakerSpec(min_requests=1_000_000_000)
 )
 
@@ -76,9 +78,10 @@ class ServeBackends:
         by_handle: Collection[str] = (),
         classifiers: Mapping[str, DeploymentHandle] = MappingProxyType({}),
         text: DeploymentHandle | None = None,
+        media: DeploymentHandle | None = None,
     ) -> None:
         """`by_handle` are the models whose calls go by handle; the others' go over links. `text` is
-        the deployment that analyses texts."""
+        the deployment that analyses texts, `media` the one that opens recordings and pictures."""
         specs, options = defaultdict(ResilienceSpec, resilience), link_options(settings)
         self.models = {
             id: text_client(id, handle, specs[id], clock, None if id in by_handle else options)
@@ -95,6 +98,7 @@ class ServeBackends:
             for id, handle in classifiers.items()
         }
         self.analyzer = None if text is None else analysis_client(text, clock, options)
+        self.media_reader = None if media is None else media_client(media, clock, options)
         self.authority: LimiterClient | RedisAuthority
         self.shared: CacheClient | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
@@ -129,7 +133,8 @@ class ServeBackends:
         return [client for clients in kinds for client in clients.values()]
 
     def _clients(self) -> list[ServedModelClient]:
-        return self._models() if self.analyzer is None else [*self._models(), self.analyzer]
+        further = (self.analyzer, self.media_reader)
+        return [*self._models(), *(client for client in further if client is not None)]
 
 
 def text_client(
@@ -185,7 +190,17 @@ def analysis_client(
     replicas = replica_set(handle.deployment_name)
     handles = HandleCaller(TEXT, handle, clock, methods=("analyze",))
     caller, pool = _with_links(TEXT, handle, handles, clock, links)
-    return TextAnalysisClient(TEXT, caller, replicas, _TEXT_RESILIENCE, clock, pool)
+    return TextAnalysisClient(TEXT, caller, replicas, _RESENT, clock, pool)
+
+
+def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> MediaClient:
+    """The client of the deployment that opens recordings. A call waits for a replica as long as
+    one takes to be restarted."""
+    replicas = replica_set(handle.deployment_name)
+    methods = ("examine", "measure", "read_images")
+    handles = HandleCaller(MEDIA, handle, clock, methods=methods, streams=("transcribe",))
+    caller, pool = _with_links(MEDIA, handle, handles, clock, links)
+    return MediaClient(MEDIA, caller, replicas, _RESENT, clock, pool)
 
 
 def _with_links(

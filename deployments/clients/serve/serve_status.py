@@ -96,6 +96,14 @@ class ServeStatusClient:
         loads = await asyncio.gather(*map(self._loads, deployments))
         return dict(zip(deployments, loads, strict=True))
 
+    async def count_answers(self, deployment: str) -> int:
+        """Asks for what every replica has at hand."""
+        try:
+            handle = self._handles.of(deployment)
+            return len(await collect_answers(handle, self._timeout_s, "loop_lag"))
+        except _UNAVAILABLE:
+            return 0
+
     async def _loads(self, deployment: str) -> Sequence[ModelLoad]:
         try:
             return await collect_answers(self._handles.of(deployment), self._timeout_s, "load")
@@ -154,15 +162,17 @@ async def collect_answers(
 
 def parse_status(details: Mapping[str, Any], app: str, at: float) -> ServeSnapshot:
     """One application's part of the controller's details of the whole cluster."""
-    deployments = details["applications"].get(app, {}).get("deployments") or {}
+    application = details["applications"].get(app, {})
+    deployments = application.get("deployments") or {}
     states = {name: _parse_deployment(name, entry) for name, entry in deployments.items()}
-    return ServeSnapshot(at, states)
+    return ServeSnapshot(at, states, application.get("last_deployed_time_s") or 0.0)
 
 
 def _parse_deployment(name: str, entry: Mapping[str, Any]) -> DeploymentState:
     replicas = tuple(map(_parse_replica, entry.get("replicas") or ()))
     target = entry.get("target_num_replicas", len(replicas))
-    return DeploymentState(name, entry["status"], entry.get("message", ""), target, replicas)
+    ended = tuple(each["replica_id"] for each in entry.get("recent_dead_replicas") or ())
+    return DeploymentState(name, entry["status"], entry.get("message", ""), target, replicas, ended)
 
 
 def _parse_replica(entry: Mapping[str, Any]) -> ServeReplica:
@@ -172,4 +182,5 @@ def _parse_replica(entry: Mapping[str, Any]) -> ServeReplica:
         node=entry.get("node_id") or "",
         address=entry.get("node_ip") or "",
         since=entry.get("start_time_s") or 0.0,
+        is_moving=entry["state"] == "PENDING_MIGRATION",
     )

@@ -12,7 +12,7 @@ import regex
 from deployments.content.cleanup import CleanedText, split_finished
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.platforms import Platform, platform
-from deployments.content.text_counts import words
+from deployments.content.text_counts import SENTENCE, words_of_sentence
 from deployments.text.segments import Place, find_sentences
 
 # Two and more words in capitals in a row.
@@ -79,18 +79,19 @@ class DraftText:
     @cached_property
     def words(self) -> list[str]:
         """Of the body, case-folded."""
-        return words(self.finished.body)
+        parts = SENTENCE.findall(self.finished.body)
+        return [word for part in parts for word in words_of_sentence(part)]
 
     def has_phrase(self, phrase: str) -> bool:
         """Whether the words of `phrase` follow each other in the body."""
-        wanted = words(phrase)
+        wanted, found = list(words_of_sentence(phrase)), self.words
         size = len(wanted)
-        return bool(wanted) and any(
-            self.words[at : at + size] == wanted
-            for at, word in enumerate(self.words)
-            if word == wanted[0]
+        if not wanted or wanted[0] not in found:
+            return False
+        return any(
+            found[at : at + size] == wanted for at, word in enumerate(found) if word == wanted[0]
         )
 
     def has_hashtag(self, phrase: str) -> bool:
-        tag = "".join(words(phrase))
+        tag = "".join(words_of_sentence(phrase))
         return any(existing.casefold() == tag for existing in self.finished.hashtags)

@@ -7,6 +7,7 @@ Every text is judged once, however many goals ask about it.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import regex
@@ -17,8 +18,7 @@ from deployments.content.optimization.draft import SHOUT, DraftText
 from deployments.content.optimization.task import OptimizationTask
 from deployments.content.prior_scores import prior_aspects, prior_weights
 from deployments.content.text_counts import count_text, words
-from deployments.text.operation import AnalyzedText
-from deployments.text.readability import Readability
+from deployments.text.readability import Readability, measure_sentences
 
 # From -1 (negative) to 1 (positive), of an English text.
 SentimentOf = Callable[[str], float]
@@ -50,6 +50,27 @@ class GoalScore:
 Scores = Mapping[str, GoalScore]
 
 
+@dataclass(frozen=True)
+class _JudgedText:
+    """A text with what several goals ask of it."""
+
+    draft: DraftText
+
+    @cached_property
+    def row(self) -> Features:
+        finished = self.draft.finished
+        return features_of(finished, count_text(finished), self.draft.task.platform)
+
+    @cached_property
+    def aspects(self) -> Mapping[str, float]:
+        return prior_aspects(self.row, self.draft.task.platform)
+
+    @cached_property
+    def scores(self) -> dict[str, GoalScore]:
+        """Those that are known, by goal."""
+        return {}
+
+
 class GoalJudge:
     """Judges texts by the goals of `task`. `sentiment` None: nothing can judge that."""
 
@@ -57,51 +78,62 @@ class GoalJudge:
         self._task = task
         self._sentiment = sentiment
         self.model = model_of(json.loads(task.engagement)) if task.engagement else None
-        self._known: dict[str, Scores] = {}
+        self._texts: dict[str, _JudgedText] = {}
+        self._assess: Mapping[str, Callable[[_JudgedText], GoalScore]] = {
+            "sentiment": self._judge_sentiment,
+            "readability": self._judge_readability,
+            "keywords": lambda text: judge_keywords(text.draft),
+            "structure": lambda text: judge_structure(text.draft, text.row, text.aspects),
+            "engagement": self._judge_engagement,
+        }
+
+    def draft(self, text: str) -> DraftText:
+        """The text with what is known of its parts."""
+        return self._find(text).draft
 
     def judge(self, text: str) -> Scores:
         """The score of each goal of the task, in their order."""
-        scores = self._known.get(text)
-        if scores is None:
-            scores = self._known[text] = self._judge(DraftText(text, self._task))
-        return scores
+        return {goal: self.score(text, goal) for goal in self._task.goals}
 
-    def _judge(self, draft: DraftText) -> Scores:
-        row = features_of(draft.finished, count_text(draft.finished), self._task.platform)
-        aspects = prior_aspects(row, self._task.platform)
-        assess: dict[str, Callable[[], GoalScore]] = {
-            "sentiment": lambda: self._judge_sentiment(draft),
-            "readability": lambda: self._judge_readability(draft),
-            "keywords": lambda: judge_keywords(draft),
-            "structure": lambda: judge_structure(draft, row, aspects),
-            "engagement": lambda: self._judge_engagement(draft, row, aspects),
-        }
-        return {goal: assess[goal]() for goal in self._task.goals}
+    def score(self, text: str, goal: str) -> GoalScore:
+        """By one goal of the task; each is judged once."""
+        found = self._find(text)
+        score = found.scores.get(goal)
+        if score is None:
+            score = found.scores[goal] = self._assess[goal](found)
+        return score
 
-    def _judge_sentiment(self, draft: DraftText) -> GoalScore:
+    def _find(self, text: str) -> _JudgedText:
+        found = self._texts.get(text)
+        if found is None:
+            found = self._texts[text] = _JudgedText(DraftText(text, self._task))
+        return found
+
+    def _judge_sentiment(self, text: _JudgedText) -> GoalScore:
+        draft = text.draft
         if not draft.is_english or self._sentiment is None:
             return GoalScore(None, NOT_ENGLISH)
         return sentiment_score(self._sentiment(draft.text) if draft.words else 0.0)
 
-    def _judge_engagement(
-        self, draft: DraftText, row: Features, aspects: Mapping[str, float]
-    ) -> GoalScore:
-        prior = judge_engagement(draft, aspects)
+    def _judge_engagement(self, text: _JudgedText) -> GoalScore:
+        prior = judge_engagement(text.draft, text.aspects)
         if self.model is None or prior.value is None:
             return prior
-        [value] = self.model.scores(row[None, :], np.array([prior.value]))
+        [value] = self.model.scores(text.row[None, :], np.array([prior.value]))
         strongest = ", ".join(self.model.strongest(3))
         return GoalScore(float(value), f"By your own outcomes: {strongest} count most.")
 
-    def _judge_readability(self, draft: DraftText) -> GoalScore:
+    def _judge_readability(self, text: _JudgedText) -> GoalScore:
         language = self._task.language
         if language not in _READABILITY.languages:
             known = ", ".join(sorted(_READABILITY.languages))
             return GoalScore(None, f"There are formulas for {known} only.")
-        found = _READABILITY.analyze(AnalyzedText(draft.finished.body, language), {}, None)
-        if found.value is None:
+        draft = text.draft
+        sentences = [draft.text[start:end] for start, end in draft.sentences]
+        found = measure_sentences(sentences, language)
+        if found is None:
             return GoalScore(0.0, "There are no words.")
-        ease, pace = found.value["ease"], found.value["words_per_sentence"]
+        ease, pace = round(found.ease, 1), found.words_per_sentence
         reason = f"Reading ease {ease:.0f} of 100, {pace:.0f} words a sentence."
         return GoalScore(min(1.0, max(0.0, (ease - 10) / 70)), reason)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from deployments.content.optimization.draft import DraftText, TextEdit
+from deployments.content.optimization.draft import TextEdit
 from deployments.content.optimization.editors import RULES, EditRule
 from deployments.content.optimization.goals import GoalJudge, Scores
 from deployments.content.optimization.kept_items import KeptItems
@@ -20,6 +20,8 @@ MAX_EDITS = 60
 MAX_JUDGED = 400_000  # characters of all texts that are tried for one task; about half a second
 MAX_PROPOSALS = 12  # of one rule in one round
 _ROUNDS = 4
+# Goals are asked in this order: an edit that one of them refuses is not judged by the dearer ones.
+_COST = {"keywords": 0, "structure": 1, "engagement": 2, "readability": 3, "sentiment": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,24 @@ class EditSearch:
         self._judge = judge
         self._kept = kept
         self._room = MAX_JUDGED
-        self._limit = max(len(task.text), DraftText(task.text, task).site.max_chars)
+        self._limit = max(len(task.text), judge.draft(task.text).site.max_chars)
 
     def improve(self, text: str, goals: Collection[str]) -> EditedText:
         """Edits `text` as far as it helps `goals`; no goal of the task falls below where it is in
         `text`."""
         floor = values_of(self._judge.judge(text))
         rules = [rule for rule in RULES if not rule.goals.isdisjoint(goals)]
+        unhelpful = dict[EditRule, str]()  # the text for which a rule had nothing
         edits: list[AppliedEdit] = []
         for _ in range(_ROUNDS):
             known = len(edits)
             for rule in rules:
-                text = self._apply_rule(rule, text, goals, floor, edits)
+                if unhelpful.get(rule) == text:
+                    continue
+                edited = self._apply_rule(rule, text, goals, floor, edits)
+                if edited == text:
+                    unhelpful[rule] = text
+                text = edited
             if len(edits) == known:
                 break
         return EditedText(text, tuple(edits))
@@ -74,7 +82,7 @@ class EditSearch:
         floor: Mapping[str, float],
         edits: list[AppliedEdit],
     ) -> str:
-        proposals = list(islice(rule.propose(DraftText(text, self._task)), MAX_PROPOSALS))
+        proposals = list(islice(rule.propose(self._judge.draft(text)), MAX_PROPOSALS))
         if rule.has_alternatives:
             found = [self._try(edit, text, goals, floor) for edit in proposals]
             helpful = [(gain, applied) for gain, applied in found if applied is not None]
@@ -113,10 +121,13 @@ class EditSearch:
         self._room -= len(edited)
         if self._room < 0:
             return None
-        values = values_of(self._judge.judge(edited))
-        if any(values[goal] < least for goal, least in floor.items()):
-            return None
-        return {goal: value - current[goal] for goal, value in values.items()}
+        values: dict[str, float] = {}
+        for goal in sorted(floor, key=_COST.__getitem__):
+            value = self._judge.score(edited, goal).value
+            if value is None or value < floor[goal]:
+                return None
+            values[goal] = value
+        return {goal: values[goal] - current[goal] for goal in floor}
 
 
 def values_of(scores: Scores) -> dict[str, float]:

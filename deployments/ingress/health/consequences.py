@@ -19,6 +19,7 @@ BLOBS = "Uploads, imports and files answer 503; clip jobs fail and are tried aga
 MODEL = "Requests for it go to its fallback models or answer 503, after `resilience.patience_s`."
 PROVIDER = "Requests for it go to its fallback models, or answer 502 or 503."
 TEXT = "Text analysis waits for it as long as a request may, at most 15 s, then answers 503."
+MEDIA = "Requests with recordings or pictures wait for it, at most 15 s, then answer 503."
 CLIPPER = "Clip jobs are accepted and wait."
 SANDBOX_REQUIRED = "No recording is opened: uploads of videos and clip jobs fail."
 SANDBOX_OPTIONAL = "Recordings are opened by processes that the kernel does not confine."
@@ -27,6 +28,7 @@ GCS = "Nothing scales and dead replicas are not replaced; the supervisor restart
 CONTROLLER = "Nothing scales and dead replicas are not replaced until it is back; requests go on."
 PROXY = "This node takes no requests from outside until Serve has restarted it."
 WEBHOOKS = "Events reach their receivers late; none is lost while the store keeps them."
+LIBRARY = "Scheduled posts are announced late; none is lost while the store keeps them."
 HOME_DISK = (
     "The embedded database, the audit spill, the access log and files in the home cannot be "
     "written: administration answers 503, clip jobs fail."

@@ -13,11 +13,12 @@ from typing import Protocol
 from cluster.health.checks.clock import ClockCheck, read_server_time
 from cluster.health.checks.collector import CollectorCheck
 from cluster.health.checks.disk import DiskCheck
+from cluster.health.checks.library import LibraryCheck
 from cluster.health.checks.objects import TIMEOUT_S as OBJECTS_S
 from cluster.health.checks.objects import ObjectStoreCheck
 from cluster.health.checks.store import StoreCheck
 from cluster.health.checks.webhooks import WebhooksCheck
-from cluster.health.dependency import INTERVAL_S, Dependency, stretch_interval
+from cluster.health.dependency import INTERVAL_S, TIMEOUT_S, Dependency, stretch_interval
 from cluster.health.state import CheckOutcome, off
 from cluster.ops.ports import Ports
 from cluster.runtime.clock import Clock
@@ -39,7 +40,8 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.video.media_context import SCRATCH
 
 Check = Callable[[], Awaitable[CheckOutcome]]
-BUCKET_S, WEBHOOKS_S, MODELS_S = 30.0, 10.0, 2.5
+BUCKET_S, WEBHOOKS_S = 30.0, 10.0
+REPLICAS_S = 2.5  # for the controller's status and the answers of replicas
 
 
 class CheckedTenancy(Protocol):
@@ -121,6 +123,8 @@ class DependencyCatalogue:
         yield self._objects("cache:archive", "cache", parts.config.cache.archive, text.ARCHIVE)
         webhooks = WebhooksCheck(database, clock)
         yield shared("webhooks", "webhooks", webhooks, text.WEBHOOKS, WEBHOOKS_S)
+        posts = LibraryCheck(database, clock)
+        yield shared("library", "library", posts, text.LIBRARY, WEBHOOKS_S)
 
     def _ray(self) -> Iterator[Dependency]:
         parts = self._parts
@@ -137,7 +141,10 @@ class DependencyCatalogue:
         store = video.store if video.enabled else None
         yield self._objects("blobs", "video", store, text.BLOBS)
         clipper = serve_checks.DeploymentCheck(self._status, "Clipper") if video.enabled else _off
-        yield self._shared("clipper", "video", clipper, text.CLIPPER)
+        yield self._shared("clipper", "video", clipper, text.CLIPPER, timeout_s=REPLICAS_S)
+        has_media = parts.config.media.enabled
+        media = serve_checks.DeploymentCheck(self._status, "Media") if has_media else _off
+        yield self._shared("media", "video", media, text.MEDIA, timeout_s=REPLICAS_S)
         is_required = parts.settings.video_sandbox == "required"
         sandbox = video_checks.SandboxCheck(is_required=is_required) if video.enabled else _off
         consequence = text.SANDBOX_REQUIRED if is_required else text.SANDBOX_OPTIONAL
@@ -148,7 +155,7 @@ class DependencyCatalogue:
     def _text(self) -> Iterator[Dependency]:
         has_text = self._parts.config.has_text
         check = serve_checks.DeploymentCheck(self._status, "Text") if has_text else _off
-        yield self._shared("text", "text", check, text.TEXT)
+        yield self._shared("text", "text", check, text.TEXT, timeout_s=REPLICAS_S)
 
     def _machine(self) -> Iterator[Dependency]:
         parts, home = self._parts, self._parts.settings.home
@@ -180,14 +187,20 @@ class DependencyCatalogue:
         check = serve_checks.ModelCheck(parts.models, id, self._status, deployment)
         kind, consequence = ("provider", text.PROVIDER) if is_external else ("model", text.MODEL)
         interval_s = stretch_interval(INTERVAL_S, self._replicas)
-        return Dependency(f"model:{id}", kind, check, consequence, interval_s, MODELS_S)
+        return Dependency(f"model:{id}", kind, check, consequence, interval_s, REPLICAS_S)
 
     def _shared(
-        self, name: str, kind: str, check: Check, consequence: str, interval_s: float = INTERVAL_S
+        self,
+        name: str,
+        kind: str,
+        check: Check,
+        consequence: str,
+        interval_s: float = INTERVAL_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> Dependency:
         """A dependency that all replicas share."""
         interval_s = stretch_interval(interval_s, self._replicas)
-        return Dependency(name, kind, check, consequence, interval_s)
+        return Dependency(name, kind, check, consequence, interval_s, timeout_s)
 
     def _objects(self, name: str, kind: str, store: str | None, consequence: str) -> Dependency:
         """A folder in the home, or a bucket, which is asked less often: requests cost money."""

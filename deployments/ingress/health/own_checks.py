@@ -7,8 +7,8 @@ never. No redirect is followed, no proxy of the environment used, no body read.
 
 import httpx
 
-from cluster.health.checks.tcp import open_and_close
 from cluster.health.state import UP, CheckOutcome, down
+from cluster.net.first_connection import connect_to_first
 from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.net.transport import MAX_ADDRESSES, PinnedTransport, guarded_client
 from deployments.ingress.health.config import OwnCheckSpec
@@ -56,15 +56,10 @@ class OwnCheck:
 
     async def _connect(self) -> CheckOutcome:
         target = await self._guard.target(self._target)
-        failure = OSError("no address")
-        for address in target.addresses[:MAX_ADDRESSES]:
-            try:
-                await open_and_close(str(address), target.location.port)
-            except OSError as error:
-                failure = error
-            else:
-                return UP
-        raise failure
+        addresses = target.addresses[:MAX_ADDRESSES]
+        connection, _ = await connect_to_first(addresses, target.location.port)
+        connection.close()
+        return UP
 
     async def _request(self) -> CheckOutcome:
         spec = self._spec

@@ -55,9 +55,15 @@ class RecentStatus:
             await self._serve.status()
         return find_deployment(self._serve, name)
 
+    async def count_answers(self, name: str) -> int:
+        """How many replicas of a deployment, which has some, answer in time."""
+        return await self._serve.count_answers(name)
+
 
 class DeploymentCheck:
-    """Whether a deployment has a ready replica, by the controller's last status."""
+    """Whether a deployment has replicas that are ready, by the controller's last status, and they
+    answer: one that hangs is ready for the controller until it has failed three health checks, and
+    so is each that takes its place and hangs as well."""
 
     def __init__(self, serve: RecentStatus, name: str) -> None:
         self._serve = serve
@@ -67,6 +73,13 @@ class DeploymentCheck:
         state = await self._serve.find(self._name)
         if state is None:
             return CheckOutcome(DependencyState.UNKNOWN, "the controller has not told yet")
+        if not (ready := state.count("ready")):
+            return rate_deployment(state)
+        answers = await self._serve.count_answers(self._name)
+        if answers == 0:
+            return down(f"{ready} ready, and none answers")
+        if answers < ready:
+            return degraded(f"{answers} of {ready} that are ready answer")
         return rate_deployment(state)
 
 

@@ -4,28 +4,22 @@ In: collaborators. Out: an ASGI application with every route, layer and error ha
 Serve and, with fakes, under a test client.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from re import Pattern
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute, iter_route_contexts
-from starlette.exceptions import HTTPException
+from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.routing import BaseRoute, compile_path
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from cluster.runtime.problems import MethodNotAllowed, NotFound, Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.authentication import verify_credentials
-from deployments.ingress.context import request_state
 from deployments.ingress.http.azure_paths import DEPLOYMENTS, AzurePaths, with_model
-from deployments.ingress.http.base_urls import meant_path, openai_paths, wrong_base_url
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes, documents
+from deployments.ingress.http.error_handlers import add_error_handlers
 from deployments.ingress.http.middleware import wrap
 from deployments.ingress.http.middleware.boundary import ANY_HOST, TrustedHosts
 from deployments.ingress.http.openapi import (
@@ -37,10 +31,9 @@ from deployments.ingress.http.openapi import (
     request_body,
     stream_content,
 )
-from deployments.ingress.http.problems import error_form, from_http_exception, render
+from deployments.ingress.http.problems import error_form
 from deployments.ingress.http.route_templates import RouteTemplates
 from deployments.ingress.http.streaming import NDJSON, SSE
-from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.pipeline.fast_path import FastPath, HotRoute
@@ -71,8 +64,6 @@ from deployments.ingress.schemas.text import AnalyzeTextResponse, TextWritingRes
 from deployments.ingress.schemas.text_groups import GroupTextsResponse
 from deployments.ingress.schemas.tokenization import DetokenizeResponse, TokenizeResponse
 from deployments.ingress.services import AppServices
-
-logger = logging.getLogger("mobula.ingress")
 
 # path, operation, dialect, tag, summary, schema of the response
 _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
@@ -257,35 +248,6 @@ def create_app(
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
-class AllowedMethods:
-    """The methods of each path, for the header `Allow` of a 405 (RFC 9110 section 10.2.1).
-
-    Of all routes: FastAPI itself names the methods of the first route that matches.
-    """
-
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
-        self._routes = routes
-        self._table: list[tuple[Pattern[str], set[str]]] = []
-
-    def header(self, path: str) -> str:
-        """The value of the header; empty for a path that no route has."""
-        if not self._table:
-            self._table = list(_methods_by_path(self._routes))
-        allowed = {
-            method
-            for path_regex, methods in self._table
-            if path_regex.match(path)
-            for method in methods
-        }
-        return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
-
-
-def _methods_by_path(routes: Sequence[BaseRoute]) -> Iterable[tuple[Pattern[str], set[str]]]:
-    for route in iter_route_contexts(routes):
-        if route.path is not None:
-            yield compile_path(route.path)[0], set(route.methods or ())
-
-
 def create_api(services: AppServices, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
     # No redirects for slashes: they would be built from the Host that a client names.
@@ -303,13 +265,7 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     api.state.operations = known
     api.state.operation_endpoints = _endpoints(services, known)
     api.state.documents = documents(api)
-    api.state.allowed_methods = AllowedMethods(api.routes)
-    paths = (route.path for route in iter_route_contexts(api.routes) if route.path is not None)
-    api.state.openai_paths = openai_paths(paths)
-    api.add_exception_handler(Problem, _on_problem)
-    api.add_exception_handler(HTTPException, _on_http_exception)
-    api.add_exception_handler(RequestValidationError, _on_validation_error)
-    api.add_exception_handler(Exception, _on_unknown_error)
+    add_error_handlers(api)
     describe(api, [*(operation.schema for operation in known.values()), *BODIES])
     return api
 
@@ -410,43 +366,3 @@ def _operation_routes(types: Mapping[str, type[Operation[Any]]]) -> APIRouter:
             alias, _endpoint_in_state(alias), methods=["POST"], include_in_schema=False
         )
     return router
-
-
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return _respond(request, error)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    path = request.url.path
-    if error.status_code == NotFound.status:
-        meant = meant_path(path, request.app.state.openai_paths)
-        if meant is not None:
-            return _respond(request, wrong_base_url(path, meant), path=meant)
-    return _respond(request, from_http_exception(error), error.headers)
-
-
-async def _on_validation_error(request: Request, error: Exception) -> Response:
-    """Path and query parameters, which FastAPI itself checks."""
-    assert isinstance(error, RequestValidationError)
-    return _respond(request, of_parameters(error.errors()))
-
-
-async def _on_unknown_error(request: Request, error: Exception) -> Response:
-    logger.error("request %s failed", request_state(request.scope).request_id, exc_info=error)
-    return _respond(request, to_problem(error))
-
-
-def _respond(
-    request: Request, problem: Problem, headers: Any = None, path: str | None = None
-) -> Response:
-    """`path` is the one whose form the body has (None: the request's)."""
-    state = request_state(request.scope)
-    state.problem = problem.slug
-    status, body, media_type = render(problem, path or request.url.path, state.request_id)
-    extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
-    if problem.status == MethodNotAllowed.status:
-        allowed: AllowedMethods = request.app.state.allowed_methods
-        extra["Allow"] = allowed.header(request.url.path)
-    return Response(body, status, extra, media_type)

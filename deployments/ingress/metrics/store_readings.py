@@ -1,8 +1,9 @@
-"""Figures of what all replicas share in the store: due webhook deliveries, scaling decisions.
+"""Figures of what all replicas share in the store: due webhook deliveries, the post library,
+scaling decisions.
 
-In: two queries in one transaction, in the background every READ_S. Out: readings, at the scrape.
-Deliveries are a state, the same in every replica; decisions are counted since the replica started,
-by each replica for itself.
+In: a few queries in one transaction, in the background every READ_S. Out: readings, at the scrape.
+Deliveries and posts are a state, the same in every replica; decisions are counted since the replica
+started, by each replica for itself.
 """
 
 from collections import Counter
@@ -13,7 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Decision
 from cluster.events.queue import find_overdue
-from cluster.metrics.catalogue import scaling, storage
+from cluster.library import due
+from cluster.library.repository import measure_libraries
+from cluster.metrics.catalogue import library, scaling, storage
+from cluster.metrics.metric import Metric
 from cluster.metrics.series import Reading
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
@@ -32,7 +36,7 @@ class StoreReadings:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._backlog: tuple[int, float] | None = None
+        self._state: dict[Metric, float] = {}
         self._decisions: Counter[tuple[str, str, str]] = Counter()
         self._began = clock.wall()
         self._seen: frozenset[_Identity] = frozenset()
@@ -47,19 +51,27 @@ class StoreReadings:
         await self._task.close()
 
     async def refresh(self) -> None:
-        """Raises DatabaseUnavailable; then the last figures stay, without the backlog."""
-        self._backlog, now = None, self._clock.wall()
+        """Raises DatabaseUnavailable; then the decisions stay, and nothing is told of the rest."""
+        self._state, now = {}, self._clock.wall()
         async with self._database.read() as connection:
-            count, oldest = await find_overdue(connection, now)
+            deliveries, oldest_delivery = await find_overdue(connection, now)
+            overdue, oldest_post = await due.find_overdue(connection, now)
+            posts, size = await measure_libraries(connection)
             page = await store.read(connection, None, MOST)
-        self._backlog = count, 0.0 if oldest is None else max(0.0, now - oldest)
+        self._state = {
+            storage.WEBHOOK_BACKLOG: deliveries,
+            storage.WEBHOOK_OLDEST: _age_s(oldest_delivery, now),
+            library.OVERDUE: overdue,
+            library.OLDEST_OVERDUE: _age_s(oldest_post, now),
+            library.POSTS: posts,
+            library.BYTES: size,
+        }
         self._count(page.items, now)
 
     def read(self) -> Iterator[Reading]:
-        """Without a backlog where the store could not be asked lately."""
-        if self._backlog is not None:
-            yield storage.WEBHOOK_BACKLOG, [((), self._backlog[0])]
-            yield storage.WEBHOOK_OLDEST, [((), self._backlog[1])]
+        """Decisions only where the store could not be asked lately."""
+        for metric, value in self._state.items():
+            yield metric, [((), value)]
         yield scaling.DECISIONS, list(self._decisions.items())
 
     def _count(self, decisions: Iterable[Decision], now: float) -> None:
@@ -75,3 +87,7 @@ def _direction(decision: Decision) -> str:
     if decision.target == decision.before:
         return "hold"
     return "up" if decision.target > decision.before else "down"
+
+
+def _age_s(since: float | None, now: float) -> float:
+    return 0.0 if since is None else max(0.0, now - since)

@@ -105,6 +105,8 @@ class GenerationFacts(_AdmittedFacts):
     def modalities(self) -> frozenset[Modality]:
         request = self.request
         found: set[Modality] = set()
+        if request.image_sources or request.images:
+            found.add("image")
         if uses_tools(request.messages, request.tool_settings):
             found.add("tools")
         if request.output_format is not None:

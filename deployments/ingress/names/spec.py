@@ -22,7 +22,7 @@ REST = "{}"  # in the target of a wildcard: what `*` stands for
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,99}"
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Modality = Literal["text", "tools", "structured_output"]
+Modality = Literal["text", "tools", "structured_output", "image"]
 ServedName = Annotated[str, Field(pattern=f"^{_NAME}$")]
 AliasName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9*][A-Za-z0-9._:@+/*-]*$")]
 TargetName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9{][A-Za-z0-9._:@+/{}-]*$")]
@@ -107,11 +107,11 @@ class RoutingRule(_NamesPart):
     """`to` answers requests that meet all of these conditions; at least one must be given.
 
     Prompts are measured in bytes of UTF-8, or in tokens as estimated from these (three bytes
-    each); the bounds belong to the range. A request is of the modality `tools` where tools may be
-    called, of `structured_output` where its answer's form is given, else of `text`; it must be of
-    one of `modalities`. `hours` is a span such as `08:00-18:00` without its end, on `days` in
-    `zone`; one that goes over midnight belongs to the day on which it begins. `plans` and
-    `tenants` are ids or patterns of ids such as `trial-*`.
+    each); the bounds belong to the range. A request is of the modality `image` where it has
+    pictures, of `tools` where tools may be called, of `structured_output` where its answer's form
+    is given, else of `text`; it must be of one of `modalities`. `hours` is a span such as
+    `08:00-18:00` without its end, on `days` in `zone`; one that goes over midnight belongs to the
+    day on which it begins. `plans` and `tenants` are ids or patterns of ids such as `trial-*`.
     """
 
     to: Targets

@@ -3,6 +3,8 @@
 from typing import Any
 
 from deployments.content.text_operations import content_text_operations
+from deployments.ingress.operations.audio_analysis import AnalyzeAudio
+from deployments.ingress.operations.audio_results import GetAudioAnalysis
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.batches import CreateBatch
 from deployments.ingress.operations.best_time_to_post import BestTimeToPost
@@ -31,6 +33,7 @@ from deployments.ingress.operations.text_writing import (
     WriterPorts,
 )
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
+from deployments.ingress.operations.transcriptions import TranscribeAudio, TranslateAudio
 from deployments.ingress.services import AppServices
 from deployments.text.analysis import register_operation
 
@@ -62,9 +65,9 @@ def operations(services: AppServices) -> Operations:
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
         "captions": Captions(pipeline, writers, templates, saver),
-        "captions.batch": CaptionBatch(pipeline, writers, templates),
+        "captions.batch": CaptionBatch(pipeline, writers, templates, saver),
         "posts": Posts(pipeline, writers, templates, saver),
-        "posts.batch": PostBatch(pipeline, writers, templates),
+        "posts.batch": PostBatch(pipeline, writers, templates, saver),
         "optimize_post": OptimizePost(
             services.analysis_pipeline,
             pipeline,
@@ -77,6 +80,10 @@ def operations(services: AppServices) -> Operations:
         "summarize_text": SummarizeText(ports),
         "rewrite_text": RewriteText(ports),
         "translate_text": TranslateText(ports),
+        "transcribe_audio": TranscribeAudio(services.audio),
+        "translate_audio": TranslateAudio(services.audio),
+        "analyze_audio": AnalyzeAudio(services.audio),
+        "audio.get": GetAudioAnalysis(services.audio),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -20,6 +20,7 @@ from deployments.contracts.generation import (
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.prompt_templates import PromptTemplates
+from deployments.ingress.pipeline.image_inputs import with_image_sources
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.pipeline.response_relay import TEXT_MARK, ResponseRelay
 from deployments.ingress.schemas.chat_messages import ROLES
@@ -146,6 +147,10 @@ def generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateReq
             None if FORMAT_FIELDS.isdisjoint(body.model_fields_set) else body.output_format()
         ),
     )
+    for message in generate.messages:
+        if message.images:
+            generate = with_image_sources(generate, body.messages)
+            break
     if "tool" in [message.role for message in generate.messages]:
         check_tool_results(generate.messages)
     return generate

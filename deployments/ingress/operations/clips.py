@@ -41,10 +41,11 @@ class Clips:
         video = await media.videos.get(request.caller.tenant, body.video)
         spec = clip_job_spec(video, body.options(), request.plan)
         warnings = caption_warnings(video, spec.options)
-        amounts = UsageAmounts(video_seconds=spec.video_seconds)
+        audio_seconds = await media.speech_seconds(request.caller.tenant, spec)
+        amounts = UsageAmounts(video_seconds=spec.video_seconds, audio_seconds=audio_seconds)
         reservation = await request.permit.reserve(LEDGER, amounts)
         try:
-            job = await self._create_job(media, request, spec, warnings)
+            job = await self._create_job(media, request, spec, amounts, warnings)
         except BaseException:
             reservation.settle(UsageAmounts(), requests=0)
             raise
@@ -60,6 +61,7 @@ class Clips:
         media: MediaServices,
         request: AdmittedRequest,
         spec: ClipJobSpec,
+        amounts: UsageAmounts,
         warnings: list[str],
     ) -> Job:
         caller, plan, seconds = request.caller, request.plan, spec.video_seconds
@@ -70,9 +72,13 @@ class Clips:
             tenant=caller.tenant,
             kind=CLIPS,
             key=caller.key_id,
-            spec={**to_spec(spec), CHARGE: charge_to_json(entry), WARNINGS: warnings},
+            spec={
+                **to_spec(spec),
+                CHARGE: charge_to_json(entry, amounts.audio_seconds),
+                WARNINGS: warnings,
+            },
             subject=spec.video,
-            cost=max(1, plan.weights.cost(UsageAmounts(video_seconds=seconds))),
+            cost=max(1, plan.weights.cost(amounts)),
             weight=caller.weight,
             priority=request.priority,
             keep_s=plan.media.clip_days * DAY_S,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.runtime.problems import Problem, UnknownModel
+from cluster.runtime.problems import InvalidRequest, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
@@ -18,7 +18,7 @@ from deployments.content.pipelines import (
     stream_captions,
     stream_posts,
 )
-from deployments.content.platforms import platform
+from deployments.content.platforms import platform, platforms
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import (
     BatchOutcome,
@@ -141,19 +141,22 @@ class _BatchOperation(Generic[Many]):
         model_pipeline: ModelPipeline,
         writers: ContentModels,
         templates: PromptTemplates,
+        saver: ContentSaver,
     ) -> None:
         self._model_pipeline = model_pipeline
         self._writers = writers
         self._templates = templates
+        self._saver = saver
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
+        await self._saver.check_batch(request, body)
         items = [self._writers.with_defaults(request, item) for item in body.items]
         body = body.model_copy(update={"items": items})
         outcomes = await self._outcomes(request, body)
         results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
-        return {
+        answer = {
             "id": f"{self.kind}-batch-{request.request_id}",
             "object": f"{self.kind}.batch",
             "created": request.created,
@@ -162,6 +165,7 @@ class _BatchOperation(Generic[Many]):
             "results": results,
             "usage": usage_body(usage),
         }
+        return await self._saver.save_batch(request, body, answer)
 
     async def _outcomes(self, request: AdmittedRequest, body: Many) -> list[BatchOutcome]:
         """In the order of the items; one whose template cannot be rendered fails alone."""
@@ -177,9 +181,10 @@ class _BatchOperation(Generic[Many]):
                     outcomes.append(BatchOutcome(index, problem=problem))
                     continue
                 await asyncio.sleep(0)  # other requests run between long renderings
-            content_requests[index] = self._item_request(
-                request, brief, f"{request.request_id}-{index}"
-            )
+            try:
+                content_requests[index] = self._item_request(request, brief, index)
+            except InvalidRequest as problem:  # of its pictures
+                outcomes.append(BatchOutcome(index, problem=problem))
         generator, requests = self._model_pipeline.bind(request), list(content_requests.values())
         indexes = list(content_requests)
         for outcome in await self.pipeline.batch(generator, self._writers.providers, requests):
@@ -190,13 +195,15 @@ class _BatchOperation(Generic[Many]):
         """One event, the answer."""
         yield None, await self.answer(request, body)
 
-    def _item_request(self, request: AdmittedRequest, item: Item, id: str) -> ContentRequest:
-        """A name that leads to no model is left to the batch, where it fails by itself."""
+    def _item_request(self, request: AdmittedRequest, item: Item, index: int) -> ContentRequest:
+        """A name that leads to no model is left to the batch, where it fails by itself. Raises
+        InvalidRequest for pictures."""
+        id = f"{request.request_id}-{index}"
         try:
             model = self._writers.resolve(request, item, id)
         except UnknownModel:
             model = item.model or DEFAULT
-        return _content_request(request, item, model, id)
+        return _content_request(request, item, model, id, f"items.{index}.images")
 
     def _result(
         self, request: AdmittedRequest, body: Many, outcome: BatchOutcome
@@ -239,8 +246,13 @@ class PostBatch(_BatchOperation[PostBatchRequest]):
 
 
 def _content_request(
-    request: AdmittedRequest, item: Item, model: str, request_id: str | None = None
+    request: AdmittedRequest,
+    item: Item,
+    model: str,
+    request_id: str | None = None,
+    images: str = "images",
 ) -> ContentRequest:
+    """`images` is where the item's pictures stand in the body. Raises ImageRefused."""
     return ContentRequest(
         request_id=request_id or request.request_id,
         caller=request.caller,
@@ -253,6 +265,7 @@ def _content_request(
         output_schema=(
             "" if item.output_schema is None else schema_text(item.output_schema, "output_schema")
         ),
+        image_sources=item.image_sources(images) if item.images else (),
     )
 
 
@@ -266,11 +279,21 @@ def _brief(item: Item) -> Brief:
         draft=item.draft if isinstance(item, PostItem) else None,
         audience=item.audience,
         keywords=tuple(item.keywords),
-        hashtags=item.hashtags,
+        hashtags=_hashtags(item),
         emoji=item.emoji,
         call_to_action=item.call_to_action,
         language=item.language,
+        pictures=len(item.images),
     )
+
+
+def _hashtags(item: Item) -> int:
+    """As many as were asked for; of the default, what the platform takes. A platform that is not
+    known is refused with the brief."""
+    known = {site.name: site for site in platforms()}
+    if "hashtags" in item.model_fields_set or item.platform not in known:
+        return item.hashtags
+    return min(item.hashtags, known[item.platform].max_hashtags)
 
 
 def _answer(

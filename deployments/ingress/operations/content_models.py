@@ -5,17 +5,19 @@ id. Where a brief names none, the tenant's default model writes, else the defaul
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from deployments.content.registry import ProviderRegistry
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import TextFacts
-from deployments.ingress.names.spec import DEFAULT
+from deployments.ingress.names.spec import DEFAULT, Modality
 from deployments.ingress.schemas.content import BriefBody, CaptionItem, PostItem
 
 Item = CaptionItem | PostItem
 ItemT = TypeVar("ItemT", bound=BriefBody)
+_PICTURED: frozenset[Modality] = frozenset(("image",))
 
 
 class ContentModels:
@@ -46,10 +48,17 @@ class ContentModels:
     ) -> str:
         """`part` names the item among others of a request. Raises UnknownModel."""
         draft = item.draft if isinstance(item, PostItem) else None
-        return self.resolve_name(request, item.model, (item.topic or "", draft or ""), part)
+        texts = (item.topic or "", draft or "")
+        return self.resolve_name(request, item.model, texts, part, has_images=bool(item.images))
 
     def resolve_name(
-        self, request: AdmittedRequest, name: str | None, texts: Sequence[str], part: str = ""
+        self,
+        request: AdmittedRequest,
+        name: str | None,
+        texts: Sequence[str],
+        part: str = "",
+        *,
+        has_images: bool = False,
     ) -> str:
         """The same for a name and the texts that the model is to read."""
         names = self._models.names
@@ -61,4 +70,6 @@ class ContentModels:
             if names.tenants_default(request.caller.tenant) is None:
                 return self.providers.resolve(None)
         facts = TextFacts(request, request.caller, texts, part=part)
+        if has_images:
+            facts = replace(facts, modalities=_PICTURED)
         return names.resolve(name, facts, request, self._models.text_models)

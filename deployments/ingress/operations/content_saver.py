@@ -6,7 +6,7 @@ anything is generated. Under an Idempotency-Key the post and the answer are writ
 transaction, so that a request that is sent again saves nothing twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,16 @@ from cluster.library.model import (
 from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Scope
 from deployments.ingress.context import AdmittedRequest
-from deployments.ingress.schemas.content import CaptionRequest, PostRequest
+from deployments.ingress.schemas.content import (
+    CaptionBatchRequest,
+    CaptionItem,
+    CaptionRequest,
+    PostBatchRequest,
+    PostItem,
+    PostRequest,
+)
+
+ContentBatch = CaptionBatchRequest | PostBatchRequest
 
 
 class ContentSaver:
@@ -58,13 +67,43 @@ class ContentSaver:
         )
         return {**answer, "post_id": post.id}
 
+    async def check_batch(self, request: AdmittedRequest, body: ContentBatch) -> None:
+        """Raises what `check` raises, for as many posts as there are items."""
+        if body.save:
+            request.require(Scope.LIBRARY_WRITE)
+            library = self._administration().library
+            await library.check_room(request.caller.tenant, len(body.items))
+
+    async def save_batch(
+        self, request: AdmittedRequest, body: ContentBatch, answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The answer, with `post_id` in each result, if they were to be saved: all of them, or
+        none. Raises what `check` raises."""
+        results = [each["result"] for each in answer["results"] if each["status"] == "ok"]
+        if not body.save or not results:
+            return answer
+        items = [body.items[each["index"]] for each in answer["results"] if each["status"] == "ok"]
+        drafts = [_draft(item, result) for item, result in zip(items, results, strict=True)]
+
+        async def store_response(connection: AsyncConnection, posts: Sequence[LibraryPost]) -> None:
+            for result, post in zip(results, posts, strict=True):
+                result["post_id"] = post.id
+            if request.store_response is not None:
+                await request.store_response(connection, answer)
+
+        actor = Actor(request.caller, request.request_id)
+        await self._administration().library.create_all(
+            actor, request.caller.tenant, drafts, store_response
+        )
+        return answer
+
     def _administration(self) -> Administration:
         if self._admin is None:
             raise DatabaseUnavailable
         return self._admin
 
 
-def _draft(body: CaptionRequest | PostRequest, answer: Mapping[str, Any]) -> PostDraft:
+def _draft(body: CaptionItem | PostItem, answer: Mapping[str, Any]) -> PostDraft:
     title = _printable(body.topic or "")[:MAX_TITLE]
     best, *others = [
         (PostText(title, variant["text"].replace("\0", "")[:MAX_BODY]), _scores(variant))

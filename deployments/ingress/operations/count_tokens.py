@@ -18,6 +18,7 @@ from deployments.ingress.translation.messages import FIELD_NAMES, chat_request
 from deployments.ingress.translation.problems import renamed_fields
 
 _BYTES_PER_TOKEN = 4  # of an estimate
+_IMAGE_TOKENS = 1_600  # of a large picture: how large it is, is not known here
 
 
 class CountTokens:
@@ -34,7 +35,7 @@ class CountTokens:
 
     async def answer(self, request: AdmittedRequest, body: MessageCountRequest) -> dict[str, Any]:
         """Raises InvalidRequest above MAX_CHARS. `estimated` marks the count of a provider's model,
-        whose tokenizer is not known."""
+        whose tokenizer is not known, and of messages with pictures."""
         chat = chat_request(body, stream=False)
         with renamed_fields(FIELD_NAMES):
             prompt = generate_request(request, chat)
@@ -42,7 +43,8 @@ class CountTokens:
             if id not in models.configured:
                 facts = GenerationFacts(request, prompt.caller, prompt)
                 id = models.names.resolve(id, facts, request, models.tokenizing_ids)
-            if models.is_external(id) and request.allows_model(id):
+            has_images = bool(prompt.image_sources) and id in models.text_models
+            if (has_images or models.is_external(id)) and request.allows_model(id):
                 request.models.add(id)
                 return {"input_tokens": _estimate(prompt), "estimated": True}
             model = models.tokenizing(id, request.allows_model)
@@ -67,7 +69,7 @@ class CountTokens:
 
 def _estimate(prompt: GenerateRequest) -> int:
     size = sum([len(message.content.encode()) for message in prompt.messages]) + prompt.tool_bytes
-    return -(-size // _BYTES_PER_TOKEN)
+    return -(-size // _BYTES_PER_TOKEN) + _IMAGE_TOKENS * len(prompt.image_sources)
 
 
 def _check_size(size: int) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import GenerateRequest, uses_tools
+from deployments.contracts.images import image_tokens, most_image_tokens
 from deployments.ingress.pipeline.tool_estimates import most_tool_tokens
 
 DEFAULT_OUTPUT_CAP = 4096
@@ -60,6 +61,8 @@ class TokenEstimator:
         if plan.reserve == "hard":
             prompt = ids or size + _TEMPLATE_TOKENS * (len(sizes) + 1)
             prompt += most_tool_tokens(request) if with_tools else 0
+            if request.images:
+                prompt += most_image_tokens(request.images)
         else:
             size += request.tool_bytes if with_tools else 0
             prompt = ids or size // _BYTES_PER_TOKEN
@@ -68,7 +71,9 @@ class TokenEstimator:
                 _INITIAL_OUTPUT if length is None else int(length.mean + 2 * length.deviation) + 1
             )
             output = min(output, typical)
-        return UsageAmounts(input_tokens=prompt, output_tokens=output * request.n)
+            if request.images:
+                prompt += image_tokens(request.images)
+        return UsageAmounts(prompt, output * request.n, len(request.images))
 
     def _cap_of_provider(self, model: str) -> int | None:
         """Of a model that a provider lists, named `PREFIX/NAME` (deployments/providers)."""

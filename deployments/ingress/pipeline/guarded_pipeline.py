@@ -26,6 +26,7 @@ from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.guarded_request import GuardedRequest, is_json_output
 from deployments.ingress.pipeline.guarded_stream import GuardedStream
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import Meter, UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.pipeline.response_relay import ResponseRelay
@@ -71,8 +72,9 @@ class GuardedPipeline(ModelPipeline):
         models: ModelRegistry,
         recorder: UsageRecorder,
         cache: ResponseCache | None = None,
+        images: ImageInputs | None = None,
     ) -> None:
-        super().__init__(models, recorder, cache)
+        super().__init__(models, recorder, cache, images)
         self._guards = guards
 
     async def generate(

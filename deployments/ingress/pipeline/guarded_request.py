@@ -26,6 +26,7 @@ from deployments.guardrails.stream_window import Released, RuleFinding
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import GenerationFacts
+from deployments.ingress.pipeline.image_inputs import moved_places
 
 _JSON_FORMATS = frozenset(("json_object", "json_schema"))
 RecordFinding = Callable[[AdmittedRequest, RuleFinding, Direction], None]
@@ -155,7 +156,10 @@ class GuardedRequest:
                 for call in message.tool_calls
             ]
         )
-        return replace(message, content=content, name=name, tool_calls=calls)
+        images = message.images
+        if images and content != message.content:
+            images = moved_places(message.content, content, images)
+        return replace(message, content=content, name=name, tool_calls=calls, images=images)
 
     async def _check_tools(self, settings: ToolSettings) -> ToolSettings:
         tools = [

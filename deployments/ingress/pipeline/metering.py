@@ -212,6 +212,7 @@ class MeteredCall:
         amounts = UsageAmounts(
             prompt,
             output,
+            len(self.request.images) if has_used else 0,
             cached_tokens=max(0, min(usage.cached_tokens, prompt)),  # a provider may say anything
             reasoning_tokens=max(0, min(usage.reasoning_tokens, output)),
             estimated_tokens=prompt + output if usage.is_estimated else 0,

@@ -30,6 +30,7 @@ from deployments.ingress.context import RESERVE, AdmittedRequest
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import GenerationFacts
 from deployments.ingress.pipeline.fallback import FallbackChain
+from deployments.ingress.pipeline.image_inputs import ImageInputs
 from deployments.ingress.pipeline.metering import MeteredCall, UsageRecorder
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 
@@ -40,12 +41,18 @@ class ModelPipeline:
     is_guarded = False  # whether it applies the guardrails of plans (guarded_pipeline.py)
 
     def __init__(
-        self, models: ModelRegistry, recorder: UsageRecorder, cache: ResponseCache | None = None
+        self,
+        models: ModelRegistry,
+        recorder: UsageRecorder,
+        cache: ResponseCache | None = None,
+        images: ImageInputs | None = None,
     ) -> None:
-        """Without a cache, models answer every request."""
+        """Without a cache, models answer every request. `images` reads pictures (None: nobody
+        does)."""
         self.recorder = recorder
         self._models = models
         self._cache = cache
+        self._images = images or ImageInputs(models)
 
     async def generate(self, request: GenerateRequest, admitted: AdmittedRequest) -> Completion:
         """Raises UnknownModel, what limits and the cache raise, and what the model raises."""
@@ -53,21 +60,15 @@ class ModelPipeline:
         if renamed:
             request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted)
+        if request.image_sources:
+            request = await self._images.read(request, admitted)
         if self._cache is None:
             completion = await generator.generate(request)
         else:
             completion = await self._cache.generate(request, generator, context)
             outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-                self.recorder.record_cache_hit(
-                    request.caller,
-                    admitted.plan,
-                    request.model,
-                    admitted.tags,
-                    admitted.collected,
-                )
-                if admitted.policies is not None:
-                    admitted.permit.charge_cache_hit(request.model)
+                self._record_cache_hit(request, admitted)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
         elif renamed:
@@ -86,6 +87,8 @@ class ModelPipeline:
         if renamed:
             request = self._resolved(request, admitted)
         generator, context = self._start(request, admitted, relay)
+        if request.image_sources:
+            request = await self._images.read(request, admitted)
         if self._cache is None:
             stream = generator.stream(request)
         else:
@@ -100,11 +103,7 @@ class ModelPipeline:
                 yield chunk
         outcome = context.last
         if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-            self.recorder.record_cache_hit(
-                request.caller, admitted.plan, request.model, admitted.tags, admitted.collected
-            )
-            if admitted.policies is not None:
-                admitted.permit.charge_cache_hit(request.model)
+            self._record_cache_hit(request, admitted)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -113,6 +112,13 @@ class ModelPipeline:
     def load(self) -> dict[str, int]:
         """The counters, for `/health`."""
         return asdict(self.recorder.counters)
+
+    def _record_cache_hit(self, request: GenerateRequest, admitted: AdmittedRequest) -> None:
+        self.recorder.record_cache_hit(
+            request.caller, admitted.plan, request.model, admitted.tags, admitted.collected
+        )
+        if admitted.policies is not None:
+            admitted.permit.charge_cache_hit(request.model)
 
     def _resolved(self, request: GenerateRequest, admitted: AdmittedRequest) -> GenerateRequest:
         """The request to the model that its name stands for. Raises UnknownModel."""
@@ -151,6 +157,8 @@ class ModelPipeline:
         call = MeteredGenerator(self.recorder, model, admitted, relay)
         others = models.fallbacks.get(name, ())
         fallbacks = [*filter(admitted.allows_model, others)]
+        if request.image_sources:
+            fallbacks = [*filter(self._images.are_taken_by, fallbacks)]
         if admitted.policies is not None and len(fallbacks) < len(others):
             # Another key's call of this model may be answered by one that this key may not use.
             context.directives = replace(admitted.directives, no_store=True)

@@ -19,7 +19,7 @@ from deployments.ingress.schemas.analytics import (
 )
 
 MAX_VALUES = 30_000  # members of a body: a thousand events of eleven members, and more
-READ_AT_ONCE = 50
+READ_AT_ONCE = 25
 router = APIRouter(prefix="/api/v1/analytics", tags=["analytics"])
 
 

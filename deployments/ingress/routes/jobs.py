@@ -155,7 +155,10 @@ async def delete_job(access: WritesJobs, job: JobId, request: Request) -> Respon
 
 
 def _jobs(request: Request) -> JobStore:
-    return require_media(services_of(request).media).jobs
+    services = services_of(request)
+    if services.media is None and services.audio is not None:
+        return services.audio.jobs
+    return require_media(services.media).jobs
 
 
 def _answer(job: Job) -> JobResponse:

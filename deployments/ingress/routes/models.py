@@ -146,5 +146,6 @@ def _describe(
         "context_length": card.context_length,
         "parameters": card.parameters,
         "description": card.description,
+        "input_modalities": ["text", "image"] if "images" in card.capabilities else ["text"],
         "ready": True,
     }

@@ -11,6 +11,7 @@ from deployments.ingress.routes import (
     admin_tenants,
     admin_users,
     analytics,
+    audio,
     audit,
     auth,
     batches,
@@ -159,7 +160,7 @@ def resource_routes() -> APIRouter:
         library_posts,
         analytics,
     )
-    media = (videos, uploads, clips, jobs)
+    media = (videos, uploads, clips, jobs, audio)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

@@ -110,6 +110,7 @@ class Model(_Response):
     context_length: int | None = None
     parameters: int | None = None
     description: str | None = None
+    input_modalities: list[Literal["text", "image"]] | None = None
     aliases: list[str] | None = None
     root: str | None = None
     targets: list[str] | None = None

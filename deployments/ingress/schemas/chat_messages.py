@@ -2,7 +2,8 @@
 
 In: one message of a body. Out: a `Message`. A message that a client got from this server and sends
 back is accepted as it is: null content, `refusal`, `annotations`, `audio`, `function_call`, and
-`tool_calls` that are null or empty. Parts that are no text are refused by name.
+`tool_calls` that are null or empty. A user's message may have pictures; recordings and files are
+refused by name.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Message, Role, ToolCall
+from deployments.contracts.images import ImageDetail, ImageSource
+from deployments.images.references import file_source, image_source
 
 MAX_TOOL_CALLS = 128  # of one message
 MAX_NAME = 64
@@ -47,15 +50,40 @@ class RefusalPart(_Strict):
     refusal: str
 
 
+class ImageUrl(_Strict):
+    """A picture: `url` is a data URL of base64 or one of https, `file_id` is one of your files.
+    With the detail `low` models get it with 512 pixels at most."""
+
+    url: str | None = None
+    file_id: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    detail: ImageDetail | None = "auto"
+
+    def source(self, param: str) -> ImageSource:
+        """`param` names it. Raises InvalidRequest and ImageRefused."""
+        detail = self.detail or "auto"
+        if (self.url is None) == (self.file_id is None):
+            raise InvalidRequest(f"{param}: has a url or a file_id.", param=param)
+        if self.file_id is not None:
+            return file_source(self.file_id, f"{param}.file_id", detail)
+        return image_source(self.url or "", f"{param}.url", detail)
+
+
+class ImagePart(_Strict):
+    """A picture between pieces of text."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
 class MediaPart(BaseModel):
-    """A picture, a recording or a file. Known, so that its refusal says so."""
+    """A recording or a file. Known, so that its refusal says so."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    type: Literal["image_url", "input_audio", "video_url", "file"]
+    type: Literal["input_audio", "video_url", "file"]
 
 
-Part = Annotated[TextPart | RefusalPart | MediaPart, Field(discriminator="type")]
+Part = Annotated[TextPart | RefusalPart | ImagePart | MediaPart, Field(discriminator="type")]
 
 
 class CalledFunction(_Strict):
@@ -90,7 +118,7 @@ class ChatMessage(_Strict):
 
     def text(self, index: int) -> str:
         """The text; that of the parts of a content that is a list. Raises UnsupportedParameter for
-        parts that are no text.
+        parts that are neither text nor pictures, and for pictures that are not of a user.
         """
         content = self.content
         if isinstance(content, str):
@@ -99,11 +127,37 @@ class ChatMessage(_Strict):
             return self.refusal or ""
         texts = []
         for number, part in enumerate(content):
+            name = f"messages.{index}.content.{number}"
             if isinstance(part, MediaPart):
-                name = f"messages.{index}.content.{number}"
-                raise UnsupportedParameter(name, f"models here take text, no {part.type}.")
+                why = f"models here take text and pictures, no {part.type}."
+                raise UnsupportedParameter(name, why)
+            if isinstance(part, ImagePart):
+                if self.role != "user":
+                    raise UnsupportedParameter(name, "only a user's message has pictures.")
+                continue
             texts.append(part.text if isinstance(part, TextPart) else part.refusal)
         return "".join(texts)
+
+    def image_places(self) -> tuple[int, ...]:
+        """For each picture the characters of text before it."""
+        if not isinstance(self.content, list):
+            return ()
+        places: list[int] = []
+        length = 0
+        for part in self.content:
+            if isinstance(part, ImagePart):
+                places.append(length)
+            elif not isinstance(part, MediaPart):
+                length += len(part.text if isinstance(part, TextPart) else part.refusal)
+        return tuple(places)
+
+    def image_sources(self, index: int) -> list[ImageSource]:
+        """The pictures. Raises InvalidRequest and ImageRefused, naming the part."""
+        return [
+            part.image_url.source(f"messages.{index}.content.{number}.image_url")
+            for number, part in enumerate(self.content if isinstance(self.content, list) else ())
+            if isinstance(part, ImagePart)
+        ]
 
     def to_message(self, index: int) -> Message:
         """The turn. `index` is its place among the messages, for errors.
@@ -125,6 +179,7 @@ class ChatMessage(_Strict):
             calls,
             self.tool_call_id or "",
             self.name or "",
+            self.image_places(),
         )
 
     def _calls(self, index: int) -> tuple[ToolCall, ...]:

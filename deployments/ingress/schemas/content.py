@@ -16,7 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from deployments.contracts.images import MAX_IMAGES, ImageSource
 from deployments.ingress.schemas.answers import TokenUsage
+from deployments.ingress.schemas.chat_messages import ImageUrl
 from deployments.ingress.schemas.template_use import TemplateUse
 
 MAX_VARIANTS = 10
@@ -37,6 +39,14 @@ Save = Annotated[
     ),
 ]
 
+SaveAll = Annotated[
+    bool,
+    Field(
+        description="Save the best variant of each item as a draft in the library, the others as "
+        "candidates for its text: all items, or none. Needs the scope `library:write`."
+    ),
+]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -53,7 +63,15 @@ class BriefBody(_Strict):
     language: Annotated[Name, Field(description="The language to write in.")] = "English"
     audience: Annotated[str, Field(max_length=200)] | None = None
     keywords: Annotated[list[Name], Field(max_length=10)] = []
-    hashtags: Annotated[int, Field(ge=0, le=30, description="Exactly this many, 0 for none.")] = 3
+    hashtags: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=30,
+            description="Exactly this many, 0 for none. Left out: 3, or as many as the platform "
+            "takes where that is less.",
+        ),
+    ] = 3
     emoji: bool = True
     call_to_action: bool = False
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
@@ -70,6 +88,18 @@ class BriefBody(_Strict):
         dict[str, Any] | None,
         Field(description="A JSON Schema of an object: variants then carry these `fields`."),
     ] = None
+    images: Annotated[
+        list[ImageUrl],
+        Field(
+            max_length=MAX_IMAGES,
+            description="Pictures to write about, for models that take some; then the topic may be "
+            "left out.",
+        ),
+    ] = []
+
+    def image_sources(self, param: str = "images") -> tuple[ImageSource, ...]:
+        """Raises InvalidRequest and ImageRefused; `param` is where they stand in the body."""
+        return tuple([image.source(f"{param}.{index}") for index, image in enumerate(self.images)])
 
 
 def _topic(topic: str | None, info: ValidationInfo) -> str | None:
@@ -96,7 +126,7 @@ class CaptionItem(BriefBody):
 
     topic: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)] | None,
-        Field(validate_default=True, description="Needed, unless there is a template."),
+        Field(validate_default=True, description="Needed, unless there are a template or images."),
     ] = None
     platform: Name = "instagram"
     length: Literal["short", "medium", "long"] = "short"
@@ -104,7 +134,8 @@ class CaptionItem(BriefBody):
     @field_validator("topic")
     @classmethod
     def _is_topic_or_template(cls, topic: str | None, info: ValidationInfo) -> str | None:
-        if topic is None and info.data.get("template") is None:
+        data = info.data
+        if topic is None and data.get("template") is None and not data.get("images"):
             raise PydanticCustomError("missing", "Field required")
         return _topic(topic, info)
 
@@ -144,8 +175,8 @@ class PostItem(BriefBody):
 
     @model_validator(mode="after")
     def _says_what_to_write(self) -> Self:
-        if not self.topic and not self.draft and self.template is None:
-            raise ValueError("give a topic, or a draft to rewrite")
+        if not (self.topic or self.draft or self.template or self.images):
+            raise ValueError("give a topic, images, or a draft to rewrite")
         return self
 
 
@@ -162,6 +193,7 @@ class CaptionBatchRequest(_Strict):
 
     items: Annotated[list[CaptionItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    save: SaveAll = False
     user: EndUser | None = None
 
 
@@ -170,6 +202,7 @@ class PostBatchRequest(_Strict):
 
     items: Annotated[list[PostItem], Field(min_length=1, max_length=MAX_ITEMS)]
     stream: bool = False
+    save: SaveAll = False
     user: EndUser | None = None
 
 

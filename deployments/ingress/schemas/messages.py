@@ -41,8 +41,25 @@ class ThinkingBlock(LenientPart):
     type: Literal["thinking", "redacted_thinking"]
 
 
+class ImageSourceBody(LenientPart):
+    """Where a picture is: `data` in base64, at a `url` of https, or in a file of yours."""
+
+    type: Literal["base64", "url", "file"]
+    media_type: Annotated[str, Field(max_length=100)] | None = None
+    data: str | None = None
+    url: str | None = None
+    file_id: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+
+
+class ImageBlock(LenientPart):
+    """A picture."""
+
+    type: Literal["image"]
+    source: ImageSourceBody
+
+
 class OtherBlock(LenientPart):
-    """A block of a type that no model here takes: an image, a document, a tool of Anthropic's."""
+    """A block of a type that no model here takes: a document, a tool of Anthropic's."""
 
     type: str
 
@@ -73,6 +90,7 @@ class ToolResultBlock(LenientPart):
 
 _BLOCKS = {
     "text": "text",
+    "image": "image",
     "tool_use": "tool_use",
     "tool_result": "tool_result",
     "thinking": "thinking",
@@ -86,6 +104,7 @@ def _block_kind(value: Any) -> str:
 
 ContentBlock = Annotated[
     Annotated[TextBlock, Tag("text")]
+    | Annotated[ImageBlock, Tag("image")]
     | Annotated[ToolUseBlock, Tag("tool_use")]
     | Annotated[ToolResultBlock, Tag("tool_result")]
     | Annotated[ThinkingBlock, Tag("thinking")]

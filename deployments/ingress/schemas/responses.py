@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
+from deployments.contracts.images import ImageDetail
 from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
 from deployments.ingress.schemas.lenient import LenientPart, RequestedModel
@@ -42,8 +43,17 @@ class InputRefusal(LenientPart):
     refusal: str
 
 
+class InputImage(LenientPart):
+    """A picture: a data URL of base64 or a URL of https, or the id of one of your files."""
+
+    type: Literal["input_image"]
+    image_url: str | None = None
+    file_id: Annotated[str, Field(min_length=1, max_length=MAX_ID)] | None = None
+    detail: ImageDetail | None = "auto"
+
+
 class OtherPart(LenientPart):
-    """A part of a type that no model here takes: an image, a file, audio."""
+    """A part of a type that no model here takes: a file, audio."""
 
     type: str
 
@@ -52,12 +62,13 @@ def _part_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
     if kind in ("input_text", "output_text", "text"):
         return "text"
-    return "refusal" if kind == "refusal" else "other"
+    return kind if kind in ("refusal", "input_image") else "other"
 
 
 InputPart = Annotated[
     Annotated[InputText, Tag("text")]
     | Annotated[InputRefusal, Tag("refusal")]
+    | Annotated[InputImage, Tag("input_image")]
     | Annotated[OtherPart, Tag("other")],
     Discriminator(_part_kind),
 ]

@@ -12,8 +12,10 @@ import orjson
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.generation import Choice, Completion, TokenUsage
+from deployments.images.references import check_reference
 from deployments.ingress.schemas.messages import (
     CustomTool,
+    ImageBlock,
     MessageCountRequest,
     MessageRequest,
     MessageTurn,
@@ -171,23 +173,53 @@ def _assistant(turn: MessageTurn, place: str) -> dict[str, Any]:
 
 
 def _turn(turn: MessageTurn, place: str) -> list[dict[str, Any]]:
-    """The messages of a user's turn: text that stands together, each result of a tool."""
+    """The messages of a user's turn: text and pictures that stand together, each result of a
+    tool."""
     messages: list[dict[str, Any]] = []
-    follows_text = False
+    parts: list[dict[str, Any]] = []  # of the message that is being put together
     for index, block in enumerate(turn.content):
         where = f"{place}[{index}]"
-        if isinstance(block, TextBlock):
-            if follows_text:
-                messages[-1]["content"] += block.text
-            else:
-                messages.append({"role": turn.role, "content": block.text})
-        elif isinstance(block, ToolResultBlock):
-            text = _result_text(block, f"{where}.content")
-            messages.append({"role": "tool", "tool_call_id": block.tool_use_id, "content": text})
-        elif not isinstance(block, ThinkingBlock):
+        if isinstance(block, TextBlock | ImageBlock):
+            if not parts:
+                messages.append({"role": turn.role})
+            parts.append(_part(block, where))
+            messages[-1]["content"] = _content(parts)
+            continue
+        parts = []
+        if isinstance(block, ThinkingBlock):
+            continue
+        if not isinstance(block, ToolResultBlock):
             raise _refused(block, where)
-        follows_text = isinstance(block, TextBlock)
+        text = _result_text(block, f"{where}.content")
+        messages.append({"role": "tool", "tool_call_id": block.tool_use_id, "content": text})
     return messages
+
+
+def _content(parts: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """One text where there are no pictures."""
+    if any(part["type"] == "image_url" for part in parts):
+        return list(parts)
+    return "".join([part["text"] for part in parts])
+
+
+def _part(block: TextBlock | ImageBlock, place: str) -> dict[str, Any]:
+    """A part of a chat's content. Raises InvalidRequest for a picture without its source, and
+    ImageRefused."""
+    if isinstance(block, TextBlock):
+        return {"type": "text", "text": block.text}
+    source, image = block.source, {}
+    if source.type == "base64" and source.data is not None:
+        image["url"] = f"data:{source.media_type or 'image/unknown'};base64,{source.data}"
+    elif source.type == "url" and source.url is not None:
+        check_reference(source.url, place)
+        image["url"] = source.url
+    elif source.type == "file" and source.file_id is not None:
+        image["file_id"] = source.file_id
+    else:
+        param = f"{place}.source"
+        name = {"base64": "data", "url": "url", "file": "file_id"}[source.type]
+        raise InvalidRequest(f"{param}: the type {source.type} goes with {name}.", param=param)
+    return {"type": "image_url", "image_url": image}
 
 
 def _result_text(block: ToolResultBlock, place: str) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
+from deployments.images.references import check_reference
 from deployments.ingress.schemas.responses import (
     FunctionCallItem,
     FunctionCallOutput,
     InputContent,
+    InputImage,
     InputItem,
     InputMessage,
     InputRefusal,
@@ -24,6 +26,7 @@ from deployments.ingress.schemas.responses import (
 
 Item = dict[str, Any]
 
+_IMAGE_FIELDS = {"type", "image_url", "file_id", "detail"}
 _ITEM_ID = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{32,64})_i?\d+")
 
 
@@ -58,7 +61,7 @@ def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for item in items:
         if item["type"] == "message":
-            messages.append({"role": item["role"], "content": _join(item["content"])})
+            messages.append({"role": item["role"], "content": _content(item["content"])})
         elif item["type"] == "function_call":
             if not messages or messages[-1]["role"] != "assistant":
                 messages.append({"role": "assistant", "content": None})
@@ -97,7 +100,7 @@ def _item(item: InputItem, place: str, own: str, known: Mapping[str, Item]) -> I
                 "id": item.id or f"fco_{own}",
                 "type": "function_call_output",
                 "call_id": item.call_id,
-                "output": _join(_parts(item.output, "user", f"{place}.output")),
+                "output": _join(_parts(item.output, "tool", f"{place}.output")),
                 "status": "completed",
             }
         case ItemReference():
@@ -124,10 +127,35 @@ def _parts(content: InputContent, role: str, place: str) -> list[Item]:
             parts.append(_text_part(role, part.text))
         elif isinstance(part, InputRefusal):
             parts.append({"type": "refusal", "refusal": part.refusal})
+        elif isinstance(part, InputImage) and role == "user":
+            if part.image_url is not None:
+                check_reference(part.image_url, f"{place}[{index}]")
+            parts.append(part.model_dump(include=_IMAGE_FIELDS, exclude_none=True))
         else:
-            why = f"models here read text, and no '{part.type[:50]}'."
+            why = f"no '{part.type[:50]}' is read here."
             raise UnsupportedParameter(f"{place}[{index}]", why)
     return parts
+
+
+def _content(parts: Sequence[Item]) -> str | list[Item]:
+    """The content of a chat's message: text, or pictures between texts."""
+    if all(part["type"] != "input_image" for part in parts):
+        return _join(parts)
+    return [
+        _chat_image(part) if part["type"] == "input_image" else _chat_text(part) for part in parts
+    ]
+
+
+def _chat_image(part: Item) -> Item:
+    named = {"image_url": "url", "file_id": "file_id", "detail": "detail"}
+    return {
+        "type": "image_url",
+        "image_url": {name: part[field] for field, name in named.items() if field in part},
+    }
+
+
+def _chat_text(part: Item) -> Item:
+    return {"type": "text", "text": _join([part])}
 
 
 def _text_part(role: str, text: str) -> Item:

@@ -21,6 +21,9 @@ from deployments.contracts.embedding import Vectors
 Text = TypeVar("Text")
 Run = Callable[[Sequence[Text]], Awaitable[Vectors]]
 
+# Padding that a batch may have. On a CPU a forward pass costs about as much beside its tokens as
+# this many tokens do (MiniLM in OpenVINO), so that more padding is dearer than another pass.
+PASS_TOKENS = 16
 _SMOOTHING = 0.2
 _FIRST_GUESS_S = 0.01
 _LONGEST_RETRY_S = 60.0
@@ -48,8 +51,9 @@ class _Submission:
 class Batcher(Generic[Text]):
     """Takes texts from tenants in turn, so that a long list of one does not delay the others.
 
-    A batch has up to `max_batch_tokens`, counted as texts times the longest; it is filled with
-    neighbours in length out of the first four batches' worth in line. At most `max_waiting` texts
+    A batch has up to `max_batch_tokens`, counted as texts times the longest, of which up to
+    PASS_TOKENS are padding; it is filled with neighbours in length out of the first four batches'
+    worth in line. At most `max_waiting` texts
     wait, and calls that are not urgent may fill half of that.
     """
 
@@ -163,14 +167,17 @@ class Batcher(Generic[Text]):
                 _deliver(item, vector)
 
     def _batch(self) -> list[_PendingText]:
-        """The shortest texts of the window, up to the token limit, at least one."""
+        """The shortest texts of the window, up to the limits of tokens and padding, at least
+        one."""
         self._drop_ended()
         while not self._window and self._lanes:
             self._fill()
             self._drop_ended()
         taken: list[_PendingText] = []
+        tokens = 0
         for item in self._window:
-            if taken and (len(taken) + 1) * item.tokens > self._max_tokens:
+            padded, tokens = (len(taken) + 1) * item.tokens, tokens + item.tokens
+            if taken and (padded > self._max_tokens or padded - tokens > PASS_TOKENS):
                 break
             taken.append(item)
         del self._window[: len(taken)]

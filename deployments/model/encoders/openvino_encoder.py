@@ -17,6 +17,10 @@ from deployments.model.encoders.facts import EncoderFacts, Task
 from deployments.model.encoders.tokens import TokenSequence, pad
 from deployments.model.model_files import IR_NAME, ModelFiles
 
+# Widths of batches are multiples of it: what OpenVINO prepares for the shape of an input, which
+# takes as long as a dozen tokens, it has for one that it has seen.
+WIDTH_STEP = 4
+
 
 class OpenVinoEncoder:
     """Computes in float32, so that vectors equal torch's."""
@@ -52,5 +56,5 @@ class OpenVinoEncoder:
             raise RuntimeError(f"model '{model}': cannot load {files.folder}: {error}") from error
 
     def run(self, sequences: Sequence[TokenSequence]) -> Vectors:
-        results = self._request.infer(pad(sequences, self.facts), share_inputs=True)
+        results = self._request.infer(pad(sequences, self.facts, WIDTH_STEP), share_inputs=True)
         return np.array(results[0], dtype=np.float32)

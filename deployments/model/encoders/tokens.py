@@ -111,9 +111,13 @@ class EncoderTokenizer:
         return len(ids) - (ids[-1] in self._special)
 
 
-def pad(sequences: Sequence[TokenSequence], facts: EncoderFacts) -> dict[str, Integers]:
-    """The model's input tensors, padded at the end to the longest sequence."""
-    width = max(map(len, sequences))
+def pad(
+    sequences: Sequence[TokenSequence], facts: EncoderFacts, step: int = 1
+) -> dict[str, Integers]:
+    """The model's input tensors, padded at the end to the longest sequence, or up to the next
+    multiple of `step` as far as the model reads."""
+    longest = max(map(len, sequences))
+    width = max(longest, min(facts.max_tokens, longest + -longest % step))
     shape = (len(sequences), width)
     arrays: dict[str, Any] = {
         "input_ids": np.full(shape, facts.pad_id, dtype=np.int64),

@@ -22,7 +22,7 @@ class EchoEngine:
     """Deterministic whatever the sampling asks for; every log probability is 0."""
 
     name = "echo"
-    supports: frozenset[str] = ALL - {"grammar"}
+    supports: frozenset[str] = ALL - {"grammar", "images"}
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ _USES: tuple[tuple[str, str, Callable[[TokenRequest], bool]], ...] = (
     ("logit_bias", "logit_bias", lambda r: bool(r.logit_bias)),
     ("echo", "prompt_logprobs", lambda r: r.prompt_logprobs),
     ("response_format", "grammar", lambda r: bool(r.grammar)),
+    ("messages", "images", lambda r: r.image_prompt is not None),
 )
 
 ALL = frozenset(feature for _, feature, _ in _USES)

@@ -11,8 +11,18 @@ from typing import Any, NamedTuple
 _HEADER = struct.Struct("!I")
 
 
+class RawImage(NamedTuple):
+    """A picture: rows of red, green and blue bytes."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
 class GenerateCommand(NamedTuple):
-    """Parent to child: continue this sequence. Fields as in TokenRequest."""
+    """Parent to child: continue this sequence. Fields as in TokenRequest. With `images`, `text` is
+    the prompt, with a placeholder for each.
+    """
 
     key: int
     prompt: tuple[int, ...]
@@ -30,6 +40,8 @@ class GenerateCommand(NamedTuple):
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     prompt_logprobs: bool = False
+    text: str = ""
+    images: tuple[RawImage, ...] = ()
 
 
 class Cancel(NamedTuple):

@@ -6,19 +6,22 @@ tokens whatever else is in the batch.
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.problems import Draining
-from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
+from deployments.contracts.engine import EngineStats, ImagePrompt, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
+from deployments.contracts.images import DecodedImage
 from deployments.model.engines.features import ALL, refuse_unsupported
+from deployments.model.engines.image_processor import ImageProcessor, takes_images
 from deployments.model.engines.ipc_messages import (
     Cancel,
     GenerateCommand,
+    RawImage,
     Ready,
     Step,
     Stop,
@@ -29,13 +32,14 @@ from deployments.model.engines.openvino_worker import WorkerOptions
 from deployments.model.engines.sequences import SequenceRegistry
 from deployments.model.engines.subprocess_engine import EngineProcess
 from deployments.model.errors import model_failed, refused_parameters, replica_lost
-from deployments.model.export import export_openvino
-from deployments.model.model_files import ModelFiles
+from deployments.model.export import TEXT_TASK, VISION_TASK, export_openvino
+from deployments.model.model_files import VISION_IR_NAME, ModelFiles
 from deployments.model.spec import ModelSpec
 
 _STALL_S = 120.0  # without a step, with sequences open: the process hangs
 _SEEDS = 1 << 62
 _NOT_STARTED = "it has not been started"
+_VISION = ALL - {"top_logprobs", "logit_bias", "grammar", "prompt_logprobs"}
 _PRECISIONS = {"auto": "f32", "float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
@@ -57,6 +61,7 @@ class OpenVinoEngine:
     supports: frozenset[str] = ALL - {
         "top_logprobs",
         "logit_bias",
+        "images",
     }
 
     def __init__(
@@ -65,8 +70,13 @@ class OpenVinoEngine:
         folder: Path,
         sizing: OpenVinoSizing | None = None,
         clock: Clock | None = None,
+        processor: ImageProcessor | None = None,
     ) -> None:
-        """`folder` holds `openvino_model.xml` and the converted tokenizer."""
+        """`folder` holds `openvino_model.xml`, or the parts of a model that takes pictures, and the
+        converted tokenizer. `processor` is that model's (None: it takes no pictures)."""
+        self._processor = processor
+        if processor is not None:
+            self.supports = _VISION
         self._model = model
         self._folder = folder
         self._sizing = sizing or OpenVinoSizing()
@@ -89,7 +99,8 @@ class OpenVinoEngine:
         if ir is None:
             name = f"{spec.id.replace('/', '--')}-{files.revision}-{spec.weight_format}"
             ir = home / "models" / name
-            export_openvino(files.folder, ir, spec.weight_format, exporter=home / "exporter")
+            task = VISION_TASK if takes_images(files.folder) else TEXT_TASK
+            export_openvino(files.folder, ir, spec.weight_format, home / "exporter", task)
         sizing = OpenVinoSizing(
             max_running=spec.max_running,
             cache_tokens=spec.cache_size(context_length),
@@ -97,10 +108,14 @@ class OpenVinoEngine:
             precision=_PRECISIONS[spec.dtype],
             device="CPU" if spec.device in ("auto", "cpu") else spec.device.upper(),
         )
-        return cls(spec.id, ir, sizing)
+        is_vision = (ir / VISION_IR_NAME).exists()
+        processor = ImageProcessor(spec.id, files.folder, "np") if is_vision else None
+        return cls(spec.id, ir, sizing, processor=processor)
 
     async def start(self) -> None:
         """Raises RuntimeError with the reason when the model cannot be loaded."""
+        if self._processor is not None:
+            await asyncio.to_thread(self._processor.load)
         self._started = asyncio.get_running_loop().create_future()
         await self._child.start("deployments.model.engines.openvino_worker")
         sizing = self._sizing
@@ -112,9 +127,17 @@ class OpenVinoEngine:
                 sizing.precision,
                 sizing.max_running,
                 sizing.cache_tokens,
+                self._processor is not None,
             )
         )
         await self._started
+
+    async def encode_images(self, prompt: str, images: Sequence[DecodedImage]) -> ImagePrompt:
+        """Implements `ImageEngine`; the ids are as many as the model's own processor makes."""
+        assert self._processor is not None, "refused before: the engine supports no images"
+        encoded = await self._processor.encode(prompt, images)
+        raw = tuple([RawImage(each.width, each.height, each.pixels) for each in images])
+        return ImagePrompt(encoded.ids, (prompt, raw))
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
@@ -148,6 +171,8 @@ class OpenVinoEngine:
         self._broken = self._broken or "it has been stopped"
         self._child.send(Stop())
         await self._child.stop()
+        if self._processor is not None:
+            self._processor.close()
 
     def _require_alive(self) -> None:
         if self._stopping:
@@ -197,6 +222,7 @@ class OpenVinoEngine:
 
 
 def _command(key: int, request: TokenRequest) -> GenerateCommand:
+    text, images = ("", ()) if request.image_prompt is None else request.image_prompt.inputs
     return GenerateCommand(
         key=key,
         prompt=request.prompt_ids,
@@ -214,4 +240,6 @@ def _command(key: int, request: TokenRequest) -> GenerateCommand:
         min_p=request.min_p,
         repetition_penalty=request.repetition_penalty,
         prompt_logprobs=request.prompt_logprobs,
+        text=text,
+        images=images,
     )

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from deployments.model.engines.ipc_messages import (
     Cancel,
     GenerateCommand,
+    RawImage,
     Ready,
     Step,
     Stop,
@@ -49,6 +50,7 @@ class WorkerOptions(NamedTuple):
     precision: str
     max_running: int
     cache_tokens: int
+    takes_images: bool = False
 
 
 @dataclass(slots=True)
@@ -84,10 +86,13 @@ class GenerationWorker:
         compiler: GrammarCompiler | None = None,
         renewal: PipelineRenewal | None = None,
         now: Callable[[], float] = time.perf_counter,
+        *,
+        takes_images: bool = False,
     ) -> None:
         """Without a `compiler`, the pipeline compiles grammars in its steps; without a `renewal`,
-        it is kept for ever. `now` gives seconds.
+        it is kept for ever. `now` gives seconds. `takes_images`: the model has a vision part.
         """
+        self._takes_images = takes_images
         self._pipeline = pipeline
         self._retired: list[Any] = []  # pipelines that end their last sequences
         self._renewal = renewal
@@ -177,13 +182,25 @@ class GenerationWorker:
                 refused.append(TokenBatch(key, end="refused", error=_reason(error)))
                 continue
             try:
-                handle = self._pipeline.add_request(key, _tensor(job.prompt), config)
+                handle = self._add_request(key, job, config)
             except (RuntimeError, ValueError) as error:  # only this job fails, by the engine
                 refused.append(TokenBatch(key, end="error", error=_reason(error)))
                 continue
             due = float("inf") if job.interval_s == float("inf") else 0.0
             self._running[key] = _Sequence(job, handle, due, is_past_prompt=not job.prompt_logprobs)
         return refused
+
+    def _add_request(self, key: int, job: GenerateCommand, config: Any) -> Any:
+        """Raises errors of the pipeline. Those with a vision part take texts, and no tokens."""
+        if not self._takes_images:
+            return self._pipeline.add_request(key, _tensor(job.prompt), config)
+        config.apply_chat_template = False
+        text = job.text
+        if not job.images:
+            tokenizer = self._pipeline.get_tokenizer()
+            text = tokenizer.decode(list(job.prompt), skip_special_tokens=False)
+        images = [_image_tensor(image) for image in job.images]
+        return self._pipeline.add_request(key, text, images, config)
 
     def _refuse_grammars(self, compiler: GrammarCompiler) -> list[TokenBatch]:
         """Compile the next grammar; refuse the jobs of one that could not be compiled."""
@@ -285,6 +302,15 @@ def _tensor(prompt: tuple[int, ...]) -> Any:
     return openvino.Tensor(np.array([prompt], dtype=np.int64))
 
 
+def _image_tensor(image: RawImage) -> Any:
+    """Of shape [height, width, 3]."""
+    import numpy as np
+    import openvino
+
+    pixels = np.frombuffer(image.pixels, np.uint8).reshape(image.height, image.width, 3)
+    return openvino.Tensor(pixels.copy())
+
+
 def _config(job: GenerateCommand) -> Any:
     """openvino-genai's settings for one sequence.
 
@@ -344,8 +370,10 @@ def load(options: WorkerOptions) -> Any:
 
 
 def load_both(options: WorkerOptions) -> tuple[Any, GrammarCompiler | None]:
-    """The pipeline, and the compiler of its grammars."""
+    """The pipeline, and the compiler of its grammars; pipelines with a vision part get none."""
     pipeline = load(options)
+    if options.takes_images:
+        return pipeline, None
     return pipeline, load_compiler(pipeline, options.folder, options.device)
 
 
@@ -368,7 +396,12 @@ def main(link: socket.socket) -> None:
         pipeline, compiler = load_both(options)
         renewal = None if compiler is None else PipelineRenewal(partial(load_both, options))
         worker = GenerationWorker(
-            pipeline, options.max_running, options.cache_tokens, compiler, renewal
+            pipeline,
+            options.max_running,
+            options.cache_tokens,
+            compiler,
+            renewal,
+            takes_images=options.takes_images,
         )
         warm_up(worker)
         gc.freeze()

@@ -10,15 +10,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
+from deployments.model.engines.image_processor import takes_images
 from deployments.model.engines.recorded_logprobs import LogprobEntry, LogprobRecorder
 from deployments.model.engines.registry import has_nvidia
 from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.engines.transformers_vision import TransformersVisionEngine
 from deployments.model.errors import model_failed, refused_parameters, replica_lost
 from deployments.model.model_files import ModelFiles
 from deployments.model.spec import ModelSpec
@@ -66,6 +68,8 @@ class TransformersEngine:
         cls, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
     ) -> Self:
         assert files is not None, "transformers needs a model's files"
+        if takes_images(files.folder):
+            return cast(Self, TransformersVisionEngine.build(spec, files, context_length, home))
         device = spec.device
         if device == "auto":
             device = "cuda" if has_nvidia() else "cpu"

@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from cluster.runtime.problems import Draining, Problem
-from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
+from deployments.contracts.engine import EngineStats, ImagePrompt, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
+from deployments.contracts.images import MAX_IMAGES, DecodedImage
 from deployments.model.engines.features import ALL, refuse_unsupported
+from deployments.model.engines.image_processor import (
+    ImageProcessor,
+    pillow_images,
+    takes_images,
+)
 from deployments.model.engines.sequences import merge_tokens
 from deployments.model.errors import refused_parameters, replica_lost
 from deployments.model.model_files import ModelFiles
@@ -38,9 +44,15 @@ class VllmEngine:
     """One model in vLLM's own engine process."""
 
     name = "vllm"
-    supports: frozenset[str] = ALL
+    supports: frozenset[str] = ALL - {"images"}
 
-    def __init__(self, model: str, folder: Path, sizing: VllmSizing) -> None:
+    def __init__(
+        self, model: str, folder: Path, sizing: VllmSizing, processor: ImageProcessor | None = None
+    ) -> None:
+        """`processor` is that of a model that takes pictures (None: it takes none)."""
+        self._processor = processor
+        if processor is not None:
+            self.supports = ALL
         self._model = model
         self._folder = folder
         self._sizing = sizing
@@ -54,11 +66,14 @@ class VllmEngine:
     ) -> Self:
         assert files is not None, "vllm needs a model's files"
         sizing = VllmSizing(context_length, spec.max_running, spec.cache_tokens, spec.dtype)
-        return cls(spec.id, files.folder, sizing)
+        processor = ImageProcessor(spec.id, files.folder) if takes_images(files.folder) else None
+        return cls(spec.id, files.folder, sizing, processor)
 
     async def start(self) -> None:
         """Raises RuntimeError when vLLM is missing or the model cannot be loaded."""
         try:
+            if self._processor is not None:
+                await asyncio.to_thread(self._processor.load)
             self._llm = await asyncio.to_thread(self._load)
         except ImportError as error:
             raise RuntimeError(
@@ -70,6 +85,14 @@ class VllmEngine:
         async for _ in self.generate(warm_up):
             pass
         self._submitted = self._finished = self._tokens = 0
+
+    async def encode_images(self, prompt: str, images: Sequence[DecodedImage]) -> ImagePrompt:
+        """Implements `ImageEngine`. vLLM gets one placeholder for each picture, and makes the
+        same tokens of them; here they are counted."""
+        assert self._processor is not None, "refused before: the engine supports no images"
+        encoded = await self._processor.encode(prompt, images)
+        ids = self._processor.placeholder_ids(prompt)
+        return ImagePrompt(encoded.ids, (ids, pillow_images(images)))
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
@@ -160,15 +183,24 @@ class VllmEngine:
             enable_log_requests=False,
             disable_log_stats=True,
         )
+        if self._processor is not None:
+            arguments.limit_mm_per_prompt = {"image": MAX_IMAGES}
         return AsyncLLM.from_engine_args(arguments)
 
 
 def _prompt(request: TokenRequest) -> dict[str, Any]:
-    """vLLM's TokensPrompt.
+    """vLLM's TokensPrompt. Of pictures it has one placeholder each, which vLLM makes more of.
 
     The salt becomes part of the first block's hash, hence of every later one's.
     """
     salt = hashlib.sha256(request.tenant.encode()).hexdigest()
+    if request.image_prompt is not None:
+        ids, images = request.image_prompt.inputs
+        return {
+            "prompt_token_ids": ids,
+            "multi_modal_data": {"image": images},
+            "cache_salt": salt,
+        }
     return {"prompt_token_ids": list(request.prompt_ids), "cache_salt": salt}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from deployments.contracts.generation import Message, ToolSettings
 from deployments.model.text.chat import ChatTemplate, SpecialTokenFilter
+from deployments.model.text.image_prompts import message_parts, reads_only_parts
 from deployments.model.text.tokenizer import (
     ByteDetokenizer,
     Detokenizer,
@@ -54,6 +55,7 @@ class TextTokenizer:
         self._filter = SpecialTokenFilter(special_names)
         names = _template_names(settings)
         self._template = ChatTemplate(_template_source(folder, settings, "default"), names)
+        self._reads_parts = reads_only_parts(self._template)
         tool_source = _template_source(folder, settings, "tool_use")
         tool_template = self._template if tool_source is None else ChatTemplate(tool_source, names)
         self.tool_format = _tool_format(tool_format, tool_template)
@@ -75,9 +77,17 @@ class TextTokenizer:
         return ids if len(ids) else sorted(self.eos_ids)[:1] or [0]
 
     def encode_chat(self, messages: Sequence[Message]) -> Ids:
+        if self._reads_parts:
+            ids = self._ids(self.image_chat(messages), add_special_tokens=False)
+            return ids if len(ids) else self.encode("")
         safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
         ids = self._ids(self._template.render(safe), add_special_tokens=False)
         return ids if len(ids) else self.encode("")
+
+    def image_chat(self, messages: Sequence[Message]) -> str:
+        """The text of a chat with the template's placeholders of pictures. Raises InvalidRequest
+        from the template."""
+        return self._template.render([message_parts(m, self._filter.remove) for m in messages])
 
     def encode_tool_chat(self, messages: Sequence[Message], tools: ToolSettings | None) -> Ids:
         ids = self._ids(self._tool_chat.render(messages, tools), add_special_tokens=False)
@@ -192,6 +202,9 @@ def _template_source(folder: Path, settings: dict[str, Any], name: str) -> str |
         return named.read_text(encoding="utf-8")
     if name == "default" and path.exists():
         return path.read_text(encoding="utf-8")
+    processor = _read_json(folder / "chat_template.json").get("chat_template")
+    if name == "default" and isinstance(processor, str):
+        return processor
     source = settings.get("chat_template")
     if isinstance(source, list):
         return {entry["name"]: entry["template"] for entry in source}.get(name)

@@ -6,12 +6,12 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster.metrics.catalogue import generation
 from cluster.metrics.series import Reading
@@ -23,7 +23,7 @@ from cluster.runtime.problems import (
     PromptTooLong,
 )
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
-from deployments.contracts.engine import Engine, OnTokens, TokenRequest
+from deployments.contracts.engine import Engine, ImagePrompt, OnTokens, TokenRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -41,6 +41,7 @@ from deployments.model.queueing.admission import Admission, QueueTicket
 from deployments.model.spec import LiveConfig, OverLimit
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
+from deployments.model.text.image_prompts import encode_image_prompt
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.token_relay import OutputCounts, TokenRelay, may_relay
 from deployments.model.text.tokenization import TokenizationService
@@ -48,6 +49,8 @@ from deployments.model.text.tokenizer import PromptEncoder, Tokenizer, encode_me
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
+
+EncodedPrompt = tuple[int, ...] | ImagePrompt
 
 _AT_THE_END = float("inf")
 _RELAY_SHARE = 0.8
@@ -180,7 +183,8 @@ class TextModel:
         constraint = FREE
         if request.tool_settings is not None or request.output_format is not None:
             constraint = await self._constraints.resolve(request)
-        prompt = await self._prompts.encode(request)
+        images = bool(request.images)
+        prompt = await (self._encode_images(request) if images else self._prompts.encode(request))
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = _AT_THE_END
         if request.sampling.stop:
@@ -212,7 +216,10 @@ class TextModel:
             if request.tool_settings is not None or request.output_format is not None:
                 resolving = self._constraints.resolve(request)
                 constraint = await _within(deadline, resolving, request, ticket)
-            prompt = await _within(deadline, self._prompts.encode(request), request, ticket)
+            encoding: Coroutine[Any, Any, EncodedPrompt] = (
+                self._encode_images(request) if request.images else self._prompts.encode(request)
+            )
+            prompt = await _within(deadline, encoding, request, ticket)
             ticket.charge_prompt_tokens(len(prompt))
             decoders = self._decoders(request, prompt, constraint)
             counts = OutputCounts(decoders)
@@ -254,10 +261,19 @@ class TextModel:
                     if tokens_relay is not None:
                         tokens_relay.has_begun = True
 
+    async def _encode_images(self, request: GenerateRequest) -> ImagePrompt:
+        """Raises PromptTooLong, and as `encode_image_prompt` does."""
+        id, limit = self._card.id, self._limits.context_length
+        render = self._tokenizer.image_chat
+        pictured = await encode_image_prompt(request, self.engine, render, id)
+        if len(pictured.ids) >= limit:
+            raise PromptTooLong(id, len(pictured.ids), limit)
+        return pictured
+
     def _sequences(
         self,
         request: GenerateRequest,
-        prompt: tuple[int, ...],
+        prompt: EncodedPrompt,
         interval_s: float,
         tracker: UsageTracker,
         constraint: Constraint,
@@ -267,7 +283,7 @@ class TextModel:
         sampling = request.sampling
         first = TokenRequest(
             request_id=request.request_id,
-            prompt_ids=prompt,
+            prompt_ids=prompt.ids if isinstance(prompt, ImagePrompt) else prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
             stop_ids=(
                 self._stop_ids(sampling, forced=constraint.forced)
@@ -290,6 +306,7 @@ class TextModel:
             grammar=constraint.grammar,
             prompt_logprobs=request.echo and sampling.logprobs is not None,
             on_tokens=on_tokens,
+            image_prompt=prompt if isinstance(prompt, ImagePrompt) else None,
         )
         if request.n == 1:
             return [first]
@@ -304,13 +321,14 @@ class TextModel:
         ]
 
     def _decoders(
-        self, request: GenerateRequest, prompt: tuple[int, ...], constraint: Constraint
+        self, request: GenerateRequest, prompt: EncodedPrompt, constraint: Constraint
     ) -> list[ChoiceDecoder]:
         """A decoder for each choice. No stop string cuts a forced call: its grammar ends it."""
         tokenizer, tools = self._tokenizer, constraint.tools
+        ids = prompt.ids if isinstance(prompt, ImagePrompt) else prompt
         stops, accepts = request.sampling.stop, constraint.accepts
         if request.echo:
-            echo = PromptEcho(request, prompt, tokenizer)
+            echo = PromptEcho(request, ids, tokenizer)
             return [EchoingDecoder(echo, tokenizer, stops, accepts) for _ in range(request.n)]
         return [
             ChoiceDecoder(
@@ -318,7 +336,7 @@ class TextModel:
                 () if constraint.forced else stops,
                 tokenizer.token_bytes,
                 accepts,
-                None if tools is None else tools.parser(prompt, choice),
+                None if tools is None else tools.parser(ids, choice),
             )
             for choice in range(request.n)
         ]

@@ -83,6 +83,11 @@ class Tokenizer(Protocol):
         """A chat's ids, ready for the assistant's turn. Raises InvalidRequest from the template."""
         ...
 
+    def image_chat(self, messages: Sequence[Message]) -> str:
+        """A chat's text with a placeholder for each picture, ready for the assistant's turn. Raises
+        InvalidRequest from the template."""
+        ...
+
     def encode_tool_chat(self, messages: Sequence[Message], tools: ToolSettings | None) -> Ids:
         """The same of a chat in which tools may be called, or have been; where a call is forced,
         ready for what follows its mark. Raises InvalidRequest from the template.
@@ -123,6 +128,10 @@ class ByteTokenizer:
             ids += (_MARKS[message.role], *message.content.encode(), self.END)
         ids.append(self.ASSISTANT)
         return ids
+
+    def image_chat(self, messages: Sequence[Message]) -> str:
+        """It has no placeholders: no engine with these tokens takes pictures."""
+        return "".join([message.content for message in messages])
 
     def encode_tool_chat(
         self, messages: Sequence[Message], tools: ToolSettings | None

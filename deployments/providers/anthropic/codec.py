@@ -14,7 +14,7 @@ from deployments.providers.wire import WireRequest
 PATH = "/v1/messages"
 VERSION_HEADER = ("anthropic-version", "2023-06-01")
 _OFFERED = frozenset(
-    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema")
+    ("temperature", "top_p", "top_k", "stop", "tools", "json_object", "json_schema", "images")
 )
 
 

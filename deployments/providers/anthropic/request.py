@@ -7,6 +7,7 @@ beside them; results of tools are blocks of the user's turn.
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from deployments.contracts.generation import (
     Sampling,
     ToolSettings,
 )
+from deployments.providers.image_pieces import Piece, pieces_of
 
 FORMAT_TOOL = "structured_output"  # the tool whose arguments are the text of the answer
 _ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -51,7 +53,7 @@ def encode_message(
     body: dict[str, Any] = {
         "model": source,
         "max_tokens": output_limit(options, request.sampling.max_tokens),
-        "messages": _turns(request.messages),
+        "messages": _turns(request),
     }
     if system := _system(request.messages):
         body["system"] = system
@@ -105,13 +107,15 @@ def _add_sampling(body: dict[str, Any], sampling: Sampling) -> None:
         body["stop_sequences"] = list(sampling.stop)
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def _turns(request: GenerateRequest) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
-    for index, message in enumerate(messages):
+    pictured = dict(pieces_of(request)) if request.images else {}
+    for index, message in enumerate(request.messages):
         if message.role == "system":
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = list(_blocks(message, index))
+        pieces = pictured.get(index)
+        blocks = list(_blocks(message, index) if pieces is None else map(_piece, pieces))
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
@@ -135,6 +139,14 @@ def _blocks(message: Message, index: int) -> Iterator[dict[str, Any]]:
         param = f"messages.{index}.tool_calls.{at}.function.arguments"
         values = _arguments(call.arguments, param)
         yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": values}
+
+
+def _piece(piece: Piece) -> dict[str, Any]:
+    if isinstance(piece, str):
+        return {"type": "text", "text": piece}
+    data = b64encode(piece.jpeg).decode("ascii")
+    source = {"type": "base64", "media_type": "image/jpeg", "data": data}
+    return {"type": "image", "source": source}
 
 
 def _arguments(text: str, param: str) -> dict[str, Any]:

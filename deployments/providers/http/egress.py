@@ -6,14 +6,15 @@ not used.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
-
+from cluster.net.first_connection import connect_to_first
 from cluster.net.ssrf import ParsedUrl, SsrfGuard, UnsafeUrl
+from cluster.net.tls import trusted_authorities
 from deployments.providers.http.connection import HttpConnection
 from deployments.providers.http.exchange import HttpFault
 from deployments.providers.http.limits import HttpLimits
@@ -65,7 +66,7 @@ class Egress:
         private: SsrfGuard | None = None,
     ) -> None:
         """`private_hosts` are names or addresses, in lower case; `tls` has the trusted CAs
-        (None: certifi's, or those of SSL_CERT_FILE)."""
+        (None: those of cluster/net/tls.py)."""
         self._private_hosts = frozenset(private_hosts)
         self._tls = tls
         self._public = public or SsrfGuard()
@@ -75,7 +76,7 @@ class Egress:
         """Raises UnsafeUrl."""
         endpoint = parse_endpoint(base_url, self._private_hosts)
         if endpoint.location.scheme == "https" and self._tls is None:
-            self._tls = httpx.create_ssl_context()
+            self._tls = trusted_authorities()
         return endpoint
 
     async def connect(self, endpoint: Endpoint, limits: HttpLimits) -> HttpConnection:
@@ -86,22 +87,28 @@ class Egress:
         except UnsafeUrl as unsafe:
             reason = f"cannot be connected to: {unsafe.extensions['reason']}"
             raise HttpFault(reason, unreachable=True) from None
-        for address in target.addresses[:_MAX_ADDRESSES]:
+        left = list(target.addresses[:_MAX_ADDRESSES])
+        while left:
             try:
-                return await self._open(endpoint, str(address), limits)
+                accepted, address = await connect_to_first(left, endpoint.location.port)
+            except OSError:
+                break
+            try:
+                return await self._open(endpoint, accepted, limits)
             except ssl.SSLError:
                 reason = "has no certificate that is trusted for its name"
                 raise HttpFault(reason, unreachable=True) from None
-            except OSError:
-                continue
+            except OSError:  # one that accepts connections and breaks them
+                left.remove(address)
         raise HttpFault("cannot be connected to", unreachable=True)
 
-    async def _open(self, endpoint: Endpoint, address: str, limits: HttpLimits) -> HttpConnection:
+    async def _open(
+        self, endpoint: Endpoint, accepted: socket.socket, limits: HttpLimits
+    ) -> HttpConnection:
         is_tls = endpoint.location.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: HttpConnection(limits),
-            address,
-            endpoint.location.port,
+            sock=accepted,
             ssl=self._tls if is_tls else None,
             server_hostname=endpoint.host if is_tls else None,
         )

@@ -13,7 +13,7 @@ class HttpLimits:
 
     connections: int = 256
     keep_s: float = 30.0
-    connect_s: float = 5.0
+    connect_s: float = 3.0
     first_byte_s: float = 120.0
     idle_s: float = 60.0
     max_head_bytes: int = 64 << 10

@@ -4,6 +4,7 @@ In: a GenerateRequest. Out: path and body. A field is sent only where it differs
 default, so that a server that does not know it is not troubled.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -19,6 +20,8 @@ from deployments.contracts.generation import (
     Tool,
     ToolSettings,
 )
+from deployments.contracts.images import DecodedImage
+from deployments.providers.image_pieces import pieces_of
 from deployments.providers.openai.strict_schema import is_strict
 from deployments.providers.wire import WireRequest
 
@@ -66,6 +69,8 @@ def encode_request(
     if request.messages:
         path = "/chat/completions"
         body["messages"] = [_message(message) for message in request.messages]
+        if request.images:
+            _add_images(body["messages"], request)
         body[options.max_tokens_field] = limit
         _add_logprobs(body, request.sampling)
     else:
@@ -117,6 +122,21 @@ def _message(message: Message) -> dict[str, Any]:
     if message.name and message.role != "tool":
         encoded["name"] = message.name
     return encoded
+
+
+def _add_images(encoded: list[dict[str, Any]], request: GenerateRequest) -> None:
+    """Pictures between the pieces of text of the messages that have some."""
+    for at, pieces in pieces_of(request):
+        encoded[at]["content"] = [
+            {"type": "text", "text": piece}
+            if isinstance(piece, str)
+            else {"type": "image_url", "image_url": {"url": _data_url(piece)}}
+            for piece in pieces
+        ]
+
+
+def _data_url(image: DecodedImage) -> str:
+    return "data:image/jpeg;base64," + b64encode(image.jpeg).decode("ascii")
 
 
 def _add_prompt(body: dict[str, Any], request: GenerateRequest) -> None:

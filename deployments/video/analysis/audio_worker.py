@@ -10,6 +10,7 @@ import av  # noqa: TID253 - runs in a sandboxed child only
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.decoding.audio_timeline import TimelineAudio
 from deployments.sandbox.child import run_child
 from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.arrays import write
@@ -19,7 +20,6 @@ from deployments.video.analysis.audio_features import (
     SpectrumAnalyzer,
     speech_probability,
 )
-from deployments.video.analysis.audio_timeline import TimelineAudio
 
 PER_S = 100
 SILENT_DB = -120.0

@@ -7,9 +7,9 @@ from typing import Any
 
 import av  # noqa: TID253 - runs in a sandboxed child only
 
+from deployments.decoding.frames import first_second
 from deployments.sandbox.child import run_child
 from deployments.sandbox.inputs import open_media
-from deployments.video.analysis.decoding import first_second
 
 MAX_PACKETS = 5000  # read to find one keyframe
 

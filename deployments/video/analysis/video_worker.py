@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.decoding.frames import FrameDecoder, first_second
 from deployments.sandbox.child import run_child
 from deployments.sandbox.errors import MediaDamaged
 from deployments.sandbox.inputs import open_media
 from deployments.video.analysis.arrays import write
-from deployments.video.analysis.decoding import FrameDecoder, first_second
 from deployments.video.analysis.downscale import FrameDownscaler
 from deployments.video.analysis.faces import create_face_detector
 from deployments.video.analysis.frame_difference import FrameMeasures

@@ -7,17 +7,15 @@ from deployments.sandbox.errors import TranscriptRefused
 from deployments.video.transcript.embedded import embedded_transcript
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, parse_transcript
 from deployments.video.transcript.reading import ReadsTranscripts, read_transcript
-from deployments.video.transcript.speech import SpeechToText, Whisper, speech_ability
+from deployments.video.transcript.spoken import spoken_transcript
 
 __all__ = [
     "MAX_BYTES",
     "Kind",
     "ReadsTranscripts",
-    "SpeechToText",
     "TranscriptRefused",
-    "Whisper",
     "embedded_transcript",
     "parse_transcript",
     "read_transcript",
-    "speech_ability",
+    "spoken_transcript",
 ]

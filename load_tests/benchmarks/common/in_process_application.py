@@ -84,6 +84,7 @@ class InProcessStages:
     classifiers: Mapping[str, ServedClassifier] = field(default_factory=dict)
     shared: None = None
     analyzer: TextAnalyzer | None = None
+    media_reader: None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
@@ -95,6 +96,9 @@ class InProcessStages:
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
+
+    async def count_answers(self, deployment: str) -> int:
+        return 0
 
 
 @dataclass(frozen=True)

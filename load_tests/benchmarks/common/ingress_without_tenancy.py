@@ -24,6 +24,7 @@ from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.config import ModelSettings
 from deployments.ingress.deployment import Ingress
+from deployments.ingress.directory_broadcast import DirectoryBroadcast
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.unlimited import NullLimiter
 from graphs.args import AppArgs
@@ -66,6 +67,11 @@ class NoTenancy(TenantServices):
         self.bus = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
         self.policies: dict[str, CallerPolicies] = {}
+        self.broadcast = DirectoryBroadcast(self)  # type: ignore[arg-type]
+
+    @property
+    def version(self) -> int:
+        return 0
 
     async def start(self) -> None:
         pass

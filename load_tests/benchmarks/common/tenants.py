@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -45,3 +46,10 @@ async def create_tenant(
             raise RuntimeError(f"the key of '{id}' does not work after {KNOWN_S:g} s")
         await asyncio.sleep(0.1)
     return secret
+
+
+def usage_query(tenant: str) -> dict[str, str]:
+    """The query of a usage report since yesterday. The default, since the first of the month, drops
+    what a run used before midnight of the month's last day."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    return {"tenant": tenant, "from": yesterday.isoformat()}

@@ -150,14 +150,16 @@ def measure_plain_rules(
 def measure_goals_together(
     optimizer: DraftOptimizer, drafts: Sequence[PlantedDraft]
 ) -> list[Measurement]:
-    """CPU of five goals beside that of the slowest one, in turn. A draft that was just optimised is
-    remembered, so each run gets a text of its own."""
+    """CPU of five goals beside that of the slowest one, each as often the first to see a draft:
+    what is known of its sentences is remembered. Each run gets a text of its own, as a draft that
+    was just optimised is remembered whole."""
     names = ("all", *GOALS)
     spent = dict.fromkeys(names, 0.0)
-    for draft in drafts:
-        for place, name in enumerate(names):
+    for number, draft in enumerate(drafts):
+        for turn in range(len(names)):
+            name = names[(number + turn) % len(names)]
             goals = GOALS if name == "all" else (name,)
-            text = draft.text + " " * (place + 2)
+            text = draft.text + " " * (turn + 2)
             since = process_time()
             optimizer.run(draft, text, goals)
             spent[name] += process_time() - since

@@ -2,8 +2,9 @@
 
 `./mobula up -d` in a home and on ports of its own under traffic of every kind, scraped by Debian's
 Prometheus. Every query of every panel is asked as Grafana would; a panel that says when it has no
-data may be empty. Then clients leave and requests fail: failures are on the overview within 30 s,
-clients that left are not among them.
+data may be empty. Then clients leave, before a response and in the middle of a stream, and requests
+fail: failures are on the overview within 30 s, clients that left are not among them, and no panel
+about requests is red because of them.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from load_tests.benchmarks.faults.monitoring.traffic_kinds import (
     TrafficOfEveryKind,
     fail_in_time,
     leave_early,
+    leave_streams,
 )
 from load_tests.benchmarks.faults.monitoring.watching import (
     RATE_S,
@@ -39,6 +41,7 @@ from load_tests.benchmarks.faults.monitoring.watching import (
     lines_of,
     prometheus_of,
 )
+from load_tests.benchmarks.faults.monitoring.wrong_panels import blamed_requests, look
 from load_tests.machine import describe_machine
 
 SEEN_S = 30.0
@@ -57,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with TrafficOfEveryKind(cluster):
             time.sleep(options.seconds / 2)
             leave_early(cluster, REQUESTS)
+            leave_streams(cluster, REQUESTS)
             time.sleep(options.seconds / 2)
         empty, filled = look_at_panels(prometheus, began)
         measurements = [
@@ -105,12 +109,15 @@ def look_at_panels(
 
 def follow_failures(cluster: WatchedCluster, prometheus: PrometheusProcess) -> list[Measurement]:
     """Clients that leave are no failures; failures are seen in time."""
-    time.sleep(RATE_S + SCRAPE_S)  # until nothing of what was before counts
-    before = requests_a_second(prometheus, "server_error")
+    time.sleep(RATE_S + 2 * SCRAPE_S)  # until nothing of what was before counts
+    before, began_at = requests_a_second(prometheus, "server_error"), time.time()
+    blamed = blamed_requests(look(prometheus, began_at - SCRAPE_S, began_at))
     leave_early(cluster, REQUESTS)
+    leave_streams(cluster, REQUESTS)
     time.sleep(3 * SCRAPE_S)
     of_left = requests_a_second(prometheus, "server_error") - before
     left = requests_a_second(prometheus, "left")
+    blamed_then = blamed_requests(look(prometheus, began_at, time.time()))
     failed = fail_in_time(cluster, REQUESTS)
     began, seen_s = time.monotonic(), math.inf
     while time.monotonic() - began < 2 * SEEN_S:
@@ -121,6 +128,7 @@ def follow_failures(cluster: WatchedCluster, prometheus: PrometheusProcess) -> l
     return [
         Measurement("clients that left", "seen as such", left, "/s", at_least=0.001),
         Measurement("clients that left", "counted as failures", of_left, "/s", at_most=0),
+        Measurement("clients that left", "red panels", len(blamed_then - blamed), at_most=0),
         Measurement("requests that failed", "answered 5xx", failed, at_least=1),
         Measurement(
             "requests that failed", "seen on the overview after", seen_s, "s", at_most=SEEN_S

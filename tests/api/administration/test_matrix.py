@@ -51,6 +51,10 @@ POST   /v1/messages/count_tokens                        401  200 200 200 403 403
 POST   /openai/deployments/{model:path}/chat/completions  401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/completions     401  200 200 200 403 403 200 200 200
 POST   /openai/deployments/{model:path}/embeddings      401  200 200 200 403 403 200 200 200
+POST   /v1/audio/transcriptions                         401  415 415 415 403 403 415 415 415
+POST   /v1/audio/translations                           401  415 415 415 403 403 415 415 415
+POST   /api/v1/audio                                    401  202 202 202 403 403 403 202 202
+GET    /api/v1/audio/{job}                              401  404 404 404 404 403 403 404 404
 POST   /v1/rerank                                       401  200 200 200 403 403 200 200 200
 POST   /rerank                                          401  200 200 200 403 403 200 200 200
 POST   /v2/rerank                                       401  200 200 200 403 403 200 200 200
@@ -295,6 +299,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/analytics/events?tenant=acme": {
         "events": [{"id": "1", "name": "click", "subject": {"kind": "post", "id": "tea"}}]
     },
+    "POST /v1/audio/transcriptions": {"model": "whisper-1"},
+    "POST /v1/audio/translations": {"model": "whisper-1"},
+    "POST /api/v1/audio": {"url": "https://cdn.acme.example/talk.mp3"},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]

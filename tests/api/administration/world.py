@@ -41,9 +41,11 @@ from deployments.contracts.jobs import NewJob
 from deployments.files.model import NewFile
 from deployments.files.store import FileStore
 from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.audio import AudioServices
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import OPERATION_OF, create_app
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
+from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.process_logs import ProcessLogs
 from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
@@ -53,6 +55,7 @@ from deployments.jobs.worker import WorkerTimings
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
+from deployments.media.config import MediaConfig
 from deployments.privacy.handlers import (
     ERASE,
     EXPORT,
@@ -301,6 +304,17 @@ async def serving(
             admin=office,
             responses=ResponseStore(database, directory.secret_of, bare.clock, ResponseLimits()),
             media=media,
+            audio=AudioServices(
+                database,
+                media.files,
+                media.jobs,
+                AudioPipeline(None, Records()),
+                media.guard,
+                MediaConfig(),
+                plan_of,
+                bare.clock,
+                media.videos,
+            ),  # fmt: skip
             batches=BatchServices(
                 database,
                 media.jobs,

@@ -37,7 +37,8 @@ async def test_a_body_that_never_comes_meets_the_deadline(make_cached_app: MakeA
 async def test_a_body_whose_declared_length_is_over_the_limit_is_not_read(
     make_cached_app: MakeApp,
 ) -> None:
-    wire = request(make_cached_app, ADMIN_KEY, ("content-length", "5000"), max_body_bytes=2048)
+    limits = {"max_body_bytes": 2048, "max_image_body_bytes": 2048}
+    wire = request(make_cached_app, ADMIN_KEY, ("content-length", "5000"), **limits)
 
     await wire.start().ended()
 

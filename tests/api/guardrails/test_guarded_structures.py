@@ -35,7 +35,7 @@ from tests.api.guardrails.guarded_world import (
 )
 from tests.api.translation.scripted import Script, ScriptedModel
 from tests.api.web import client_of
-from tests.servers.stores import migrated_file  # noqa: F401
+from tests.servers.stores import empty_sqlite
 
 TOOL = {
     "type": "function",
@@ -213,8 +213,8 @@ async def test_a_policy_that_is_not_configured_lets_nothing_through(
 
 
 @pytest.fixture
-async def database(migrated_file: Path, tmp_path: Path) -> AsyncIterator[Database]:  # noqa: F811
-    path = shutil.copy(migrated_file, tmp_path / "mobula.db")
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    path = shutil.copy(empty_sqlite(), tmp_path / "mobula.db")
     opened = Database(f"sqlite+aiosqlite:///{path}")
     yield opened
     await opened.close()

@@ -83,3 +83,32 @@ async def test_who_may_not_write_to_the_library_may_not_save(
 
     assert (refused.status_code, refused.json()["required_scope"]) == (403, "library:write")
     assert model.requests == []
+
+
+BATCH = {"items": [{"topic": "tea", "platform": "x"}, {"topic": "cake", "style": "gothic"}]}
+
+
+async def test_a_batch_saves_each_item_that_was_written_once(client: httpx.AsyncClient) -> None:
+    body, headers = {**BATCH, "save": True}, {"Idempotency-Key": "all"}
+    first = await client.post(f"{CAPTIONS}/batch", json=body, headers=headers)
+    second = await client.post(f"{CAPTIONS}/batch", json=body, headers=headers)
+
+    assert second.content == first.content
+    written, refused = first.json()["results"]
+    [post] = await saved(client)
+    assert (post["id"], post["title"]) == (written["result"]["post_id"], "tea")
+    assert refused["status"] == "failed"
+    without = (await client.post(f"{CAPTIONS}/batch", json=BATCH)).json()
+    assert "post_id" not in without["results"][0]["result"]
+
+
+async def test_a_batch_that_the_library_cannot_hold_is_refused_before_anything_is_generated(
+    world: World, client: httpx.AsyncClient, model: WordsModel
+) -> None:
+    full: LibraryService = world.office.library
+    full._posts._limits = LibraryLimits(max_posts=2)  # one is there
+
+    refused = await client.post(f"{CAPTIONS}/batch", json={**BATCH, "save": True})
+
+    assert (refused.status_code, refused.json()["limit"]) == (409, 2)
+    assert model.requests == []

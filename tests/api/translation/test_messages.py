@@ -237,7 +237,11 @@ async def test_problems_are_typed_as_anthropic_types_them(
     ("change", "param"),
     [
         pytest.param(
-            {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]},
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image", "source": {"type": "url"}}]}
+                ]
+            },
             "messages[0].content[0]",
             id="image",
         ),

@@ -1,5 +1,6 @@
 """The application with recordings: two tenants, real stores, files that are videos or are not."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -111,7 +112,7 @@ async def public(host: str, port: int) -> list[str]:
 def store_in(folder: Path) -> Database:
     """A store with the tenants acme and other."""
     file = folder / "mobula.db"
-    file.write_bytes(sqlite_with_tenants())
+    shutil.copy(sqlite_with_tenants(), file)
     return Database(f"sqlite+aiosqlite:///{file}")
 
 

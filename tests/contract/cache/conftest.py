@@ -16,7 +16,7 @@ from deployments.cache.tiers.sharded import ShardedTier
 from deployments.contracts.cache import SharedTier, Tier
 from tests.contract.cache.on_disk import archive, clock, opened
 from tests.contract.cache.on_redis import hasty, pair, patient
-from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.fixtures import redis_server
 from tests.servers.redis_server import RedisServer
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "pair",
     "patient",
     "redis_server",
-    "redis_session",
 ]
 
 MB = 1 << 20

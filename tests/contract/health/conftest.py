@@ -1,5 +1,5 @@
 """A Redis and both stores for the health checks."""
 
-from tests.servers.fixtures import redis_cluster, redis_server, redis_session
+from tests.servers.fixtures import redis_server
 
-__all__ = ["redis_cluster", "redis_server", "redis_session"]
+__all__ = ["redis_server"]

@@ -37,7 +37,7 @@ class Alone:
     models: Mapping[str, Any] = {"nano": OneCard()}
     embedders: Mapping[str, Any] = {}
     classifiers: Mapping[str, Any] = {}
-    analyzer = shared = None
+    analyzer = shared = media_reader = None
     last_status: ServeSnapshot | None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
@@ -48,6 +48,9 @@ class Alone:
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         return {}
+
+    async def count_answers(self, deployment: str) -> int:
+        return 0
 
 
 @pytest.fixture
@@ -88,15 +91,24 @@ async def test_every_dependency_is_listed_with_its_consequence(services: AppServ
     dependencies = await found(services)
 
     assert set(dependencies) == {
-        "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "ray:gcs",
-        "serve:controller", "haproxy", "blobs", "clipper", "sandbox", "ffmpeg", "text", "disk:home",
-        "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
+        "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "library",
+        "ray:gcs", "serve:controller", "haproxy", "blobs", "clipper", "media", "sandbox", "ffmpeg",
+        "text", "disk:home", "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
     }  # fmt: skip
     assert all(each.consequence for each in dependencies.values())
 
 
 async def test_what_works_is_up_and_what_is_not_configured_is_off(services: AppServices) -> None:
-    up = ("store", "limiter", "blobs", "cache:archive", "webhooks", "clock", "model:nano")
+    up = (
+        "store",
+        "limiter",
+        "blobs",
+        "cache:archive",
+        "webhooks",
+        "library",
+        "clock",
+        "model:nano",
+    )
     other = ("redis", "cache:shared", "ray:gcs", "serve:controller", "own:nowhere")
 
     states = {name: each.state for name, each in (await found(services, *up, *other)).items()}

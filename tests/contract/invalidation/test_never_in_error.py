@@ -20,6 +20,7 @@ from cluster.invalidation.target import EVERYBODY, Kind
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from tests.contract.invalidation.invalidating import invalidate
+from tests.servers.stores import empty_sqlite
 
 LONGEST_S = 1000.0
 TAGS, TENANTS, MODELS = ["a", "ab", "abc", "b"], ["acme", "other"], ["nano", "words"]
@@ -129,14 +130,13 @@ async def played(url: str, steps: Sequence[tuple]) -> None:  # type: ignore[type
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=5, max_size=40))
 def test_no_replica_takes_a_worthless_answer_for_good(
-    migrated_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     steps: list[tuple],  # type: ignore[type-arg]
 ) -> None:
     monkeypatch.setattr(store, "MAX_NAMES", 2)
     monkeypatch.setattr(store, "MAX_PREFIXES", 2)
-    copied = shutil.copy(migrated_file, tmp_path / "mobula.db")
+    copied = shutil.copy(empty_sqlite(), tmp_path / "mobula.db")
     asyncio.run(played(f"sqlite+aiosqlite:///{copied}", steps))
 
 

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +16,7 @@ from cluster.storage.database import Database
 from deployments.contracts.jobs import ENDED, JobLease, JobResult, LeaseLost
 from deployments.jobs.store import JobStore
 from tests.contract.jobs.office import KIND, LEASE_S, TENANTS, Office
+from tests.servers.stores import sqlite_with_tenants
 
 STEPS = ("add", "claim", "finish", "refuse", "fail", "release", "cancel", "stop", "wait", "sweep")
 Step = tuple[str, int]
@@ -103,13 +103,8 @@ async def check(url: str, steps: list[Step]) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 11)), max_size=40))
-@settings(
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-def test_every_job_ends_once_and_under_one_fence_at_a_time(
-    tenants_file: Path, steps: list[Step]
-) -> None:
+@settings(derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_every_job_ends_once_and_under_one_fence_at_a_time(steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        copied = shutil.copy(tenants_file, folder)
+        copied = shutil.copy(sqlite_with_tenants(), folder)
         asyncio.run(check(f"sqlite+aiosqlite:///{copied}", [("add", 1), ("add", 4), *steps]))

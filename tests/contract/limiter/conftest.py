@@ -10,11 +10,11 @@ from cluster.runtime.clock import ManualClock
 from deployments.contracts.limits import Authority, ExchangeResult, LeaseRequest
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.authority.redis import RedisAuthority
-from tests.servers.fixtures import redis_cluster, redis_server, redis_session
+from tests.servers.fixtures import redis_server
 from tests.servers.redis_cluster import RedisClusterServers
 from tests.servers.redis_server import RedisServer
 
-__all__ = ["redis_cluster", "redis_server", "redis_session"]
+__all__ = ["redis_server"]
 
 
 class Restartable:

@@ -1,6 +1,9 @@
 """Connections to upstreams: kept, bounded, checked."""
 
 import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -183,3 +186,62 @@ async def test_a_name_that_resolves_to_a_private_address_is_not_connected_to() -
 
     with pytest.raises(HttpFault, match="not public"):
         await egress.connect(endpoint, HttpLimits())
+
+
+@contextmanager
+def deaf(port: int) -> Iterator[str]:
+    """An address of this machine whose port drops the packets of whoever connects: its backlog is
+    full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.2", port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        yield "127.0.0.2"
+
+
+def pool_of_name(server: UpstreamServer, *addresses: str, **limits: float) -> ConnectionPool:
+    """To the server's port at a name that has these addresses."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return [*addresses]
+
+    egress = Egress(("up.internal",), private=SsrfGuard(private_hosts=True, resolve=resolve))
+    endpoint = egress.endpoint(f"http://up.internal:{server.port}/v1")
+    return ConnectionPool(egress, endpoint, HttpLimits(**limits))  # type: ignore[arg-type]
+
+
+async def test_an_address_that_drops_packets_holds_the_others_up_for_a_moment() -> None:
+    async with UpstreamServer() as server:
+        with deaf(server.port) as first:
+            pool = pool_of_name(server, first, LOCAL)
+
+            assert await exchange(pool)
+            pool.close()
+
+
+async def test_the_time_for_a_connection_is_for_all_addresses_together() -> None:
+    async with UpstreamServer() as server:
+        with deaf(server.port) as only:
+            pool = pool_of_name(server, only, connect_s=0.2)
+
+            with pytest.raises(HttpFault, match="in time"):
+                await exchange(pool)
+
+            assert pool.open == 0
+            pool.close()
+
+
+async def test_addresses_where_nobody_listens_are_passed_over() -> None:
+    async with UpstreamServer() as server:
+        pool = pool_of_name(server, "::1", "127.0.0.2", LOCAL)
+        assert await exchange(pool)
+        pool.close()
+
+        nobody = pool_of_name(server, "::1", "127.0.0.2")
+        with pytest.raises(HttpFault, match="cannot be connected to"):
+            await exchange(nobody)
+        assert nobody.open == 0

@@ -31,6 +31,9 @@ class NoServe:
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         raise AssertionError
 
+    async def count_answers(self, deployment: str) -> int:
+        raise AssertionError
+
 
 @pytest.fixture
 async def gateway(

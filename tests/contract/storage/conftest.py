@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,20 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import SigningKeyService
+from cluster.auth.user_repository import UserRepository
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database, run_sync
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, TenantRepository
-from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.fixtures import redis_server
+from tests.servers.made_once import made_once
 from tests.servers.reused_postgres import PostgresTemplates, ReusedPostgres
+from tests.servers.stores import empty_sqlite
 
-__all__ = ["redis_server", "redis_session"]
+__all__ = ["redis_server"]
 
 PEPPER = b"p" * 32
 MACS = RowMacs(PEPPER)
@@ -44,7 +47,7 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store whose tables are empty."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("emptied_postgres"))
-    file = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "store.db")
+    file = shutil.copy(empty_sqlite(), tmp_path / "store.db")
     return f"sqlite+aiosqlite:///{file}"
 
 
@@ -60,16 +63,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         postgres: ReusedPostgres = request.getfixturevalue("postgres_with_plans")
         return postgres.restore()
     path = tmp_path / "mobula.db"
-    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    shutil.copy(sqlite_with_plans(), path)
     return f"sqlite+aiosqlite:///{path}"
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(migrated_file: Path) -> Path:
-    path = migrated_file.with_name("template.db")
-    shutil.copy(migrated_file, path)
-    add_plans(f"sqlite+aiosqlite:///{path}")
-    return path
+@cache
+def sqlite_with_plans() -> Path:
+    return made_once("plans.db", _make_plans)
+
+
+def _make_plans(file: Path) -> None:
+    shutil.copy(empty_sqlite(), file)
+    add_plans(f"sqlite+aiosqlite:///{file}")
 
 
 @pytest.fixture(scope="session")

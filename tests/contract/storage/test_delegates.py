@@ -6,7 +6,7 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.delegation import Delegation
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.models import User
-from cluster.auth.repository import UserRepository
+from cluster.auth.user_repository import UserRepository
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Forbidden, Unauthenticated
 from cluster.storage.database import Database

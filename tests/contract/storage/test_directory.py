@@ -4,11 +4,12 @@ import pytest
 
 from cluster.auth import credential_directory as module
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.repository import ApiKeyRepository, UserRepository
 from cluster.auth.sessions import Sessions
+from cluster.auth.user_repository import UserRepository
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Forbidden, Unauthenticated
 from cluster.secrets.key_files import BOOTSTRAP_TENANT

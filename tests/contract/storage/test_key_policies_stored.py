@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import ApiKeyIssuer
-from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Unauthenticated

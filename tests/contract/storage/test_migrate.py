@@ -20,6 +20,7 @@ from cluster.storage.migrate import MIGRATIONS, SchemaTooNew, migrate
 from cluster.storage.search_index import TABLE, restore_search_index
 from cluster.storage.tables import library_posts, metadata
 from cluster.storage.tables.identity import plans
+from tests.contract.storage.conftest import sqlite_with_plans
 
 USER = "'ana@a.example', 'h', 'owner', 'active', 0, 0, 0)"
 
@@ -84,10 +85,8 @@ def _rebuild(connection: Connection) -> None:
         batch.alter_column("title", existing_type=String(300), type_=String(400))
 
 
-async def test_the_full_text_index_of_sqlite_survives_a_rebuilt_table(
-    sqlite_template: Path, tmp_path: Path
-) -> None:
-    file = shutil.copy(sqlite_template, tmp_path / "mobula.db")
+async def test_the_full_text_index_of_sqlite_survives_a_rebuilt_table(tmp_path: Path) -> None:
+    file = shutil.copy(sqlite_with_plans(), tmp_path / "mobula.db")
     database = Database(f"sqlite+aiosqlite:///{file}")
 
     async def found(word: str) -> list[str]:

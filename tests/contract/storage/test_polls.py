@@ -1,5 +1,6 @@
 """Polled data: a poll of an SQLite store reads nothing while nobody commits, and misses nothing."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from cluster.invalidation.feed import InvalidationFeed
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
-from tests.contract.storage.conftest import PEPPER, add_key, until
+from tests.contract.storage.conftest import PEPPER, add_key, sqlite_with_plans, until
 from tests.contract.transactions import read_transactions
 
 
@@ -22,9 +23,9 @@ def cache(request: pytest.FixtureRequest, database: Database, clock: ManualClock
 
 class TestSqlite:
     @pytest.fixture
-    def url(self, sqlite_template: Path, tmp_path: Path) -> str:
+    def url(self, tmp_path: Path) -> str:
         path = tmp_path / "mobula.db"
-        path.write_bytes(sqlite_template.read_bytes())
+        shutil.copy(sqlite_with_plans(), path)
         return f"sqlite+aiosqlite:///{path}"
 
     async def test_polls_read_nothing_while_nobody_commits(

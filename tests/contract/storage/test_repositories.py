@@ -5,9 +5,10 @@ import contextlib
 import pytest
 from sqlalchemy import select
 
+from cluster.auth.key_repository import ApiKeyRepository
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.models import User
-from cluster.auth.repository import ApiKeyRepository, UserRepository
+from cluster.auth.user_repository import UserRepository
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
 from cluster.storage.database import Database

@@ -11,10 +11,10 @@ from cluster.auth import sessions as sessions_module
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.repository import UserRepository
 from cluster.auth.sessions import GRACE_S, Sessions
 from cluster.auth.signing import MAX_TOKEN_AGE_S, PROPAGATION_S, SigningKeyService
 from cluster.auth.tokens import verify
+from cluster.auth.user_repository import UserRepository
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Conflict, Forbidden, RateLimited, Unauthenticated
 from cluster.storage.database import Database

@@ -44,7 +44,19 @@ _DISK = 'mobula_node_disk{}_bytes{{job="m",node="n",disk="home",replica="i1"}}'
 _MEMORY = 'mobula_node_memory{}_bytes{{job="m",node="n",replica="i1"}}'
 _OF_REPLICA = 'job="m",deployment="Ingress",replica="i{}"'
 _BUDGET = 'job="m",replica="i1",tenant="acme",limit="tokens_day"'
+_DIED = "mobula_deployment_replicas_died_total"
 _HOUR, _DAY = 3600, 86_400
+
+
+def _ended_ingress(replicas: int) -> dict[str, Course]:
+    """Three replicas of an ingress that is to have `replicas` end, and one is there."""
+    courses = [gauge(20, 20), *3 * [gauge(20, None)]]
+    threads = "mobula_process_threads{{{}}}"
+    target = 'mobula_deployment_target_replicas{job="m",deployment="Ingress"}'
+    series = {
+        threads.format(_OF_REPLICA.format(number)): course for number, course in enumerate(courses)
+    }
+    return {**series, target: gauge(replicas, replicas)}
 
 
 SCENARIOS = (
@@ -369,10 +381,18 @@ SCENARIOS = (
     Scenario(
         "MobulaReplicasDying",
         {
-            f"mobula_process_threads{{{_OF_REPLICA.format(number)}}}": course
-            for number, course in enumerate([gauge(20, 20), *3 * [gauge(20, None)]])
+            f'{_DIED}{{job="m",deployment="Model:nano",replica="i{number}"}}': counter(0, 0.01)
+            for number in range(2)
         },
-        "3 of them ended within 15m.",
+        "9 of them ended within 15m, without a deploy or the scaling that asked for it.",
+        {"deployment": "Model:nano"},
+        window_s=900,
+        summary="Replicas of Model:nano end again and again",
+    ),
+    Scenario(  # nobody outlives them who could count
+        "MobulaReplicasDying",
+        _ended_ingress(replicas=1),
+        "3 of them ended within 15m, without a deploy or the scaling that asked for it.",
         {"deployment": "Ingress"},
         lasts_s=840,
         settles_s=0,
@@ -434,4 +454,9 @@ SCENARIOS = (
         window_s=300,
         settles_s=0,
     ),
+)
+
+# What looks like a fault of the rule and is none.
+HARMLESS = (
+    Scenario("MobulaReplicasDying", _ended_ingress(replicas=3), "", {}, lasts_s=840),  # a deploy
 )

@@ -26,7 +26,7 @@ from cluster.production.alerts.rule import (
 from cluster.production.alerts.slo import Objectives
 from tests.servers.process import program
 from tests.tools.production.alert_course import Scenario
-from tests.tools.production.alert_scenarios import SCENARIOS
+from tests.tools.production.alert_scenarios import HARMLESS, SCENARIOS
 from tests.tools.production.dashboard_files import RECORDED
 from tests.tools.production.promql_names import groupings, labels_of, metric_of, selectors
 
@@ -122,10 +122,28 @@ def test_a_rule_fires_for_its_fault_cools_down_and_ends(scenario: Scenario, tmp_
         ],
         "alert_rule_test": [told(scenario, scenario.fires_s(rule))],
     }
-    path = tmp_path / "test.yml"
+    assert_passes(rule, test, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", HARMLESS, ids=lambda each: each.rule)
+def test_a_rule_is_silent_for_what_is_no_fault(scenario: Scenario, tmp_path: Path) -> None:
+    rule = RULES[scenario.rule]
+    test = {
+        "interval": f"{scenario.step_s}s",
+        "input_series": scenario.input_series(rule),
+        "promql_expr_test": [
+            silent(scenario, at_s) for at_s in (scenario.fires_s(rule), scenario.cools_s(rule))
+        ],
+    }
+    assert_passes(rule, test, tmp_path)
+
+
+def assert_passes(rule: AlertRule, test: dict[str, Any], folder: Path) -> None:
+    """`test` of the rule alone, in promtool."""
+    path = folder / "test.yml"
     content = {
-        "rule_files": [str(alone(rule, tmp_path))],
-        "evaluation_interval": f"{scenario.step_s}s",
+        "rule_files": [str(alone(rule, folder))],
+        "evaluation_interval": test["interval"],
         "tests": [test],
     }
     path.write_text(yaml.safe_dump(content))

@@ -20,6 +20,7 @@ from deployments.contracts.generation import (
     ToolCall,
     ToolSettings,
 )
+from deployments.contracts.images import DecodedImage, ImageSource
 
 SECRET = bytes(range(32))
 STATE = "echo:r1"
@@ -130,9 +131,11 @@ RELEVANT: dict[str, Any] = {
     "output_format": OutputFormat("json_object"),
     "prompt_ids": (1, 2),
     "echo": True,
+    "images": (DecodedImage(1, 1, b"red", b"pixels"),),
 }
 IRRELEVANT: dict[str, Any] = {
     "request_id": "r2",
+    "image_sources": (ImageSource("url", url="https://x.test/a.png"),),  # decoded before
     "timeout_s": 1.0,
     "start_within_s": 0.5,
     "call": "attempt",
@@ -196,7 +199,8 @@ def test_another_format_and_other_tools_have_another_name(requests: list[Generat
 
 def test_a_new_field_of_a_request_must_be_judged_here() -> None:
     assert {field.name for field in fields(GenerateRequest)} == RELEVANT.keys() | IRRELEVANT.keys()
-    assert {field.name for field in fields(Message)} == MESSAGES_OF_ONE_TURN.keys()
+    judged = MESSAGES_OF_ONE_TURN.keys() | {"images"}  # below, with the pictures themselves
+    assert {field.name for field in fields(Message)} == judged
 
 
 @pytest.mark.parametrize("field", RELEVANT)
@@ -338,3 +342,15 @@ def test_a_name_costs_microseconds(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nanswer_key of a usual chat: {min(rounds):.1f} us")  # noqa: T201
     assert min(rounds) < 50  # about 5 on an idle machine
+
+
+def test_a_picture_is_its_digest_and_its_place() -> None:
+    def key(images: tuple[DecodedImage, ...], *places: int) -> bytes:
+        messages = (Message("user", "hello", images=places),)
+        return answer_key(SECRET, replace(CHAT, messages=messages, images=images), STATE)
+
+    red, blue = DecodedImage(1, 1, b"red", b"pixels"), DecodedImage(1, 1, b"blue", b"pixels")
+
+    assert key((red,), 0) == key((replace(red, pixels=b"", jpeg=b"other form"),), 0)
+    keys = {key((red,), 0), key((red,), 5), key((blue,), 0), key((red, blue), 0, 0)}
+    assert len(keys | {key((blue, red), 0, 0), key((red, blue), 0, 5)}) == 6

@@ -58,7 +58,7 @@ ROWS = st.lists(
 
 @given(ROWS, st.sampled_from(NAMES))
 @settings(max_examples=60, deadline=None)
-def test_kernel_and_twin_give_the_same(rows: list[list[int]], name: str) -> None:
+def test_kernel_twin_and_plain_python_give_the_same(rows: list[list[int]], name: str) -> None:
     matrix, (habits, columns) = np.array(rows, dtype=np.float32), kernel_arguments(name)
     matrix[:, COLUMN["reading_ease"]] -= 300
 
@@ -66,6 +66,12 @@ def test_kernel_and_twin_give_the_same(rows: list[list[int]], name: str) -> None
 
     np.testing.assert_allclose(compiled_kernel()(matrix, habits, columns), by_numpy, atol=1e-6)
     np.testing.assert_allclose(kernel(matrix, habits, columns), by_numpy, atol=1e-6)
+    weights = prior_weights(name)
+    one_by_one = [
+        sum(weights[aspect] * value for aspect, value in prior_aspects(row, name).items())
+        for row in matrix
+    ]
+    np.testing.assert_allclose(one_by_one, by_numpy, atol=1e-9)
 
 
 @given(st.text(max_size=200), st.sampled_from(NAMES))

@@ -56,3 +56,11 @@ def test_registries_refuse_a_name_twice() -> None:
     assert isinstance(platforms()[0], Platform)
     assert len(styles()) >= 8
     assert len(tones()) >= 6
+
+
+def test_pictures_are_the_topic_or_go_with_it() -> None:
+    alone = messages(Brief("", pictures=1))[1]["content"]
+    beside = messages(Brief("tea", pictures=2))[1]["content"]
+
+    assert alone.startswith("Write a casual Instagram caption about what this picture shows.\nTone")
+    assert "about: tea\nKeep to what these 2 pictures show.\n" in beside

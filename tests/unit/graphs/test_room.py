@@ -15,11 +15,11 @@ def args(**model: Any) -> AppArgs:
 @pytest.mark.parametrize(
     ("model", "cores", "counted"),
     [
-        pytest.param({}, 2, 4, id="two cores, full: 1.8 for replicas and 1.7 for replacements"),
+        pytest.param({}, 2, 4, id="two cores, full: 1.9 for replicas and 1.8 for replacements"),
         pytest.param({}, 64, 64, id="there is room anyway"),
         pytest.param({}, 1, 1, id="too small for the replicas themselves"),
         pytest.param({"surge": False}, 2, 3, id="a model that starts no replacement first"),
-        pytest.param({"replicas": 5, "num_cpus": 0.2}, 2, 3, id="one in four is replaced at once"),
+        pytest.param({"replicas": 5, "num_cpus": 0.2}, 2, 4, id="one in four is replaced at once"),
     ],
 )
 def test_cpus_that_are_counted(model: dict[str, Any], cores: int, counted: int) -> None:

@@ -19,7 +19,8 @@ from deployments.contracts.limits import (
 )
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
+from deployments.limiter.permit import LimiterPermit
+from deployments.limiter.tenant_limiter import TenantLimiter
 
 GENERATE = RequestClass.GENERATE
 

@@ -8,7 +8,8 @@ import pytest
 from cluster.runtime.problems import InvalidRequest, Overloaded, QuotaExceeded
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
-from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
+from deployments.limiter.permit import LimiterPermit
+from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, plan, tick
 

@@ -21,7 +21,8 @@ from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
-from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
+from deployments.limiter.permit import LimiterPermit
+from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.grants import (
     KEYS,
     MODELS,

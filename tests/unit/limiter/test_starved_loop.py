@@ -11,7 +11,8 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import Authority, ExchangeResult, LeaseGrant, LeaseRequest
 from deployments.limiter.authority.memory import MemoryAuthority
-from deployments.limiter.tenant_limiter import LimiterReservation, TenantLimiter
+from deployments.limiter.permit import LimiterReservation
+from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.virtual_time import LoopClock, VirtualLoop, run_in_virtual_time
 from load_tests.benchmarks.limits.simulated_limiters import nothing_spent
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, per_second, plan, tick

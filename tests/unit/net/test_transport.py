@@ -6,6 +6,7 @@ import pytest
 from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.net.transport import (
     MAX_ADDRESSES,
+    PATIENCE_S,
     PinnedTransport,
     guarded_client,
 )
@@ -19,11 +20,13 @@ class Wire(httpx.AsyncBaseTransport):
     def __init__(self, answer: httpx.Response | None = None, down: frozenset[str] = frozenset()):
         self.requests: list[httpx.Request] = []
         self.tried: list[str] = []
+        self.connect_s: list[float] = []
         self._answer = answer or httpx.Response(200)
         self._down = down
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.tried.append(request.url.host)
+        self.connect_s.append(request.extensions["timeout"]["connect"])
         if request.url.host in self._down:
             raise httpx.ConnectError("refused")
         self.requests.append(request)
@@ -74,6 +77,23 @@ async def test_the_next_address_is_tried_when_one_does_not_accept() -> None:
 
     assert answer.status_code == 200
     assert wire.tried == [PUBLIC, "2606:4700::1"]
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next_one() -> None:
+    """The limit of a webhook's delivery, say, is the same for a connection and for all of it."""
+    wire = Wire(down=frozenset({PUBLIC}))
+    async with client(wire, Names([PUBLIC, "2606:4700::1"])) as http:
+        await http.get("https://two.example.com/")
+
+    assert wire.connect_s == [PATIENCE_S, 5.0]
+
+
+async def test_its_time_is_never_more_than_the_request_allows() -> None:
+    wire = Wire(down=frozenset({PUBLIC}))
+    async with client(wire, Names([PUBLIC, "2606:4700::1"])) as http:
+        await http.get("https://two.example.com/", timeout=0.5)
+
+    assert wire.connect_s == [0.5, 0.5]
 
 
 async def test_a_name_with_many_addresses_costs_only_a_few_tries() -> None:

@@ -14,6 +14,7 @@ from deployments.contracts.generation import (
     ToolCall,
     ToolSettings,
 )
+from deployments.contracts.images import DecodedImage
 from deployments.providers.anthropic.codec import AnthropicCodec
 from deployments.providers.anthropic.request import FORMAT_TOOL, AnthropicOptions
 from tests.upstream_server.requests import chat_request
@@ -249,3 +250,16 @@ def test_more_than_the_models_limit_is_refused_where_the_model_says_so() -> None
         encoded(request, max_output_tokens=100, refuses_more=True)
 
     assert refused.value.param == "max_tokens"
+
+
+def test_pictures_are_blocks_between_the_texts() -> None:
+    image = DecodedImage(4, 3, b"digest", jpeg=b"jpeg")
+    turns = (Message("user", "what is it?", images=(0,)),)
+
+    body = encoded(chat_request(messages=turns, images=(image,)))
+
+    source = {"type": "base64", "media_type": "image/jpeg", "data": "anBlZw=="}
+    assert body["messages"][0]["content"] == [
+        {"type": "image", "source": source},
+        {"type": "text", "text": "what is it?"},
+    ]

@@ -14,6 +14,7 @@ from deployments.contracts.generation import (
     ToolCall,
     ToolSettings,
 )
+from deployments.contracts.images import DecodedImage
 from deployments.providers.features import PRESETS
 from deployments.providers.openai.codec import OpenAICodec
 from deployments.providers.openai.encode import OpenAIOptions
@@ -183,3 +184,26 @@ def test_the_most_tokens_are_clamped_or_refused_as_configured() -> None:
 
 def test_the_field_of_the_most_tokens_is_the_providers() -> None:
     assert "max_tokens" not in encoded(chat_request(), max_tokens_field="max_completion_tokens")
+
+
+def test_pictures_are_data_urls_between_the_texts() -> None:
+    image = DecodedImage(4, 3, b"digest", jpeg=b"jpeg")
+    turns = (Message("user", "look:what is it?", images=(0, 5)), Message("user", "so?"))
+
+    body = encoded(chat_request(messages=turns, images=(image, image)), "openai")
+
+    url = {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,anBlZw=="}}
+    assert body["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                url,
+                {"type": "text", "text": "look:"},
+                url,
+                {"type": "text", "text": "what is it?"},
+            ],
+        },
+        {"role": "user", "content": "so?"},
+    ]
+    with pytest.raises(UnsupportedParameter, match="images"):
+        encoded(chat_request(messages=turns, images=(image, image)), "vllm")

@@ -12,10 +12,12 @@ from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tracing import span
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import (
+    audio,
     cache,
     classification,
     embedding,
     generation,
+    images,
     limits,
     links,
     moderation,
@@ -28,6 +30,7 @@ from deployments.ingress.health.config import HealthConfig, OwnCheckSpec
 from deployments.ingress.names.spec import NameSettings
 from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
+from deployments.media.config import MediaConfig
 from deployments.providers.config import ProvidersConfig
 
 RULE = (
@@ -38,7 +41,10 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails health has_text",
+    "rerankers moderation providers names guardrails health has_text media",
+    MediaConfig: "enabled store speech short_s jobs max_form_bytes",
+    audio.ExamineRequest: "request_id caller path limits timeout_s priority trace trace_state",
+    audio.ExaminedFile: "sha256 bytes info",
     HealthConfig: "own replicas",
     OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
     report.HealthReport: "replica node dependencies",
@@ -75,13 +81,18 @@ PINNED: dict[type, str] = {
     generation.Tool: "name description parameters strict",
     generation.ToolSettings: "tools mode name parallel",
     generation.OutputFormat: "kind definition param",
-    generation.Message: "role content tool_calls tool_call_id name",
+    generation.Message: "role content tool_calls tool_call_id name images",
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
     "frequency_penalty logprobs ignore_eos min_p repetition_penalty logit_bias "
     "stop_token_ids",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
     "priority start_within_s call tool_settings output_format prompt_ids echo trace "
-    "trace_state",
+    "trace_state image_sources images",
+    images.ImageSource: "param encoded url file path detail",
+    images.DecodedImage: "width height digest pixels jpeg",
+    images.ReadImagesRequest: "request_id caller sources max_edge as_pixels as_jpeg timeout_s "
+    "priority trace trace_state",
+    images.ReadImages: "images",
     generation.SettleRequest: "replica call",
     links.OpenLinkRequest: "replica exact",
     links.LinkOffer: "link secret host port version tls",
@@ -93,7 +104,7 @@ PINNED: dict[type, str] = {
     generation.Choice: "index text finish_reason logprobs tool_calls stop refusal reasoning",
     generation.Completion: "choices usage model timing",
     generation.ModelCard: "id engine source revision context_length created parameters "
-    "description capabilities tool_format provider",
+    "description capabilities tool_format provider max_image_edge",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
     limits.LeaseRequest: "spec number acked holding adjust need waiting want",
@@ -110,9 +121,9 @@ PINNED: dict[type, str] = {
     "process",
     span.RecordedTrace: "request_id tenant reason spans",
     layout.ShardLayout: "version shards",
-    scaling.ServeReplica: "replica state node address since",
-    scaling.DeploymentState: "name status message target replicas",
-    scaling.ServeSnapshot: "at deployments",
+    scaling.ServeReplica: "replica state node address since is_moving",
+    scaling.DeploymentState: "name status message target replicas ended",
+    scaling.ServeSnapshot: "at deployments deployed_at",
     scaling.IngressReport: "standings calls open seen",
 }
 WORDS = {

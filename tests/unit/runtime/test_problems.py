@@ -23,6 +23,7 @@ def tree(cls: type[Problem]) -> list[type[Problem]]:
 
 EXAMPLES = {
     "PromptTooLong": ("nano", 5, 3),
+    "ImageRefused": ("url", "is damaged"),
     "UnsupportedParameter": ("tools", "not here."),
     "UnknownModel": ("x", ["nano"]),
     "PayloadTooLarge": (10,),

@@ -6,12 +6,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.repository import (
-    ApiKeyRepository,
-    RefreshTokenRepository,
-    SigningKeyRepository,
-    UserRepository,
-)
+from cluster.auth.key_repository import ApiKeyRepository
+from cluster.auth.session_repository import RefreshTokenRepository
+from cluster.auth.signing_key_repository import SigningKeyRepository
+from cluster.auth.user_repository import UserRepository
 from cluster.classifiers.repository import ClassifierRepository
 from cluster.storage.tables import metadata
 from cluster.tenants.repository import PlanRepository, TenantRepository

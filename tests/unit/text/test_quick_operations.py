@@ -14,7 +14,8 @@ from deployments.text.hashtags import HashtagFinder
 from deployments.text.languages import LanguageDetection
 from deployments.text.operation import AnalyzedText, TextOperation
 from deployments.text.personal_data import PersonalDataFinder
-from deployments.text.readability import Readability
+from deployments.text.readability import Readability, measure_sentences
+from deployments.text.segments import find_sentences
 from deployments.text.statistics import TextStatistics
 
 POST = "Wow, our bar opens! Mail jo@example.com, see https://x.com/a #Coffee #coffee ＃Tee @anna 🎉"
@@ -100,6 +101,17 @@ def test_flesch_of_a_known_text() -> None:
     value = run(Readability(), EASY["en"], "en").value
     assert (value["ease"], value["words_per_sentence"]) == (100.0, 4.33)
     assert value["syllables_per_word"] == 1.0
+
+
+SENTENCES = ("We utilize it. ", "Is it?! ", "See https://a.b/c.d?e ", "jo@a.de ", "#one ", "\n\n")
+PARTS = st.sampled_from((*SENTENCES, "3.14 ", "Dr. Who "))
+
+
+@given(st.lists(PARTS, max_size=8).map("".join))
+def test_sentences_one_by_one_read_as_the_text_that_they_make(text: str) -> None:
+    whole = run(Readability(), text, "en").value
+    by_parts = measure_sentences([text[start:end] for start, end in find_sentences(text)], "en")
+    assert (whole and whole["ease"]) == (by_parts and round(by_parts.ease, 1))
 
 
 def test_hashtags_are_found_once_each_with_their_places() -> None:

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from deployments.contracts.text_analysis import NO_WORDS
 from deployments.text.heads import FOLDER, load_head
@@ -111,3 +114,20 @@ def test_features_are_vaders_numbers() -> None:
 
     assert negative + neutral + positive == pytest.approx(1, abs=0.01)
     assert compound == pytest.approx(0.8439, abs=1e-4)  # as its authors publish
+
+
+VADER = SentimentIntensityAnalyzer()
+# Words by which VADER judges others that are near them, and words with a valence.
+WORDS = """
+    good GOOD bad great hate love no not never so this without doubt but least at very kind of sort
+    the bomb shit to die for ass yeah right isn't nor extremely barely 😀 :) !! ok? a table red
+    """
+RATED = st.lists(st.sampled_from(WORDS.split()), max_size=14)
+
+
+@given(words=RATED)
+def test_what_is_remembered_of_words_changes_nothing(words: list[str]) -> None:
+    text = " ".join(words)
+    scores = VADER.polarity_scores(text)
+    plain = [scores[name] for name in ("neg", "neu", "pos", "compound")]
+    assert lexicon_features(text).tolist() == np.array(plain, dtype=np.float32).tolist()

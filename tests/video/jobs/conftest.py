@@ -1,25 +1,21 @@
 """The stores of tests/contract/jobs."""
 
+import pytest
+
 from tests.contract.jobs.conftest import clock, office, url
 from tests.servers.stores import (
-    migrated_file,
-    migrated_postgres,
     open_store,
-    postgres_server,
-    tenants_file,
-    tenants_postgres,
     tenants_url,
 )
 
 __all__ = [
     "clock",
-    "migrated_file",
-    "migrated_postgres",
     "office",
     "open_store",
-    "postgres_server",
-    "tenants_file",
-    "tenants_postgres",
     "tenants_url",
     "url",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.servers.session_fixtures")

@@ -4,6 +4,7 @@ In: a draft. Out: proposals.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import regex
 
@@ -74,12 +75,12 @@ def move_hook(draft: DraftText) -> Iterator[TextEdit]:
     if len(draft.sentences) < 2:
         return
     first, *others = draft.sentences
-    if _strength(draft, first) == 3:
+    if _strength_at(draft, first) == 3:
         return
-    ranked = sorted(others[:12], key=lambda place: (-_strength(draft, place), place))
+    ranked = sorted(others[:12], key=lambda place: (-_strength_at(draft, place), place))
     for start, end in ranked[:2]:
         hook = draft.text[start:end]
-        is_stronger = _strength(draft, (start, end)) > max(1, _strength(draft, first))
+        is_stronger = _strength(hook) > max(1, _strength_at(draft, first))
         if not is_stronger or _LEANS.match(hook) or hook in ADDED:
             continue
         after_first = draft.text[first[1] : draft.sentences[1][0]]
@@ -91,8 +92,12 @@ def move_hook(draft: DraftText) -> Iterator[TextEdit]:
         )
 
 
-def _strength(draft: DraftText, place: Place) -> int:
+def _strength_at(draft: DraftText, place: Place) -> int:
+    return _strength(draft.text[place[0] : place[1]])
+
+
+@lru_cache(maxsize=4_096)
+def _strength(part: str) -> int:
     """0 to 3: short, inviting, complete."""
-    part = draft.text[place[0] : place[1]]
     inviting = "?" in part or any(char.isdigit() for char in part) or _READER.search(part)
     return 2 * bool(inviting) + (_SHORTEST_HOOK <= len(WORD.findall(part)) <= SHORT_HOOK)

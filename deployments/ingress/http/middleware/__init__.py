@@ -24,9 +24,14 @@ from deployments.ingress.http.middleware.boundary import (
     RequestBoundary,
     TrustedHosts,
 )
-from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
+from deployments.ingress.http.middleware.limits import (
+    SIGN_IN,
+    LimitedRequests,
+    RequestLimits,
+    image_bodies,
+)
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.upload_limits import FILE_LIMIT, upload_limits
+from deployments.ingress.upload_limits import FILE_LIMIT, audio_limits, upload_limits
 
 if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
     from deployments.ingress.services import AppServices
@@ -85,12 +90,18 @@ def wrap(
     uploads = (
         (FILE_LIMIT,) if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
     )
+    if services.audio is not None:
+        uploads += audio_limits(services.audio.config.max_form_bytes)
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,
         settings.max_timeout_s,
         settings.max_concurrent_requests,
-        (SIGN_IN, *uploads),
+        (
+            SIGN_IN,
+            image_bodies(max(settings.max_body_bytes, settings.max_image_body_bytes)),
+            *uploads,
+        ),
     )
     app = LimitedRequests(app, limits, clock)
     app = Representation(app)

@@ -54,8 +54,16 @@ class RouteLimit:
     too_large: Callable[[int], PayloadTooLarge] = PayloadTooLarge
 
 
+IMAGE_PATHS = re.compile(
+    r".*/(?:chat/completions|responses|messages)|/api/v1/(?:captions|posts)(?:/batch)?"
+)
 # Open to everybody, so small: a password has 128 characters, a token 64.
 SIGN_IN = RouteLimit(frozenset({"POST"}), re.compile(r"/api/v1/auth/.*"), MAX_SIGN_IN_BYTES)
+
+
+def image_bodies(max_bytes: int) -> RouteLimit:
+    """Of bodies that may have pictures inside."""
+    return RouteLimit(frozenset({"POST"}), IMAGE_PATHS, max_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from load_tests.benchmarks.common.tenants import usage_query
 from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster
 from load_tests.benchmarks.faults.chaos.invariants import FinalState
 
@@ -63,7 +64,7 @@ def _quiet(engines: dict[str, list[dict[str, Any]]]) -> bool:
 
 
 async def _charged(client: httpx.AsyncClient, tenant: str) -> int:
-    answer = await client.get("/api/v1/usage", params={"tenant": tenant})
+    answer = await client.get("/api/v1/usage", params=usage_query(tenant))
     answer.raise_for_status()
     amounts = [row["amounts"] for row in answer.json()["data"]]
     return sum(each.get(unit, 0) for each in amounts for unit in ("input_tokens", "output_tokens"))

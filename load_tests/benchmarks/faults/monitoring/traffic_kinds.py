@@ -100,6 +100,17 @@ def leave_early(cluster: WatchedCluster, count: int) -> None:
             httpx.post(url, json=body, headers=headers, timeout=PATIENCE_S, trust_env=False)
 
 
+def leave_streams(cluster: WatchedCluster, count: int) -> None:
+    """Clients that go after the first bytes of a stream."""
+    headers = _bearer(cluster.keys["calm"])
+    with httpx.Client(base_url=cluster.url, timeout=20, trust_env=False) as http:
+        for number in range(count):
+            body = _chat(f"{number}, at length: {LONG}", STEADY)
+            body |= {"max_tokens": 2000, "stream": True}
+            with http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as answer:
+                next(answer.iter_raw(), b"")
+
+
 def fail_in_time(cluster: WatchedCluster, count: int) -> int:
     """Requests that the server cannot answer within their deadline; how many answered 5xx."""
     failed = 0

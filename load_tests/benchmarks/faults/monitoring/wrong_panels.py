@@ -7,12 +7,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cluster.metrics.catalogue import declared, generation, http, models, tenants
 from cluster.production.dashboards.overview_faults import faults
 from cluster.production.dashboards.panel import Color, Panel, PanelKind
 from load_tests.benchmarks.common.prometheus_process import PrometheusProcess
 from load_tests.benchmarks.faults.monitoring.watching import Line, lines_of
 
 PANELS = [panel for panel in faults().panels if panel.kind is not PanelKind.TABLE]
+# What becomes of requests, by route, model or tenant.
+OF_REQUESTS = {*declared(generation), *declared(http), *declared(models), *declared(tenants)}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ def look(prometheus: PrometheusProcess, since: float, until: float) -> list[Pane
         wrong = tuple(line.legend for line in lines if any(_is_wrong(panel, line)))
         views.append(PanelView(panel, lines, wrong))
     return views
+
+
+def blamed_requests(views: Sequence[PanelView]) -> set[str]:
+    """Lines by which panels say that requests fail, each with its panel's title."""
+    return {
+        f"{view.panel.title}: {legend}"
+        for view in views
+        if OF_REQUESTS.intersection(view.panel.metrics)
+        for legend in view.wrong
+    }
 
 
 def _is_wrong(panel: Panel, line: Line) -> Iterator[bool]:

@@ -15,6 +15,7 @@ import httpx
 
 from load_tests.benchmarks.common.clip_orders import order_clips
 from load_tests.benchmarks.common.mobula_command import wait_for
+from load_tests.benchmarks.common.tenants import usage_query
 
 TENANT = "recovery"
 ORDER = {"count": 1, "min_s": 8, "max_s": 15, "captions": "none", "quality": "draft"}
@@ -98,7 +99,7 @@ class DurabilityCheck:
     def ledger_tokens(self) -> int:
         """What the usage ledger says this tenant has used since this began, once all is written."""
         time.sleep(FLUSH_S)
-        answer = self._admin.get("/api/v1/usage", params={"tenant": TENANT})
+        answer = self._admin.get("/api/v1/usage", params=usage_query(TENANT))
         answer.raise_for_status()
         units = ("input_tokens", "output_tokens")
         rows = answer.json()["data"]

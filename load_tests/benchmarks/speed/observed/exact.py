@@ -22,7 +22,7 @@ from load_tests.benchmarks.common.http_client import (
 )
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.measurement import Measurement
-from load_tests.benchmarks.common.tenants import create_tenant
+from load_tests.benchmarks.common.tenants import create_tenant, usage_query
 from load_tests.benchmarks.speed.observed.series_watch import SeriesWatch, samples_of
 from load_tests.benchmarks.speed.observed.strangers import MAX_SAMPLES, WARM_UP, send_strangers
 
@@ -265,7 +265,7 @@ async def _haproxy_answers(url: str) -> int:
 
 
 async def _ledger_tokens(http: httpx.AsyncClient) -> int:
-    query = {"tenant": TENANT, "group_by": "unit"}
+    query = usage_query(TENANT)
     rows = (await http.get("/api/v1/usage", params=query)).raise_for_status().json()["data"]
     return sum(
         row["amounts"].get(unit, 0) for row in rows for unit in ("input_tokens", "output_tokens")

@@ -30,6 +30,7 @@ class FakeServe:
     last_status: ServeSnapshot | None = None
     clock: ManualClock = field(default_factory=ManualClock)
     asked: int = 0
+    answers: int | None = None  # None: all that are ready
 
     @property
     def recent(self) -> RecentStatus:
@@ -44,6 +45,11 @@ class FakeServe:
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         raise AssertionError("nobody asks for loads")
+
+    async def count_answers(self, deployment: str) -> int:
+        assert self.state is not None
+        assert self.state.count("ready"), "it would be started"
+        return self.state.count("ready") if self.answers is None else self.answers
 
 
 @dataclass
@@ -85,6 +91,25 @@ async def test_a_deployment_is_up_with_one_replica_that_is_ready(
 
     assert (await DeploymentCheck(serve.recent, NAME)()).state == found
     assert (await ModelCheck(FakeModels(), "words", serve.recent, NAME)()).state == found
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "detail"),
+    [
+        (2, "up", ""),
+        (1, "degraded", "1 of 2 that are ready answer"),
+        (0, "down", "2 ready, and none answers"),
+    ],
+)
+async def test_a_deployment_whose_replicas_hang_is_not_up(
+    answers: int, found: str, detail: str
+) -> None:
+    """Serve calls them ready until they have failed three health checks, of 5 s each."""
+    serve = FakeServe(deployment(2, "ready", "ready"), answers=answers)
+
+    outcome = await DeploymentCheck(serve.recent, NAME)()
+
+    assert (outcome.state, outcome.detail) == (found, detail)
 
 
 async def test_a_model_that_is_being_deployed_is_not_called() -> None:

@@ -41,6 +41,7 @@ def test_an_ingress_replica_takes_those_of_its_environment(
         classifiers={},
         shared=None,
         analyzer=None,
+        media_reader=None,
     )
     monkeypatch.setattr(deployment, "ServeBackends", lambda *_, **__: backends)
     for name in ("check_store_to_start", "configure_logging", "collect_rarely"):

@@ -77,6 +77,15 @@ async def test_every_text_gets_its_own_vector_within_the_token_limit(
     assert target.waiting == target.running == 0
 
 
+async def test_a_long_text_does_not_pad_many_short_ones() -> None:
+    model = Lengths()
+    short, long = ["x" * size for size in (4, 5) * 10], "y" * 60
+
+    await submit(batcher(model, max_tokens=4_096), *short, long)
+
+    assert model.batches == [sorted(short, key=len), [long]]
+
+
 async def test_what_arrives_during_a_batch_becomes_the_next_one() -> None:
     model = Lengths()
     target = batcher(model)

@@ -20,6 +20,7 @@ from load_tests.benchmarks.faults.monitoring.watching import Line, every_panel, 
 from load_tests.benchmarks.faults.monitoring.wrong_panels import (
     PANELS,
     PanelView,
+    blamed_requests,
     color_of,
     look,
 )
@@ -94,6 +95,15 @@ def test_what_is_beyond_its_threshold_is_named() -> None:
 
     wrong = {view.panel.title: view.wrong for view in views if view.wrong}
     assert wrong == {"Store": ("write, p95",)}
+
+
+def test_only_panels_about_requests_blame_them() -> None:
+    views = [PanelView(panel, [], ("acme",)) for panel in PANELS]
+
+    blamed = blamed_requests(views)
+
+    assert {"Tenants: failed: acme", "Models: failed calls: acme"} <= blamed
+    assert "Store: acme" not in blamed
 
 
 def test_the_picture_has_a_row_for_each_fault_and_names_what_is_wrong() -> None:

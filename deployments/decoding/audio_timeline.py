@@ -11,9 +11,9 @@ import av  # noqa: TID253 - runs in a sandboxed child only
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.video.analysis.audio_features import RATE
-from deployments.video.analysis.decoding import FrameDecoder, first_second
+from deployments.decoding.frames import FrameDecoder, first_second
 
+RATE = 16_000  # of speech recognition and of sound features
 BLOCK_S = 2.0
 MIN_RATE, MAX_RATE = 4_000, 192_000  # others are resampled
 JITTER_S = 0.02  # time stamps may be off by this much

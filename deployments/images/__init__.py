@@ -1,0 +1,1 @@
+"""Pictures in requests: fetched, checked, and decoded in confined children."""

@@ -1,0 +1,1 @@
+"""The deployment `Media`: recordings and pictures of callers, opened in confined children."""
