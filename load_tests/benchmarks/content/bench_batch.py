@@ -30,12 +30,14 @@ from load_tests.machine import describe_machine
 ENDED = ("completed", "failed", "cancelled", "expired")
 CHAT = "/v1/chat/completions"
 GROWTH_GOAL_MIB, P95_GOAL, CANCEL_GOAL_S = 150.0, 1.10, 2.0
+PARTS = ("killed", "people", "cancelled")
 POLL_S = 0.2
 MIB = 1 << 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mobula bench content batch", description=__doc__)
+    parser.add_argument("--part", choices=PARTS, action="append", help="this alone; repeatable")
     parser.add_argument("--lines", type=int, default=50_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--megabytes", type=int, default=200, help="of the second batch's file")
@@ -108,12 +110,15 @@ async def measure(
 ) -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=serve.url, headers=headers, timeout=60.0) as http:
-        client = BatchClient(http, options.model)
-        return {
-            "killed": await _killed(serve, client, options.lines, options.kills),
-            "beside people": await _beside_people(serve, client, options),
-            "cancelled": await _cancelled(client, options.lines),
-        }
+        client, parts = BatchClient(http, options.model), options.part or PARTS
+        report: dict[str, dict[str, Any]] = {}
+        if "killed" in parts:
+            report["killed"] = await _killed(serve, client, options.lines, options.kills)
+        if "people" in parts:
+            report["people"] = await _beside_people(serve, client, options)
+        if "cancelled" in parts:
+            report["cancelled"] = await _cancelled(client, options.lines)
+        return report
 
 
 async def _killed(serve: LocalServe, client: BatchClient, lines: int, kills: int) -> dict[str, Any]:
