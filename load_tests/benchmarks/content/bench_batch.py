@@ -32,6 +32,7 @@ CHAT = "/v1/chat/completions"
 GROWTH_GOAL_MIB, P95_GOAL, CANCEL_GOAL_S = 150.0, 1.10, 2.0
 PARTS = ("killed", "people", "cancelled")
 POLL_S = 0.2
+LONG_NUMBERS = 10  # more bytes of the numbers of the last line than of those of the first
 MIB = 1 << 20
 
 
@@ -167,8 +168,8 @@ async def _beside_people(
 ) -> dict[str, Any]:
     await asyncio.to_thread(serve.wait_until_healthy, "Ingress")
     alone = await _people(client, options.rate, options.seconds)
-    size = max(40, options.megabytes * MIB // options.lines - 150)
-    content = _file(client.model, options.lines, size)
+    line = options.megabytes * MIB // options.lines - len(_file(client.model, 1, 0)) - LONG_NUMBERS
+    content = _file(client.model, options.lines, max(40, line))
     async with _growth(serve) as growth:
         batch = await client.start(content)
         del content
