@@ -173,6 +173,8 @@ async def _beside_people(
     async with _growth(serve) as growth:
         batch = await client.start(content)
         del content
+        while (await client.get(batch))["in_progress_at"] is None:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
         beside = await _people(client, options.rate, options.seconds)
         done = (await client.get(batch))["request_counts"]["completed"]
         await client.send("POST", f"/v1/batches/{batch}/cancel")
