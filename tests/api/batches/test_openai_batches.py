@@ -222,10 +222,10 @@ async def test_the_same_batch_is_one_of_our_own(
     ours: openai.AsyncOpenAI, world: BatchWorld
 ) -> None:
     file = await sent(ours, ['{"custom_id": "a", "body": {"topic": "tea"}}'])
-    made = await world.ask("POST", json={"operation": "captions", "file": file})
+    made = await world.ask("POST", json={"operation": "captions", "input_file": file})
     own = await world.ended(made.json()["id"])
 
-    assert (own["status"], own["file"]) == ("completed", file)
+    assert (own["status"], own["input_file"]) == ("completed", file)
     assert own["counts"] == {"total": 1, "succeeded": 1, "failed": 0, "pending": 0}
     assert (await outputs(ours, own["output_file"]))[0]["custom_id"] == "a"
     assert (await world.ask("GET", f"/{own['id']}/items")).status_code == 409
