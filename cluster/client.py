@@ -225,7 +225,7 @@ class AsyncMobula:
     ) -> dict[str, Any]:
         """A batch of `items`, or of the lines of a file of `/v1/files`. How it stands, and its
         outcomes, are read over HTTP."""
-        body: dict[str, Any] = {"operation": operation, "file": file}
+        body: dict[str, Any] = {"operation": operation, "input_file": file}
         if items is not None:
             body["items"] = to_list(items, "items")
         return await self._call("batches", body)

@@ -39,7 +39,7 @@ def create(
         body["items"] = _items(file)
     with api(key) as cluster:
         if upload:
-            body["file"] = cluster.upload(file, "batch")["id"]
+            body["input_file"] = cluster.upload(file, "batch")["id"]
         batch = cluster.post("batches", body=body)
         if wait:
             batch = _watched(cluster, batch)
@@ -83,7 +83,7 @@ def results(
     its outputs: those that succeeded, then those that failed."""
     with api(key) as cluster:
         found = cluster.get("batches", batch)
-        if found.get("file") is None:
+        if found.get("input_file") is None:
             _print_items(cluster, batch, status)
             return
         wanted = {"succeeded": ("output_file",), "failed": ("error_file",)}

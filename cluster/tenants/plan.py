@@ -216,6 +216,7 @@ class Plan(LimitTerms):
     each of the tenant's own users by itself. `guardrails` are ids of the configuration, beside the
     operator's own defaults. `allowed_features` None: all of them. `operations_rates`
     limit the requests for single operations, by name, beside those of their classes.
+    `batch_price_percent` is what calls of batches cost of the price of others.
     """
 
     id: Id
@@ -243,6 +244,7 @@ class Plan(LimitTerms):
     end_user: Rates | None = None
     model_prices: ModelPriceLists = {}
     guardrails: Annotated[tuple[Id, ...], Field(max_length=100)] = ()
+    batch_price_percent: Annotated[int, Field(ge=0, le=100)] = 100
 
     def prices_of(self, model: str, provider: str) -> PriceList | None:
         """The prices of a model that this provider serves; None if the plan names none. The same

@@ -26,7 +26,10 @@ Kind = Literal[
 ]
 Status = Literal["active", "suspended"]
 # Fields of plans that are newer than the last release.
-_NEWER = ("end_user", "model_prices", "guardrails", "allowed_features", "operations_rates")
+_NEWER = (
+    *("end_user", "model_prices", "guardrails", "allowed_features", "operations_rates"),
+    "batch_price_percent",
+)
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 
 

@@ -143,7 +143,8 @@ class Ledger:
         costs, now = terms.costs if cost is None else NO_PRICES, self._clock.wall()
         if collected is not None and not collected.is_stored:
             where = caller.tenant, caller.key_id, model, int(now // DAY_S)
-            self._collect(collected, where, prices, costs, named, counts)
+            share = plan.batch_price_percent
+            self._collect(collected, where, prices, costs, named, counts, share)
             return
         self._count(caller.tenant, caller.key_id, model, now, prices, costs, named, counts)
 
@@ -166,7 +167,8 @@ class Ledger:
         now = self._clock.wall()
         if collected is not None and not collected.is_stored:
             where = caller.tenant, caller.key_id, model, int(now // DAY_S)
-            self._collect(collected, where, prices, terms.costs, named, _CACHE_HIT)
+            share = plan.batch_price_percent
+            self._collect(collected, where, prices, terms.costs, named, _CACHE_HIT, share)
             return
         self._count(
             caller.tenant, caller.key_id, model, now, prices, terms.costs, named, _CACHE_HIT
@@ -235,9 +237,12 @@ class Ledger:
         costs: Prices,
         named: CallDimensions | None,
         counts: Sequence[int],
+        percent: int,
     ) -> None:
+        """`percent` of the prices, rounded down."""
         stored = NO_DIMENSIONS if named is None else self._stored(where[0], named)
-        collected.add(Cell(where, by_unit(prices), by_unit(costs), counts, stored))
+        charged = [price * percent // 100 for price in by_unit(prices)]
+        collected.add(Cell(where, charged, by_unit(costs), counts, stored))
 
     def _stored(self, tenant: str, named: CallDimensions) -> CallDimensions:
         """With a pseudonym for the end user."""

@@ -13,8 +13,8 @@ from cluster.runtime.clock import Clock
 
 PARALLEL = 8  # calls of one batch, where nobody waits
 MAX_PARALLEL = 32  # of all batches of a process
-BUSY_S = 0.5  # since the last request of somebody
-REST = 20.0  # times as long as the call before it: 5 % of the time, as fewer than that wait longer
+BUSY_S = 5.0  # since the last call of somebody
+REST = 50.0  # times as long as the call before it: so few of others meet one that their p95 stays
 LONGEST_REST_S = 1.0  # a call that takes seconds waits for a model, mostly
 LOOK_S = 0.05
 PIECE_REST_S = 0.02
@@ -45,7 +45,7 @@ class BatchPacer:
                 await self._rest(min(REST * took_s, LONGEST_REST_S))
 
     async def pause(self) -> None:
-        """Between two pieces of work of about a millisecond each that takes the event loop."""
+        """Between two pieces of work that take the event loop, each of a millisecond at most."""
         await asyncio.sleep(PIECE_REST_S if self.is_busy() else 0)
 
     def is_busy(self) -> bool:

@@ -289,7 +289,7 @@ class Calls:
         self, operation: str, items: Sequence[Mapping[str, Any]] | None, file: str | None
     ) -> Call[dict[str, Any]]:
         """Under one key there is one batch."""
-        body: dict[str, Any] = {"operation": operation, "file": file}
+        body: dict[str, Any] = {"operation": operation, "input_file": file}
         if items is not None:
             body["items"] = as_list(items, "items")
         key = self.options.idempotency_key or uuid.uuid4().hex

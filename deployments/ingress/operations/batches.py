@@ -54,9 +54,9 @@ class CreateBatch:
     async def answer(self, request: AdmittedRequest, body: OperationBatchCreate) -> dict[str, Any]:
         batches, caller = require_batches(self._batches), request.caller
         require_operation(request, self._operations, body.operation, "/operation")
-        if body.file is not None:
+        if body.input_file is not None:
             urls = urls_of(batches.paths, body.operation)
-            source = FileSource(body.file, body.operation, urls, KEEP_OUTPUTS_S)
+            source = FileSource(body.input_file, body.operation, urls, KEEP_OUTPUTS_S)
             job = await create_file_batch(batches, request, body.operation, source, _over_file)
             return _over_file(job)
         given = body.items or ()
@@ -183,7 +183,7 @@ def batch_response(
     }
     if spec.source is not None and state is not None:
         answer |= {
-            "file": spec.source.file,
+            "input_file": spec.source.file,
             "output_file": state.output,
             "error_file": state.error_output,
             "errors": list(state.errors),

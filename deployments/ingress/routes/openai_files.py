@@ -29,6 +29,7 @@ from deployments.files.model import (
 from deployments.files.store import FileStore
 from deployments.ingress.admission import MAX_RESOURCE
 from deployments.ingress.authentication import authenticate
+from deployments.ingress.context import request_state
 from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
 from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.http.range_requests import content_disposition
@@ -149,6 +150,9 @@ async def download_file_content(file_id: FileIdInPath, request: Request) -> Resp
     """Of a file that a batch still writes, what is there."""
     async with _admitted(request, RequestClass.READ) as access:
         found = await access.files.get(access.tenant, file_id)
+    lift_deadline = request_state(request.scope).lift_deadline
+    if lift_deadline is not None:  # a stalled client is cut by itself
+        lift_deadline()
     headers = {
         "Content-Length": str(found.bytes),
         "Content-Disposition": content_disposition(found.name),

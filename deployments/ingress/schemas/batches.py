@@ -43,15 +43,15 @@ class OperationBatchCreate(_Body):
 
     operation: Annotated[str, Field(min_length=1, max_length=60)]
     items: Annotated[list[OperationItem] | None, Field(min_length=1, max_length=MAX_ITEMS)] = None
-    file: Annotated[
+    input_file: Annotated[
         FileId | None,
         Field(description="Of JSON lines with `custom_id` and `body`, in place of `items`."),
     ] = None
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if (self.items is None) == (self.file is None):
-            raise ValueError("either items or file must be given")
+        if (self.items is None) == (self.input_file is None):
+            raise ValueError("either items or input_file must be given")
         return self
 
     @field_validator("items")
@@ -86,7 +86,7 @@ class OperationBatchCounts(BaseModel):
 
 class OperationBatchResponse(BaseModel):
     """How a batch stands. `problem` says why a batch failed as a whole. It is deleted, with its
-    results, at `expires`. Of one whose lines are in a `file`, the outcomes are in files too, in the
+    results, at `expires`. Of one over an `input_file`, the outcomes are in files too, in the
     order of the lines: answers in `output_file`, problems in `error_file`; `errors` are the faults
     of lines for which it was refused."""
 
@@ -100,7 +100,7 @@ class OperationBatchResponse(BaseModel):
     ended: float | None
     expires: float | None
     problem: dict[str, Any] | None
-    file: str | None = None
+    input_file: str | None = None
     output_file: str | None = None
     error_file: str | None = None
     errors: list[BatchLineError] = []

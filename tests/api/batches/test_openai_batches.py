@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 
+from deployments.ingress.routes import openai_files
 from tests.api.batches.batch_world import OURS, THEIRS, BatchWorld, until
 from tests.api.fakes import WordsModel
 from tests.api.web import client_of
@@ -221,10 +222,10 @@ async def test_the_same_batch_is_one_of_our_own(
     ours: openai.AsyncOpenAI, world: BatchWorld
 ) -> None:
     file = await sent(ours, ['{"custom_id": "a", "body": {"topic": "tea"}}'])
-    made = await world.ask("POST", json={"operation": "captions", "file": file})
+    made = await world.ask("POST", json={"operation": "captions", "input_file": file})
     own = await world.ended(made.json()["id"])
 
-    assert (own["status"], own["file"]) == ("completed", file)
+    assert (own["status"], own["input_file"]) == ("completed", file)
     assert own["counts"] == {"total": 1, "succeeded": 1, "failed": 0, "pending": 0}
     assert (await outputs(ours, own["output_file"]))[0]["custom_id"] == "a"
     assert (await world.ask("GET", f"/{own['id']}/items")).status_code == 409
@@ -238,3 +239,37 @@ async def test_an_output_is_deleted_only_after_its_batch(
 
     assert (await ours.files.delete(batch.output_file_id)).deleted
     assert (await ours.batches.retrieve(batch.id)).output_file_id == batch.output_file_id
+
+
+async def test_a_file_over_the_limit_of_its_purpose_is_not_stored(
+    ours: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_files, "MAX_BATCH_BYTES", 100)
+
+    await ours.files.create(file=b"x" * 101, purpose="user_data")
+    await ours.files.create(file=b"x" * 100, purpose="batch")
+    with pytest.raises(openai.APIStatusError) as refused:
+        await ours.files.create(file=b"x" * 101, purpose="batch")
+    assert refused.value.status_code == 413
+    assert len((await ours.files.list()).data) == 2
+
+
+async def test_fields_of_a_form_come_in_any_order(
+    world: BatchWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_files, "MAX_BATCH_BYTES", 100)
+
+    async def send(size: int, *after: tuple[str, tuple[None, bytes]]) -> int:
+        parts: list[Any] = [("file", ("a.jsonl", b"x" * size)), *after]
+        async with client_of(world.app, OURS) as client:
+            return (await client.post("/v1/files", files=parts)).status_code
+
+    assert await send(100, ("purpose", (None, b"batch"))) == 200
+    assert await send(101, ("purpose", (None, b"batch"))) == 413
+    assert await send(1, ("purpose", (None, b"fun"))) == 400
+    assert await send(1) == 400
+    assert await send(1, ("purpose", (None, b"batch")), ("more", (None, b"x"))) == 400
+    seconds = ("expires_after[seconds]", (None, b"3599"))
+    assert await send(1, ("purpose", (None, b"batch")), seconds) == 400
+    async with client_of(world.app, OURS) as client:
+        assert len((await client.get("/v1/files")).json()["data"]) == 1

@@ -1,5 +1,5 @@
 // OpenAI's own client for Node.
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 import { KEY, MODEL, QUESTION, URL_V1, WEATHER_SCHEMA, assert, run } from "./checks.mjs";
 
 const api = new OpenAI({ baseURL: URL_V1, apiKey: KEY, maxRetries: 0 });
@@ -38,5 +38,29 @@ await run({
   async embeddings() {
     const answer = await api.embeddings.create({ model: "minilm", input: ["a"] });
     assert(answer.data[0].embedding.length === 384);
+  },
+  async files_and_batches() {
+    const line = (name) => JSON.stringify({
+      custom_id: name, method: "POST", url: "/v1/chat/completions",
+      body: { model: MODEL, messages, max_tokens: 8 },
+    });
+    const content = ["a", "b"].map(line).join("\n");
+    const file = await api.files.create({
+      file: await toFile(Buffer.from(content), "lines.jsonl"), purpose: "batch",
+    });
+    let batch = await api.batches.create({
+      input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h",
+    });
+    for (let tries = 0; batch.status !== "completed"; tries += 1) {
+      assert(tries < 300 && batch.status !== "failed", batch.status);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      batch = await api.batches.retrieve(batch.id);
+    }
+    const text = await (await api.files.content(batch.output_file_id)).text();
+    const names = text.trim().split("\n").map((each) => JSON.parse(each).custom_id);
+    assert(names.join() === "a,b", names);
+    assert((await api.batches.cancel(batch.id)).status === "completed");
+    for await (const each of api.batches.list({ limit: 1 })) assert(each.object === "batch");
+    assert((await api.files.delete(file.id)).deleted);
   },
 });

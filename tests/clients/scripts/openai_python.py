@@ -1,6 +1,7 @@
 """OpenAI's own client for Python."""
 
 import json
+import time
 
 import openai
 from pydantic import BaseModel
@@ -9,6 +10,7 @@ from checks import KEY, MODEL, POST_SCHEMA, QUESTION, ROOT, URL, WEATHER_SCHEMA,
 
 api = openai.OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=60)
 messages = [{"role": "user", "content": QUESTION}]
+PLACE = "/v1/chat/completions"
 tool = {"type": "function", "function": {"name": "weather", "parameters": WEATHER_SCHEMA}}
 
 
@@ -176,6 +178,28 @@ def a_wrong_base_url_gets_a_hint() -> None:
         assert "/v1/chat/completions" in str(error), str(error)
     else:
         raise AssertionError("no error")
+
+
+@check
+def files_and_batches() -> None:
+    body = {"model": MODEL, "messages": messages, "max_tokens": 8}
+    lines = [
+        json.dumps({"custom_id": name, "method": "POST", "url": PLACE, "body": body})
+        for name in ("a", "b")
+    ]
+    file = api.files.create(file=("lines.jsonl", "\n".join(lines).encode()), purpose="batch")
+    batch = api.batches.create(input_file_id=file.id, endpoint=PLACE, completion_window="24h")
+    for _ in range(300):
+        if batch.status == "completed":
+            break
+        assert batch.status != "failed", batch.errors
+        time.sleep(0.2)
+        batch = api.batches.retrieve(batch.id)
+    text = api.files.content(batch.output_file_id).text
+    assert [json.loads(line)["custom_id"] for line in text.splitlines()] == ["a", "b"]
+    assert api.batches.cancel(batch.id).status == "completed"
+    assert batch.id in [each.id for each in api.batches.list(limit=1)]
+    assert api.files.delete(file.id).deleted
 
 
 @check

@@ -57,7 +57,7 @@ def test_a_file_is_uploaded_watched_and_its_outputs_are_printed(
 ) -> None:
     file = tmp_path / "items.jsonl"
     file.write_text('{"custom_id": "c", "body": {"topic": "coffee"}}\n')
-    over_file = BATCH | {"file": "file-1", "output_file": "file-2", "error_file": "file-3"}
+    over_file = BATCH | {"input_file": "file-1", "output_file": "file-2", "error_file": "file-3"}
     running = over_file | {"status": "in_progress", "ended": None}
     answers.add("POST /v1/files", {"id": "file-1"})
     answers.add("POST /api/v1/batches", running)
@@ -68,7 +68,10 @@ def test_a_file_is_uploaded_watched_and_its_outputs_are_printed(
     made = run_command(["batches", "create", "captions", str(file), "--upload", "--wait"])
     assert "completed" in made.stdout
     assert "in_progress: 2 ok, 1 failed, 0 pending" in made.stderr
-    assert ("POST /api/v1/batches", {"operation": "captions", "file": "file-1"}) in answers.requests
+    assert (
+        "POST /api/v1/batches",
+        {"operation": "captions", "input_file": "file-1"},
+    ) in answers.requests
     assert run_command(["batches", "results", "job_1"]).stdout == '{"n": 1}\n{"n": 2}\n'
     failed = run_command(["batches", "results", "job_1", "--status", "failed"])
     assert failed.stdout == '{"n": 2}\n'
