@@ -105,7 +105,7 @@ def authenticate_handle_call(
 
 def excluded_models(services: AppServices, plan: Plan) -> Callable[[str], bool] | None:
     """Says which models a plan leaves out as a whole: those of providers; None: none."""
-    if plan.allows_feature(GatedFeature.PROVIDERS):
+    if plan.allowed_features is None or plan.allows_feature(GatedFeature.PROVIDERS):
         return None
     return services.models.is_external
 

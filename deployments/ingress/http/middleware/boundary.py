@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.logs.schema import ACCESS_LOGGER
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, logged_request, redact
+from cluster.runtime.logging import MIN_LENGTH, escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import (
     STATE_KEY,
@@ -243,7 +243,8 @@ _random = _RandomHex()
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
     """The access log line (cluster/logs/schema.py) of a response of `size` bytes that took `ms`.
 
-    Path, model and request id are the client's text: credentials in them are replaced.
+    Path, model and request id are the client's text: credentials in them are replaced. The path of
+    an operation is its route's.
     """
     state: RequestState = scope[STATE_KEY]
     path, client = scope["path"], scope.get("client")
@@ -264,13 +265,13 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         "event": "request",
         "request_id": redact(state.request_id) if state.is_clients_id else state.request_id,
         "method": scope["method"],
-        "path": redact(path) if len(path) <= MAX_PATH else _truncate(path),
+        "path": _loggable_path(path) if state.operation is None else path,
         "status": status,
         "ms": round(ms, 2),
         "bytes": size,
         "tenant": None if caller is None else caller.tenant,
         "key": None if caller is None else caller.key_id,
-        "model": model and redact(model),
+        "model": redact(model) if model and len(model) >= MIN_LENGTH else model,
         "client": None if client is None else str(client[0]) or None,
     }
     if state.operation is not None:
@@ -286,8 +287,10 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
     return encoded if encoded.isascii() and b"\x7f" not in encoded else escape_active(encoded)
 
 
-def _truncate(path: str) -> str:
-    """Without credentials; only the server bounds the length of a path."""
+def _loggable_path(path: str) -> str:
+    """Without credentials, and of MAX_PATH characters at most."""
+    if len(path) <= MAX_PATH:
+        return redact(path)
     scanned = redact(path[: _SCANNED + _LONGEST_CREDENTIAL])
     return scanned[:-_LONGEST_CREDENTIAL][: MAX_PATH - 1] + "\u2026"
 

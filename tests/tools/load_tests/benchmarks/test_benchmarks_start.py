@@ -77,7 +77,7 @@ TINY = {
     "limit-simulation": "--seconds 1 --replicas 2",
     "limit-scale": "--tenants 10 40 --replicas 3 --shards 2 --seconds 3 --check",
     "cpu": "--rounds 1 --requests 16 --connections 4 --only chat",
-    "doors": "--rounds 1",
+    "doors": "--rounds 3 --check",  # its goals do not depend on the machine
     "observe": "--rounds 1 --requests 200",
     "metrics": "--scrapes 2 --tenants 3 --models 1 --replicas 2 --strangers 20",
     "upstream-client": "--requests 4 --rounds 1",
