@@ -53,11 +53,13 @@ async def require_refusals(world: World, cases: Iterable[tuple[str, str, str, st
         for method, path, name, hostile in cases:
             body, headers = BODIES.get(f"{method} {path}"), HEADERS.get(f"{method} {path}")
             ids = {**world.ids, "plan": "team", name: escaped(hostile)}
+            malformed = 400 if path.startswith("/v1/") else 422  # as OpenAI's and our own say it
             for client in (operator, owner):
                 answer = await client.request(
                     method, path.format(**ids), json=body, headers=headers
                 )
-                assert answer.status_code in (403, 404, 405, 422), (method, path, name, hostile)
+                place = (method, path, name, hostile)
+                assert answer.status_code in (403, 404, 405, malformed), place
                 assert "x-evil" not in answer.headers
 
     assert await rows_of(world) == before

@@ -12,7 +12,7 @@ from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies, LimitPolicy, SubjectPolicy
 from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import AudioTrack, MediaInfo
+from deployments.contracts.media import AudioTrack, MediaInfo, SubtitleTrack
 from deployments.video.job_spec import CLIPS, from_spec
 from tests.api.clips.clip_world import ClipWorld, opened
 from tests.api.fakes import Records
@@ -401,7 +401,8 @@ async def test_seconds_of_speech_that_will_be_recognised_are_reserved_but_not_ch
     async with opened(tmp_path, make_services(), records, speech="base") as world:
         async with world.client() as client:
             plain = await world.video()
-            captioned = await world.video(transcript={"kind": "srt"})
+            subtitles = (SubtitleTrack(2, "mov_text", "en", text=True),)
+            captioned = await world.video(replace(picture(120.0), subtitles=subtitles))
             silent = await world.video(replace(picture(120.0), audio=()))
             for video, options in ((plain, {"end": 40.5}), (captioned, {}), (silent, {})):
                 answer = await client.post(path_of(video.id), json=options)
