@@ -21,6 +21,8 @@ from deployments.speech.windows import LONGEST_SPAN_S, RATE, SpeechWindow, next_
 
 REMAINDER_S = 1.0  # less after the last segment of a window is not heard again
 TEMPERATURE_STEP = 0.4
+BEAM_SIZE = 1  # greedy: five beams take 1.6 times as long for one word less wrong in a hundred
+SAMPLES = 2  # of a window that is heard again at a higher temperature; the likeliest is taken
 EDGE_S = 0.01
 _VAD = VadOptions(
     min_speech_duration_ms=250,
@@ -80,6 +82,8 @@ class WindowRecognizer:
             language=request["language"],
             initial_prompt=request["prompt"] or None,
             temperature=_temperatures(request["temperature"]),
+            beam_size=BEAM_SIZE,
+            best_of=SAMPLES,
             word_timestamps=request["words"],
             condition_on_previous_text=False,
             vad_filter=False,
