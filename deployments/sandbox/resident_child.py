@@ -32,6 +32,8 @@ class ChildEnded(SandboxFailed):
     """The child ended or fell silent before it answered; another one may fare better. `timed_out`:
     it did not answer in time, and was killed."""
 
+    slug, title = "media-process-ended", "A media process ended before it answered"
+
     def __init__(self, reason: str, timed_out: bool = False) -> None:
         super().__init__()
         self.timed_out = timed_out

@@ -124,10 +124,15 @@ async def test_a_model_s_name_is_looked_up_and_never_loaded(
 
 
 async def test_no_secret_is_written_anywhere(
-    world: World, access_log: list[bytes], caplog: pytest.LogCaptureFixture
+    world: World,
+    access_log: list[bytes],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Authorization headers of callers ended up in usage logs and traces of other gateways."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "mobula")
+    monkeypatch.setattr(logging.getLogger("mobula"), "propagate", True)
     logging.getLogger("mobula.ingress").debug("records are seen")
     async with secrets_used(world) as used:
         secrets, answers = used
