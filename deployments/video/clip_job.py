@@ -23,7 +23,7 @@ from deployments.contracts.media import MediaFeatures, MediaInfo, MediaSource
 from deployments.sandbox import private_folder
 from deployments.sandbox.errors import MediaDamaged, SandboxFailed
 from deployments.video.analysis import Mode
-from deployments.video.analysis_cache import VideoAnalyzer, analysis_mode
+from deployments.video.analysis_cache import ProgressCallback, VideoAnalyzer, analysis_mode
 from deployments.video.billing import ChargeSpeech, no_charge
 from deployments.video.clip_context import ClipContext
 from deployments.video.clip_metadata import ClipMetadataWriter
@@ -92,28 +92,48 @@ class ClipJobHandler:
     async def _make_early(
         self, context: ClipContext, listener: SpeechListener
     ) -> "_EarlyClip | None":
-        """The first clip, if it need not wait for the rest of the speech; that of an earlier
-        attempt if it was made. None: no choice was made yet."""
+        """The first clip, if it need not wait for the rest of the speech. The choice is stored
+        before the clip is made, so that another attempt makes the same one. None: the first clip is
+        chosen with the others."""
         work = context.job
         if "chosen" in work.checkpoints:
             return None
-        if (known := work.checkpoints.get(EARLY)) is not None:
-            return _EarlyClip(known["mode"], _highlight(known["highlight"]))
 
         async def on_progress(share: float) -> None:
             await work.report("analysing", 2.0 + (ANALYSED - 2.0) * share)
 
-        choice = await choose_early(context, listener, self._stages.analyzer, on_progress)
-        if choice is None or choice.highlight is None:
+        known = work.checkpoints.get(EARLY)
+        if known is None:
+            choice = await choose_early(context, listener, self._stages.analyzer, on_progress)
+            if choice is None or choice.highlight is None:
+                return None
+            known = {"mode": choice.mode, "highlight": asdict(choice.highlight)}
+            await work.checkpoint(EARLY, known)
+        if known["highlight"] is None:
             return None
-        context = _with_video_end(context, _shown(choice.features))
+        early = _EarlyClip(known["mode"], _highlight(known["highlight"]))
+        if await self._make_first(context, listener, early, on_progress):
+            return early
+        await work.checkpoint(EARLY, {**known, "highlight": None})
+        return None  # it takes its chance among the others
+
+    async def _make_first(
+        self,
+        context: ClipContext,
+        listener: SpeechListener,
+        early: "_EarlyClip",
+        on_progress: ProgressCallback,
+    ) -> bool:
+        """Whether the first clip is ready; at once if an earlier attempt has made it."""
+        parts = await context.job.parts()
+        if any(part.number == 1 and part.state == "ready" for part in parts):
+            return True
+        features = await self._stages.analyzer.features(context, early.mode, on_progress)
+        await listener.wait_until(early.highlight.end)
+        context = _with_video_end(context, _shown(features))
         context = replace(context, transcript=listener.so_far())
         run = ClipRun(self._stages.pipeline, context, context.spec.options.count, [])
-        if await run.try_clip(1, choice.highlight, threads=0) is not None:
-            return None  # it takes its chance among the others
-        early = {"mode": choice.mode, "highlight": asdict(choice.highlight)}
-        await work.checkpoint(EARLY, early)
-        return _EarlyClip(choice.mode, choice.highlight)
+        return await run.try_clip(1, early.highlight, threads=0) is None
 
     async def _run(self, context: ClipContext, early: "_EarlyClip | None" = None) -> JobResult:
         highlights, facts = await self._choose(context, early)

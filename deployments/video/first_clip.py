@@ -33,7 +33,6 @@ class EarlyChoice:
 
     mode: Mode
     highlight: Highlight | None
-    features: MediaFeatures
 
 
 def early_point(options: ClipOptions, start: Seconds, end: Seconds) -> Seconds | None:
@@ -64,7 +63,7 @@ async def choose_early(
     highlight = await asyncio.to_thread(
         best_before, features, transcript, context.spec.options, listener.until
     )
-    return EarlyChoice(mode, highlight, features)
+    return EarlyChoice(mode, highlight)
 
 
 def best_before(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from cluster.storage.tables import job_checkpoints, usage
 from deployments.contracts.speech import SpeechSegment
 from deployments.video import first_clip, worker
+from deployments.video.clip_job import EARLY
 from tests.unit.video.scripted_speech import ScriptedRecognizer, segment
 from tests.video.clipping.worker_harness import WorkerHarness, open_worker
 
@@ -46,7 +48,7 @@ async def charged(harness: WorkerHarness) -> dict[str, int]:
         return {str(unit): int(amount) for unit, amount in rows}
 
 
-async def test_the_first_clip_is_ready_before_the_rest_was_heard_and_a_kill_repeats_nothing(
+async def test_the_first_clip_is_ready_before_the_rest_was_heard_and_another_worker_repeats_nothing(
     talk: Path, home: Path, recognizer: ScriptedRecognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_clip, "SHORTEST_S", 10.0)
@@ -56,9 +58,6 @@ async def test_the_first_clip_is_ready_before_the_rest_was_heard_and_a_kill_repe
         job_id = await harness.submit(spec, texts=False)
         first = await harness.wait_until_ready(job_id, 1)
         assert first.data["end"] <= 12.0
-        async with asyncio.timeout(60):
-            while "early" not in await checkpoints(harness, job_id):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
 
     rest = scripted(monkeypatch, SAID)
     release(rest, 10)
@@ -76,12 +75,34 @@ async def test_the_first_clip_is_ready_before_the_rest_was_heard_and_a_kill_repe
     assert units["audio_seconds"] == 20
 
 
-async def checkpoints(harness: WorkerHarness, job_id: str) -> set[str]:
+async def test_another_worker_makes_the_first_clip_that_was_chosen(
+    talk: Path, home: Path, recognizer: ScriptedRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_clip, "SHORTEST_S", 10.0)
+    release(recognizer, 6)
+    async with open_worker(home, speech="base") as harness:
+        spec = await harness.add_video(talk)
+        job_id = await harness.submit(spec, texts=False)
+        async with asyncio.timeout(60):
+            while (choice := await early_choice(harness, job_id)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    rest = scripted(monkeypatch, SAID)
+    release(rest, 10)
+    async with open_worker(home, speech="base") as another:
+        job, parts = await another.wait_until_ended(job_id)
+
+    assert job.state == "succeeded", job.problem
+    first = parts[0].data
+    assert (first["start"], first["end"]) == (choice["start"], choice["end"])
+
+
+async def early_choice(harness: WorkerHarness, job_id: str) -> dict[str, Any] | None:
+    """The highlight of the first clip, once it is chosen."""
+    of_job = (job_checkpoints.c.job == job_id, job_checkpoints.c.name == EARLY)
     async with harness.worker.media.database.read() as connection:
-        rows = await connection.execute(
-            select(job_checkpoints.c.name).where(job_checkpoints.c.job == job_id)
-        )
-        return {str(name) for (name,) in rows}
+        data = await connection.scalar(select(job_checkpoints.c.data).where(*of_job))
+        return None if data is None else dict(data["highlight"])
 
 
 async def test_a_second_job_hears_nothing_again_and_pays_nothing_again(
