@@ -41,6 +41,7 @@ ONLY_LANGUAGE = 2.0  # no language is as sure
 LANGUAGE_WINDOWS = 3  # heard before the likeliest language is taken
 MAX_THREADS = 4
 CACHE = "models"  # in the home
+RESIDENTS = "resident"  # in the scratch folder: what is there while no recording is in work
 
 T = TypeVar("T")
 Recognised = DetectedLanguage | SpeechSegment | SpeechProgress
@@ -117,7 +118,7 @@ class SpeechEngine:
         self._scratch = scratch or home / "scratch"
         threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
         self._child = child or RecognitionChild(
-            self._scratch, threads, clock or SystemClock(), gpu=gpu
+            self._scratch / RESIDENTS, threads, clock or SystemClock(), gpu=gpu
         )
         # One thread, which starts the child: the kernel kills the child when that thread ends.
         self._thread = ThreadPoolExecutor(1, "speech")

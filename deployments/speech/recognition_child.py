@@ -15,7 +15,7 @@ import msgspec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.contracts.speech import SpeechSegment, SpeechWord
-from deployments.sandbox import ChildLimits, private_folder
+from deployments.sandbox import ChildLimits, clear_abandoned, private_folder
 from deployments.sandbox.errors import MediaTimeout, MediaTooLarge, SandboxFailed
 from deployments.sandbox.python_child import python_command
 from deployments.sandbox.resident_child import ChildEnded, ResidentChild
@@ -164,6 +164,7 @@ class RecognitionChild:
         return self._child
 
     def _start(self, model: SpeechModel) -> ResidentChild:
+        clear_abandoned(self._scratch)
         folder = self._resources.enter_context(private_folder(self._scratch))
         setup = {"folder": str(model.folder), "gpu": self._gpu, "threads": self._threads}
         command = python_command(

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
+from deployments.speech.engine import RESIDENTS
 from load_tests import synthetic_recording
 from tests.cluster.polling import eventually
 
@@ -131,11 +132,13 @@ async def video_seconds(client: httpx.AsyncClient, headers: Headers) -> list[int
 
 
 def working_in(folder: Path) -> list[psutil.Process]:
-    """Processes whose working folder is `folder` or lies in it: sandboxed children do."""
-    found = []
+    """Processes whose working folder is `folder` or lies in it: sandboxed children do. Without the
+    idle child that recognises speech."""
+    found, residents = [], folder.resolve() / RESIDENTS
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if Path(process.cwd()).is_relative_to(folder.resolve()):
+            cwd = Path(process.cwd())
+            if cwd.is_relative_to(folder.resolve()) and not cwd.is_relative_to(residents):
                 found.append(process)
     return found
 

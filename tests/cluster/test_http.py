@@ -107,7 +107,7 @@ async def test_a_problem_in_a_replica_keeps_its_type_through_ray(
 
 async def test_a_body_over_the_limit_is_413(client: httpx.AsyncClient) -> None:
     response = await client.post(
-        CHAT, content=b"x" * (1 << 21), headers={"content-type": "application/json"}
+        "/v1/embeddings", content=b"x" * (1 << 21), headers={"content-type": "application/json"}
     )
 
     assert response.status_code == 413

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from cluster.runtime.problems import ClientGone, Malformed
+from cluster.runtime.problems import Malformed
 from deployments.ingress.audio import UploadedRecording
 from deployments.ingress.http.multipart import FormPart, MultipartForm
+from deployments.ingress.http.request_body import request_chunks
 from deployments.ingress.upload_limits import FormTooLarge
 from deployments.video.uploads.tus import name_of
 
@@ -34,12 +35,12 @@ class AudioForm:
 async def read_audio_form(request: Request, form: AudioForm, store: Store, max_bytes: int) -> None:
     """Fills `form`, so that its file is known also if the rest fails. Raises UnsupportedMedia,
     Malformed, FormTooLarge, ClientGone, and what `store` raises."""
-    parts = MultipartForm(_body(request), request.headers.get("content-type", "")).parts()
+    parts = MultipartForm(request_chunks(request), request.headers.get("content-type", "")).parts()
     async for part in parts:
         if part.name == "file":
             if form.upload is not None:
                 raise Malformed.at("/file", "comes twice", "extra")
-            chunks = _bounded(part, max_bytes)
+            chunks = part.bounded(max_bytes, FormTooLarge)
             form.upload = await store(name_of(part.filename, "recording"), chunks)
         else:
             await _add_field(form.fields, part)
@@ -66,20 +67,3 @@ def _value(name: str, text: str) -> Any:
         except ValueError:
             return text
     return text or None
-
-
-async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
-    received = 0
-    async for chunk in part.chunks:
-        received += len(chunk)
-        if received > limit:
-            raise FormTooLarge(limit)
-        yield chunk
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise ClientGone("The client left before its body arrived.") from None

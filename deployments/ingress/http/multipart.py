@@ -8,14 +8,14 @@ buffered.
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from cluster.runtime.problems import InvalidRequest, Malformed, UnsupportedMedia
+from cluster.runtime.problems import InvalidRequest, Malformed, Problem, UnsupportedMedia
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -48,6 +48,18 @@ class FormPart:
                     f"{self.name}: is over {limit} bytes.", param=self.name, limit=limit
                 )
         return bytes(data)
+
+    async def bounded(
+        self, limit: int, too_large: Callable[[int], Problem]
+    ) -> AsyncIterator[bytes]:
+        """The chunks of a large part. Raises what `too_large` makes of `limit`, over as many
+        bytes."""
+        received = 0
+        async for chunk in self.chunks:
+            received += len(chunk)
+            if received > limit:
+                raise too_large(limit)
+            yield chunk
 
 
 class MultipartForm:

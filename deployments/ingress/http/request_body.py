@@ -6,6 +6,7 @@ and by the number of JSON values in it, which cost far more than their bytes.
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -62,6 +63,15 @@ def _require_json(request: Request) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != JSON and not media_type.endswith("+json"):
         raise UnsupportedMedia(content_type or "(none)", (JSON,))
+
+
+async def request_chunks(request: Request) -> AsyncIterator[bytes]:
+    """The chunks of a body, as they arrive. Raises ClientGone."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise _client_gone() from None
 
 
 def _client_gone() -> ClientGone:

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cluster.blobs.files import Staged
-from cluster.runtime.problems import ClientGone, InvalidRequest, Malformed, PayloadTooLarge
+from cluster.runtime.problems import InvalidRequest, Malformed, PayloadTooLarge
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.batches.services import require_batches
@@ -30,9 +29,10 @@ from deployments.files.store import FileStore
 from deployments.ingress.admission import MAX_RESOURCE
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import request_state
-from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
+from deployments.ingress.http.multipart import FORM, MultipartForm
 from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.http.range_requests import content_disposition
+from deployments.ingress.http.request_body import request_chunks
 from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.files import StreamedFile
 from deployments.ingress.routes.operations import JsonResponse
@@ -115,7 +115,7 @@ async def create_file(request: Request) -> Response:
     it is deleted. A file for a batch has at most 200 MiB, others 512 MiB; all count against the
     storage of the plan."""
     async with _admitted(request, RequestClass.MEDIA) as access:
-        form = MultipartForm(_body(request), request.headers.get("content-type", ""))
+        form = MultipartForm(request_chunks(request), request.headers.get("content-type", ""))
         file = await _receive(access, form)
     return JsonResponse(FileObject(**_object(file)).model_dump_json().encode())
 
@@ -211,7 +211,7 @@ async def _read(access: FileAccess, form: MultipartForm, received: _Received) ->
             received.name = file_name(part.filename)
             received.staged = await access.files.receive(
                 access.tenant,
-                _bounded(part, _largest(received.purpose)),
+                part.bounded(_largest(received.purpose), PayloadTooLarge),
                 kind if _MEDIA_TYPE.fullmatch(kind) else "application/octet-stream",
                 _largest(received.purpose),
             )
@@ -267,20 +267,3 @@ def _purpose(text: str) -> Any:
 
 def _largest(purpose: str | None) -> int:
     return MAX_BATCH_BYTES if purpose == "batch" else MAX_BYTES
-
-
-async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
-    received = 0
-    async for chunk in part.chunks:
-        received += len(chunk)
-        if received > limit:
-            raise PayloadTooLarge(limit)
-        yield chunk
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise ClientGone("The client left before its body arrived.") from None

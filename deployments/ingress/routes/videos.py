@@ -4,25 +4,23 @@ For larger files see uploads.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
 from cluster.runtime.problems import (
-    ClientGone,
     Malformed,
     PayloadTooLarge,
     UnsupportedMedia,
     UnsupportedParameter,
 )
-from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
-from deployments.ingress.http.request_body import JSON, parse_json
+from deployments.ingress.http.multipart import FORM, MultipartForm
+from deployments.ingress.http.request_body import JSON, parse_json, request_chunks
 from deployments.ingress.idempotency import idempotency_key, with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
@@ -119,7 +117,7 @@ async def create_video(access: WritesMedia, request: Request) -> Response:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
     if idempotency_key(request.headers) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read once.")
-    video = await _create_from_form(access, MultipartForm(_body(request), content_type))
+    video = await _create_from_form(access, MultipartForm(request_chunks(request), content_type))
     content = VideoResponse.of(video).model_dump(mode="json")
     return JSONResponse(content, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
@@ -199,7 +197,7 @@ async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormFiel
     fields = _FormFields()
     async for part in form.parts():
         if part.name == "file" and not fields.has_file:
-            chunks = _bounded(part, access.media.max_form_bytes)
+            chunks = part.bounded(access.media.max_form_bytes, FormTooLarge)
             await access.media.ingest.store(access.tenant, id_, chunks)
             fields.has_file, fields.filename = True, part.filename
         elif part.name == "transcript" and fields.sidecar is None:
@@ -229,26 +227,9 @@ async def _import(access: MediaAccess, request: Request) -> Response:
     return JSONResponse(answer, 202, headers)
 
 
-async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
-    received = 0
-    async for chunk in part.chunks:
-        received += len(chunk)
-        if received > limit:
-            raise FormTooLarge(limit)
-        yield chunk
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise ClientGone("The client left before its body arrived.") from None
-
-
 async def _read_body(request: Request, limit: int) -> bytes:
     data = bytearray()
-    async for chunk in _body(request):
+    async for chunk in request_chunks(request):
         data += chunk
         if len(data) > limit:
             raise PayloadTooLarge(limit)

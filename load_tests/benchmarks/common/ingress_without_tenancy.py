@@ -22,6 +22,7 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.policy import CallerPolicies
 from cluster.tenants.settings import NO_SETTINGS, TenantSettings
 from cluster.tenants.units import UsageAmounts
+from cluster.usage.collected_usage import CollectedUsage
 from deployments.ingress.config import ModelSettings
 from deployments.ingress.deployment import Ingress
 from deployments.ingress.directory_broadcast import DirectoryBroadcast
@@ -43,6 +44,7 @@ def open_args() -> AppArgs:
             "ingress": {"num_cpus": 0.1},
             "video": {"enabled": False},
             "text": {"enabled": False},
+            "media": {"enabled": False},
         }
     )
 
@@ -108,11 +110,17 @@ class NoTenancy(TenantServices):
         amounts: UsageAmounts,
         tags: tuple[str, ...] = (),
         cost: int | None = None,
+        collected: CollectedUsage | None = None,
     ) -> None:
         pass
 
     def record_cache_hit(
-        self, caller: Caller, plan: Plan, model: str, tags: tuple[str, ...] = ()
+        self,
+        caller: Caller,
+        plan: Plan,
+        model: str,
+        tags: tuple[str, ...] = (),
+        collected: CollectedUsage | None = None,
     ) -> None:
         pass
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
-from deployments.contracts.engine import Engine, Tokens
+from deployments.contracts.engine import Engine, ImagePrompt, Tokens
 from deployments.model.engines.features import ALL
 from tests.engines.text.sequences import (
     collect,
@@ -37,6 +37,7 @@ FEATURE_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
     "logit_bias": ("logit_bias", {"logit_bias": ((5, 2.0),)}),
     "prompt_logprobs": ("echo", {"logprobs": 0, "prompt_logprobs": True}),
     "grammar": ("response_format", {"grammar": 'root ::= "a"'}),
+    "images": ("messages", {"image_prompt": ImagePrompt((1,), ())}),
 }
 
 
