@@ -49,7 +49,7 @@ class EchoEngine:
         """Nothing to load."""
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
-        if request.grammar or self._stopping:
+        if request.grammar or request.image_prompt is not None or self._stopping:
             self._refuse(request)
         ids, reason = continuation(request)
         prompt = request.prompt_ids if request.prompt_logprobs else ()
