@@ -10,6 +10,7 @@ is cancelled: how long that takes, and whether what was done is kept.
 import argparse
 import asyncio
 import json
+import secrets
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ import psutil
 from rich.console import Console
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.tenants import create_tenant, usage_query
 from load_tests.machine import describe_machine
 
 ENDED = ("completed", "failed", "cancelled", "expired")
@@ -60,10 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass
 class BatchClient:
-    """OpenAI's routes of files and batches; calls are repeated while replicas come back."""
+    """OpenAI's routes of files and batches; calls are repeated while replicas come back.
+
+    It acts for the tenant `tenant`, whose ledger is read with the operator's key.
+    """
 
     http: httpx.AsyncClient
     model: str
+    tenant: str
+    operator_key: str
 
     async def send(self, method: str, path: str, **rest: Any) -> httpx.Response:
         async with asyncio.timeout(120):
@@ -98,7 +105,9 @@ class BatchClient:
 
     async def used(self) -> Counter[str]:
         """Amounts of the model in the ledger, by unit, written by now."""
-        answer = await self.send("GET", "/api/v1/usage", params={"group_by": "model"})
+        query = usage_query(self.tenant) | {"group_by": "model"}
+        operator = {"Authorization": f"Bearer {self.operator_key}"}
+        answer = await self.send("GET", "/api/v1/usage", params=query, headers=operator)
         units = Counter[str]()
         for row in answer.json()["data"]:
             if row["group"]["model"] == self.model:
@@ -109,9 +118,13 @@ class BatchClient:
 async def measure(
     serve: LocalServe, key: str, options: argparse.Namespace
 ) -> dict[str, dict[str, Any]]:
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=serve.url, headers=headers, timeout=60.0) as http:
-        client, parts = BatchClient(http, options.model), options.part or PARTS
+    async with httpx.AsyncClient(base_url=serve.url, timeout=60.0) as http:
+        # A tenant of its own: calls of others would be entered in the ledger late.
+        tenant = f"batch-{secrets.token_hex(4)}"
+        own_key = await create_tenant(http, key, tenant, {})
+        http.headers["Authorization"] = f"Bearer {own_key}"
+        client = BatchClient(http, options.model, tenant, key)
+        parts = options.part or PARTS
         report: dict[str, dict[str, Any]] = {}
         if "killed" in parts:
             report["killed"] = await _killed(serve, client, options.lines, options.kills)
