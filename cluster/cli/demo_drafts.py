@@ -66,7 +66,7 @@ def optimize_draft(http: httpx.Client) -> str:
 
 def schedule_post(http: httpx.Client, text: str) -> None:
     """From a draft to a schedule a week ahead; the post is removed again."""
-    print_rich("\n[bold]5. Kept, approved, scheduled[/]  /api/v1/library/posts")
+    print_rich("\n[bold]5. Saved, approved, scheduled[/]  /api/v1/library/posts")
     draft = {"title": "The roastery opens", "body": text, "platform": "instagram"}
     post = _post(http, "/api/v1/library/posts", {**draft, "tags": ["demo"]})
     if post is None:

@@ -58,6 +58,11 @@ class RemoteTimeouts:
         return from_url(url, retry_config=retries, client_options=client)
 
 
+def store_location(where: str, home: Path) -> str:
+    """`where`, if it is a URL; else the folder of that name in `home`."""
+    return where if "://" in where else str(home / where)
+
+
 class ObjectStore:
     """`where` is a folder, made when first used, or a URL that obstore knows (any other raises its
     BaseError); credentials come from the environment as their vendors define it.

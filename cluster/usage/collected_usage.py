@@ -1,4 +1,4 @@
-"""Usage of work that may be done again: kept back until the result of the work is stored.
+"""Usage of work that may be done again: held until the result of the work is stored.
 
 Flows in: what the ledger would have counted. Flows out: cells, for the transaction that stores the
 result, so that the work is charged exactly once, or not at all where nothing came of it. What comes

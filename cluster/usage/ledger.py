@@ -115,7 +115,7 @@ class Ledger:
         collected: CollectedUsage | None = None,
     ) -> None:
         """Count one call of a model. `cost` is what its provider says that it costs, in
-        nano-currency, instead of the configured cost. With `collected` it is kept back there until
+        nano-currency, instead of the configured cost. With `collected` it is held there until
         that is stored. Takes some microseconds and never fails.
         """
         counts = (

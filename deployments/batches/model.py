@@ -150,7 +150,7 @@ class ItemCaller(Protocol):
     async def call(
         self, job: Job, spec: BatchSpec, item: BatchItem, usage: CollectedUsage
     ) -> ItemOutcome:
-        """What it uses is kept back in `usage`. Raises what the operation raises for a request of
+        """What it uses is held in `usage`. Raises what the operation raises for a request of
         its own."""
         ...
 

@@ -123,7 +123,7 @@ class TimeSpan:
 class SoundMeasures:
     """`loudness` in LUFS and `loudness_range` in LU are by EBU R128 (None: nothing is loud enough
     to count), `true_peak` in dBTP (None: digital silence). `silences` last half a second at least;
-    of more than there may be, the longest are told. `speech_share` is the share of the duration in
+    of more than there may be, these are the longest. `speech_share` is the share of the duration in
     which speech is likely, 0 to 1."""
 
     duration: Seconds

@@ -6,11 +6,9 @@ Flows in: uploads, ids of videos. Flows out: paths of the tenant's files; orders
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from cluster.blobs.files import TenantFiles
-from cluster.blobs.store import BlobStore
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, NotInstalled
@@ -23,7 +21,7 @@ from deployments.ingress.pipeline.audio_pipeline import INSTALL, NOT_SERVED, Aud
 from deployments.jobs.store import JobStore
 from deployments.media.config import MediaConfig
 from deployments.video.catalog import VideoCatalog, VideoNotFound
-from deployments.video.services import MediaServices, PlanDirectory
+from deployments.video.services import PlanDirectory
 
 STAGED_S = 3 * 86_400.0  # a file of a request, should nobody delete it
 _OCTETS = "application/octet-stream"  # the client's content type is not trusted
@@ -97,22 +95,16 @@ class AudioTenants(Protocol):
 
 def audio_services(
     config: MediaConfig,
-    home: Path,
     tenants: AudioTenants,
-    media: MediaServices | None,
+    files: TenantFiles,
+    videos: VideoCatalog | None,
     jobs: JobStore,
     pipeline: AudioPipeline,
     clock: Clock,
 ) -> AudioServices | None:
-    """None if the deployment `Media` is off. Files are those of `media`, if video is on."""
+    """None if the deployment `Media` is off. `videos` None: video is off."""
     if not config.enabled:
         return None
-    plan_of = tenants.directory.plan_of
-    if media is not None:
-        files = media.files
-    else:
-        store = config.store if "://" in config.store else str(home / config.store)
-        files = TenantFiles(tenants.database, BlobStore(store), clock, plan_of)
     return AudioServices(
         tenants.database,
         files,
@@ -120,9 +112,9 @@ def audio_services(
         pipeline,
         tenants.guard,
         config,
-        plan_of,
+        tenants.directory.plan_of,
         clock,
-        None if media is None else media.videos,
+        videos,
         tenants.pseudonyms.of,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from cluster.runtime.clock import Clock
+from cluster.storage.object_store import store_location
 from deployments.cache.config import CacheConfig
 from deployments.cache.metrics import ReplicaCacheStats, TenantCacheMetrics
 from deployments.cache.policy import EntryPolicy, Freshness, InvalidationSource
@@ -51,7 +52,7 @@ class CacheStack:
         self.shared = shared
         self.archive: Tier | None = None
         if config.archive is not None:
-            archive = config.archive if "://" in config.archive else str(home / config.archive)
+            archive = store_location(config.archive, home)
             self.archive = ObjectStoreTier(archive, config.archive_bytes, clock)
         self.semantic = _make_semantic(config, models, self.memory)
         self.responses: ResponseCache | None = None

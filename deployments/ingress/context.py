@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Scope as AsgiScope
 
 from cluster.runtime.clock import Clock, Deadline
-from cluster.runtime.problems import DeadlineExceeded, Forbidden
+from cluster.runtime.problems import DeadlineExceeded, Forbidden, to_problem
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import GatedFeature, Plan
 from cluster.tenants.policy import CallerPolicies
@@ -30,6 +30,7 @@ from deployments.ingress.pipeline.response_relay import ResponseRelay
 
 MODEL_HEADER = b"mobula-model"
 MAX_STAGES = 64  # of a request that its trace shows
+MAX_TIMED_CALLS = 64  # likewise
 GUARDRAILS, RESERVE = "guardrails", "reserve"  # checks of texts; waits for limits of a model call
 CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 # What a scope writes to. What is there already can be read and deleted on any plan.
@@ -110,6 +111,25 @@ class ModelWaitTimer:
             yield
         finally:
             self.add_stage(name, since)
+
+    @property
+    def trace_state(self) -> str:
+        return "" if self.trace is None else self.trace.state
+
+    @contextmanager
+    def encoder_call(self, operation: str, model: str) -> Iterator[TimedEncoderCall]:
+        """Around a call that is no generation; the trace shows the first MAX_TIMED_CALLS."""
+        trace = "" if self.trace is None else self.trace.child().traceparent
+        timed = TimedEncoderCall(operation, model, trace, self.clock.monotonic())
+        if len(self.calls) < MAX_TIMED_CALLS:
+            self.calls.append(timed)
+        try:
+            yield timed
+        except Exception as error:
+            timed.error = to_problem(error).slug
+            raise
+        finally:
+            timed.ended_at = self.clock.monotonic()
 
     def opened(self) -> float:
         """Returns the time."""

@@ -41,21 +41,21 @@ class DirectoryBroadcast:
     def __init__(self, directory: VersionedDirectory) -> None:
         self.peers: Peers | None = None
         self._directory = directory
-        self._told = directory.version
-        self._asking: set[asyncio.Task[list[Any]]] = set()
+        self._announced = directory.version
+        self._requests: set[asyncio.Task[list[Any]]] = set()
 
     async def refresh(self) -> None:
         """Most changes are not about what directories hold: then nobody else is asked. Raises
         DatabaseUnavailable."""
         await self._directory.refresh()
         version = self._directory.version
-        if self.peers is None or version == self._told:
+        if self.peers is None or version == self._announced:
             return
-        self._told = version
-        asking = create_detached_task(self.peers.ask("report", REPORT), name="directory broadcast")
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
-        await asyncio.wait((asking,), timeout=WAIT_S)
+        self._announced = version
+        request = create_detached_task(self.peers.ask("report", REPORT), name="directory broadcast")
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        await asyncio.wait((request,), timeout=WAIT_S)
 
     async def refresh_own(self) -> None:
         """For another replica that asks; while the store is away there is nothing new."""

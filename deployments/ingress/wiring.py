@@ -13,6 +13,7 @@ from cluster.blobs.store import BlobStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
+from cluster.storage.object_store import store_location
 from deployments.batches.file_handler import FileBatchHandler
 from deployments.batches.handler import BatchHandler
 from deployments.batches.item_calls import ItemCalls
@@ -260,9 +261,9 @@ def build_services(
         privacy=PrivacyServices(store, links, tenant_jobs.wake),
         audio=audio_services(
             config.media,
-            settings.home,
             tenancy,
-            media,
+            objects,
+            None if media is None else media.videos,
             store,
             AudioPipeline(backends.media_reader, tenancy.ledger, guards),
             clock,
@@ -303,8 +304,7 @@ def _tenant_files(
     settings: Settings, config: IngressConfig, tenancy: TenantServices, clock: Clock
 ) -> TenantFiles:
     """Where video is disabled; it has the store of video, whose quota counts them all."""
-    where = config.video.store
-    store = BlobStore(where if "://" in where else str(settings.home / where))
+    store = BlobStore(store_location(config.video.store, settings.home))
     return TenantFiles(tenancy.database, store, clock, tenancy.directory.plan_of)
 
 

@@ -60,10 +60,10 @@ def measure_sound(
 
 def _longest(spans: list[TimeSpan]) -> tuple[TimeSpan, ...]:
     """Those of MIN_SILENCE_S and more, in order; of too many the longest."""
-    told = [span for span in spans if span.end - span.start >= MIN_SILENCE_S - 1e-6]
-    if len(told) > MAX_SILENCES:
-        told = sorted(told, key=lambda span: span.start - span.end)[:MAX_SILENCES]
-    return tuple(sorted(told, key=lambda span: span.start))
+    silences = [span for span in spans if span.end - span.start >= MIN_SILENCE_S - 1e-6]
+    if len(silences) > MAX_SILENCES:
+        silences = sorted(silences, key=lambda span: span.start - span.end)[:MAX_SILENCES]
+    return tuple(sorted(silences, key=lambda span: span.start))
 
 
 def _meter(

@@ -39,7 +39,7 @@ IMAGE_DOWNLOAD_S, IMAGE_STEP_S = 20.0, 10.0  # of one picture, and of each wait 
 
 class MediaWorker:
     """Create it, `start` it on the loop that serves, `close` it there. The recognizer belongs to
-    its owner."""
+    its owner. Clipper replicas sweep the files; where video is off, ingress replicas do."""
 
     def __init__(
         self, settings: Settings, config: MediaConfig, recognizer: SpeechRecognizer, clock: Clock
@@ -71,9 +71,7 @@ class MediaWorker:
         name = f"media-{os.getpid()}-{secrets.token_hex(6)}"
         self._jobs = JobWorker(self._context.jobs, [handler], name, clock, concurrency=config.jobs)
         downloads = UrlDownloader(
-            PinnedTransport(SsrfGuard(settings.webhooks_private_hosts)),
-            wall_s=IMAGE_DOWNLOAD_S,
-            step_s=IMAGE_STEP_S,
+            PinnedTransport(guard), wall_s=IMAGE_DOWNLOAD_S, step_s=IMAGE_STEP_S
         )
         self.images = BoundedImageReader(
             ImageFetcher(downloads, files), ImageDecoder(self._context.scratch)
@@ -82,7 +80,6 @@ class MediaWorker:
     async def start(self) -> None:
         await self._directory.start()
         await asyncio.to_thread(clear_abandoned, self._context.scratch)
-        await self._context.files.start()
         await self._jobs.start()
 
     async def close(self) -> None:

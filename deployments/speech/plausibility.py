@@ -41,12 +41,12 @@ def plausible(segment: SpeechSegment) -> SpeechSegment | None:
 def without_loop(segment: SpeechSegment) -> SpeechSegment:
     """Without what follows MAX_REPEATS of the same words in a row."""
     texts = [word.text for word in segment.words] or segment.text.split()
-    kept = _before_loop([re.sub(r"\W", "", text).casefold() for text in texts])
-    if kept == len(texts):
+    length = _before_loop([re.sub(r"\W", "", text).casefold() for text in texts])
+    if length == len(texts):
         return segment
     if not segment.words:
-        return replace(segment, text=" ".join(texts[:kept]))
-    words = segment.words[:kept]
+        return replace(segment, text=" ".join(texts[:length]))
+    words = segment.words[:length]
     return replace(
         segment, words=words, end=words[-1].end, text="".join(word.text for word in words)
     )

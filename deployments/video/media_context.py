@@ -14,6 +14,7 @@ from cluster.blobs.store import BlobStore
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
+from cluster.storage.object_store import store_location
 from cluster.tenants.plan import Plan
 from cluster.tracing.span import TraceSpan
 from cluster.usage.entries import record
@@ -54,8 +55,8 @@ class MediaContext:
         self._export = export
         self.scratch = settings.home / SCRATCH
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = config.store if "://" in config.store else str(settings.home / config.store)
-        self.files = TenantFiles(database, BlobStore(store), clock, plan_of)
+        store = BlobStore(store_location(config.store, settings.home))
+        self.files = TenantFiles(database, store, clock, plan_of)
         self.videos = VideoCatalog(database, self.files, clock)
         self.uploads = UploadStore(database, self.files, clock)
         self.ingest = VideoIngest(

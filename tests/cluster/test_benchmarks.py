@@ -153,6 +153,20 @@ def test_every_abandoned_request_ends(
     assert figures["disconnects.errors"].value == 0
 
 
+def test_a_batch_that_is_cancelled_keeps_what_is_done(
+    shared: SharedCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench_batch, "LocalServe", shared)
+    report = tmp_path / "report.json"
+
+    options = "--part cancelled --model slow --lines 100"
+    bench_batch.main([*options.split(), "--json", str(report)])
+
+    found = json.loads(report.read_text())
+    assert found["cancelled"]["passed"], found
+
+
+@pytest.mark.exhaustive
 def test_a_batch_whose_workers_are_killed_has_each_line_once(
     shared: SharedCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

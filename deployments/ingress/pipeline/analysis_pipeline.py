@@ -10,15 +10,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.runtime.problems import NotCached, NotInstalled, to_problem
+from cluster.runtime.problems import NotCached, NotInstalled
 from cluster.tenants.units import UsageAmounts
 from cluster.tracing.genai_names import ANALYZE
 from deployments.contracts.cache import CacheOutcome
 from deployments.contracts.text_analysis import TEXT, AnalyzeRequest, TextAnalysis, TextAnalyzer
-from deployments.ingress.context import RESERVE, AdmittedRequest, TimedEncoderCall
+from deployments.ingress.context import RESERVE, AdmittedRequest
 from deployments.ingress.pipeline.analysis_cache import AnalysisCache, AnalysisKeys, Result
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
-from deployments.ingress.pipeline.metering import MAX_TIMED_CALLS, Meter
+from deployments.ingress.pipeline.metering import Meter
 from deployments.text.analysis import find_operations
 
 NOT_SERVED = "This cluster analyses no texts."
@@ -154,29 +154,20 @@ class AnalysisPipeline:
         number: int,
     ) -> Sequence[str]:
         timer, query = admitted.timer, work.query
-        trace = "" if timer.trace is None else timer.trace.child().traceparent
-        timed = TimedEncoderCall(ANALYZE, TEXT, trace, timer.clock.monotonic())
-        if len(timer.calls) < MAX_TIMED_CALLS:
-            timer.calls.append(timed)
-        request = AnalyzeRequest(
-            request_id=f"{admitted.request_id}-{number}" if number else admitted.request_id,
-            caller=admitted.caller,
-            texts=work.missing_texts,
-            operations=tuple(operations),
-            options={name: query.options[name] for name in operations if name in query.options},
-            language=query.language,
-            timeout_s=admitted.timeout_s("ingress"),
-            priority=admitted.priority,
-            trace=trace,
-            trace_state="" if timer.trace is None else timer.trace.state,
-        )
-        try:
+        with timer.encoder_call(ANALYZE, TEXT) as timed:
+            request = AnalyzeRequest(
+                request_id=f"{admitted.request_id}-{number}" if number else admitted.request_id,
+                caller=admitted.caller,
+                texts=work.missing_texts,
+                operations=tuple(operations),
+                options={name: query.options[name] for name in operations if name in query.options},
+                language=query.language,
+                timeout_s=admitted.timeout_s("ingress"),
+                priority=admitted.priority,
+                trace=timed.trace,
+                trace_state=timer.trace_state,
+            )
             analysis = await analyzer.analyze(request)
-        except Exception as error:
-            timed.error = to_problem(error).slug
-            raise
-        finally:
-            timed.ended_at = timer.clock.monotonic()
         work.add_computed(analysis, self._cache, timed.ended_at - timed.opened_at)
         return operations
 

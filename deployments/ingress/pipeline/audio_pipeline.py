@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from cluster.resilience.failure_class import FailureClass, classify
-from cluster.runtime.problems import NotInstalled, Problem, to_problem, unknown_policy
+from cluster.runtime.problems import NotInstalled, Problem, unknown_policy
 from cluster.tenants.units import UsageAmounts
 from cluster.tracing.genai_names import TRANSCRIBE
 from deployments.contracts.audio import (
@@ -26,10 +26,10 @@ from deployments.contracts.audio import (
 from deployments.contracts.generation import Choice
 from deployments.contracts.media import MediaInfo, MediaLimits
 from deployments.contracts.speech import DetectedLanguage, SpeechOptions, SpeechSegment
-from deployments.ingress.context import GUARDRAILS, RESERVE, AdmittedRequest, TimedEncoderCall
+from deployments.ingress.context import GUARDRAILS, RESERVE, AdmittedRequest
 from deployments.ingress.pipeline.guarded_pipeline import RequestGuards
 from deployments.ingress.pipeline.guarded_request import GuardedRequest
-from deployments.ingress.pipeline.metering import MAX_TIMED_CALLS, Meter, is_server_fault
+from deployments.ingress.pipeline.metering import Meter, is_server_fault
 from deployments.media.documents import joined_text
 from deployments.sandbox.errors import NoMedia
 from deployments.video.probe.media_info_json import from_json
@@ -233,30 +233,21 @@ class AudioPipeline:
         run: int,
     ) -> AsyncGenerator[TranscriptPart, None]:
         timer = admitted.timer
-        trace = "" if timer.trace is None else timer.trace.child().traceparent
-        timed = TimedEncoderCall(TRANSCRIBE, SPEECH, trace, timer.clock.monotonic())
-        if len(timer.calls) < MAX_TIMED_CALLS:
-            timer.calls.append(timed)
-        request = TranscribeRequest(
-            admitted.request_id if run == 1 else f"{admitted.request_id}-{run}",
-            admitted.caller,
-            recording.path,
-            recording.file.info,
-            options,
-            admitted.timeout_s("ingress"),
-            admitted.priority,
-            trace,
-            "" if timer.trace is None else timer.trace.state,
-        )
-        try:
+        with timer.encoder_call(TRANSCRIBE, SPEECH) as timed:
+            request = TranscribeRequest(
+                admitted.request_id if run == 1 else f"{admitted.request_id}-{run}",
+                admitted.caller,
+                recording.path,
+                recording.file.info,
+                options,
+                admitted.timeout_s("ingress"),
+                admitted.priority,
+                timed.trace,
+                timer.trace_state,
+            )
             async with aclosing(self._require().transcribe(request)) as parts:
                 async for part in parts:
                     yield part
-        except Exception as error:
-            timed.error = to_problem(error).slug
-            raise
-        finally:
-            timed.ended_at = timer.clock.monotonic()
 
     def _require(self) -> MediaReader:
         if self._reader is None:

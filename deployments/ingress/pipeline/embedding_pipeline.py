@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from cluster.runtime.pickle_compat import copied
-from cluster.runtime.problems import Problem, UnknownModel, to_problem, unknown_policy
+from cluster.runtime.problems import Problem, UnknownModel, unknown_policy
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from cluster.tracing.genai_names import CLASSIFY, EMBEDDINGS
@@ -18,14 +18,12 @@ from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.ingress.context import (
     RESERVE,
     AdmittedRequest,
-    ModelWaitTimer,
-    TimedEncoderCall,
 )
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.facts import TextFacts
 from deployments.ingress.names.model_names import DefaultOf
 from deployments.ingress.pipeline.fallback import RaisedProblems, attempt_order
-from deployments.ingress.pipeline.metering import MAX_TIMED_CALLS, Meter
+from deployments.ingress.pipeline.metering import Meter
 
 _BYTES_PER_TOKEN = 3
 _SPECIAL_TOKENS = 2  # what a tokenizer puts around each text
@@ -118,21 +116,16 @@ class EmbeddingPipeline:
         since = admitted.timer.clock.monotonic()
         reservation = await admitted.permit.reserve(request.model, amounts)
         admitted.timer.add_stage(RESERVE, since)
-        used, requests = UsageAmounts(), 0
-        timed = self._timed(request, admitted.timer)
-        if timed.trace:
-            span = admitted.timer.trace
-            state = "" if span is None else span.state
-            request = copied(request, trace=timed.trace, trace_state=state)
+        used, requests, timer = UsageAmounts(), 0, admitted.timer
+        operation = EMBEDDINGS if isinstance(request, EmbedRequest) else CLASSIFY
         try:
-            answer = await call(request)
+            with timer.encoder_call(operation, request.model) as timed:
+                if timed.trace:
+                    request = copied(request, trace=timed.trace, trace_state=timer.trace_state)
+                answer = await call(request)
+                timed.tokens = answer.tokens
             used, requests = UsageAmounts(input_tokens=answer.tokens), 1
-            timed.tokens = answer.tokens
-        except Exception as error:
-            timed.error = to_problem(error).slug
-            raise
         finally:
-            timed.ended_at = admitted.timer.clock.monotonic()
             reservation.settle(used, requests=requests)
         self._meter.record_call(
             request.caller,
@@ -143,17 +136,6 @@ class EmbeddingPipeline:
             collected=admitted.collected,
         )
         return answer
-
-    def _timed(
-        self, request: EmbedRequest | ClassifyRequest, timer: ModelWaitTimer
-    ) -> TimedEncoderCall:
-        """The times of a call that begins now, for the request's trace."""
-        operation = EMBEDDINGS if isinstance(request, EmbedRequest) else CLASSIFY
-        trace = "" if timer.trace is None else timer.trace.child().traceparent
-        timed = TimedEncoderCall(operation, request.model, trace, timer.clock.monotonic())
-        if len(timer.calls) < MAX_TIMED_CALLS:
-            timer.calls.append(timed)
-        return timed
 
     def _allowed_models(
         self, model: str, known: tuple[str, ...], admitted: AdmittedRequest

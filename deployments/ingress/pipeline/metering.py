@@ -18,11 +18,10 @@ from cluster.tenants.units import UsageAmounts
 from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Reservation
-from deployments.ingress.context import ModelWaitTimer
+from deployments.ingress.context import MAX_TIMED_CALLS, ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 
-MAX_TIMED_CALLS = 64  # of a request: its trace shows no more
 MAX_COST = 10**15  # nano-currency that a provider may say that one call costs
 _CLOSING_S = 5.0
 _NO_USAGE = TokenUsage()
@@ -44,7 +43,7 @@ class Meter(Protocol):
         collected: CollectedUsage | None = None,
     ) -> None:
         """One call of a model. `cost` is what its provider says, in nano-currency. With
-        `collected` it is kept back there until that is stored."""
+        `collected` it is held there until that is stored."""
         ...
 
     def record_cache_hit(

@@ -6,22 +6,18 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.runtime.problems import Conflict, NotFound, Problem
+from cluster.runtime.problems import Conflict
 from cluster.tenants.caller import Scope
 from deployments.batches.model import FILE_KIND, KIND, ItemResult
-from deployments.batches.services import BatchServices, require_batches
-from deployments.contracts.jobs import ENDED, Job
-from deployments.ingress.authentication import authenticate
+from deployments.contracts.jobs import ENDED
 from deployments.ingress.http.openapi import request_body
-from deployments.ingress.http.request_body import parse_json, receive_json
-from deployments.ingress.idempotency import with_idempotency
-from deployments.ingress.operations.base import Operation
+from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.operations.batches import batch_response
 from deployments.ingress.permissions import (
     GeneratesHere,
     admit_long_lived,
-    services_of,
 )
+from deployments.ingress.routes.batch_requests import answer_batch_order, batch_job, batches_of
 from deployments.ingress.routes.jobs import Prefer, wait_for_change, wait_s_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.admin import EmptyBody
@@ -37,6 +33,7 @@ from deployments.ingress.schemas.batches import (
 
 router = APIRouter(prefix="/api/v1/batches", tags=["batches"])
 RETRY_AFTER_S = "2"
+KINDS = (KIND, FILE_KIND)
 MAX_VALUES = 100_000  # of a body; that of an item may have as many as a request of its own
 
 BatchId = Annotated[str, Path(max_length=64, description="The batch's id.")]
@@ -55,23 +52,9 @@ async def create_batch(request: Request, prefer: Prefer = None) -> Response:
     other processes should this one end. With an `Idempotency-Key`, repetitions of a request create
     one batch.
     """
-    services = services_of(request)
-    operation: Operation[Any] = request.app.state.operations["batches"]
-    context = authenticate(services, request, operation.request_class)
-    try:
-        raw = await receive_json(request)
-        body = parse_json(raw, OperationBatchCreate, max_values=MAX_VALUES)
-        operation = with_idempotency(
-            operation, services.idempotency, "batches", request.headers, raw
-        )
-    except Problem as problem:
-        services.admission.record_refused(context, "batches", problem)
-        raise
-    async with services.admission.admitted(
-        context, operation.request_class, "batches", scope=operation.scope
-    ) as admitted:
-        answer = await operation.answer(admitted, body)
-    tenant, id, wait_s = context.caller.tenant, answer["id"], wait_s_of(request, prefer)
+    operation = request.app.state.operations["batches"]
+    tenant, answer = await answer_batch_order(request, operation, "batches", MAX_VALUES)
+    id, wait_s = answer["id"], wait_s_of(request, prefer)
     if wait_s:
         answer = await _awaited(request, tenant, id, wait_s)
     headers = {"Location": f"/api/v1/batches/{id}", "Retry-After": RETRY_AFTER_S}
@@ -83,9 +66,9 @@ async def list_batches(
     access: GeneratesHere, query: Annotated[OperationBatchQuery, Query()], request: Request
 ) -> OperationBatchPage:
     """Newest first."""
-    batches = _batches(request)
+    batches = batches_of(request)
     page = await batches.jobs.page(
-        access.tenant, kind=(KIND, FILE_KIND), limit=query.limit, cursor=query.cursor
+        access.tenant, kind=KINDS, limit=query.limit, cursor=query.cursor
     )
     counts = await batches.counts(access.tenant, page.items)
     data = [
@@ -102,7 +85,7 @@ async def get_batch(batch: BatchId, request: Request, prefer: Prefer = None) -> 
     """`Prefer: wait=N` answers within N seconds (at most 30), earlier if the batch ends."""
     async with admit_long_lived(request, Scope.GENERATE, None) as access:
         tenant = access.tenant
-        await _job(_batches(request), tenant, batch)
+        await batch_job(batches_of(request), tenant, batch, KINDS)
     wait_s = wait_s_of(request, prefer)
     return _respond(await _awaited(request, tenant, batch, wait_s), 200, {}, wait_s)
 
@@ -121,8 +104,8 @@ async def list_batch_items(
 ) -> OperationItemPage:
     """Can be read while the batch runs. A page has at most 4 MiB of results. The outcomes of a
     batch over a file are in files: 409."""
-    batches = _batches(request)
-    job = await _job(batches, access.tenant, batch)
+    batches = batches_of(request)
+    job = await batch_job(batches, access.tenant, batch, KINDS)
     if job.kind == FILE_KIND:
         raise Conflict("The outcomes of this batch are in its output_file and error_file.")
     is_cancelled = job.state in ENDED
@@ -153,8 +136,8 @@ async def cancel_batch(
     two."""
     if raw := await request.body():
         parse_json(raw, EmptyBody)
-    batches = _batches(request)
-    await _job(batches, access.tenant, batch)
+    batches = batches_of(request)
+    await batch_job(batches, access.tenant, batch, KINDS)
     job = await batches.jobs.cancel(access.tenant, batch)
     counts = await batches.counts(access.tenant, [job])
     return OperationBatchResponse.model_validate(batch_response(job, *counts[job.id]))
@@ -164,35 +147,16 @@ async def cancel_batch(
     "/{batch}", status_code=204, responses=CHANGE, summary="Forget an ended batch and its results"
 )
 async def delete_batch(access: GeneratesHere, batch: BatchId, request: Request) -> Response:
-    batches = _batches(request)
-    await _job(batches, access.tenant, batch)
+    batches = batches_of(request)
+    await batch_job(batches, access.tenant, batch, KINDS)
     await batches.jobs.delete(access.tenant, batch)
     return Response(status_code=204)
 
 
-def _batches(request: Request) -> BatchServices:
-    return require_batches(services_of(request).batches)
-
-
-async def _job(batches: BatchServices, tenant: str, id: str) -> Job:
-    """Raises NotFound, also for a job of another kind."""
-    try:
-        job = await batches.jobs.get(tenant, id)
-    except NotFound:
-        raise _no_batch(id) from None
-    if job.kind not in (KIND, FILE_KIND):
-        raise _no_batch(id)
-    return job
-
-
-def _no_batch(id: str) -> NotFound:
-    return NotFound(f"There is no batch '{id[:64]}'.", param="batch")
-
-
 async def _awaited(request: Request, tenant: str, id: str, wait_s: float) -> dict[str, Any]:
     """The batch once it has ended, or time is up."""
-    batches = _batches(request)
-    job = await _job(batches, tenant, id)
+    batches = batches_of(request)
+    job = await batch_job(batches, tenant, id, KINDS)
     if wait_s:
         job = await wait_for_change(batches.jobs, job, request, None, wait_s)
     counts = await batches.counts(tenant, [job])

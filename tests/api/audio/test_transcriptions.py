@@ -104,7 +104,7 @@ async def test_open_webui_and_langchain_pass_unmodified(world: AudioWorld) -> No
     assert webui.json()["text"] == langchain.text == TEXT
 
 
-async def test_seconds_are_charged_once_and_nothing_is_kept(world: AudioWorld) -> None:
+async def test_seconds_are_charged_once_and_no_file_is_left(world: AudioWorld) -> None:
     await world.post(content=film(12.2))
 
     assert world.seconds_used() == [13]
