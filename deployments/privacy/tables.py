@@ -112,6 +112,8 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
+    TenantTable(tables.points, omitted=frozenset({"vector"})),
+    TenantTable(tables.collections, user="key"),
     TenantTable(tables.classifiers, sealed={"content": _labels}),
     TenantTable(tables.library_transitions, user="actor", user_form="user:{}"),
     TenantTable(tables.library_versions, user="author", user_form="user:{}"),

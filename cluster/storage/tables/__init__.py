@@ -7,6 +7,7 @@ with a tenant's data has a `tenant` column, and every query on it filters by ten
 from cluster.storage.tables.base import metadata
 from cluster.storage.tables.batches import batch_items, file_batches
 from cluster.storage.tables.classifiers import classifiers
+from cluster.storage.tables.collections import collections, points
 from cluster.storage.tables.files import files
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
@@ -56,6 +57,7 @@ __all__ = [
     "cache_invalidations",
     "changes",
     "classifiers",
+    "collections",
     "deliveries",
     "ended_sessions",
     "events",
@@ -77,6 +79,7 @@ __all__ = [
     "metadata",
     "outcomes",
     "plans",
+    "points",
     "refresh_tokens",
     "scaling_bounds",
     "scaling_decisions",

@@ -15,6 +15,7 @@ from deployments.contracts import (
     audio,
     cache,
     classification,
+    documents,
     embedding,
     generation,
     images,
@@ -22,6 +23,7 @@ from deployments.contracts import (
     links,
     moderation,
     scaling,
+    search,
     text_analysis,
     tokenization,
 )
@@ -45,6 +47,17 @@ PINNED: dict[type, str] = {
     MediaConfig: "enabled store speech short_s jobs max_form_bytes",
     audio.ExamineRequest: "request_id caller path limits timeout_s priority trace trace_state",
     audio.ExaminedFile: "sha256 bytes info",
+    documents.DocumentLimits: "max_pages max_characters max_bytes",
+    documents.ReadDocumentRequest: "request_id caller path name media_type password ocr first_page "
+    "limits timeout_s priority trace trace_state",
+    documents.DocumentBlock: "page kind text level box",
+    documents.DocumentFacts: "format sha256 bytes pages title by",
+    documents.DocumentPart: "facts blocks pages_done notes",
+    search.CollectionVersion: "id generation sequence purged dimensions metric",
+    search.SearchRequest: "request_id caller collection mode limit text vector filter min_score "
+    "alpha fusion after with_text with_payload timeout_s priority trace trace_state",
+    search.SearchHit: "id score text payload vector_score text_score vector_rank text_rank",
+    search.SearchAnswer: "hits sequence matched is_exact",
     HealthConfig: "own replicas",
     OwnCheckSpec: "name url consequence is_private interval_s timeout_s first_status last_status",
     report.HealthReport: "replica node dependencies",
