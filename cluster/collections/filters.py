@@ -50,28 +50,37 @@ def values_equal(left: Any, right: Any) -> bool:
 
 
 def _conditions(filter: Any, at: str, depth: int) -> Iterator[str]:
+    """The places of conditions, each of which is valid."""
     if not isinstance(filter, Mapping) or not filter:
         raise _invalid(at, f"must be an object with at least one of: {', '.join(OPERATORS)}")
     if depth > MAX_DEPTH:
         raise _invalid(at, f"is nested deeper than {MAX_DEPTH} levels")
     for operator, operand in filter.items():
-        here = f"{at}.{operator}"
-        if operator in ("and", "or"):
-            if not isinstance(operand, list) or not operand:
-                raise _invalid(here, "must be a list of filters")
-            for index, each in enumerate(operand):
-                yield from _conditions(each, f"{here}.{index}", depth + 1)
-        elif operator == "not":
-            yield from _conditions(operand, here, depth + 1)
-        elif operator == "exists":
-            fields = operand if isinstance(operand, list) and operand else [operand]
-            for field in fields:
-                _check_field(field, here)
-                yield here
-        elif operator in ("eq", "in", "range"):
-            yield from _comparisons(operator, operand, here)
-        else:
+        if operator not in OPERATORS:
             raise _invalid(at, f"has '{str(operator)[:40]}'; there are: {', '.join(OPERATORS)}")
+        here = f"{at}.{operator}"
+        if operator in ("and", "or", "not"):
+            yield from _nested(operator, operand, here, depth + 1)
+        elif operator == "exists":
+            yield from _existing(operand, here)
+        else:
+            yield from _comparisons(operator, operand, here)
+
+
+def _nested(operator: str, operand: Any, at: str, depth: int) -> Iterator[str]:
+    if operator == "not":
+        yield from _conditions(operand, at, depth)
+        return
+    if not isinstance(operand, list) or not operand:
+        raise _invalid(at, "must be a list of filters")
+    for index, each in enumerate(operand):
+        yield from _conditions(each, f"{at}.{index}", depth)
+
+
+def _existing(operand: Any, at: str) -> Iterator[str]:
+    for field in operand if isinstance(operand, list) and operand else [operand]:
+        _check_field(field, at)
+        yield at
 
 
 def _comparisons(operator: str, operand: Any, at: str) -> Iterator[str]:
