@@ -18,6 +18,8 @@ from deployments.ingress.routes import (
     cache,
     classifiers,
     clips,
+    collection_points,
+    collections,
     file_batches,
     files,
     health,
@@ -57,6 +59,14 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.collections import (
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsDelete,
+    PointsPut,
+)
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -130,6 +140,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     PostBulk,
     VersionRestore,
     OutcomeEvents,
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsPut,
+    PointsDelete,
 )
 
 
@@ -159,6 +175,8 @@ def resource_routes() -> APIRouter:
         library_more,
         library_posts,
         analytics,
+        collections,
+        collection_points,
     )
     media = (videos, uploads, clips, jobs, audio)
     operators = (audit, logs, traces, health, scaling, cache)
