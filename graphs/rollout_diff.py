@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
+from deployments.search.layout import search_shard_name
 from graphs.args import AppArgs, ServedArgs
 from graphs.model_args import ModelArgs
 from graphs.options import (
@@ -22,6 +23,7 @@ from graphs.options import (
     media_options,
     model_name,
     model_options,
+    search_options,
     text_options,
 )
 
@@ -48,6 +50,9 @@ def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
         options["text"] = text_options(args.text)
     if args.media.enabled:
         options["media"] = media_options(args.media, args.video)
+    if args.search.enabled:
+        for number in range(args.search.shards):
+            options[search_shard_name(number).lower()] = search_options(args.search, number)
     return options
 
 

@@ -42,8 +42,9 @@ class Ingress(LoggedReplica):
         classifiers: Mapping[str, DeploymentHandle] | None = None,
         text: DeploymentHandle | None = None,
         media: DeploymentHandle | None = None,
+        search: Sequence[DeploymentHandle] = (),
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded ones. `clipper` is never called."""
+        """`limiters`, `cache_shards`: the embedded ones; `search`: its shards. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         if settings.ingress_names is not None:
@@ -60,6 +61,7 @@ class Ingress(LoggedReplica):
             classifiers=classifiers or {},
             text=text,
             media=media,
+            search=search,
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from deployments.contracts.search import CollectionVersion
 from deployments.search.approximate_build import ApproximateBuild
@@ -148,5 +148,3 @@ def _is_outdated(loaded: LoadedCollection, version: CollectionVersion) -> bool:
         return True
     same = loaded.generation == version.generation
     return same and loaded.is_loaded and loaded.index.sequence < version.purged
-
-
