@@ -14,6 +14,7 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.classification import Classification, ClassifyRequest
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -72,6 +73,9 @@ READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCode
 SEARCH_COLLECTION = LinkMethod(
     "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
 )
+READ_DOCUMENT = LinkMethod(
+    "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
+)
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
@@ -90,6 +94,7 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         ANALYZE,
         EXAMINE,
         READ_IMAGES,
+        READ_DOCUMENT,
         MEASURE,
         TRANSCRIBE,
         TOKENIZE,
