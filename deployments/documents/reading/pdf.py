@@ -34,7 +34,7 @@ FEW_CHARACTERS = 20  # of a page of pictures
 MAX_UNMAPPED = 0.3  # share of characters without a meaning
 MAX_NOTES = 10
 _BOLD_CHARACTERS = 100  # of a heading in the size of the text
-_BY = f"pypdfium2 {pypdfium2.V_PYPDFIUM2} {RULES}"
+_BY = f"pdfium {pypdfium2.PDFIUM_INFO.build} {RULES}"
 _ERRORS = {
     pdfium.FPDF_ERR_PASSWORD: "password",
     pdfium.FPDF_ERR_SECURITY: "security",

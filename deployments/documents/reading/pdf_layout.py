@@ -1,11 +1,12 @@
 """The reading order of a page, and its paragraphs, headings and tables.
 
 In: pieces of lines in the order in which they are drawn. Out: blocks. Columns are found by a gutter
-that nearly no line crosses while lines stand on both sides of it; lines that cross it divide the
-page into bands, and in each band the left column is read before the right one. Within a column the
+with lines of words beside each other on both sides; lines that cross it divide the page into bands,
+and in each band the left column is read before the right one. Within a column the
 order of drawing is kept, unless it jumps about; then it is from top to bottom.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,9 +16,8 @@ from deployments.contracts.documents import BlockKind
 from deployments.documents.reading.pdf_text import HYPHENS, Segment
 
 MAX_COLUMN_SEGMENTS = 5_000  # a page with more is read as it is drawn
-_BINS = 200
+_STEP = 2.0  # points; lines that begin within it begin at one place
 _LEAST = 3  # lines in each column
-_CROSSING = 0.25  # share of lines that may cross a gutter
 _WORDS = 12  # characters of a column's lines at least, by the median; less is a table
 _BULLETS = "•◦▪‣●○■–—*-·"
 _ENDS = ".!?:;。！？"
@@ -64,54 +64,35 @@ def reading_order(segments: Sequence[Segment], right_to_left: bool = False) -> l
 
 
 def _gutter(segments: Sequence[Segment]) -> float | None:
-    """The place of a gap between two columns; None: there is one column."""
+    """The place of a gap between two columns, where most lines stand beside each other; None: there
+    is one column. A right column begins where several of its lines do."""
     left, right = min(each.left for each in segments), max(each.right for each in segments)
-    width = right - left
-    if width <= 0:
-        return None
-    crossed = [0] * (_BINS + 1)
-    for each in segments:
-        first = int((each.left - left) / width * _BINS)
-        last = int((each.right - left) / width * _BINS)
-        crossed[min(first + 1, _BINS)] += 1
-        crossed[min(max(last, first + 1), _BINS)] -= 1
-    total, counts = 0, []
-    for each_bin in crossed:
-        total += each_bin
-        counts.append(total)
-    inner = range(_BINS // 5, _BINS - _BINS // 5)
-    fewest = min(counts[at] for at in inner)
-    if fewest > _CROSSING * len(segments):
-        return None
-    runs = _runs([at for at in inner if counts[at] == fewest])
-    first, last = max(runs, key=lambda run: run[1] - run[0])
-    gutter = left + (first + last + 1) / 2 / _BINS * width
-    return gutter if _has_columns(segments, gutter) else None
+    starts = Counter(round(each.left / _STEP) for each in segments)
+    best: tuple[int, float] | None = None
+    for start, lines in starts.items():
+        gutter = start * _STEP - _STEP
+        if lines < _LEAST or not 0.15 < (gutter - left) / max(1.0, right - left) < 0.85:
+            continue
+        score = _beside(segments, gutter)
+        if score and (best is None or score > best[0]):
+            best = score, gutter
+    return None if best is None else best[1]
 
 
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    runs = [(numbers[0], numbers[0])]
-    for before, number in pairwise(numbers):
-        if number == before + 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
-    return runs
-
-
-def _has_columns(segments: Sequence[Segment], gutter: float) -> bool:
-    """Whether lines of words stand on both sides, beside each other."""
+def _beside(segments: Sequence[Segment], gutter: float) -> int:
+    """How many lines of words stand on the side with fewer, beside lines of the other; 0: these are
+    no columns."""
     sides = [
         [each for each in segments if each.right <= gutter],
         [each for each in segments if each.left >= gutter],
     ]
     for side in sides:
         if len(side) < _LEAST or median(len(each.text) for each in side) < _WORDS:
-            return False
-    tops = [max(min(each.top for each in side) for side in sides)]
+            return 0
+    top = max(min(each.top for each in side) for side in sides)
     bottom = min(max(each.bottom for each in side) for side in sides)
-    beside = [sum(tops[0] - each.size <= each.top <= bottom for each in side) for side in sides]
-    return min(beside) >= _LEAST
+    beside = min(sum(top - each.size <= each.top <= bottom for each in side) for side in sides)
+    return beside if beside >= _LEAST else 0
 
 
 def _downwards(segments: Sequence[Segment]) -> list[Segment]:
@@ -247,8 +228,8 @@ def joined_lines(lines: Sequence[str]) -> str:
         line = line.strip()
         if not text:
             text = line
-        elif text[-1] in HYPHENS or (text[-1] == "-" and _is_divided(text, line)):
-            text = text[:-1] + line
+        elif text[-1] in HYPHENS or text[-1] == "-":
+            text = text[:-1] + ("" if _is_divided(text, line) else "-") + line
         else:
             text += " " + line
     for hyphen in HYPHENS:

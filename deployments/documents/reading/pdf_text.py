@@ -1,11 +1,12 @@
 """The lines of a page of a PDF, with their places, by pdfium.
 
 In: a page's text by pdfium, in the order in which it is drawn. Out: pieces of lines, cut where a
-gap is too wide for one sentence (columns, cells). Coordinates are those of the page as it is read: text
-that is drawn turned is upright here. Few calls for each line keep a page at about a millisecond.
+gap is too wide for one sentence (columns, cells). Coordinates are those of the page as it is read:
+text that is drawn turned is upright here.
 """
 
 import ctypes
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ GAP = 1.5  # heights of a line between words that do not belong together
 _SAMPLE = 200  # characters that are asked whether they have a meaning
 _RIGHT_TO_LEFT = (("\u0590", "\u08ff"), ("\ufb1d", "\ufdff"), ("\ufe70", "\ufefc"))
 HYPHENS = "\x02\ufffe\u00ad"  # what pdfium writes for a hyphen at the end of a line
+_LINE = re.compile(f"[^\n{HYPHENS}]*[{HYPHENS}]|[^\n{HYPHENS}]+")
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class TextOfPage:
         return _turned(raw, angle), raw
 
     def _angle(self, starts: list[int]) -> int:
-        """In quarters, anticlockwise: how most lines are drawn."""
+        """In quarters, clockwise: how most lines are drawn."""
         step = max(1, len(starts) // 20)
         turns = Counter(
             round(pdfium.FPDFText_GetCharAngle(self._handle, self._char(start)) / 1.5707963) % 4
@@ -138,12 +140,12 @@ def _goes_on(before: Segment, left: float, top: float, size: float) -> bool:
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    found, start = [], 0
-    for line in text.split("\n"):
-        if line.strip():
-            found.append((start, line))
-        start += len(line) + 1
-    return found
+    """A hyphen of pdfium's ends a line, which pdfium runs on."""
+    return [
+        (match.start(), match.group())
+        for match in _LINE.finditer(text)
+        if not match.group().isspace()
+    ]
 
 
 def _words(line: str) -> list[tuple[int, int]]:
@@ -169,11 +171,11 @@ def _turned(raw: tuple[float, ...], angle: int) -> tuple[float, ...]:
     left, top, right, bottom = raw
     match angle:
         case 1:
-            return bottom, left, top, right
+            return -top, -right, -bottom, -left
         case 2:
             return -right, bottom, -left, top
         case 3:
-            return -top, -right, -bottom, -left
+            return bottom, left, top, right
         case _:
             return left, -top, right, -bottom
 

@@ -47,7 +47,7 @@ def read_document(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": to_wire(DocumentTooLarge("nesting", 1_000))}
     except MemoryError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RuntimeError) as error:
         return {"problem": to_wire(_damage(error))}
     return {}
 
