@@ -44,7 +44,8 @@ class Ingress(LoggedReplica):
         media: DeploymentHandle | None = None,
         search: Sequence[DeploymentHandle] = (),
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded ones; `search`: its shards. `clipper` is never called."""
+        """`limiters`, `cache_shards`: the embedded ones; `search` are shards of collections.
+        `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         if settings.ingress_names is not None:
