@@ -31,6 +31,7 @@ from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
+from deployments.contracts.search import CollectionSearch
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.contracts.text_generator import ServedModel
 from deployments.files.store import FileStore
@@ -98,6 +99,9 @@ class Backends(Protocol):
 
     @property
     def media_reader(self) -> MediaStage | None: ...
+
+    @property
+    def collection_search(self) -> CollectionSearch | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -214,7 +218,7 @@ def build_services(
         clock,
         store,
         tenant_jobs.wake,
-        None,
+        backends.collection_search,
     )
     services = AppServices(
         settings=settings,

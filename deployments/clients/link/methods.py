@@ -23,6 +23,7 @@ from deployments.contracts.generation import (
     TokenUsage,
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.contracts.search import SearchAnswer, SearchRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -68,6 +69,9 @@ CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classi
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+SEARCH_COLLECTION = LinkMethod(
+    "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
+)
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
@@ -90,5 +94,6 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         TRANSCRIBE,
         TOKENIZE,
         DETOKENIZE,
+        SEARCH_COLLECTION,
     )
 }
