@@ -43,6 +43,8 @@ class GatedFeature(StrEnum):
     LIBRARY = "library"
     ANALYTICS = "analytics"
     PROVIDERS = "providers"  # their models
+    DOCUMENTS = "documents"
+    SEARCH = "search"
 
 
 class RequestClass(StrEnum):
@@ -237,6 +239,7 @@ class Plan(LimitTerms):
             "audio_seconds",
             "video_seconds",
             "characters",
+            "pages",
         ],
         Annotated[int, Field(ge=0, le=10**9)],
     ] = {}

@@ -39,6 +39,13 @@ _WRITES = {
     Scope.LIBRARY_WRITE: GatedFeature.LIBRARY,
     Scope.LIBRARY_APPROVE: GatedFeature.LIBRARY,
     Scope.ANALYTICS_WRITE: GatedFeature.ANALYTICS,
+    Scope.DOCUMENTS_WRITE: GatedFeature.DOCUMENTS,
+    Scope.SEARCH_WRITE: GatedFeature.SEARCH,
+}
+# What requests of the class `analyse` with a scope use; those with another analyse texts.
+_ANALYSES = {
+    Scope.DOCUMENTS_READ: GatedFeature.DOCUMENTS,
+    Scope.SEARCH_READ: GatedFeature.SEARCH,
 }
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -216,6 +223,12 @@ class RequestContext:
             raise missing_scope(scope)
         if self.plan.allowed_features is not None:
             self.require_feature(_WRITES.get(scope))
+
+    def require_analysis(self, scope: Scope | None) -> None:
+        """Raises Forbidden if the plan leaves out what requests of the class `analyse` with `scope`
+        use: texts, or what the scope reads."""
+        feature = GatedFeature.TEXT if scope is None else _ANALYSES.get(scope, GatedFeature.TEXT)
+        self.require_feature(feature)
 
     def require_feature(self, feature: GatedFeature | None) -> None:
         """Raises Forbidden if the caller's plan leaves it out."""
