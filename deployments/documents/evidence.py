@@ -18,7 +18,11 @@ from deployments.text.operation import Vectors
 from deployments.text.segments import Place, find_sentences, find_words
 from deployments.text.stop_words import STOP_WORDS
 
+MIN_EVIDENCE = 0.78  # below it a question is not answered
 MAX_SENTENCES = 40  # of all passages, that are compared with the question by meaning
+_WEIGHTS = (8.3, 9.8, 10.3, 2.3)  # of the two cosines, of the names, of what an answer has to have
+_BIAS = -19.5
+_NEARBY = 0.9  # how much names count that stand above a sentence which names nothing else
 _MIN_PREFIX = 4  # characters that two forms of one word begin with
 _NUMBER = regex.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|"
@@ -67,20 +71,33 @@ class Question:
         )
         return cls(text, names, topics, wants)
 
-    @property
-    def without_names(self) -> str:
-        """The question about whatever it is about."""
-        return _without(self.text, self.names)
-
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence of passage `passage` (its index), from `place`."""
+    """A sentence of passage `passage` (its index), from `place`. `words` are its telling words,
+    `above` those of the sentence before it and of the passage's headings."""
 
     passage: int
     place: Place
     text: str
     words: frozenset[str] = field(repr=False)
+    above: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A sentence and how well it answers the question, from 0 to 1."""
+
+    candidate: Candidate
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage to be judged: its text, and all that says what it is about (headings, the name of
+    its document)."""
+
+    text: str
+    about: str = ""
 
 
 def shared_words(wanted: str, text: str) -> float:
@@ -88,17 +105,104 @@ def shared_words(wanted: str, text: str) -> float:
     return _share(_telling(wanted), _telling(text))
 
 
-def find_candidates(question: Question, passages: Sequence[str]) -> list[Candidate]:
-    """Sentences of the passages, those that share most words with the question first."""
+def find_candidates(question: Question, sources: Sequence[Source]) -> list[Candidate]:
+    """Sentences of the passages that have all names of the question; those that share most words
+    with it first, at most MAX_SENTENCES."""
     wanted = (*question.names, *question.topics)
-    found = []
-    for index, text in enumerate(passages):
-        for start, end in find_sentences(text):
-            sentence = text[start:end]
-            words = frozenset(_telling(sentence))
-            found.append((_share(wanted, words), Candidate(index, (start, end), sentence, words)))
+    found: list[tuple[float, Candidate]] = []
+    for index, source in enumerate(sources):
+        about = _telling(source.about)
+        if _share(question.names, [*about, *_telling(source.text)]) < 1.0:
+            continue
+        before: list[str] = []
+        for start, end in find_sentences(source.text):
+            sentence = source.text[start:end]
+            words = _telling(sentence)
+            candidate = Candidate(
+                index, (start, end), sentence, frozenset(words), frozenset([*about, *before])
+            )
+            found.append((_share(wanted, words), candidate))
+            before = words
     found.sort(key=lambda each: (-each[0], each[1].passage, each[1].place))
     return [candidate for _, candidate in found[:MAX_SENTENCES]]
+
+
+def strings_to_embed(question: Question, candidates: Sequence[Candidate]) -> list[str]:
+    """The question and the sentences, each as it is and without the names of the question."""
+    texts = [question.text, *(candidate.text for candidate in candidates)]
+    return [*texts, *(_without(text, question.names) or text for text in texts)]
+
+
+def judge(
+    question: Question, candidates: Sequence[Candidate], vectors: Vectors
+) -> list[Judged]:
+    """Best first. `vectors` are those of `strings_to_embed`, of length 1."""
+    count = len(candidates) + 1
+    whole, bare = vectors[:count], vectors[count:]
+    features = np.column_stack(
+        [
+            whole[1:] @ whole[0],
+            bare[1:] @ bare[0],
+            [_names(question, candidate) for candidate in candidates],
+            [_has_wanted(question, candidate) for candidate in candidates],
+        ]
+    )
+    evidence = 1 / (1 + np.exp(-(features @ np.array(_WEIGHTS) + _BIAS)))
+    judged = [
+        Judged(candidate, round(float(score), 4))
+        for candidate, score in zip(candidates, evidence, strict=True)
+    ]
+    return sorted(judged, key=lambda each: (-each.evidence, each.candidate.passage))
+
+
+def judge_by_words(question: Question, candidates: Sequence[Candidate]) -> list[Judged]:
+    """The same without an embedding model: by the share of words, and nothing finer."""
+    wanted = (*question.names, *question.topics)
+    judged = [
+        Judged(
+            candidate,
+            round(
+                _share(wanted, candidate.words | candidate.above)
+                * (1.0 if _has_wanted(question, candidate) else 0.5),
+                4,
+            ),
+        )
+        for candidate in candidates
+    ]
+    return sorted(judged, key=lambda each: (-each.evidence, each.candidate.passage))
+
+
+def _names(question: Question, candidate: Candidate) -> float:
+    """The share of the question's names that the sentence has, or that stand above it."""
+    if not question.names:
+        return 1.0
+    own = _share(question.names, candidate.words)
+    if _other_names(question, candidate):
+        return own
+    nearby = _share(question.names, candidate.words | candidate.above)
+    return max(own, _NEARBY * nearby)
+
+
+def _other_names(question: Question, candidate: Candidate) -> bool:
+    """Whether the sentence names something else, inside of it."""
+    words = [candidate.text[start:end] for start, end in find_words(candidate.text)]
+    return any(_is_name(word) and not _has_digit(word) for word in words[1:]) and not (
+        _share(question.names, candidate.words) > 0
+    )
+
+
+def _has_wanted(question: Question, candidate: Candidate) -> bool:
+    if question.wants == "number":
+        return _NUMBER.search(_without(candidate.text, question.names)) is not None
+    if question.wants == "name":
+        words = [candidate.text[start:end] for start, end in find_words(candidate.text)]
+        return any(
+            _is_name(word)
+            and _folded(word) not in question.names
+            and word.casefold() not in STOP_WORDS
+            for word in words
+        )
+    return True
 
 
 def _telling(text: str) -> list[str]:

@@ -107,6 +107,9 @@ class DocumentPlace:
     points: int
     options: Mapping[str, Any]
 
+    def as_new(self) -> NewPlace:
+        return NewPlace(self.collection, self.options)
+
 
 class DocumentQuotaExceeded(Conflict):
     slug, title = "document-quota-exceeded", "Too many documents are stored"
@@ -124,14 +127,15 @@ class DocumentNotIndexed(Conflict):
 
     def __init__(self, document: str, problem: Mapping[str, Any] | None = None) -> None:
         if problem is None:
-            super().__init__(
-                f"Document '{document}' is not indexed yet.",
-                document=document,
-                retry_after_s=RETRY_S,
-            )
+            detail = f"Document '{document}' is not indexed yet."
+            super().__init__(detail, document=document, retry_after_s=RETRY_S)
         else:
-            detail = str(problem.get("detail", ""))[:400]
-            super().__init__(f"Document '{document}' has failed: {detail}", document=document)
+            why = str(problem.get("detail", ""))[:400]
+            super().__init__(f"Document '{document}' has failed: {why}", document=document)
+
+    @property
+    def will_be(self) -> bool:
+        return "retry_after_s" in self.extensions
 
 
 def new_document_id() -> str:

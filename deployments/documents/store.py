@@ -216,9 +216,12 @@ class DocumentStore:
     async def set_place(
         self, connection: AsyncConnection, tenant: str, document: str, place: DocumentPlace
     ) -> None:
+        """Raises NotFound where the document was deleted, or taken out of the collection."""
         here = (*_of(places, tenant, document), places.c.collection == place.collection)
         values = {"state": place.state, "points": place.points, "updated": self._clock.wall()}
-        await connection.execute(update(places).where(*here).values(values))
+        changed = await connection.execute(update(places).where(*here).values(values))
+        if changed.rowcount != 1:
+            raise no_document(document)
 
     async def places(
         self, connection: AsyncConnection, tenant: str, document: str
