@@ -55,6 +55,7 @@ async def test_without_documents_nothing_is_found(world: DocumentsWorld) -> None
     assert (answer["http"], answer["found"], answer["sources"]) == (200, False, [])
 
 
+@pytest.mark.usefixtures("roomy")
 async def test_a_models_true_marks_stay_and_false_ones_go(
     world: DocumentsWorld, model: WordsModel
 ) -> None:
@@ -77,6 +78,7 @@ async def test_a_models_true_marks_stay_and_false_ones_go(
     assert [citation["quote"] for citation in answer["citations"]] == [FACT]
 
 
+@pytest.mark.usefixtures("roomy")
 async def test_a_models_answer_without_a_true_mark_gives_way_to_quotes(
     world: DocumentsWorld, model: WordsModel
 ) -> None:
@@ -89,6 +91,17 @@ async def test_a_models_answer_without_a_true_mark_gives_way_to_quotes(
     assert [citation["quote"] for citation in answer["citations"]] == [FACT]
 
 
+async def test_a_model_without_room_for_a_passage_gives_way_to_quotes(
+    world: DocumentsWorld,
+) -> None:
+    await world.added()
+
+    answer = await world.question(WARRANTY, method="model", model="words")
+    assert (answer["method"], answer["found"]) == ("extractive", True)
+    assert answer["fallback"] == "Model 'words' has no room for a passage."
+
+
+@pytest.mark.usefixtures("roomy")
 async def test_a_model_that_says_so_finds_nothing(world: DocumentsWorld, model: WordsModel) -> None:
     await world.added()
     says(model, "NOT IN THE PASSAGES")
@@ -106,6 +119,7 @@ async def test_a_model_with_little_context_is_asked_only_on_demand(
     assert (answer["method"], model.requests) == ("extractive", [])
 
 
+@pytest.mark.usefixtures("roomy")
 async def test_answers_stream_sentence_by_sentence(
     world: DocumentsWorld, model: WordsModel
 ) -> None:
@@ -172,6 +186,7 @@ async def test_a_summary_has_the_places_of_its_sentences(world: DocumentsWorld) 
         assert citation["quote"] in summary["text"]
 
 
+@pytest.mark.usefixtures("roomy")
 async def test_a_caption_from_documents_has_citations(
     world: DocumentsWorld, model: WordsModel
 ) -> None:
