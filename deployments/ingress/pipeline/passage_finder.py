@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.collections.model import Collection
+from cluster.collections.model import Collection, CollectionChanged
 from cluster.collections.vectors import query_vector
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
 from deployments.contracts.embedding import EmbedRequest, Vectors
@@ -25,6 +25,7 @@ from deployments.ingress.documents import DocumentServices, require_search
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 
 POLL_S = 0.1  # while a document is not indexed
+MAX_TRIES = 3  # of a search whose collection is reindexed meanwhile
 MARGIN_S = 1.0  # of the deadline, for the refusal
 
 
@@ -55,8 +56,17 @@ class PassageFinder:
     async def find(self, request: AdmittedRequest, query: PassageQuery) -> FoundPassages:
         """Raises NotFound, DocumentNotIndexed, NotInstalled, and what guardrails, limits, the
         embedding model and the search raise."""
-        search = require_search(self._documents)
+        require_search(self._documents)
         (text,) = await self._embeddings.checked((query.text,), request)
+        for _ in range(MAX_TRIES - 1):
+            with contextlib.suppress(CollectionChanged):
+                return await self._search(request, query, text)
+        return await self._search(request, query, text)
+
+    async def _search(
+        self, request: AdmittedRequest, query: PassageQuery, text: str
+    ) -> FoundPassages:
+        """Raises CollectionChanged where the collection is reindexed meanwhile."""
         collection = await self._collection(request, query)
         if collection is None or not collection.points:
             return FoundPassages(text, (), "")
@@ -75,7 +85,7 @@ class PassageFinder:
             collection.dimensions,
             collection.metric,
         )
-        answer = await search.search(
+        answer = await require_search(self._documents).search(
             SearchRequest(
                 request_id=request.request_id,
                 caller=request.caller,
