@@ -238,7 +238,7 @@ async def judge_passages(
         return judge_by_words(question, candidates)
     strings = strings_to_embed(question, candidates)
     unique = list(dict.fromkeys(strings))
-    vectors = await finder.embed(request, found.model, unique, "sentence")
+    vectors = await finder.embed(request, found.model, unique)
     rows = {text: row for row, text in enumerate(unique)}
     return judge(question, candidates, vectors[[rows[text] for text in strings]])
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from cluster.collections.points import PointRepository
-from cluster.collections.repository import CollectionRepository
+from cluster.collections.repository import default_limits
 from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
 from deployments.contracts.documents import DocumentBlock
@@ -11,6 +10,7 @@ from deployments.documents.figures import DocumentFigures
 from deployments.documents.model import TenantDocument
 from deployments.documents.store import DocumentStore
 from deployments.files.store import FileStore
+from deployments.ingress.collections import collection_services
 from deployments.ingress.documents import DocumentServices
 from deployments.ingress.pipeline.document_pipeline import DocumentPipeline
 from deployments.ingress.services import AppServices
@@ -48,9 +48,16 @@ def documents_of(
         FileStore(database, media.files, clock),
         media.jobs,
         DocumentPipeline(PlainReader(media.files), Records()),
-        CollectionRepository(clock),
-        PointRepository(clock),
-        PointSearch(database),
+        collection_services(
+            database,
+            default_limits,
+            bare.embedding_pipeline,
+            Records(),
+            clock,
+            media.jobs,
+            wake,
+            PointSearch(database),
+        ),
         media.guard,
         bare.models,
         secret_of,
