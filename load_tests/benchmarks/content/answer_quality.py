@@ -1,21 +1,26 @@
 """How well documents answer: planted facts asked for in other words, and questions without answer.
 
-In: an application with the planted documents. Out: whether the right passage is found, whether every
-quote stands in its document word for word, what is refused, and what of a model's lies is let
+In: an application with the planted documents. Out: whether the right passage is found, whether
+every quote stands in its document word for word, what is refused, and what of a model's lies is let
 through.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from load_tests.benchmarks.common.measurement import Measurement
-from load_tests.benchmarks.content.document_application import DocumentApplication, start_documents
+from load_tests.benchmarks.content.document_application import (
+    DocumentApplication,
+    WordVectors,
+    start_documents,
+)
 from load_tests.benchmarks.content.planted_facts import PlantedCorpus, PlantedQuestion, plant_facts
 from load_tests.benchmarks.content.stub_answers import MADE_UP, LyingModel
+from training.heads.embedding import LocalEmbedder
 
 SEED = 11  # not those that the weights of evidence were fitted on
 TOP = 5
@@ -48,7 +53,7 @@ class _Tally:
 
 
 async def measure_answers(
-    options: AnswerOptions, models_home: Path, log: Callable[[str], None]
+    options: AnswerOptions, vectors: LocalEmbedder | WordVectors, log: Callable[[str], None]
 ) -> list[Measurement]:
     """Of both ways of saying and asking."""
     extractive, by_model = _Tally(), _Tally()
@@ -58,7 +63,7 @@ async def measure_answers(
         )
         log(f"wording {wording + 1}: {len(corpus.documents)} documents are read and indexed")
         with TemporaryDirectory() as folder:
-            async with start_documents(Path(folder), LyingModel(), models_home) as application:
+            async with start_documents(Path(folder), LyingModel(), vectors) as application:
                 await _ask(application, corpus, options, extractive, by_model, log)
     return [*_measured("extractive", extractive), *_measured("model", by_model)]
 
@@ -159,11 +164,3 @@ def _measured(part: str, tally: _Tally) -> list[Measurement]:
             )
         )
     return found
-
-
-def planted(options: AnswerOptions) -> Sequence[PlantedCorpus]:
-    """What is asked, for tests."""
-    return [
-        plant_facts(SEED + wording, options.answerable, options.unanswerable, wording=wording)
-        for wording in (0, 1)
-    ]

@@ -1,10 +1,11 @@
 """`./mobula bench content documents`: how well documents are read, and how well they answer.
 
-    ./mobula bench content documents [--part answers] [--questions N] [--json FILE] [--check]
+    ./mobula bench content documents [--part answers] [--questions N] [--vectors-by-words]
+                                     [--json FILE] [--check]
 
-`answers` plants facts in documents, one a page, asks for each in other words, and asks questions that
-nothing answers; sentences answer, and a text model that lies now and then. It runs in one process
-over a store of its own; vectors are those of the model that ships with Mobula.
+`answers` plants facts in documents, one a page, asks for each in other words, and asks questions
+that nothing answers; sentences answer, and a text model that lies now and then. It runs in one
+process over a store of its own; vectors are those of the model that ships with Mobula.
 """
 
 import argparse
@@ -45,9 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure_answers(options: argparse.Namespace, console: Console) -> list[Measurement]:
     from load_tests.benchmarks.content.answer_quality import AnswerOptions, measure_answers
+    from load_tests.benchmarks.content.document_application import WordVectors
+    from training.heads.embedding import LocalEmbedder
 
+    vectors = WordVectors() if options.vectors_by_words else LocalEmbedder(Settings().home)
     asked = AnswerOptions(options.questions, max(2, options.questions // 4))
-    return asyncio.run(measure_answers(asked, Settings().home, console.print))
+    return asyncio.run(measure_answers(asked, vectors, console.print))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -59,6 +63,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--questions", type=int, default=200, help="of each wording; a quarter more have no answer"
+    )
+    parser.add_argument(
+        "--vectors-by-words", action="store_true", help="no embedding model: to see that it works"
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

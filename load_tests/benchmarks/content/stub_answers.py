@@ -2,8 +2,8 @@
 
 It takes the sentence of the passages that shares most words with the question, puts it in other
 words, and marks it. Every second answer goes on with a claim that no passage makes, under the same
-mark, and every third with a number that is wrong. What is true of an answer is known, so what a check
-lets through can be counted.
+mark, and every third with a number that is wrong. What is true of an answer is known, so what a
+check lets through can be counted.
 """
 
 from collections.abc import AsyncGenerator
