@@ -1,5 +1,6 @@
 """Documents of two tenants on both stores, with a clock that stands still."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -69,6 +70,13 @@ class StoredDocuments:
         await self.do("add", document(id, tenant))
         await self.do("place", tenant, id, NewPlace(collection.id))
         return collection
+
+
+@pytest.fixture
+async def database(tenants_url: str) -> AsyncIterator[Database]:
+    database = Database(tenants_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cluster.collections.model import PointDraft
 from cluster.runtime.problems import NotFound
+from deployments.contracts.jobs import JobResult
 from deployments.documents.index_stage import point_id
 from deployments.documents.model import DocumentPlace, DocumentQuotaExceeded, NewPlace
 from deployments.documents.removal import DocumentRemover
@@ -153,8 +154,6 @@ async def test_the_id_of_a_known_document_leads_to_the_one_before_it(
     await stored.job("doc_2")
     lease = await stored.jobs.claim("worker", ["document"], 60.0)
     assert lease is not None
-    from deployments.contracts.jobs import JobResult
-
     await stored.jobs.finish(lease, JobResult("succeeded", {"document": "doc_1"}))
 
     assert (await stored.do("get", "acme", "doc_2")).id == "doc_1"
