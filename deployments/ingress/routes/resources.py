@@ -20,6 +20,7 @@ from deployments.ingress.routes import (
     clips,
     collection_points,
     collections,
+    documents,
     file_batches,
     files,
     health,
@@ -67,6 +68,7 @@ from deployments.ingress.schemas.collections import (
     PointsDelete,
     PointsPut,
 )
+from deployments.ingress.schemas.documents import DocumentCreate, DocumentSummaryBody
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -125,6 +127,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     OperationBatchCreate,
     FileBatchCreate,
     VideoImport,
+    DocumentCreate,
+    DocumentSummaryBody,
     ScalingBoundsPut,
     LogLevelPut,
     TemplateCreate,
@@ -178,7 +182,7 @@ def resource_routes() -> APIRouter:
         collections,
         collection_points,
     )
-    media = (videos, uploads, clips, jobs, audio)
+    media = (videos, uploads, clips, jobs, audio, documents)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
