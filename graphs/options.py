@@ -9,16 +9,11 @@ from typing import Any
 
 from cluster.balancing.spec import RoutingSpec
 from deployments.limiter.layout import shard_name
-from graphs.args import (
-    AppArgs,
-    CacheArgs,
-    IngressArgs,
-    LimiterArgs,
-    ServedArgs,
-    VideoArgs,
-)
+from graphs.args import AppArgs, IngressArgs, LimiterArgs, ServedArgs
+from graphs.cache_args import CacheArgs
 from graphs.media_args import MediaArgs
 from graphs.text_args import TextArgs
+from graphs.video_args import VideoArgs
 
 # A dead replica is detected at the next check, which is part of the replacement time.
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}

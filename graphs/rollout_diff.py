@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
-from graphs.args import AppArgs, ModelArgs, ServedArgs
+from graphs.args import AppArgs, ServedArgs
+from graphs.model_args import ModelArgs
 from graphs.options import (
     clipper_options,
     ingress_options,

@@ -36,7 +36,6 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    MadeAttempt,
     ModelCard,
     ModelLoad,
     SettleRequest,
@@ -44,6 +43,7 @@ from deployments.contracts.generation import (
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
+from deployments.contracts.text_generator import MadeAttempt
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,

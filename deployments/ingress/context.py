@@ -23,8 +23,9 @@ from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.trace_context import TraceContext
 from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.cache import CacheOutcome, Directives
-from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
+from deployments.contracts.generation import GenerateRequest, TokenUsage
 from deployments.contracts.limits import Permit
+from deployments.contracts.text_generator import ModelCall
 from deployments.ingress.http.cache_headers import cache_status_headers
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 

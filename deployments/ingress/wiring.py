@@ -27,10 +27,10 @@ from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
-from deployments.contracts.generation import ServedModel
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
 from deployments.contracts.text_analysis import TextAnalyzer
+from deployments.contracts.text_generator import ServedModel
 from deployments.files.store import FileStore
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures

@@ -13,20 +13,8 @@ from typing import Any
 
 import httpx
 
-from mobula_client.calls import (
-    CAPTIONS,
-    CHAT,
-    POSTS,
-    Answer,
-    Call,
-    Calls,
-    Options,
-    Pause,
-    Prompt,
-    chat_body,
-    problem_of_transport,
-    tokenize_body,
-)
+from mobula_client.attempts import Answer, Call, Options, Pause, problem_of_transport
+from mobula_client.calls import Calls
 from mobula_client.download import Download
 from mobula_client.responses import (
     ChatResponse,
@@ -35,6 +23,7 @@ from mobula_client.responses import (
     EventReader,
     first_choice_texts,
 )
+from mobula_client.text_calls import CAPTIONS, CHAT, POSTS, Prompt, chat_body, tokenize_body
 
 
 class AsyncMobula:

@@ -32,7 +32,8 @@ from deployments.content.results import (
     VariantDone,
     VariantFailed,
 )
-from deployments.contracts.generation import TextGenerator, TokenUsage
+from deployments.contracts.generation import TokenUsage
+from deployments.contracts.text_generator import TextGenerator
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import Events
