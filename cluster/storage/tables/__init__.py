@@ -8,6 +8,12 @@ from cluster.storage.tables.base import metadata
 from cluster.storage.tables.batches import batch_items, file_batches
 from cluster.storage.tables.classifiers import classifiers
 from cluster.storage.tables.collections import collections, points
+from cluster.storage.tables.documents import (
+    document_blocks,
+    document_chunks,
+    document_places,
+    documents,
+)
 from cluster.storage.tables.files import files
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
@@ -59,6 +65,10 @@ __all__ = [
     "classifiers",
     "collections",
     "deliveries",
+    "document_blocks",
+    "document_chunks",
+    "document_places",
+    "documents",
     "ended_sessions",
     "events",
     "file_batches",
