@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cluster.runtime.problems import NotInstalled, Overloaded, QuotaExceeded, RateLimited
 from cluster.tenants.caller import Caller, Priority, Scope

@@ -5,8 +5,7 @@ handler of document jobs, whose calls are those of the jobs' owners.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from cluster.blobs.files import TenantFiles
@@ -17,17 +16,13 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotInstalled
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.plan import Plan
-from deployments.contracts.documents import DocumentReader
 from deployments.contracts.search import CollectionSearch
 from deployments.documents.figures import DocumentFigures
-from deployments.documents.model import DEFAULT_COLLECTION
 from deployments.documents.store import DocumentStore
 from deployments.files.store import FileStore
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.document_pipeline import DocumentPipeline
 from deployments.jobs.store import JobStore
-
-
 
 NOT_SEARCHED = "This cluster searches no collections."
 INSTALL_SEARCH = "Set `search.enabled` in serve_config.yaml, and deploy."

@@ -25,6 +25,7 @@ from deployments.contracts.moderation import ModerationConfig
 from deployments.guardrails.engine import Guardrails
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
+from deployments.ingress.documents import DocumentServices
 from deployments.ingress.drain_status import Server
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
@@ -132,6 +133,7 @@ class AppServices:
     batches: BatchServices | None = None
     privacy: PrivacyServices | None = None
     audio: AudioServices | None = None
+    documents: DocumentServices | None = None
 
     def administration(self) -> Administration:
         """Raises DatabaseUnavailable where there is no store."""

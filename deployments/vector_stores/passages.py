@@ -21,7 +21,7 @@ MAX_SENTENCES = 200  # of an answer, that citations are found for
 
 AttributeValue = str | float | bool
 _MARK = regex.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
-_MARKS_BEHIND = regex.compile(r"(?:\s?\[[\d\s,;]+\])+")
+_MARKS_BEHIND = regex.compile(r"(?: ?\[[\d\s,;]+\])+")
 
 
 @dataclass(frozen=True, slots=True)

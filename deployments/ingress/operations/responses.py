@@ -51,7 +51,7 @@ from deployments.ingress.translation.truncation import shortened
 from deployments.vector_stores.passages import FilePassage
 
 DEFAULT_FOUND = 10  # passages of a search
-_SEARCH_FIELDS: FieldNames = ((re.compile(r"collection\b"), "tools.vector_store_ids"),)
+_SEARCH_FIELDS: FieldNames = ((re.compile(r"vector_store\b"), "tools.vector_store_ids"),)
 
 
 class FileSearcher(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.collections.filters import check_filter
 from cluster.collections.model import Collection
 from cluster.collections.vectors import query_vector
 from cluster.runtime.problems import InvalidRequest, NotFound
@@ -58,7 +59,7 @@ class VectorStoreSearcher:
         collections = await self._collections(documents, request, stores)
         texts = await self._embeddings.checked(tuple(queries), request)
         vectors = await self._vectors(request, collections, texts)
-        search = _Search(documents, request, limit, _filter(filters), ranking)
+        search = _Search(documents, request, limit, _checked(filters), ranking)
         found = await asyncio.gather(
             *(
                 search.run(collection, text, _vector(collection, vectors, index))
@@ -156,11 +157,20 @@ class _Search:
         return collection, answer.hits
 
 
-def _filter(filters: ComparisonFilter | CompoundFilter | None) -> dict[str, Any] | None:
+def _checked(filters: ComparisonFilter | CompoundFilter | None) -> dict[str, Any] | None:
+    """Raises InvalidRequest (filters)."""
+    found = collection_filter(filters)
+    if found is not None:
+        check_filter(found, "filters")
+    return found
+
+
+def collection_filter(filters: ComparisonFilter | CompoundFilter | None) -> dict[str, Any] | None:
+    """Over payloads of points, as docs/guides/search.md has filters."""
     if filters is None:
         return None
     if isinstance(filters, CompoundFilter):
-        return {filters.type: [_filter(each) for each in filters.filters]}
+        return {filters.type: [collection_filter(each) for each in filters.filters]}
     return comparison_filter(filters)
 
 

@@ -10,13 +10,15 @@ from deployments.ingress.schemas.lenient import LenientPart
 MAX_STORES = 10
 MAX_FOUND = 50  # passages of a search
 MAX_FILTERS = 64  # of one compound filter
-MAX_DEPTH = 8  # of compound filters
+MAX_DEPTH = 6  # of compound filters
 MAX_VALUES = 100  # of `in` and `nin`
 
 StoreId = Annotated[str, Field(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
 AttributeName = Annotated[str, Field(min_length=1, max_length=64)]
 Number = Annotated[float, Field(allow_inf_nan=False), FLOAT32]
 Word = Annotated[str, Field(max_length=512)]
+AttributeScalar = Word | bool | Number
+AttributeScalars = Annotated[list[AttributeScalar], Field(min_length=1, max_length=MAX_VALUES)]
 MaxFound = Annotated[int, Field(ge=1, le=MAX_FOUND)]
 
 
@@ -25,9 +27,7 @@ class ComparisonFilter(LenientPart):
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
     key: AttributeName
-    value: (
-        Word | bool | Number | Annotated[list[Word | bool | Number], Field(max_length=MAX_VALUES)]
-    )
+    value: AttributeScalar | AttributeScalars
 
     @model_validator(mode="after")
     def _compares(self) -> Self:
