@@ -1,8 +1,8 @@
 """Cuts documents into chunks, which are embedded and found one by one.
 
-In: blocks in reading order. Out: chunks of at most WORDS words with OVERLAP of the one before, never
-across headings, whose path each chunk carries; so long that an embedding model of 256 tokens reads
-all of one. Offsets are code points. Tables and lists are cut between lines where that is possible.
+In: blocks in reading order. Out: chunks of at most WORDS words with OVERLAP of the one before,
+never across headings, whose path each chunk carries; so long that an embedding model of 256 tokens
+reads all of one. Offsets are code points.
 """
 
 from collections.abc import Iterator, Sequence

@@ -151,12 +151,22 @@ def verify_sentence(
     return AnswerSentence(plain, tuple(citations), removed)
 
 
+def cite_text(text: str, passages: Sequence[Passage], blocks: Blocks) -> list[Citation]:
+    """A quote for each sentence of a text without marks that a passage says, each once."""
+    found: dict[Citation, None] = {}
+    for start, end in find_sentences(text):
+        for passage in passages:
+            citation = _support(text[start:end], passage, blocks)
+            if citation is not None:
+                found[citation] = None
+                break
+    return list(found)
+
+
 def marks_of(text: str) -> list[int]:
     """The numbers of its marks, each once, in order."""
     found = [
-        int(number)
-        for match in _MARK.finditer(text)
-        for number in regex.findall(r"\d+", match[1])
+        int(number) for match in _MARK.finditer(text) for number in regex.findall(r"\d+", match[1])
     ]
     return list(dict.fromkeys(found))
 
@@ -192,9 +202,7 @@ def _context(passage: Passage) -> str:
 def _best_place(sentence: str, text: str) -> Place | None:
     """The sentence of `text` that has the most of the words; None: none has enough of them. Two
     that follow each other may say it together, on one line."""
-    places = [
-        place for place in find_sentences(text) if place[1] - place[0] <= MAX_QUOTE
-    ]
+    places = [place for place in find_sentences(text) if place[1] - place[0] <= MAX_QUOTE]
     best: tuple[float, int, Place] | None = None
     for at, place in enumerate(places):
         joined = [place]

@@ -32,8 +32,8 @@ _NUMBER = regex.compile(
     regex.I,
 )
 _ASKS_NUMBER = regex.compile(
-    r"\bhow (?:many|much|long|often|old|heavy|fast|big|large|tall|high|far|hot|cold|wide|deep|soon)\b"
-    r"|\bwhen\b|\b(?:what|which) (?:year|date|time|day|month|percentage|price|number)\b",
+    r"\bhow (?:many|much|long|often|old|heavy|fast|big|large|tall|high|far|hot|cold|wide|deep|"
+    r"soon)\b|\bwhen\b|\b(?:what|which) (?:year|date|time|day|month|percentage|price|number)\b",
     regex.I,
 )
 _ASKS_NAME = regex.compile(r"\b(?:who|whom|whose|where)\b", regex.I)
@@ -70,6 +70,7 @@ class Question:
             else ""
         )
         return cls(text, names, topics, wants)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -133,9 +134,7 @@ def strings_to_embed(question: Question, candidates: Sequence[Candidate]) -> lis
     return [*texts, *(_without(text, question.names) or text for text in texts)]
 
 
-def judge(
-    question: Question, candidates: Sequence[Candidate], vectors: Vectors
-) -> list[Judged]:
+def judge(question: Question, candidates: Sequence[Candidate], vectors: Vectors) -> list[Judged]:
     """Best first. `vectors` are those of `strings_to_embed`, of length 1."""
     count = len(candidates) + 1
     whole, bare = vectors[:count], vectors[count:]

@@ -1,7 +1,7 @@
 """Documents as values, and what refuses them.
 
-    DocumentQuotaExceeded   409 document-quota-exceeded   too many, or too much text, of a tenant
-    DocumentNotIndexed      409 document-not-indexed      not yet; Retry-After, or it has failed
+DocumentQuotaExceeded   409 document-quota-exceeded   too many, or too much text, of a tenant
+DocumentNotIndexed      409 document-not-indexed      not yet; Retry-After, or it has failed
 """
 
 import secrets

@@ -113,9 +113,7 @@ class ReadStage:
         if pages:
             part = {"first_page": state.pages_done - pages + 1, "last_page": state.pages_done}
             await work.part(state.steps, "ready", part)
-        await work.report(
-            "reading", FETCHED_PERCENT + (READ_PERCENT - FETCHED_PERCENT) * share
-        )
+        await work.report("reading", FETCHED_PERCENT + (READ_PERCENT - FETCHED_PERCENT) * share)
         step.clear()
 
     async def _write_step(

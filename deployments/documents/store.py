@@ -224,10 +224,12 @@ class DocumentStore:
             raise no_document(document)
 
     async def places(
-        self, connection: AsyncConnection, tenant: str, document: str
+        self, connection: AsyncConnection, tenant: str, document: str, *, lock: bool = False
     ) -> tuple[DocumentPlace, ...]:
         """The collections that the document is in, or will be."""
         query = select(places).where(*_of(places, tenant, document))
+        if lock:
+            query = query.with_for_update()
         rows = await connection.execute(query.order_by(places.c.collection))
         return tuple(_place(row) for row in rows)
 
@@ -286,9 +288,9 @@ def _document(row: Row[Any]) -> TenantDocument:
     """A document that its job left unfinished has failed as the job did."""
     columns = dict(row._mapping)
     state, problem = columns.pop("job_state"), columns.pop("job_problem")
-    if columns["state"] in _UNFINISHED and columns["job"] is not None:
-        if state is None or state in _ENDED_BADLY:
-            columns |= {"state": "failed", "problem": problem or dict(_CANCELED)}
+    is_over = columns["job"] is not None and (state is None or state in _ENDED_BADLY)
+    if is_over and columns["state"] in _UNFINISHED:
+        columns |= {"state": "failed", "problem": problem or dict(_CANCELED)}
     return TenantDocument(**columns)
 
 

@@ -7,22 +7,35 @@ handler of document jobs, whose calls are those of the jobs' owners.
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from cluster.blobs.files import TenantFiles
 from cluster.collections.points import PointRepository
 from cluster.collections.repository import CollectionRepository
 from cluster.net.ssrf import SsrfGuard
+from cluster.net.transport import PinnedTransport
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotInstalled
+from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, DatabaseUnavailable
-from cluster.tenants.plan import Plan
+from cluster.usage.collected_usage import CollectedUsageStore
+from cluster.usage.ledger import Ledger
+from deployments.contracts.documents import MAX_DOCUMENT_BYTES, DocumentReader
 from deployments.contracts.search import CollectionSearch
 from deployments.documents.figures import DocumentFigures
+from deployments.documents.index_stage import IndexStage
+from deployments.documents.job import DocumentJobHandler, DocumentParts
+from deployments.documents.model import DocumentQuota
+from deployments.documents.ports import DocumentCalls
+from deployments.documents.read_stage import ReadStage
+from deployments.documents.removal import DocumentRemover
 from deployments.documents.store import DocumentStore
 from deployments.files.store import FileStore
 from deployments.ingress.model_registry import ModelRegistry
-from deployments.ingress.pipeline.document_pipeline import DocumentPipeline
+from deployments.ingress.pipeline.document_pipeline import DocumentPipeline, UnservedReader
 from deployments.jobs.store import JobStore
+from deployments.media.config import MediaConfig
+from deployments.video.url_download import UrlDownloader
 
 NOT_SEARCHED = "This cluster searches no collections."
 INSTALL_SEARCH = "Set `search.enabled` in serve_config.yaml, and deploy."
@@ -59,9 +72,7 @@ class DocumentServices:
     search: CollectionSearch | None
     guard: SsrfGuard
     models: ModelRegistry
-    plan_of: Callable[[str], Plan]
     secret_of: Callable[[str], bytes]
-    pseudonym_of: Callable[[str, str], str]
     figures: DocumentFigures
     clock: Clock
     max_form_bytes: int
@@ -77,8 +88,98 @@ class DocumentServices:
         )
         return UploadedDocument(path, name, stored.sha256, stored.bytes, media_type)
 
+    @property
+    def remover(self) -> DocumentRemover:
+        return DocumentRemover(self.database, self.store, self.points, self.jobs, self.objects)
+
     async def discard(self, tenant: str, upload: UploadedDocument) -> None:
         await self.objects.delete(tenant, [upload.path])
+
+
+class SecretDirectory(Protocol):
+    """Gives tenants' secrets."""
+
+    def secret_of(self, tenant: str) -> bytes: ...
+
+
+class DocumentTenants(Protocol):
+    """What the ingress knows of tenants (deployments/ingress/tenant_services.py)."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def guard(self) -> SsrfGuard: ...
+    @property
+    def directory(self) -> SecretDirectory: ...
+    @property
+    def ledger(self) -> Ledger: ...
+
+
+def document_services(
+    settings: Settings,
+    config: MediaConfig,
+    tenants: DocumentTenants,
+    files: FileStore,
+    objects: TenantFiles,
+    jobs: JobStore,
+    models: ModelRegistry,
+    reader: DocumentReader | None,
+    search: CollectionSearch | None,
+    wake: Callable[[], None],
+    clock: Clock,
+) -> DocumentServices:
+    """`reader` None: no document is read here. `search` None: none is searched."""
+    quota = DocumentQuota(
+        settings.documents_per_tenant, settings.document_megachars_per_tenant * 1_000_000
+    )
+    return DocumentServices(
+        tenants.database,
+        DocumentStore(clock, quota),
+        objects,
+        files,
+        jobs,
+        DocumentPipeline(reader, tenants.ledger),
+        CollectionRepository(clock),
+        PointRepository(clock),
+        search,
+        tenants.guard,
+        models,
+        tenants.directory.secret_of,
+        DocumentFigures(),
+        clock,
+        min(MAX_DOCUMENT_BYTES, config.max_form_bytes),
+        wake,
+    )
+
+
+def document_handler(
+    documents: DocumentServices, calls: DocumentCalls, usage: CollectedUsageStore
+) -> DocumentJobHandler:
+    """Of the jobs that read and index documents."""
+    reader = documents.pipeline.reader or UnservedReader()
+    downloads = UrlDownloader(PinnedTransport(documents.guard))
+    return DocumentJobHandler(
+        DocumentParts(
+            documents.database,
+            documents.store,
+            documents.objects,
+            ReadStage(documents.store, reader, calls, usage, documents.clock),
+            IndexStage(
+                documents.database,
+                documents.store,
+                documents.collections,
+                documents.points,
+                calls,
+                usage,
+            ),
+            calls,
+            usage,
+            downloads,
+            documents.secret_of,
+            documents.figures,
+            documents.clock,
+        )
+    )
 
 
 def new_source() -> str:

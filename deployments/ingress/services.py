@@ -90,7 +90,8 @@ class AppServices:
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     `batches` is behind batches of operations, `privacy` behind exports and erasures (None: no
-    store), `audio` behind recordings of requests (None: off).
+    store), `audio` behind recordings of requests (None: off), `documents` behind documents (None:
+    no store).
     """
 
     settings: Settings

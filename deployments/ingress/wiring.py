@@ -26,6 +26,7 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
+from deployments.contracts.documents import DocumentReader
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
@@ -41,6 +42,8 @@ from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
+from deployments.ingress.document_calls import OwnersDocumentCalls
+from deployments.ingress.documents import document_handler, document_services
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
@@ -73,8 +76,8 @@ from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
-class MediaStage(MediaReader, ImageReader, Protocol):
-    """Opens recordings and pictures."""
+class MediaStage(MediaReader, ImageReader, DocumentReader, Protocol):
+    """Opens recordings, pictures and documents."""
 
 
 class Backends(Protocol):
@@ -167,6 +170,20 @@ def build_services(
     objects = media.files if media is not None else _tenant_files(settings, config, tenancy, clock)
     files = FileStore(tenancy.database, objects, clock)
     batches = BatchServices(tenancy.database, store, items, files, tenant_jobs.wake, OPERATION_OF)
+    documents = document_services(
+        settings,
+        config.media,
+        tenancy,
+        files,
+        objects,
+        store,
+        models,
+        backends.media_reader,
+        None,
+        tenant_jobs.wake,
+        clock,
+    )
+    observability.add_source(documents.figures.read)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -268,8 +285,10 @@ def build_services(
             AudioPipeline(backends.media_reader, tenancy.ledger, guards),
             clock,
         ),
+        documents=documents,
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
+    document_calls = OwnersDocumentCalls(services, tenancy.ledger, directory.caller_of)
     parts = PrivacyParts(
         tenancy.database,
         store,
@@ -295,6 +314,7 @@ def build_services(
             ),
             ExportHandler(parts),
             EraseHandler(parts),
+            document_handler(documents, document_calls, tenancy.ledger),
         ]
     )
     return services, caches

@@ -63,6 +63,7 @@ class CreateDocument:
         self._documents = documents
         self._upload = upload
         self.has_taken_upload = False  # by a job, which will delete it
+        self.was_known = False  # the tenant has sent these bytes before
 
     async def answer(self, request: AdmittedRequest, body: DocumentCreate) -> dict[str, Any]:
         documents = require_documents(self._documents)
@@ -72,6 +73,7 @@ class CreateDocument:
         run = _Creation(documents, request, body, source, collection)
         answer = await run.create()
         self.has_taken_upload = run.keeps_file and self._upload is not None
+        self.was_known = run.was_known
         documents.wake()
         return answer
 
@@ -90,9 +92,7 @@ class CreateDocument:
         if self._upload is not None:
             upload = self._upload
             name = body.name or upload.name
-            return DocumentSource(
-                upload.path, name, upload.sha256, upload.bytes, upload.media_type
-            )
+            return DocumentSource(upload.path, name, upload.sha256, upload.bytes, upload.media_type)
         if body.file is None:
             raise Malformed.at("/file", "is missing, and neither `file` nor `url`", "missing")
         file = await documents.files.get(tenant, body.file)
@@ -182,7 +182,7 @@ class _Creation:
         self._source = source
         self._collection = collection
         self._id = new_document_id()
-        self.keeps_file = False
+        self.keeps_file = self.was_known = False
 
     async def create(self) -> dict[str, Any]:
         known = await self._known()
@@ -200,7 +200,11 @@ class _Creation:
 
     async def _known(self) -> dict[str, Any] | None:
         """The document of the same bytes, which from now on is in the collection too."""
-        documents, tenant, sha256 = self._documents, self._request.caller.tenant, self._source.sha256
+        documents, tenant, sha256 = (
+            self._documents,
+            self._request.caller.tenant,
+            self._source.sha256,
+        )
         if sha256 is None:
             return None
         async with documents.database.begin() as connection:
@@ -214,6 +218,7 @@ class _Creation:
 
     async def _place(self, connection: AsyncConnection, found: TenantDocument) -> dict[str, Any]:
         documents, tenant, collection = self._documents, found.tenant, self._collection
+        self.was_known = True
         places = await documents.store.places(connection, tenant, found.id)
         is_new = collection is not None and collection.id not in {p.collection for p in places}
         if collection is not None and is_new:
@@ -316,9 +321,7 @@ class _Creation:
             collections,
         )
 
-    async def _order(
-        self, connection: AsyncConnection, spec: DocumentJobSpec, pages: int
-    ) -> Job:
+    async def _order(self, connection: AsyncConnection, spec: DocumentJobSpec, pages: int) -> Job:
         request = self._request
         weights = request.plan.weights
         return await self._documents.jobs.create(
@@ -374,9 +377,7 @@ class GetDocument:
         yield None, await self.answer(request, body)
 
 
-def document_body(
-    document: TenantDocument, places: tuple[DocumentPlace, ...]
-) -> dict[str, Any]:
+def document_body(document: TenantDocument, places: tuple[DocumentPlace, ...]) -> dict[str, Any]:
     """A document as responses show it."""
     return {
         "object": "document",

@@ -29,7 +29,6 @@ class TooLongToWait(Exception):
     """The document is for a job: it has too many pages, or takes too long."""
 
 
-
 @dataclass(slots=True)
 class ReadDocument:
     """A whole document."""
@@ -41,6 +40,17 @@ class ReadDocument:
     @property
     def characters(self) -> int:
         return sum(len(block.text) for block in self.blocks)
+
+
+class UnservedReader:
+    """Implements DocumentReader where no document is read: for jobs that were ordered before."""
+
+    async def read_document(
+        self, request: ReadDocumentRequest
+    ) -> AsyncGenerator[DocumentPart, None]:
+        """Raises NotInstalled."""
+        raise NotInstalled(NOT_READ, INSTALL_READER)
+        yield DocumentPart()  # an async generator
 
 
 class DocumentPipeline:

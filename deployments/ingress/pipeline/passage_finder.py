@@ -119,9 +119,7 @@ class PassageFinder:
                 found = {**found, **{(document, block.number): block for block in blocks}}
         return found
 
-    async def _collection(
-        self, request: AdmittedRequest, query: PassageQuery
-    ) -> Collection | None:
+    async def _collection(self, request: AdmittedRequest, query: PassageQuery) -> Collection | None:
         """The one to search, once it has the documents. None: nothing was indexed ever."""
         while True:
             try:
@@ -151,9 +149,7 @@ class PassageFinder:
                     return None
                 raise
             ids = list(dict.fromkeys(query.documents or ()))
-            for document in await documents.store.unindexed(
-                connection, tenant, ids, collection.id
-            ):
+            for document in await documents.store.unindexed(connection, tenant, ids, collection.id):
                 if document.state == "failed":
                     raise DocumentNotIndexed(document.id, document.problem or {})
                 places = await documents.store.places(connection, tenant, document.id)

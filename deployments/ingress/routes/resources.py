@@ -18,6 +18,7 @@ from deployments.ingress.routes import (
     cache,
     classifiers,
     clips,
+    documents,
     file_batches,
     files,
     health,
@@ -59,6 +60,7 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.documents import DocumentCreate, DocumentSummaryBody
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -125,6 +127,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     OperationBatchCreate,
     FileBatchCreate,
     VideoImport,
+    DocumentCreate,
+    DocumentSummaryBody,
     ScalingBoundsPut,
     LogLevelPut,
     TemplateCreate,
@@ -176,7 +180,7 @@ def resource_routes() -> APIRouter:
         library_posts,
         analytics,
     )
-    media = (videos, uploads, clips, jobs, audio)
+    media = (videos, uploads, clips, jobs, audio, documents)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

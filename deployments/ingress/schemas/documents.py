@@ -12,16 +12,18 @@ from deployments.ingress.schemas.answers import TokenUsage
 from deployments.ingress.schemas.batches import FileId
 from deployments.ingress.schemas.content import EndUser
 from deployments.ingress.schemas.records import Url
+from deployments.ingress.schemas.sources import (
+    CitationResponse,
+    CollectionName,
+    DocumentId,
+    DocumentIds,
+)
 from deployments.ingress.schemas.text import MAX_SENTENCES, WritingFallback, check_characters
 
 MAX_QUESTION = 2_000  # characters
-MAX_SOURCES = 100  # documents of one question
 MAX_PASSAGES = 20
 
-DocumentId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,63}$")]
-CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Password = Annotated[str, Field(max_length=128)]
-DocumentIds = Annotated[list[DocumentId], Field(min_length=1, max_length=MAX_SOURCES)]
 ModelName = Annotated[
     str | None,
     Field(
@@ -202,20 +204,6 @@ class ChunkPage(BaseModel):
 
     data: list[ChunkResponse]
     next_after: int | None
-
-
-class CitationResponse(BaseModel):
-    """A quote that stands in block `block` of a document, word for word, from `start` up to `end`.
-    `number` is that of the marks in the answer."""
-
-    number: int
-    document: str
-    name: str
-    page: int
-    block: int
-    start: int
-    end: int
-    quote: str
 
 
 class AnswerSentenceResponse(BaseModel):

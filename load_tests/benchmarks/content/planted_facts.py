@@ -6,23 +6,98 @@ documents do not say of subjects that they know. Every fact has several ways to 
 which each question takes one; few repeat the words of the fact.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-_FIRST = (
-    "Falcon Harbor Juniper Kestrel Larch Meridian Nimbus Orchard Pelican Quartz Raven Saffron "
-    "Tundra Umber Violet Willow Xenon Yarrow Zephyr Amber Basalt Cobalt Drift Ember Fjord Garnet "
-    "Heron Indigo Jasper Krill Lumen Marlin Nectar Onyx Prism Quill Ridge Sierra Topaz Vortex"
-).split()
-_SECOND = "X200 Mark-4 One Pro Studio Lite Prime Series-9 Max Plus".split()
-_PEOPLE = (
-    "Ada Brandt, Boris Calder, Clara Dunne, Dario Esposito, Edith Farrow, Felix Grant, Greta Holm, "
-    "Hugo Ivers, Irene Jansen, Jonas Keller, Karin Lund, Leo Marsh, Mira Novak, Nils Olsen"
-).split(", ")
-_TOWNS = "Bergen Cork Ghent Graz Kiel Lyon Malmo Porto Riga Tartu Turin Utrecht Vigo Zagreb".split()
-_COLORS = "amber black copper cream crimson emerald ivory navy olive silver turquoise".split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday".split()
+_FIRST = [
+    "Falcon",
+    "Harbor",
+    "Juniper",
+    "Kestrel",
+    "Larch",
+    "Meridian",
+    "Nimbus",
+    "Orchard",
+    "Pelican",
+    "Quartz",
+    "Raven",
+    "Saffron",
+    "Tundra",
+    "Umber",
+    "Violet",
+    "Willow",
+    "Xenon",
+    "Yarrow",
+    "Zephyr",
+    "Amber",
+    "Basalt",
+    "Cobalt",
+    "Drift",
+    "Ember",
+    "Fjord",
+    "Garnet",
+    "Heron",
+    "Indigo",
+    "Jasper",
+    "Krill",
+    "Lumen",
+    "Marlin",
+    "Nectar",
+    "Onyx",
+    "Prism",
+    "Quill",
+    "Ridge",
+    "Sierra",
+    "Topaz",
+    "Vortex",
+]
+_SECOND = ["X200", "Mark-4", "One", "Pro", "Studio", "Lite", "Prime", "Series-9", "Max", "Plus"]
+_PEOPLE = [
+    "Ada Brandt",
+    "Boris Calder",
+    "Clara Dunne",
+    "Dario Esposito",
+    "Edith Farrow",
+    "Felix Grant",
+    "Greta Holm",
+    "Hugo Ivers",
+    "Irene Jansen",
+    "Jonas Keller",
+    "Karin Lund",
+    "Leo Marsh",
+    "Mira Novak",
+    "Nils Olsen",
+]
+_TOWNS = [
+    "Bergen",
+    "Cork",
+    "Ghent",
+    "Graz",
+    "Kiel",
+    "Lyon",
+    "Malmo",
+    "Porto",
+    "Riga",
+    "Tartu",
+    "Turin",
+    "Utrecht",
+    "Vigo",
+    "Zagreb",
+]
+_COLORS = [
+    "amber",
+    "black",
+    "copper",
+    "cream",
+    "crimson",
+    "emerald",
+    "ivory",
+    "navy",
+    "olive",
+    "silver",
+    "turquoise",
+]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +118,19 @@ def _numbers(*of: int) -> tuple[str, ...]:
 KINDS: tuple[FactKind, ...] = (
     FactKind(
         "warranty",
-        ("The {s} comes with a warranty of {v} years.", "Buyers of the {s} have {v} years of warranty."),
+        (
+            "The {s} comes with a warranty of {v} years.",
+            "Buyers of the {s} have {v} years of warranty.",
+        ),
         ("How long is the warranty of the {s}?", "For how many years is the {s} guaranteed?"),
         _numbers(2, 3, 5, 7, 10),
     ),
     FactKind(
         "weight",
-        ("A complete {s} weighs {v} kilograms.", "Packed and ready, the {s} has a weight of {v} kg."),
+        (
+            "A complete {s} weighs {v} kilograms.",
+            "Packed and ready, the {s} has a weight of {v} kg.",
+        ),
         ("How heavy is the {s}?", "What does the {s} weigh?"),
         _numbers(4, 9, 14, 23, 31, 48),
     ),
@@ -61,7 +142,10 @@ KINDS: tuple[FactKind, ...] = (
     ),
     FactKind(
         "founder",
-        ("The {s} was designed by {v} in a garage.", "{v} invented the {s} after two failed attempts."),
+        (
+            "The {s} was designed by {v} in a garage.",
+            "{v} invented the {s} after two failed attempts.",
+        ),
         ("Who designed the {s}?", "Who is the inventor of the {s}?"),
         tuple(_PEOPLE),
     ),
@@ -79,8 +163,14 @@ KINDS: tuple[FactKind, ...] = (
     ),
     FactKind(
         "battery",
-        ("One charge keeps the {s} running for {v} hours.", "The battery of the {s} lasts {v} hours."),
-        ("How long does the battery of the {s} last?", "How many hours does the {s} run on one charge?"),
+        (
+            "One charge keeps the {s} running for {v} hours.",
+            "The battery of the {s} lasts {v} hours.",
+        ),
+        (
+            "How long does the battery of the {s} last?",
+            "How many hours does the {s} run on one charge?",
+        ),
         _numbers(6, 11, 18, 26, 40),
     ),
     FactKind(
@@ -91,29 +181,47 @@ KINDS: tuple[FactKind, ...] = (
     ),
     FactKind(
         "maintenance",
-        ("The {s} has to be serviced every {v} months.", "Maintenance of the {s} is due every {v} months."),
-        ("How often must the {s} be serviced?", "How many months are there between services of the {s}?"),
+        (
+            "The {s} has to be serviced every {v} months.",
+            "Maintenance of the {s} is due every {v} months.",
+        ),
+        (
+            "How often must the {s} be serviced?",
+            "How many months are there between services of the {s}?",
+        ),
         _numbers(3, 6, 9, 18),
     ),
     FactKind(
         "speed",
-        ("The top speed of the {s} is {v} kilometers per hour.", "The {s} reaches {v} kilometers per hour."),
+        (
+            "The top speed of the {s} is {v} kilometers per hour.",
+            "The {s} reaches {v} kilometers per hour.",
+        ),
         ("How fast is the {s}?", "What is the top speed of the {s}?"),
         _numbers(25, 45, 70, 120),
     ),
     FactKind(
         "support",
-        ("Questions about the {s} are answered on {v}s.", "The help desk for the {s} is open on {v}s."),
+        (
+            "Questions about the {s} are answered on {v}s.",
+            "The help desk for the {s} is open on {v}s.",
+        ),
         ("On which day is the help desk for the {s} open?", "When can I ask about the {s}?"),
         tuple(_DAYS),
     ),
     FactKind(
         "temperature",
-        ("The {s} works at temperatures of up to {v} degrees.", "Above {v} degrees the {s} turns itself off."),
-        ("How hot may it get before the {s} turns off?", "Up to which temperature does the {s} work?"),
+        (
+            "The {s} works at temperatures of up to {v} degrees.",
+            "Above {v} degrees the {s} turns itself off.",
+        ),
+        (
+            "How hot may it get before the {s} turns off?",
+            "Up to which temperature does the {s} work?",
+        ),
         _numbers(35, 42, 55, 60),
     ),
-)  # fmt: skip
+)
 
 _OPENERS = (
     "This page continues the overview of our range.",
@@ -148,9 +256,7 @@ class PlantedDocument:
 
     def markdown(self) -> str:
         """Without page breaks."""
-        return "\n\n".join(
-            "\n\n".join((f"## {page[0]}", *page[1:])) for page in self.pages
-        )
+        return "\n\n".join("\n\n".join((f"## {page[0]}", *page[1:])) for page in self.pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +294,9 @@ def plant_facts(
         fact = kind.facts[wording].format(s=subject, v=value)
         page_texts.append(_page(random, subject, fact))
         asked = kind.questions[1 - wording].format(s=subject)
-        questions.append(PlantedQuestion(asked, fact, value, f"doc{(len(page_texts) - 1) // pages}"))
+        questions.append(
+            PlantedQuestion(asked, fact, value, f"doc{(len(page_texts) - 1) // pages}")
+        )
     told = {subject for subject, _ in planted}
     unasked = [pair for pair in missing if pair[0] in told]
     for at in range(unanswerable):
