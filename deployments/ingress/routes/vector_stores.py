@@ -45,9 +45,6 @@ LOOK = problem_responses(400, 401, 403, 404, 422, 429, 500, 503, 504, form="open
 CHANGE = problem_responses(
     400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503, 504, form="openai"
 )
-SEARCH = problem_responses(
-    400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 501, 503, 504, form="openai"
-)
 StoreIdInPath = Annotated[str, Path(max_length=64, description="The vector store's id.")]
 PageOf = Annotated[VectorStoreListQuery, Query()]
 
@@ -176,7 +173,7 @@ async def delete_vector_store(
 @router.post(
     "/{vector_store_id}/search",
     response_model=VectorStoreFoundPage,
-    responses=SEARCH,
+    responses=CHANGE,
     summary="Search a vector store",
     openapi_extra=request_body(VectorStoreSearchBody),
 )
