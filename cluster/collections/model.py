@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cluster.runtime.problems import Conflict, NotFound, Overloaded
+from cluster.tenants.plan import SearchPlan
 
 ID_PREFIX = "vs_"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -26,6 +27,16 @@ class CollectionLimits:
     max_collections: int = 1_000
     max_points: int = 2_000_000
     max_bytes: int = 4 << 30
+
+
+def plan_limits(plan: SearchPlan) -> CollectionLimits:
+    """What a plan says, and the defaults for the rest."""
+    usual = CollectionLimits()
+    return CollectionLimits(
+        plan.collections or usual.max_collections,
+        plan.points or usual.max_points,
+        plan.storage_bytes or usual.max_bytes,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy import Select, and_, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.storage.tables import collections, points
+from cluster.storage.tables import collections, jobs, points
 
 DELETED_AT_ONCE = 500
 TOMBSTONE_S = 3_600.0  # who has not looked for so long loads all points anew
@@ -70,6 +70,15 @@ async def delete_expired(connection: AsyncConnection, now: float) -> list[tuple[
     over = and_(_C.keep_s.is_not(None), _C.used + _C.keep_s < now)
     gone = delete(collections).where(over).returning(_C.tenant, _C.id, _C.name)
     return [(row.tenant, row.id, row.name) for row in await connection.execute(gone)]
+
+
+async def abandon_ended(connection: AsyncConnection) -> int:
+    """Collections whose reindexing has ended, without the switch to what it made, are as if it had
+    not begun; returns how many."""
+    runs = exists().where(jobs.c.id == _C.job, jobs.c.state.in_(("queued", "running")))
+    over = update(collections).where(_C.job.is_not(None), ~runs)
+    values = {"job": None, "building": None, "paused_until": None}
+    return (await connection.execute(over.values(**values))).rowcount
 
 
 async def _purge_some(connection: AsyncConnection, before: float) -> int:

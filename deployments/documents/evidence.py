@@ -113,7 +113,8 @@ def find_candidates(question: Question, sources: Sequence[Source]) -> list[Candi
     found: list[tuple[float, Candidate]] = []
     for index, source in enumerate(sources):
         about = _telling(source.about)
-        if _share(question.names, [*about, *_telling(source.text)]) < 1.0:
+        known = [*about, *_telling(source.text)]
+        if question.names and _share(question.names, known) < 1.0:
             continue
         before: list[str] = []
         for start, end in find_sentences(source.text):

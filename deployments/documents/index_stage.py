@@ -177,8 +177,7 @@ class IndexStage:
         packed: Sequence[bytes | str | None] = [None] * len(chunks)
         if collection.model:
             texts = [chunk.indexed_text for chunk in chunks]
-            part = chunks[0].number
-            vectors = await self._calls.embed(work.job, part, collection.model, texts, usage)
+            vectors = await self._calls.embed(work.job, collection, texts, usage)
             packed = pack_vectors(vectors, collection.metric)
         for vector in packed:
             if isinstance(vector, str):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from cluster.collections.model import Collection
 from cluster.tenants.caller import Caller
 from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.embedding import Vectors
@@ -36,9 +37,9 @@ class DocumentCalls(Protocol):
     def reading(self, job: Job) -> AbstractAsyncContextManager[ReadingCall]: ...
 
     async def embed(
-        self, job: Job, part: int, model: str, texts: Sequence[str], usage: CollectedUsage
+        self, job: Job, collection: Collection, texts: Sequence[str], usage: CollectedUsage
     ) -> Vectors:
-        """One row a text. `part` tells calls of one job apart."""
+        """One row a text, by the collection's model."""
         ...
 
     async def language_of(self, job: Job, text: str, usage: CollectedUsage) -> str:

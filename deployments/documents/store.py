@@ -29,7 +29,7 @@ from cluster.storage.tables import document_blocks as blocks
 from cluster.storage.tables import document_chunks as chunks
 from cluster.storage.tables import document_places as places
 from cluster.storage.tables import documents, jobs
-from deployments.contracts.documents import DocumentBlock
+from deployments.contracts.documents import DOCUMENT_JOB, DocumentBlock
 from deployments.documents.model import (
     DocumentPlace,
     DocumentQuota,
@@ -86,9 +86,22 @@ class DocumentStore:
         if lock:
             query = query.with_for_update(of=documents)
         row = (await connection.execute(query)).first() if is_id(id) else None
-        if row is None:
+        if row is not None:
+            return _document(row)
+        other = await self._other(connection, tenant, id)
+        if other is None:
             raise no_document(id)
-        return _document(row)
+        return await self.get(connection, tenant, other, lock=lock)
+
+    async def _other(self, connection: AsyncConnection, tenant: str, id: str) -> str | None:
+        """The document that was found to have the same bytes when this one's URL was fetched."""
+        if not is_id(id):
+            return None
+        same = and_(jobs.c.tenant == tenant, jobs.c.kind == DOCUMENT_JOB, jobs.c.subject == id)
+        query = select(jobs.c.result).where(same, jobs.c.state == "succeeded").limit(1)
+        row = (await connection.execute(query)).first()
+        other = None if row is None else row.result.get("document")
+        return other if isinstance(other, str) and other != id else None
 
     async def find(
         self, connection: AsyncConnection, tenant: str, sha256: str

@@ -6,24 +6,27 @@ recorded as any other request; one that meets a rate limit or too much load wait
 """
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cluster.collections.model import Collection
 from cluster.runtime.problems import NotInstalled, Overloaded, QuotaExceeded, RateLimited
 from cluster.tenants.caller import Caller, Priority, Scope
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.documents import DOCUMENTS
-from deployments.contracts.embedding import EmbedRequest, Vectors
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.jobs import Job
 from deployments.contracts.limits import Reservation
 from deployments.documents.ports import ReadingCall
 from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisQuery
+from deployments.ingress.pipeline.collection_embedder import DOCUMENT, CollectionEmbedder
 from deployments.ingress.pipeline.metering import Meter
 from deployments.ingress.services import AppServices
 
@@ -78,6 +81,7 @@ class OwnersDocumentCalls:
 
     def __init__(self, services: AppServices, meter: Meter, caller_of: CallerOf) -> None:
         self._services = services
+        self._embedder = CollectionEmbedder(services.embedding_pipeline)
         self._meter = meter
         self._caller_of = caller_of
 
@@ -94,23 +98,20 @@ class OwnersDocumentCalls:
         return self._reading(job)
 
     async def embed(
-        self, job: Job, part: int, model: str, texts: Sequence[str], usage: CollectedUsage
+        self, job: Job, collection: Collection, texts: Sequence[str], usage: CollectedUsage
     ) -> Vectors:
         async def call() -> Vectors:
-            id = f"{job.id}-{part}"
+            id = f"{job.id}-{uuid.uuid4().hex[:8]}"
             async with self._admitted(job, id, "documents.embed", usage) as admitted:
-                request = EmbedRequest(
-                    request_id=id,
-                    caller=admitted.caller,
-                    model=model,
-                    texts=tuple(texts),
-                    timeout_s=admitted.timeout_s("ingress"),
-                    priority=admitted.priority,
-                    input_types=("document",),
+                vectors, _ = await self._embedder.embed(
+                    admitted,
+                    collection.model,
+                    texts,
+                    DOCUMENT,
+                    collection.dimensions or None,
                     truncate=True,
                 )
-                answer = await self._services.embedding_pipeline.embed(request, admitted)
-                return answer.vectors
+                return vectors
 
         return await _patiently(call)
 

@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.blobs.files import TenantFiles
-from cluster.collections.points import PointRepository
-from cluster.collections.repository import CollectionRepository
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import NotInstalled
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.usage.collected_usage import CollectedUsageStore
 from cluster.usage.ledger import Ledger
 from deployments.contracts.documents import MAX_DOCUMENT_BYTES, DocumentReader
-from deployments.contracts.search import CollectionSearch
 from deployments.documents.figures import DocumentFigures
 from deployments.documents.index_stage import IndexStage
 from deployments.documents.job import DocumentJobHandler, DocumentParts
@@ -31,14 +27,13 @@ from deployments.documents.read_stage import ReadStage
 from deployments.documents.removal import DocumentRemover
 from deployments.documents.store import DocumentStore
 from deployments.files.store import FileStore
+from deployments.ingress.collections import CollectionServices
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.document_pipeline import DocumentPipeline, UnservedReader
 from deployments.jobs.store import JobStore
 from deployments.media.config import MediaConfig
 from deployments.video.url_download import UrlDownloader
 
-NOT_SEARCHED = "This cluster searches no collections."
-INSTALL_SEARCH = "Set `search.enabled` in serve_config.yaml, and deploy."
 STAGED_S = 3 * 86_400.0  # a file of a request, should nobody delete it
 SMALL_BYTES, SMALL_PAGES, SMALL_S = 5 << 20, 20, 2.0  # of what is read while its caller waits
 _OCTETS = "application/octet-stream"  # the client's content type is not trusted
@@ -58,8 +53,8 @@ class UploadedDocument:
 
 @dataclass(frozen=True)
 class DocumentServices:
-    """`wake` tells the worker of this process that a job was added. `search` None: nothing is
-    searched here. `secret_of` gives a tenant's secret."""
+    """`wake` tells the worker of this process that a job was added. `secret_of` gives a tenant's
+    secret."""
 
     database: Database
     store: DocumentStore
@@ -67,9 +62,7 @@ class DocumentServices:
     files: FileStore
     jobs: JobStore
     pipeline: DocumentPipeline
-    collections: CollectionRepository
-    points: PointRepository
-    search: CollectionSearch | None
+    collections: CollectionServices
     guard: SsrfGuard
     models: ModelRegistry
     secret_of: Callable[[str], bytes]
@@ -90,7 +83,8 @@ class DocumentServices:
 
     @property
     def remover(self) -> DocumentRemover:
-        return DocumentRemover(self.database, self.store, self.points, self.jobs, self.objects)
+        points = self.collections.points
+        return DocumentRemover(self.database, self.store, points, self.jobs, self.objects)
 
     async def discard(self, tenant: str, upload: UploadedDocument) -> None:
         await self.objects.delete(tenant, [upload.path])
@@ -123,12 +117,12 @@ def document_services(
     objects: TenantFiles,
     jobs: JobStore,
     models: ModelRegistry,
+    collections: CollectionServices,
     reader: DocumentReader | None,
-    search: CollectionSearch | None,
     wake: Callable[[], None],
     clock: Clock,
 ) -> DocumentServices:
-    """`reader` None: no document is read here. `search` None: none is searched."""
+    """`reader` None: no document is read here."""
     quota = DocumentQuota(
         settings.documents_per_tenant, settings.document_megachars_per_tenant * 1_000_000
     )
@@ -139,9 +133,7 @@ def document_services(
         files,
         jobs,
         DocumentPipeline(reader, tenants.ledger),
-        CollectionRepository(clock),
-        PointRepository(clock),
-        search,
+        collections,
         tenants.guard,
         models,
         tenants.directory.secret_of,
@@ -167,8 +159,8 @@ def document_handler(
             IndexStage(
                 documents.database,
                 documents.store,
-                documents.collections,
-                documents.points,
+                documents.collections.collections,
+                documents.collections.points,
                 calls,
                 usage,
             ),
@@ -192,10 +184,3 @@ def require_documents(documents: DocumentServices | None) -> DocumentServices:
     if documents is None:
         raise DatabaseUnavailable
     return documents
-
-
-def require_search(documents: DocumentServices) -> CollectionSearch:
-    """Raises NotInstalled."""
-    if documents.search is None:
-        raise NotInstalled(NOT_SEARCHED, INSTALL_SEARCH)
-    return documents.search

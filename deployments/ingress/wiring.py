@@ -10,6 +10,7 @@ from typing import Protocol
 from cluster.balancing.replica_set import replica_set
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
+from cluster.collections.generations import GenerationRepository
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
@@ -21,6 +22,7 @@ from deployments.batches.item_store import BatchItemStore
 from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
+from deployments.collections.reindex_handler import ReindexHandler
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.audio import MediaReader
@@ -40,6 +42,7 @@ from deployments.ingress.audio import audio_services
 from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
+from deployments.ingress.collections import collection_services
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
 from deployments.ingress.document_calls import OwnersDocumentCalls
@@ -47,6 +50,7 @@ from deployments.ingress.documents import document_handler, document_services
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
+from deployments.ingress.job_embedder import IngressJobEmbedder
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
@@ -171,6 +175,16 @@ def build_services(
     objects = media.files if media is not None else _tenant_files(settings, config, tenancy, clock)
     files = FileStore(tenancy.database, objects, clock)
     batches = BatchServices(tenancy.database, store, items, files, tenant_jobs.wake, OPERATION_OF)
+    collections = collection_services(
+        tenancy.database,
+        tenancy.collection_limits,
+        embedding_pipeline,
+        tenancy.ledger,
+        clock,
+        store,
+        tenant_jobs.wake,
+        None,
+    )
     documents = document_services(
         settings,
         config.media,
@@ -179,8 +193,8 @@ def build_services(
         objects,
         store,
         models,
+        collections,
         backends.media_reader,
-        None,
         tenant_jobs.wake,
         clock,
     )
@@ -287,6 +301,7 @@ def build_services(
             clock,
         ),
         documents=documents,
+        collections=collections,
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
     document_calls = OwnersDocumentCalls(services, tenancy.ledger, directory.caller_of)
@@ -317,6 +332,13 @@ def build_services(
             EraseHandler(parts),
             document_handler(documents, document_calls, tenancy.ledger),
             index_files_handler(services, directory.caller_of),
+            ReindexHandler(
+                tenancy.database,
+                GenerationRepository(clock),
+                IngressJobEmbedder(services, collections.embedder, directory.caller_of, pacer),
+                tenancy.ledger,
+                clock,
+            ),
         ]
     )
     return services, caches

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mobula_client.attempts import Attempts, Call
+from mobula_client.attempts import Attempts, Call, Pause
 
 DOCUMENTS = "/api/v1/documents"
 UNFINISHED = ("reading", "readable")
+POLL_S = 0.5
 
 
 class DocumentCalls(Attempts):
@@ -38,7 +39,7 @@ class DocumentCalls(Attempts):
     def _finished(self, document: dict[str, Any], wait: bool) -> Call[dict[str, Any]]:
         """The document once it is indexed or has failed; one that nobody works on as it is."""
         while wait and document["job"] and document["state"] in UNFINISHED:
-            yield from self.poll(f"/api/v1/jobs/{document['job']}")
+            yield Pause(POLL_S)
             document = yield from self.get_document(document["id"])
         return document
 

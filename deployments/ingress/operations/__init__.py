@@ -27,6 +27,8 @@ from deployments.ingress.operations.optimize_post import OptimizePost
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.operations.rerank import Rerank
 from deployments.ingress.operations.responses import Responses
+from deployments.ingress.operations.search_collection import QueryCollection
+from deployments.ingress.operations.search_points import DeletePoints, PutPoints
 from deployments.ingress.operations.text_analysis import AnalyzeText
 from deployments.ingress.operations.text_classifiers import NamedClassifiers
 from deployments.ingress.operations.text_groups import GroupTexts
@@ -107,6 +109,9 @@ def operations(services: AppServices) -> Operations:
                 services.models,
             )
         ),
+        "put_points": PutPoints(services.collections),
+        "delete_points": DeletePoints(services.collections),
+        "query_collection": QueryCollection(services.collections),
         "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cluster.runtime.problems import UnknownModel
+from cluster.runtime.problems import PromptTooLong, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import GenerateRequest, Sampling, TokenUsage
@@ -140,9 +140,12 @@ class AskDocuments:
             answer.sentences = quoted_sentences(ground.found.passages, ground.judged, ground.blocks)
         else:
             written = self._written(request, model, ground, answer)
-            async with aclosing(written) as sentences:
-                async for sentence in sentences:
-                    yield "sentence", sentence_body(sentence)
+            try:
+                async with aclosing(written) as sentences:
+                    async for sentence in sentences:
+                        yield "sentence", sentence_body(sentence)
+            except PromptTooLong:
+                answer.fallback = f"Model '{model}' has no room for a passage."
             _check_written(answer, ground)
         if not any(sentence.is_cited for sentence in answer.sentences):
             answer.found, answer.sentences = False, []
@@ -154,8 +157,10 @@ class AskDocuments:
 
     async def _model(self, request: AdmittedRequest, body: AskDocumentsRequest) -> str | None:
         """The text model to ask; None: the answer is extractive. Raises UnknownModel for one that
-        is named."""
-        if body.method == "extractive":
+        is named, Forbidden for a caller who may ask none."""
+        if body.method == "model":
+            request.require(Scope.GENERATE)
+        if body.method == "extractive" or not request.caller.allows(Scope.GENERATE):
             return None
         try:
             model = self._ports.writers.resolve_name(request, body.model, (body.question,))
@@ -233,7 +238,7 @@ async def judge_passages(
         return judge_by_words(question, candidates)
     strings = strings_to_embed(question, candidates)
     unique = list(dict.fromkeys(strings))
-    vectors = await finder.embed(request, found.model, unique, "sentence")
+    vectors = await finder.embed(request, found.model, unique)
     rows = {text: row for row, text in enumerate(unique)}
     return judge(question, candidates, vectors[[rows[text] for text in strings]])
 
@@ -261,7 +266,8 @@ def _check_written(answer: _Answer, ground: _Ground) -> None:
     """In place of what cannot be given, the extractive answer."""
     if not answer.found or any(sentence.is_cited for sentence in answer.sentences):
         return
-    answer.fallback = f"Model '{answer.by}' wrote nothing that the passages say."
+    if answer.fallback is None:
+        answer.fallback = f"Model '{answer.by}' wrote nothing that the passages say."
     answer.method, answer.by = "extractive", BY
     answer.sentences = quoted_sentences(ground.found.passages, ground.judged, ground.blocks)
 

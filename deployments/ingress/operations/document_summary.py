@@ -40,6 +40,8 @@ class SummarizeDocument:
         """Raises NotFound, DocumentNotIndexed, and what text analysis and models raise."""
         documents, tenant = require_documents(self._documents), request.caller.tenant
         request.varies = True
+        if body.method == "model":
+            request.require(Scope.GENERATE)
         async with documents.database.read() as connection:
             document = await documents.store.get(connection, tenant, body.document)
             if not document.blocks or document.state == "reading":

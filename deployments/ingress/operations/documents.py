@@ -117,15 +117,14 @@ class CreateDocument:
             return None
         if body.collection is not None and body.collection != DEFAULT_COLLECTION:
             async with documents.database.read() as connection:
-                return await documents.collections.get(
-                    connection, request.caller.tenant, body.collection
-                )
+                repository = documents.collections.collections
+                return await repository.get(connection, request.caller.tenant, body.collection)
         return await default_collection(documents, request)
 
 
 async def default_collection(documents: DocumentServices, request: AdmittedRequest) -> Collection:
     """The collection of documents that name none; it is made when it is needed first."""
-    caller, repository = request.caller, documents.collections
+    caller, repository = request.caller, documents.collections.collections
     async with documents.database.read() as connection:
         try:
             return await repository.get(connection, caller.tenant, DEFAULT_COLLECTION)

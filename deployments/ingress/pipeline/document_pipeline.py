@@ -49,8 +49,10 @@ class UnservedReader:
         self, request: ReadDocumentRequest
     ) -> AsyncGenerator[DocumentPart, None]:
         """Raises NotInstalled."""
+        no_parts: tuple[DocumentPart, ...] = ()
+        for part in no_parts:
+            yield part
         raise NotInstalled(NOT_READ, INSTALL_READER)
-        yield DocumentPart()  # an async generator
 
 
 class DocumentPipeline:

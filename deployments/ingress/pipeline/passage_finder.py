@@ -13,18 +13,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.collections.model import Collection
-from cluster.collections.vectors import query_vector
-from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
-from deployments.contracts.embedding import EmbedRequest, Vectors
-from deployments.contracts.search import CollectionVersion, SearchHit, SearchRequest
+from cluster.collections.model import Collection, CollectionChanged
+from cluster.runtime.problems import Conflict, NotFound
+from deployments.contracts.embedding import Vectors
+from deployments.contracts.search import SearchHit
 from deployments.documents.citations import Blocks, Passage, blocks_of
 from deployments.documents.model import DEFAULT_COLLECTION, DocumentNotIndexed
 from deployments.ingress.context import AdmittedRequest
-from deployments.ingress.documents import DocumentServices, require_search
+from deployments.ingress.documents import DocumentServices
+from deployments.ingress.pipeline.collection_embedder import DOCUMENT, GivenQuery
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 
 POLL_S = 0.1  # while a document is not indexed
+MAX_TRIES = 3  # of a search whose collection is reindexed meanwhile
 MARGIN_S = 1.0  # of the deadline, for the refusal
 
 
@@ -55,57 +56,28 @@ class PassageFinder:
     async def find(self, request: AdmittedRequest, query: PassageQuery) -> FoundPassages:
         """Raises NotFound, DocumentNotIndexed, NotInstalled, and what guardrails, limits, the
         embedding model and the search raise."""
-        search = require_search(self._documents)
         (text,) = await self._embeddings.checked((query.text,), request)
-        collection = await self._collection(request, query)
-        if collection is None or not collection.points:
-            return FoundPassages(text, (), "")
-        vector = b""
-        if collection.model:
-            vectors = await self.embed(request, collection.model, (text,), "query")
-            try:
-                vector = query_vector(vectors[0], collection.metric)
-            except ValueError as error:
-                raise InvalidRequest(f"question: its vector {error}.", param="question") from None
-        version = CollectionVersion(
-            collection.id,
-            collection.generation,
-            collection.sequence,
-            collection.purged,
-            collection.dimensions,
-            collection.metric,
-        )
-        answer = await search.search(
-            SearchRequest(
-                request_id=request.request_id,
-                caller=request.caller,
-                collection=version,
-                mode="hybrid" if vector else "text",
-                limit=query.limit,
-                text=text,
-                vector=vector,
-                filter=documents_filter(query.documents),
-                timeout_s=request.timeout_s("ingress"),
-                priority=request.priority,
-            )
-        )
-        return FoundPassages(text, passages_of(answer.hits), collection.model)
+        for _ in range(MAX_TRIES - 1):
+            with contextlib.suppress(CollectionChanged):
+                return await self._search(request, query, text)
+        return await self._search(request, query, text)
 
-    async def embed(
-        self, request: AdmittedRequest, model: str, texts: Sequence[str], kind: str
-    ) -> Vectors:
-        """One row a text. `kind` is `query` or `document`."""
-        asked = EmbedRequest(
-            request_id=f"{request.request_id}-{kind[0]}",
-            caller=request.caller,
-            model=model,
-            texts=tuple(texts),
-            timeout_s=request.timeout_s("ingress"),
-            priority=request.priority,
-            input_types=(kind,),
-            truncate=True,
-        )
-        return (await self._embeddings.embed(asked, request)).vectors
+    async def _search(
+        self, request: AdmittedRequest, query: PassageQuery, text: str
+    ) -> FoundPassages:
+        """Raises CollectionChanged where the collection is reindexed meanwhile."""
+        collection = await self._collection(request, query)
+        if collection is None:
+            return FoundPassages(text, (), "")
+        given = GivenQuery(text=text, limit=query.limit, filter=documents_filter(query.documents))
+        found = await self._documents.collections.find(request, collection.id, given)
+        return FoundPassages(text, passages_of(found.answer.hits), found.collection.model)
+
+    async def embed(self, request: AdmittedRequest, model: str, texts: Sequence[str]) -> Vectors:
+        """One row a text."""
+        embedder = self._documents.collections.embedder
+        vectors, _ = await embedder.embed(request, model, tuple(texts), DOCUMENT, truncate=True)
+        return vectors
 
     async def blocks(self, request: AdmittedRequest, passages: Sequence[Passage]) -> Blocks:
         """The blocks that quotes of the passages may be in, as they are now."""
@@ -136,14 +108,13 @@ class PassageFinder:
         self, request: AdmittedRequest, query: PassageQuery
     ) -> Collection | None:
         documents, tenant = self._documents, request.caller.tenant
+        repository = documents.collections.collections
         async with documents.database.read() as connection:
             name = query.collection
             if name is None and query.documents is not None:
                 name = await self._shared_place(connection, tenant, query.documents)
             try:
-                collection = await documents.collections.get(
-                    connection, tenant, name or DEFAULT_COLLECTION
-                )
+                collection = await repository.get(connection, tenant, name or DEFAULT_COLLECTION)
             except NotFound:
                 if name is None:
                     return None
@@ -180,7 +151,8 @@ class PassageFinder:
             raise Conflict("The documents are in different collections.", param="documents")
         if len(shared) > 1:
             with contextlib.suppress(NotFound):
-                default = await documents.collections.get(connection, tenant, DEFAULT_COLLECTION)
+                repository = documents.collections.collections
+                default = await repository.get(connection, tenant, DEFAULT_COLLECTION)
                 if default.id in shared:
                     return default.id
         return min(shared)

@@ -18,6 +18,8 @@ from deployments.ingress.routes import (
     cache,
     classifiers,
     clips,
+    collection_points,
+    collections,
     documents,
     file_batches,
     files,
@@ -60,6 +62,14 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.collections import (
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsDelete,
+    PointsPut,
+)
 from deployments.ingress.schemas.documents import DocumentCreate, DocumentSummaryBody
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
@@ -150,6 +160,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     VectorStoreFileCreate,
     VectorStoreFilePatch,
     StoreFileBatchCreate,
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsPut,
+    PointsDelete,
 )
 
 
@@ -179,6 +195,8 @@ def resource_routes() -> APIRouter:
         library_more,
         library_posts,
         analytics,
+        collections,
+        collection_points,
     )
     media = (videos, uploads, clips, jobs, audio, documents)
     operators = (audit, logs, traces, health, scaling, cache)

@@ -1,4 +1,4 @@
-"""Documents with planted facts, one a page, and questions about them, for `bench content documents`.
+"""Documents with planted facts, one a page, and questions about them, for `bench content documents`:
 
 In: a seed, numbers. Out: documents as pages of paragraphs, questions whose answer is one sentence,
 and questions that nothing answers: about subjects that no document knows, and about what the

@@ -65,6 +65,7 @@ from deployments.privacy.handlers import (
 )
 from deployments.privacy.service import PrivacyServices
 from deployments.text.analyzer import ThreadedAnalyzer
+from tests.api.administration.document_world import documents_of, seed_document
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
@@ -260,6 +261,7 @@ async def seeded(settings: Settings) -> Seed:
         ids |= await recorded(media)
         file = await seed_file(FileStore(database, media.files, SystemClock()))
         ids |= await seed_jobs(media.jobs, database, file)
+        ids["document"] = await seed_document(database, SystemClock())
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -323,6 +325,7 @@ async def serving(
                 jobs.wake,
                 OPERATION_OF,
             ),
+            documents=documents_of(database, media, bare, directory.secret_of, jobs.wake),
             privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(
                 database,

@@ -16,6 +16,12 @@ def embedder() -> WordsEmbedder:
 
 
 @pytest.fixture
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text model reads as much as others do."""
+    monkeypatch.setattr("tests.api.fakes.CONTEXT", 8_192)
+
+
+@pytest.fixture
 async def world(
     make_services: MakeServices, records: Records, tmp_path: Path
 ) -> AsyncIterator[DocumentsWorld]:

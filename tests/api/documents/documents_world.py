@@ -16,8 +16,7 @@ from starlette.types import ASGIApp
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
-from cluster.collections.points import PointRepository
-from cluster.collections.repository import CollectionRepository
+from cluster.collections.repository import default_limits
 from cluster.idempotency.store import IdempotencyStore
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.problems import Unauthenticated
@@ -29,6 +28,7 @@ from deployments.documents.figures import DocumentFigures
 from deployments.documents.model import DocumentQuota
 from deployments.documents.store import DocumentStore
 from deployments.files.store import FileStore
+from deployments.ingress.collections import collection_services
 from deployments.ingress.document_calls import OwnersDocumentCalls
 from deployments.ingress.documents import DocumentServices, document_handler
 from deployments.ingress.http.app import create_app
@@ -170,6 +170,16 @@ async def opened_documents(
     jobs = TenantJobs(store, "test", clock, QUICK)
     once = IdempotencyStore(database, secret_of, clock)
     reader, search = PlainReader(objects), PointSearch(database)
+    collections = collection_services(
+        database,
+        default_limits,
+        bare.embedding_pipeline,
+        records,
+        clock,
+        store,
+        jobs.wake,
+        search,
+    )
     documents = DocumentServices(
         database,
         DocumentStore(clock, quota),
@@ -177,9 +187,7 @@ async def opened_documents(
         FileStore(database, objects, clock),
         store,
         DocumentPipeline(reader, records),
-        CollectionRepository(clock),
-        PointRepository(clock),
-        search,
+        collections,
         SsrfGuard(()),
         bare.models,
         secret_of,
@@ -193,6 +201,7 @@ async def opened_documents(
         authenticator=keys,
         admin=cast(Any, SimpleNamespace(outcomes=None, classifiers=None)),
         idempotency=once,
+        collections=collections,
         documents=documents,
     )
     calls = OwnersDocumentCalls(services, records, keys.caller_of)

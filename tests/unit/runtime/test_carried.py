@@ -55,7 +55,7 @@ PINNED: dict[type, str] = {
     documents.DocumentPart: "facts blocks pages_done notes",
     search.CollectionVersion: "id generation sequence purged dimensions metric",
     search.SearchRequest: "request_id caller collection mode limit text vector filter min_score "
-    "alpha fusion after with_text with_payload timeout_s priority trace trace_state",
+    "alpha fusion after with_text with_payload explain timeout_s priority trace trace_state",
     search.SearchHit: "id score text payload vector_score text_score vector_rank text_rank",
     search.SearchAnswer: "hits sequence matched is_exact",
     HealthConfig: "own replicas",
