@@ -71,7 +71,7 @@ class VectorStores:
             keep_s=new.keep_s,
         )
         async with self.database.begin() as connection:
-            made = await documents.collections.create(
+            made = await documents.collections.collections.create(
                 connection, caller.tenant, caller.key_id, draft
             )
             await self.repository.add(connection, caller.tenant, made.id, new.name, new.attributes)
@@ -96,7 +96,9 @@ class VectorStores:
         async with self.database.begin() as connection:
             await self.repository.get(connection, tenant, id)
             await self.repository.change(connection, tenant, id, **columns)
-            await self.documents.collections.update(connection, tenant, id, **collection)
+            await self.documents.collections.collections.update(
+                connection, tenant, id, **collection
+            )
             return await self.repository.get(connection, tenant, id)
 
     async def delete(self, tenant: str, id: str) -> None:
@@ -111,7 +113,7 @@ class VectorStores:
             for file in files:
                 await self._take_out(file)
         async with self.database.begin() as connection:
-            await self.documents.collections.delete(connection, tenant, id)
+            await self.documents.collections.collections.delete(connection, tenant, id)
 
     async def put(
         self, request: AdmittedRequest, store: str, files: Sequence[NewStoreFile]
@@ -281,18 +283,22 @@ class VectorStores:
         for first in range(0, count, POINTS_AT_ONCE):
             after = point_id(document, first - 1) if first else f"{document}:"
             async with self.database.begin() as connection:
-                collection = await documents.collections.get(
+                collection = await documents.collections.collections.get(
                     connection, tenant, file.store, lock=True
                 )
                 limit = min(POINTS_AT_ONCE, count - first)
-                page = await documents.points.list(connection, tenant, collection, limit, after)
+                page = await documents.collections.points.list(
+                    connection, tenant, collection, limit, after
+                )
                 drafts = [
                     PointDraft(point.id, point.text, {**point.payload, **payload}, point.vector)
                     for point in page.items
                     if point.id.startswith(f"{document}:")
                 ]
                 if drafts:
-                    await documents.points.upsert(connection, tenant, collection, drafts)
+                    await documents.collections.points.upsert(
+                        connection, tenant, collection, drafts
+                    )
 
 
 def vector_stores_of(services: AppServices) -> VectorStores:

@@ -65,7 +65,7 @@ def operations(services: AppServices) -> Operations:
             chat,
             services.responses,
             templates,
-            VectorStoreSearcher(services.documents, services.embedding_pipeline),
+            VectorStoreSearcher(services.collections),
         ),
         "messages": Messages(chat),
         "messages.count_tokens": CountTokens(services.models),

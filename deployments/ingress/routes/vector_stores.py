@@ -184,7 +184,7 @@ async def search_vector_store(
     services = services_of(request)
     async with store_access(request, Scope.SEARCH_READ, RequestClass.ANALYSE) as access:
         body: VectorStoreSearchBody = await body_of(request, VectorStoreSearchBody)
-        searcher = VectorStoreSearcher(services.documents, services.embedding_pipeline)
+        searcher = VectorStoreSearcher(services.collections)
         passages = await searcher.find(
             access.request,
             [vector_store_id],
