@@ -196,7 +196,7 @@ class VectorStoreRepository:
         if batch is not None:
             query = query.where(_F.batch == batch)
         if status is not None:
-            query = query.where(status == _STATE)
+            query = query.where(_STATE.in_([status]))
         place = (_F.created, _F.file)
         rows, more = await ordered_page(connection, query, place, _F.file, wish, no_store_file)
         return [_file(row) for row in rows], more
@@ -293,10 +293,10 @@ class VectorStoreRepository:
         found: dict[str, dict[FileStatus, int]] = {id: dict.fromkeys(STATUSES, 0) for id in ids}
         if not ids:
             return found
-        query = select(column.label("of"), _STATUS, func.count().label("count"))
+        query = select(column.label("of"), _STATUS, func.count().label("files"))
         query = query.select_from(_JOINED).where(_F.tenant == tenant, column.in_(ids))
         for row in await connection.execute(query.group_by(column, _STATE)):
-            found[row.of][row.status] = int(row.count)
+            found[row.of][row.status] = int(row.files)
         return found
 
 
