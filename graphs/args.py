@@ -25,6 +25,7 @@ from graphs.provider_args import (
     by_engine,
     check_urls,
 )
+from graphs.search_args import SearchArgs
 from graphs.text_args import SHIPPED_EMBEDDER, TextArgs
 from graphs.video_args import VideoArgs
 
@@ -87,6 +88,7 @@ class AppArgs(GraphArgs):
     video: VideoArgs = VideoArgs()
     text: TextArgs = TextArgs()
     media: MediaArgs = MediaArgs()
+    search: SearchArgs = SearchArgs()
     egress: EgressArgs = EgressArgs()
     names: NamesSpec = NamesSpec()
     guardrails: GuardrailArgs = GuardrailArgs()

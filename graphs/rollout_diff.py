@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cluster.collections.sharding import search_shard_name
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
 from graphs.args import AppArgs, ServedArgs
@@ -22,6 +23,7 @@ from graphs.options import (
     media_options,
     model_name,
     model_options,
+    search_options,
     text_options,
 )
 
@@ -48,6 +50,9 @@ def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
         options["text"] = text_options(args.text)
     if args.media.enabled:
         options["media"] = media_options(args.media, args.video)
+    if args.search.enabled:
+        for number in range(args.search.shards):
+            options[search_shard_name(number).lower()] = search_options(args.search, number)
     return options
 
 

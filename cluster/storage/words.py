@@ -8,9 +8,7 @@ import re
 import unicodedata
 
 MAX_WORD = 40  # characters
-SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-)
+SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+")
 
 

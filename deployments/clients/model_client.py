@@ -43,6 +43,7 @@ from deployments.contracts.generation import (
     TokenUsage,
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.contracts.search import SearchAnswer, SearchRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_generator import MadeAttempt
 from deployments.contracts.text_relay import TextRelay
@@ -198,6 +199,14 @@ class MediaReaderClient(ServedModelClient):
         async with aclosing(self._stream("read_document", request)) as parts:
             async for part in parts:
                 yield part
+
+
+class SearchShardClient(ServedModelClient):
+    """Implements `CollectionSearch` for the collections of one shard."""
+
+    async def search(self, request: SearchRequest) -> SearchAnswer:
+        answer: SearchAnswer = await self._call("search_collection", request)
+        return answer
 
 
 class ModelClient(TokenizerClient):

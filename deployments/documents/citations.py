@@ -21,6 +21,18 @@ MIN_SUPPORT = 0.5  # of the words of an answer's sentence that its quote has
 MAX_QUOTE = 600  # characters
 _MARK = regex.compile(r"\s?\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
 _QUOTED = regex.compile(r"[\"“„«]([^\"“”„«»]{8,400})[\"”“»]")
+_STRICT = regex.compile(
+    r"\b(?:zero|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|"
+    r"seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|"
+    r"million|billion|half|dozen|twice|monday|tuesday|wednesday|thursday|friday|saturday|sunday|"
+    r"january|february|march|april|june|july|august|september|october|november|december)\b",
+    regex.I,
+)
+_NEGATION = regex.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|without|cannot|neither|nor|kein\w*|nicht|nie|ohne)\b"
+    r"|n['’]t\b",
+    regex.I,
+)
 _SPACE = regex.compile(r"\s+")
 _LATE_MARKS = regex.compile(r"([.!?…。！？]+)((?:\s?\[[\d\s,;]+\])+)")
 
@@ -204,15 +216,35 @@ def _best_place(sentence: str, text: str) -> Place | None:
     that follow each other may say it together, on one line."""
     places = [place for place in find_sentences(text) if place[1] - place[0] <= MAX_QUOTE]
     best: tuple[float, int, Place] | None = None
+    strict = _strict_words(sentence)
     for at, place in enumerate(places):
         joined = [place]
         if at + 1 < len(places) and "\n" not in text[place[0] : places[at + 1][1]]:
             joined.append((place[0], places[at + 1][1]))
         for length, candidate in enumerate(joined):
-            share = shared_words(sentence, text[candidate[0] : candidate[1]])
+            quote = text[candidate[0] : candidate[1]]
+            if not _says_the_same(sentence, strict, quote):
+                continue
+            share = shared_words(sentence, quote)
             if best is None or (share, -length) > best[:2]:
                 best = (share, -length, candidate)
     return None if best is None or best[0] < MIN_SUPPORT else best[2]
+
+
+def _says_the_same(sentence: str, strict: frozenset[str], quote: str) -> bool:
+    """Whether the quote has the numbers, days and months of the sentence, and says yes or no as
+    it does."""
+    if _is_negative(sentence) != _is_negative(quote) or not strict <= _strict_words(quote):
+        return False
+    return all(part.kind != "number" for part in find_ungrounded(sentence, quote))
+
+
+def _strict_words(text: str) -> frozenset[str]:
+    return frozenset(match.casefold() for match in _STRICT.findall(text))
+
+
+def _is_negative(text: str) -> bool:
+    return _NEGATION.search(text) is not None
 
 
 def _with_marks(text: str, marks: str) -> str:

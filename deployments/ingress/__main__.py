@@ -33,7 +33,7 @@ class StubBackends:
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
     classifiers: Mapping[str, ServedClassifier] = {}
-    analyzer = media_reader = shared = last_status = None
+    analyzer = media_reader = collection_search = shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

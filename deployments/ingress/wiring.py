@@ -32,6 +32,7 @@ from deployments.contracts.documents import DocumentReader
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
+from deployments.contracts.search import CollectionSearch
 from deployments.contracts.text_analysis import TextAnalyzer
 from deployments.contracts.text_generator import ServedModel
 from deployments.files.store import FileStore
@@ -102,6 +103,9 @@ class Backends(Protocol):
 
     @property
     def media_reader(self) -> MediaStage | None: ...
+
+    @property
+    def collection_search(self) -> CollectionSearch | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -183,7 +187,7 @@ def build_services(
         clock,
         store,
         tenant_jobs.wake,
-        None,
+        backends.collection_search,
     )
     documents = document_services(
         settings,

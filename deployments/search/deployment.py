@@ -20,9 +20,7 @@ from deployments.model.replica import LinkedReplica
 from deployments.search.config import SearchConfig
 from deployments.search.late_searcher import LateSearcher
 
-LOG = AnswerLog(
-    logging.getLogger("mobula.search"), "a search failed", "a search was refused"
-)
+LOG = AnswerLog(logging.getLogger("mobula.search"), "a search failed", "a search was refused")
 
 
 class SearchReplica(LinkedReplica):

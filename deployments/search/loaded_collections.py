@@ -10,8 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from cluster.runtime.background import create_detached_task
 from deployments.contracts.search import CollectionVersion
 from deployments.search.approximate_build import ApproximateBuild
 from deployments.search.collection_index import CollectionIndex
@@ -103,7 +104,7 @@ class LoadedCollections:
         if running is not None and not running.done():
             await asyncio.wait([running])
             return
-        loaded.refresh = asyncio.create_task(
+        loaded.refresh = create_detached_task(
             self._refresh(key, loaded, version), name=f"search-refresh-{version.id}"
         )
         await asyncio.shield(loaded.refresh)
@@ -148,5 +149,3 @@ def _is_outdated(loaded: LoadedCollection, version: CollectionVersion) -> bool:
         return True
     same = loaded.generation == version.generation
     return same and loaded.is_loaded and loaded.index.sequence < version.purged
-
-

@@ -54,6 +54,4 @@ class PointLoader:
 
 
 def _of(tenant: str, collection: str, generation: int) -> ColumnElement[bool]:
-    return and_(
-        _P.collection == collection, _P.generation == generation, _P.tenant == tenant
-    )
+    return and_(_P.collection == collection, _P.generation == generation, _P.tenant == tenant)

@@ -100,9 +100,7 @@ class CollectionSearcher:
         """The points that are as they were ranked; and whether others have changed."""
         version = request.collection
         ids = [point.id for point in ranking.points]
-        found = await self._loader.texts(
-            request.caller.tenant, version.id, version.generation, ids
-        )
+        found = await self._loader.texts(request.caller.tenant, version.id, version.generation, ids)
         hits = []
         for point in ranking.points:
             sequence, text, payload = found.get(point.id, (-1, "", {}))

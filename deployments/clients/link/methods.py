@@ -24,6 +24,7 @@ from deployments.contracts.generation import (
     TokenUsage,
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.contracts.search import SearchAnswer, SearchRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -72,6 +73,9 @@ READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCode
 READ_DOCUMENT = LinkMethod(
     "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
 )
+SEARCH_COLLECTION = LinkMethod(
+    "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
+)
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
@@ -95,5 +99,6 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         TRANSCRIBE,
         TOKENIZE,
         DETOKENIZE,
+        SEARCH_COLLECTION,
     )
 }

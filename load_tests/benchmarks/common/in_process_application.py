@@ -86,6 +86,7 @@ class InProcessStages:
     shared: None = None
     analyzer: TextAnalyzer | None = None
     media_reader: Any = None
+    collection_search: Any = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

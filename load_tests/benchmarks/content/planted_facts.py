@@ -1,4 +1,4 @@
-"""Documents with planted facts, one a page, and questions about them, for `bench content documents`:
+"""Documents with planted facts, one a page, and questions about them.
 
 In: a seed, numbers. Out: documents as pages of paragraphs, questions whose answer is one sentence,
 and questions that nothing answers: about subjects that no document knows, and about what the
@@ -102,8 +102,8 @@ _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 
 @dataclass(frozen=True, slots=True)
 class FactKind:
-    """How one thing is said of a subject, and asked. `{s}` is the subject, `{v}` the value, which is
-    one of `values`."""
+    """How one thing is said of a subject, and asked. `{s}` is the subject, `{v}` the value, one of
+    `values`."""
 
     name: str
     facts: tuple[str, ...]

@@ -37,6 +37,8 @@ def test_a_true_mark_has_a_quote_at_its_place() -> None:
         "The pump weighs 15 kg [1].",  # another number
         "The pump of Boris weighs 14 kg [1].",  # another name
         "Whoever stands there likes music [1].",  # other words
+        "The pump weighs fourteen kg, or fifty [1].",  # a number in words
+        "The pump weighs no 14 kg [1].",  # the contrary
         "The pump weighs 14 kg [2].",  # no such passage
         'It says "the pump weighs nothing at all" and 14 kg [1].',  # no such quote
     ],
