@@ -58,6 +58,7 @@ REPEATABLE = (
     "/api/v1/text/rewrite",
     "/api/v1/text/translate",
     "/api/v1/documents/ask",
+    "/api/v1/collections/{collection}/query",
 )
 
 # Concurrent client connections of HAProxy on a node; each needs two descriptors.
