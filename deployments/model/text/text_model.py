@@ -144,9 +144,7 @@ class TextModel:
             async for index, delta in merged:
                 deltas[index].append(delta)
         with_calls = constraint.tools is not None
-        return tuple(
-            [build_choice(index, parts, with_calls) for index, parts in enumerate(deltas)]
-        )
+        return tuple([build_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
     async def stream(
         self, request: GenerateRequest, relay: TextRelay | None = None
