@@ -130,7 +130,8 @@ def _is_lie(sentence: Mapping[str, Any], question: PlantedQuestion) -> bool:
     text = str(sentence["text"])
     if MADE_UP in text:
         return True
-    return bool(question.value) and not text.startswith("According") and question.value not in text
+    value = question.value
+    return bool(value) and not text.startswith("According") and str(value) not in text
 
 
 def _measured(part: str, tally: _Tally) -> list[Measurement]:
