@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from cluster.balancing.spec import RoutingSpec
+from cluster.collections.sharding import search_shard_name
 from deployments.limiter.layout import shard_name
-from deployments.search.layout import search_shard_name
 from graphs.args import AppArgs, IngressArgs, LimiterArgs, ServedArgs
 from graphs.cache_args import CacheArgs
 from graphs.media_args import MediaArgs

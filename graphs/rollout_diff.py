@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cluster.collections.sharding import search_shard_name
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
-from deployments.search.layout import search_shard_name
 from graphs.args import AppArgs, ServedArgs
 from graphs.model_args import ModelArgs
 from graphs.options import (

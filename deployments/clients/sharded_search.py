@@ -5,9 +5,9 @@ In: SearchRequests. Out: SearchAnswers.
 
 from collections.abc import Sequence
 
+from cluster.collections.sharding import search_shard
 from deployments.clients.model_client import SearchShardClient
 from deployments.contracts.search import SearchAnswer, SearchRequest
-from deployments.search.layout import search_shard
 
 
 class ShardedSearch:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cluster.runtime.background import create_detached_task
 from deployments.search.approximate_index import ApproximateIndex, build_threads
 from deployments.search.collection_index import EXACT_ROWS, CollectionIndex
 from deployments.search.vector_rows import Rows
@@ -24,7 +25,7 @@ class ApproximateBuild:
     def __init__(self, loaded: "LoadedCollection") -> None:
         self._loaded = loaded
         self._stopped = threading.Event()
-        self._task = asyncio.create_task(self._run(), name="search-approximate-build")
+        self._task = create_detached_task(self._run(), name="search-approximate-build")
 
     @classmethod
     def begin(cls, loaded: "LoadedCollection") -> "ApproximateBuild | None":

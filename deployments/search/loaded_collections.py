@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from cluster.runtime.background import create_detached_task
 from deployments.contracts.search import CollectionVersion
 from deployments.search.approximate_build import ApproximateBuild
 from deployments.search.collection_index import CollectionIndex
@@ -103,7 +104,7 @@ class LoadedCollections:
         if running is not None and not running.done():
             await asyncio.wait([running])
             return
-        loaded.refresh = asyncio.create_task(
+        loaded.refresh = create_detached_task(
             self._refresh(key, loaded, version), name=f"search-refresh-{version.id}"
         )
         await asyncio.shield(loaded.refresh)

@@ -32,7 +32,7 @@ def best_rows(rows: Rows, scores: Doubles, ids: Sequence[str], count: int) -> li
         places = np.flatnonzero(scores >= last)
     else:
         places = np.arange(len(rows))
-    return sorted(places.tolist(), key=lambda at: (-scores[at], ids[rows[at]]))[:count]
+    return sorted(places.tolist(), key=lambda at: (-scores[at], ids[int(rows[at])]))[:count]
 
 
 def ranks_of(scores: Doubles, ranked: NDArray[np.bool_], rows: Rows) -> list[int | None]:

@@ -70,6 +70,9 @@ CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classi
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+READ_DOCUMENT = LinkMethod(
+    "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
+)
 SEARCH_COLLECTION = LinkMethod(
     "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
 )

@@ -17,6 +17,7 @@ from cluster.library.terms import (
     tsquery,
 )
 from cluster.runtime.problems import InvalidRequest
+from cluster.storage.words import MAX_WORD
 
 
 def words(text: str) -> list[str]:
