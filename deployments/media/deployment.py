@@ -1,8 +1,9 @@
 """The Serve replica that opens recordings, pictures and documents of callers.
 
 In: requests that name files of tenants, or have pictures, by link or handle. Out: what is in them,
-how it sounds, what is said; pictures as pixels; documents as blocks of text. Long recordings are jobs, which a replica takes
-from the queue by itself. A plain class: graphs/ makes the deployment of it.
+how it sounds, what is said; pictures as pixels; documents as blocks of text. Long recordings are
+jobs, which a replica takes from the queue by itself. A plain class: graphs/ makes the deployment of
+it.
 """
 
 import logging

@@ -1,7 +1,8 @@
 """Bytes of texts in any encoding as text.
 
 In: the bytes. Out: the text, and the name of its encoding. In order: a byte order mark, UTF-8, the
-declared encoding, UTF-16 without a mark, a guess by the frequencies of letters (charset-normalizer), Windows-1252.
+declared encoding, UTF-16 without a mark, a guess by the frequencies of letters
+(charset-normalizer), Windows-1252.
 """
 
 import codecs

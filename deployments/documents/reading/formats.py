@@ -17,6 +17,7 @@ Signed = Literal["pdf", "zip", "text"]
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body")
 _OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"PK\5\6", "an empty ZIP archive"),
     (b"{\\rtf", "an RTF"),
     (b"%!PS", "a PostScript file"),
     (b"\x89PNG", "a picture"),
@@ -41,6 +42,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3", "a database"),
 )
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OLD = (
+    "is an old or an encrypted Office file (.doc, .ppt, .xls, or one with a password); save it as "
+    "DOCX, PPTX or PDF without one"
+)
 
 
 def signed_format(head: bytes) -> Signed:
@@ -51,21 +56,24 @@ def signed_format(head: bytes) -> Signed:
         return "pdf"
     if head.startswith(b"PK\3\4"):
         return "zip"
-    if head.startswith(b"PK\5\6"):
-        raise DocumentRefused(f"is an empty ZIP archive; {ACCEPTED}")
+    refused = _refusal(head)
+    if refused:
+        raise DocumentRefused(refused)
+    return "text"
+
+
+def _refusal(head: bytes) -> str:
+    """What it is, as a clause; empty: a text."""
     if head.startswith(_OLE):
-        raise DocumentRefused(
-            "is an old or an encrypted Office file (.doc, .ppt, .xls, or one with a password); "
-            "save it as DOCX, PPTX or PDF without one"
-        )
+        return _OLD
     for magic, name in _OTHERS:
         if head.startswith(magic):
-            raise DocumentRefused(f"is {name}; {ACCEPTED}")
+            return f"is {name}; {ACCEPTED}"
     if head[4:8] == b"ftyp":
-        raise DocumentRefused(f"is a video or a picture; {ACCEPTED}")
+        return f"is a video or a picture; {ACCEPTED}"
     if b"\0" in head and not head.startswith(_UTF16) and not _is_plain_utf16(head):
-        raise DocumentRefused(f"has bytes that no text has; {ACCEPTED}")
-    return "text"
+        return f"has bytes that no text has; {ACCEPTED}"
+    return ""
 
 
 def _is_plain_utf16(head: bytes) -> bool:

@@ -19,31 +19,11 @@ from deployments.documents.reading.plain_blocks import pieces
 from deployments.documents.reading.source import RULES, DocumentSource
 
 MAX_DEPTH = 500  # of elements in elements
-_DROPPED = frozenset(
-    [
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "svg",
-        "canvas",
-        "iframe",
-        "object",
-        "embed",
-        "form",
-        "button",
-        "select",
-        "textarea",
-        "input",
-        "dialog",
-        "audio",
-        "video",
-        "map",
-        "head",
-        "link",
-        "meta",
-    ]
+_DROPPED_NAMES = (
+    "script style noscript template svg canvas iframe object embed form button select textarea "
+    "input dialog audio video map head link meta"
 )
+_DROPPED = frozenset(_DROPPED_NAMES.split())
 _FRAME = frozenset(["nav", "aside", "footer", "menu"])
 _ROLES = frozenset(["navigation", "banner", "contentinfo", "complementary", "search", "alert"])
 _NAMES = re.compile(
@@ -52,51 +32,12 @@ _NAMES = re.compile(
     r"popup|modal|skip-?link|pagination|pager)(?:$|[\s_-])",
     re.IGNORECASE,
 )
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "blockquote",
-        "body",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "header",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hgroup",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "ul",
-        "aside",
-        "html",
-        "center",
-        "tr",
-        "td",
-        "th",
-        "thead",
-        "tbody",
-        "caption",
-    ]
+_BLOCK_NAMES = (
+    "address article blockquote body dd details div dl dt fieldset figcaption figure footer header "
+    "h1 h2 h3 h4 h5 h6 hgroup hr li main nav ol p pre section summary table ul aside html center "
+    "tr td th thead tbody caption"
 )
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LINKS = 0.6  # share of a short block's characters in links from which it is boilerplate
 _LEAST = 0.1  # share of the body that the rules must leave
@@ -171,32 +112,32 @@ class _Walk:
         tag = node.tag
         if tag == "-text":
             self._inline.append(node.text_content or "")
-        elif tag == "br":
-            self._inline.append("\n")
         elif tag is None or tag.startswith("-") or tag in _DROPPED or self._is_frame(node, tag):
             return
-        elif tag in _HEADINGS:
-            yield from self._flush()
-            if text := _inline_text(node):
-                yield "heading", text, _HEADINGS[tag]
-        elif tag == "table":
-            yield from self._flush()
-            yield from self._table(node, depth)
-        elif tag in ("ul", "ol"):
-            yield from self._flush()
-            yield from self._list(node)
-        elif tag == "pre":
-            yield from self._flush()
-            yield "text", node.text().strip("\n"), 0
+        elif tag == "br":
+            self._inline.append("\n")
         elif tag in _BLOCKS:
             yield from self._flush()
-            yield from self._children(node, depth + 1)
+            yield from self._block(node, tag, depth)
             yield from self._flush()
         else:
             before = len(self._inline)
             yield from self._children(node, depth + 1)
             if tag == "a":
                 self._linked += sum(len(each) for each in self._inline[before:])
+
+    def _block(self, node: LexborNode, tag: str, depth: int) -> Iterator[Block]:
+        if tag in _HEADINGS:
+            if text := _inline_text(node):
+                yield "heading", text, _HEADINGS[tag]
+        elif tag == "table":
+            yield from self._table(node, depth)
+        elif tag in ("ul", "ol"):
+            yield from self._list(node)
+        elif tag == "pre":
+            yield "text", node.text().strip("\n"), 0
+        else:
+            yield from self._children(node, depth + 1)
 
     def _flush(self) -> Iterator[Block]:
         text, linked = _lines("".join(self._inline)), self._linked
@@ -215,12 +156,10 @@ class _Walk:
         """A table in a table is layout: then its cells are blocks."""
         if node.css_first("table table, table ul table") is not None:
             yield from self._children(node, depth + 1)
-            yield from self._flush()
             return
         rows = [[_inline_text(cell) for cell in row.css("td, th")] for row in node.css("tr")]
         if max(map(len, rows), default=0) < 2:
             yield from self._children(node, depth + 1)
-            yield from self._flush()
             return
         text = "\n".join(["\t".join(row) for row in rows if any(row)])
         if text:

@@ -112,7 +112,11 @@ class _Blocks:
         if not line.strip():
             if self._kind != "list":
                 self._end()
-            return
+        elif not (self._heading(line) or self._table(line, after)):
+            self._text(line)
+
+    def _heading(self, line: str) -> bool:
+        """Also rules and definitions of links, which end a block too."""
         if match := _HEADING.match(line):
             self._end()
             self._add("heading", plain_inline(match.group(2) or ""), len(match.group(1)))
@@ -121,22 +125,28 @@ class _Blocks:
             self._add("heading", plain_inline(text), 1 if match.group(1)[0] == "=" else 2)
         elif _RULE.match(line) or _DEFINITION.match(line):
             self._end()
-        elif self._kind == "table":
-            self._row(line)
-        elif "|" in line and "|" in after and _DASHES.match(after):
+        else:
+            return False
+        return True
+
+    def _table(self, line: str, after: str) -> bool:
+        if self._kind != "table":
+            if not ("|" in line and "|" in after and _DASHES.match(after)):
+                return False
             self._end()
             self._kind = "table"
-            self._row(line)
-        elif match := _ITEM.match(line):
+        self._row(line)
+        return True
+
+    def _text(self, line: str) -> None:
+        """Of a list or a paragraph."""
+        if match := _ITEM.match(line):
             self._begin("list")
             self._lines.append(plain_inline(match.group(1)))
-        elif self._kind == "list" and (line.startswith(" ") or self._lines):
-            if line.startswith(" "):
-                self._lines[-1] += " " + plain_inline(line.strip())
-            else:
-                self._end()
-                self._lines.append(line.strip())
+        elif self._kind == "list" and line.startswith(" "):
+            self._lines[-1] += " " + plain_inline(line.strip())
         else:
+            self._begin("text")
             self._lines.append(line.strip())
 
     def _row(self, line: str) -> None:
