@@ -28,10 +28,22 @@ def decoded_text(content: bytes, declared: str = "") -> tuple[str, str]:
     for encoding in ("utf-8", declared, _utf16(content)):
         if text := _strictly(content, encoding):
             return text, encoding
-    guess = from_bytes(content[:SAMPLE]).best()
-    if guess is not None and (text := _strictly(content, guess.encoding)):
-        return text, guess.encoding
+    for encoding in _guesses(content[:SAMPLE]):
+        if text := _strictly(content, encoding):
+            return text, encoding
     return content.decode(_PLAIN, "replace"), _PLAIN
+
+
+def _guesses(sample: bytes) -> list[str]:
+    """The likeliest first. Where Windows-1252 is as likely as any, it comes before its relatives,
+    which differ in few letters."""
+    matches = list(from_bytes(sample))
+    if not matches:
+        return []
+    best = (matches[0].chaos, -matches[0].coherence)
+    alike = [match for match in matches if (match.chaos, -match.coherence) <= best]
+    plain = [_PLAIN for match in alike if _PLAIN in match.could_be_from_charset]
+    return [*plain, matches[0].encoding]
 
 
 def _strictly(content: bytes, encoding: str) -> str:

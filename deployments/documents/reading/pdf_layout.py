@@ -24,17 +24,19 @@ _ENDS = ".!?:;。！？"
 _HEADING = 1.15  # times the height of the text
 _MAX_HEADING = 200  # characters
 _SAME = 0.12  # sizes that differ by less are one
+_DIVIDERS = f"-{HYPHENS}"
 _PITCH = 1.45  # heights of a line between lines of a paragraph
 
 
 @dataclass(slots=True)
 class LaidOutBlock:
-    """`segments` are those it is made of."""
+    """`segments` are those it is made of; `is_divided`: its last word goes on elsewhere."""
 
     kind: BlockKind
     text: str
     size: float
     segments: list[Segment] = field(default_factory=list)
+    is_divided: bool = False
 
 
 def reading_order(segments: Sequence[Segment], right_to_left: bool = False) -> list[Segment]:
@@ -145,7 +147,33 @@ def laid_out(segments: Sequence[Segment]) -> list[LaidOutBlock]:
         group.append(row)
     if group:
         blocks.append(_block(group))
-    return blocks
+    return _continued(blocks)
+
+
+def _continued(blocks: Sequence[LaidOutBlock]) -> list[LaidOutBlock]:
+    """A paragraph that goes on in the next column is one."""
+    found: list[LaidOutBlock] = []
+    for block in blocks:
+        before = found[-1] if found else None
+        if before is not None and _goes_on(before, block):
+            divided = "-" if before.is_divided and before.text[-1:] != "-" else ""
+            before.text = joined_lines([before.text + divided, block.text])
+            before.is_divided = block.is_divided
+            before.segments += block.segments
+        else:
+            found.append(block)
+    return found
+
+
+def _goes_on(before: LaidOutBlock, block: LaidOutBlock) -> bool:
+    is_up = block.segments[0].top < before.segments[-1].top
+    return (
+        is_up
+        and before.kind == block.kind == "text"
+        and abs(before.size - block.size) <= _SAME * before.size
+        and before.text[-1:] not in _ENDS
+        and block.text[:1].islower()
+    )
 
 
 def _rows(segments: Sequence[Segment]) -> list[_Row]:
@@ -208,7 +236,8 @@ def _block(group: Sequence[_Row]) -> LaidOutBlock:
         return LaidOutBlock("table", "\n".join([row.text for row in group]), size, segments)
     if _is_item(group[0].text):
         return LaidOutBlock("list", _items(group), size, segments)
-    return LaidOutBlock("text", joined_lines([row.text for row in group]), size, segments)
+    text, is_divided = joined_lines([row.text for row in group]), group[-1].text[-1:] in _DIVIDERS
+    return LaidOutBlock("text", text, size, segments, is_divided)
 
 
 def _items(group: Sequence[_Row]) -> str:

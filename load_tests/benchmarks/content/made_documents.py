@@ -199,7 +199,9 @@ def as_html(pages: list[MadePage]) -> bytes:
     for page in pages:
         parts.append(f"<h2>{escape(page.heading)}</h2>")
         parts += [f"<p>{_marked(escape(text))}</p>" for text in page.paragraphs]
-        parts.append("<ul>" + "".join([f"<li>{escape(item)}</li>" for item in page.items]) + "</ul>")
+        parts.append(
+            "<ul>" + "".join([f"<li>{escape(item)}</li>" for item in page.items]) + "</ul>"
+        )
         rows = ["".join([f"<td>{escape(cell)}</td>" for cell in row]) for row in page.rows]
         if rows:
             parts.append("<table>" + "".join([f"<tr>{row}</tr>" for row in rows]) + "</table>")
@@ -218,10 +220,10 @@ _HTML_BEFORE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><ti
 <style>p { color: red }</style><script>var tracking = "on";</script></head><body>
 <header class="site-header"><a href="/">Logotype</a><nav><ul><li><a href="/a">Products</a></li>
 <li><a href="/b">Pricing</a></li></ul></nav></header>
-<div class="cookie-consent"><p>We value your privacy and use cookies.</p><button>Accept</button></div>
+<div class="cookie-consent"><p>We value your privacy.</p><button>Accept</button></div>
 <div class="layout"><aside class="sidebar"><h3>Trending</h3><ul><li><a href="/t">Hot takes</a></li>
 </ul></aside><div class="content">"""
-_HTML_AFTER = """</div></div><div class="related-posts"><h3>Recommended</h3><a href="/r">Elsewhere</a>
+_HTML_AFTER = """</div></div><div class="related-posts"><h3>Recommended</h3><a href="/r">More</a>
 </div><form><input value="x"><label>Subscribe</label></form>
 <footer><p>Copyright Example Corporation. All rights reserved.</p></footer></body></html>"""
 
