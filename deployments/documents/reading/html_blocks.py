@@ -18,7 +18,10 @@ from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
 from deployments.documents.reading.source import RULES, DocumentSource
 
-MAX_DEPTH = 500  # of elements in elements
+MAX_DEPTH = 250  # of elements in elements
+MAX_OPEN = (
+    5_000  # elements that are open at once, before the tree is built: that takes their square
+)
 _DROPPED_NAMES = (
     "script style noscript template svg canvas iframe object embed form button select textarea "
     "input dialog audio video map head link meta"
@@ -43,6 +46,12 @@ _LINKS = 0.6  # share of a short block's characters in links from which it is bo
 _LEAST = 0.1  # share of the body that the rules must leave
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\n\r\f\xa0]+")
+_TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)")
+_OPTIONAL_NAMES = (  # their ends may be left out
+    "p li dt dd tr td th thead tbody tfoot option optgroup colgroup rp rt html head body br hr img "
+    "input meta link area base col embed source track wbr param"
+)
+_OPTIONAL = frozenset(_OPTIONAL_NAMES.split())
 Block = tuple[str, str, int]
 
 
@@ -61,6 +70,7 @@ def read(source: DocumentSource, parts: PartFiles) -> None:
 
 def html_blocks(text: str) -> tuple[str, list[Block]]:
     """The title, and kind, text and level of each block. Raises DocumentTooLarge."""
+    _check_nesting(text)
     tree = LexborHTMLParser(text)
     title = tree.css_first("title")
     body = tree.body
@@ -73,6 +83,16 @@ def html_blocks(text: str) -> tuple[str, list[Block]]:
         blocks = whole
     name = "" if title is None else _BLANKS.sub(" ", title.text())
     return name or next((text for kind, text, _ in blocks if kind == "heading"), ""), blocks
+
+
+def _check_nesting(text: str) -> None:
+    """Raises DocumentTooLarge."""
+    depth = 0
+    for match in _TAG.finditer(text):
+        if match.group(2).lower() not in _OPTIONAL:
+            depth = max(0, depth - 1) if match.group(1) else depth + 1
+            if depth > MAX_OPEN:
+                raise DocumentTooLarge("nesting", MAX_OPEN)
 
 
 def _size(blocks: list[Block]) -> int:

@@ -90,11 +90,13 @@ class _Reading:
         self._document, self._source, self._parts = document, source, parts
         self._sizes: Counter[float] = Counter()
         self._unread: list[int] = []
+        self._broken = 0
 
     def read_page(self, number: int) -> None:
         try:
             page = self._document[number - 1]
         except pypdfium2.PdfiumError:
+            self._broken += 1
             self._unread.append(number)
             return
         try:
@@ -107,7 +109,9 @@ class _Reading:
             page.close()
 
     def end(self) -> None:
-        """Notes what could not be read."""
+        """Notes what could not be read. Raises DocumentDamaged if that is each page."""
+        if self._broken and self._broken == len(self._document) - self._source.first_page + 1:
+            raise DocumentDamaged("is a PDF whose pages are damaged")
         if self._unread:
             shown = ", ".join(map(str, self._unread[:20]))
             more = f" and {len(self._unread) - 20} more" if len(self._unread) > 20 else ""
