@@ -57,6 +57,7 @@ REPEATABLE = (
     "/api/v1/text/summarize",
     "/api/v1/text/rewrite",
     "/api/v1/text/translate",
+    "/api/v1/collections/{collection}/query",
     "/api/v1/documents/ask",
 )
 

@@ -74,6 +74,7 @@ from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.vector_stores import index_files_handler
 from deployments.jobs.store import JobStore
 from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyParts
 from deployments.privacy.service import PrivacyServices
@@ -334,6 +335,7 @@ def build_services(
             ExportHandler(parts),
             EraseHandler(parts),
             document_handler(documents, document_calls, tenancy.ledger),
+            index_files_handler(services, directory.caller_of),
             ReindexHandler(
                 tenancy.database,
                 GenerationRepository(clock),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from cluster.collections.filters import matches
 from cluster.collections.vectors import unpack_vector
 from cluster.storage.database import Database
 from cluster.storage.tables import points
@@ -35,10 +36,7 @@ class PointSearch:
 
 
 def _passes(payload: dict[str, Any], conditions: Any) -> bool:
-    if conditions is None:
-        return True
-    [(field, values)] = conditions["in"].items()
-    return payload.get(field) in values
+    return conditions is None or matches(conditions, payload)
 
 
 def _hit(request: SearchRequest, row: Any) -> SearchHit:

@@ -54,6 +54,11 @@ from cluster.storage.tables.requests import (
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
 from cluster.storage.tables.templates import template_labels, template_versions, templates
+from cluster.storage.tables.vector_stores import (
+    vector_store_batches,
+    vector_store_files,
+    vector_stores,
+)
 
 __all__ = [
     "api_keys",
@@ -107,6 +112,9 @@ __all__ = [
     "usage_batches",
     "usage_dimensions",
     "users",
+    "vector_store_batches",
+    "vector_store_files",
+    "vector_stores",
     "videos",
     "webhooks",
 ]

@@ -40,6 +40,7 @@ from deployments.ingress.operations.text_writing import (
 )
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.operations.transcriptions import TranscribeAudio, TranslateAudio
+from deployments.ingress.operations.vector_store_search import VectorStoreSearcher
 from deployments.ingress.services import AppServices
 from deployments.text.analysis import register_operation
 
@@ -60,7 +61,12 @@ def operations(services: AppServices) -> Operations:
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
     known: Operations = {
         "chat": chat,
-        "responses": Responses(chat, services.responses, templates),
+        "responses": Responses(
+            chat,
+            services.responses,
+            templates,
+            VectorStoreSearcher(services.collections),
+        ),
         "messages": Messages(chat),
         "messages.count_tokens": CountTokens(services.models),
         "completions": Completions(pipeline, templates),

@@ -40,6 +40,8 @@ from deployments.ingress.routes import (
     traces,
     uploads,
     usage,
+    vector_store_files,
+    vector_stores,
     videos,
     webhooks,
 )
@@ -97,6 +99,14 @@ from deployments.ingress.schemas.templates import (
     TemplateTest,
     VersionCreate,
 )
+from deployments.ingress.schemas.vector_stores import (
+    StoreFileBatchCreate,
+    VectorStoreCreate,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    VectorStorePatch,
+    VectorStoreSearchBody,
+)
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -145,6 +155,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     PostBulk,
     VersionRestore,
     OutcomeEvents,
+    VectorStoreCreate,
+    VectorStorePatch,
+    VectorStoreSearchBody,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    StoreFileBatchCreate,
     CollectionCreate,
     CollectionPatch,
     CollectionReindex,
@@ -188,6 +204,8 @@ def resource_routes() -> APIRouter:
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router, openai_files.router, file_batches.router):
+        router.include_router(part, dependencies=[Depends(not_stored)])
+    for part in (vector_stores.router, vector_store_files.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router
