@@ -20,7 +20,7 @@ _UNSPACED = 12  # characters of an unspaced script that count as one word's plac
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _ChunkWord:
     """From code point `start` up to `end` of block `block` (its index in the section)."""
 
     block: int
@@ -70,21 +70,21 @@ def _joined(path: Sequence[tuple[int, str]]) -> str:
     return " > ".join(text for _, text in path)[-MAX_HEADING:]
 
 
-def _words(section: Sequence[StoredBlock]) -> list[_Word]:
+def _words(section: Sequence[StoredBlock]) -> list[_ChunkWord]:
     found = []
     for index, block in enumerate(section):
         for match in _WORD.finditer(block.text):
             start, end = match.span()
             while end - start > 2 * _UNSPACED:  # scripts without spaces, and long tokens
-                found.append(_Word(index, start, start + _UNSPACED))
+                found.append(_ChunkWord(index, start, start + _UNSPACED))
                 start += _UNSPACED
-            found.append(_Word(index, start, end))
+            found.append(_ChunkWord(index, start, end))
     return found
 
 
 def _spans(
-    words: Sequence[_Word], size: int, repeated: int, limit: int
-) -> Iterator[tuple[_Word, _Word]]:
+    words: Sequence[_ChunkWord], size: int, repeated: int, limit: int
+) -> Iterator[tuple[_ChunkWord, _ChunkWord]]:
     """The first and the last word of each chunk."""
     start = 0
     while start < len(words):
@@ -102,7 +102,7 @@ def _spans(
 
 
 def _chunk(
-    number: int, heading: str, section: Sequence[StoredBlock], first: _Word, last: _Word
+    number: int, heading: str, section: Sequence[StoredBlock], first: _ChunkWord, last: _ChunkWord
 ) -> StoredChunk:
     parts = []
     for index in range(first.block, last.block + 1):

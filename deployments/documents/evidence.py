@@ -93,7 +93,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class JudgedSource:
     """A passage to be judged: its text, and all that says what it is about (headings, the name of
     its document)."""
 
@@ -106,7 +106,7 @@ def shared_words(wanted: str, text: str) -> float:
     return _share(_telling(wanted), _telling(text))
 
 
-def find_candidates(question: Question, sources: Sequence[Source]) -> list[Candidate]:
+def find_candidates(question: Question, sources: Sequence[JudgedSource]) -> list[Candidate]:
     """Sentences of the passages that have all names of the question; those that share most words
     with it first, at most MAX_SENTENCES."""
     wanted = (*question.names, *question.topics)

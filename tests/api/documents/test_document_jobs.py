@@ -23,7 +23,7 @@ async def test_a_document_is_fetched_from_a_url(world: DocumentsWorld) -> None:
     assert (ordered.status_code, ordered.json()["state"]) == (202, "reading")
     found = await world.ended(ordered.json()["id"])
     assert (found["state"], found["name"]) == ("indexed", "manual.txt")
-    assert (await world.question("How heavy is the Falcon X200?"))["found"]
+    assert (await world.question("How many years is the warranty of the Falcon X200?"))["found"]
 
 
 async def test_a_url_that_gives_nothing_fails_the_document(world: DocumentsWorld) -> None:
