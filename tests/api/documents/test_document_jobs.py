@@ -75,7 +75,7 @@ async def test_after_a_worker_has_gone_another_goes_on_where_it_was(world: Docum
 
     second = world.reader.pages[len(first) :]
     assert (found["state"], found["blocks"], found["pages"]) == ("indexed", 60, 30)
-    assert (first, second) == (list(range(1, 25)), list(range(21, 31)))
+    assert (first[:20], second) == (list(range(1, 21)), list(range(21, 31)))
     assert sum(world.pages_used()) == 30
     text = (await world.ask("GET", f"/{id}/text")).text
     assert [f"The code of page {page} is" in text for page in (1, 20, 21, 30)] == [True] * 4
