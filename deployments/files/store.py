@@ -44,7 +44,7 @@ class FileStore:
         return await self._objects.stage(tenant, path, content, media_type, None, largest=largest)
 
     async def add(self, staged: Staged, new: NewFile, also: AlsoWrite | None = None) -> TenantFile:
-        """The file of received bytes; `also` writes in the same transaction. Raises TooManyFiles."""
+        """The file of received bytes; `also` writes in its transaction. Raises TooManyFiles."""
         file, now = staged.new.path.split("/")[1], self._clock.wall()
         expires = None if new.keep_s is None else now + new.keep_s
         staged = replace(staged, new=replace(staged.new, expires=expires))
