@@ -136,9 +136,11 @@ def strings_to_embed(question: Question, candidates: Sequence[Candidate]) -> lis
 
 
 def judge(question: Question, candidates: Sequence[Candidate], vectors: Vectors) -> list[Judged]:
-    """Best first. `vectors` are those of `strings_to_embed`, of length 1."""
+    """Best first. `vectors` are those of `strings_to_embed`."""
     count = len(candidates) + 1
-    whole, bare = vectors[:count], vectors[count:]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = vectors / np.maximum(lengths, 1e-9)
+    whole, bare = rows[:count], rows[count:]
     features = np.column_stack(
         [
             whole[1:] @ whole[0],

@@ -14,6 +14,7 @@ from cluster.collections.model import MAX_CHANGED
 from cluster.collections.points import PointRepository
 from cluster.runtime.problems import NotFound
 from cluster.storage.database import Database
+from deployments.contracts.documents import DOCUMENT_JOB
 from deployments.documents.index_stage import point_id
 from deployments.documents.job_spec import DocumentJobSpec
 from deployments.documents.model import DocumentPlace, TenantDocument
@@ -67,6 +68,8 @@ class DocumentRemover:
         if document.job is not None:
             with contextlib.suppress(NotFound):
                 job = await self.jobs.cancel(document.tenant, document.job)
+                if job.kind != DOCUMENT_JOB:
+                    return
                 spec = DocumentJobSpec.of(job)
                 if spec.owned and spec.path:
                     await self.files.delete(document.tenant, [spec.path])

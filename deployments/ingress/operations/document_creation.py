@@ -242,7 +242,7 @@ class DocumentCreation:
                 tenant=request.caller.tenant,
                 kind=DOCUMENT_JOB,
                 key=request.caller.key_id,
-                spec=spec.to_json(),
+                spec=replace(spec, tags=request.tags).to_json(),
                 subject=spec.document,
                 cost=max(1, weights.cost(UsageAmounts(pages=max(1, pages)))),
                 weight=request.caller.weight,
