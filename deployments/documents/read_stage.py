@@ -78,7 +78,10 @@ class ReadStage:
                     if part.facts is not None:
                         await call.reserve(max(0, part.facts.pages - state.pages_done))
                         step.facts = part.facts
+                    done = step.pages_done
                     step.add(part.blocks, part.pages_done, part.notes)
+                    if step.pages_done == done:
+                        continue  # a page may come in several parts, and is written as a whole
                     if step.is_due or self._clock.monotonic() - began >= STEP_S:
                         await self._write(step, call)
                         began = self._clock.monotonic()
