@@ -2,8 +2,9 @@
 
 from mobula_client.batch_calls import BatchCalls
 from mobula_client.media_calls import MediaCalls
+from mobula_client.search_calls import SearchCalls
 from mobula_client.text_calls import TextCalls
 
 
-class Calls(TextCalls, MediaCalls, BatchCalls):
+class Calls(TextCalls, MediaCalls, BatchCalls, SearchCalls):
     """Builds the requests of one client, and reads their responses."""
