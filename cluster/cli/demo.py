@@ -1,8 +1,8 @@
 """`mobula demo`: a tour of the running cluster in half a minute.
 
 Streams three captions at once over HTTP, then sends a batch, has a draft analyzed, optimized,
-approved and scheduled, searches a collection, then does the same as at first from a Ray job by Python handles; then
-generates a small video and orders clips of it. Uses the public API only.
+approved and scheduled, searches a collection, then does the same as at first from a Ray job by
+Python handles; then generates a small video and orders clips of it. Uses the public API only.
 """
 
 import re
