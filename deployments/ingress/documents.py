@@ -145,11 +145,14 @@ def document_services(
 
 
 def document_handler(
-    documents: DocumentServices, calls: DocumentCalls, usage: CollectedUsageStore
+    documents: DocumentServices,
+    calls: DocumentCalls,
+    usage: CollectedUsageStore,
+    downloader: UrlDownloader | None = None,
 ) -> DocumentJobHandler:
-    """Of the jobs that read and index documents."""
+    """Of the jobs that read and index documents. `downloader` None: one that the guard watches."""
     reader = documents.pipeline.reader or UnservedReader()
-    downloads = UrlDownloader(PinnedTransport(documents.guard))
+    downloads = downloader or UrlDownloader(PinnedTransport(documents.guard))
     return DocumentJobHandler(
         DocumentParts(
             documents.database,

@@ -15,14 +15,15 @@ from deployments.contracts.documents import (
 
 
 class PlainReader:
-    """Implements DocumentReader. While `hold` is set, it waits before each page; `requests` are
-    those it got, `pages` those it read."""
+    """Implements DocumentReader. While `hold` is set, it waits before each page from `held_page`
+    on; `requests` are those it got, `pages` those it read."""
 
     def __init__(self, files: TenantFiles) -> None:
         self._files = files
         self.requests: list[ReadDocumentRequest] = []
         self.pages: list[int] = []
         self.hold: asyncio.Event | None = None
+        self.held_page = 1
 
     async def read_document(
         self, request: ReadDocumentRequest
@@ -41,7 +42,7 @@ class PlainReader:
         for number, page in enumerate(pages, 1):
             if number < request.first_page:
                 continue
-            if self.hold is not None:
+            if self.hold is not None and number >= self.held_page:
                 await self.hold.wait()
             self.pages.append(number)
             blocks = tuple(_block(number, text) for text in page.split("\n\n") if text.strip())

@@ -20,6 +20,7 @@ from deployments.ingress.routes import (
     clips,
     collection_points,
     collections,
+    document_texts,
     documents,
     file_batches,
     files,
@@ -198,7 +199,7 @@ def resource_routes() -> APIRouter:
         collections,
         collection_points,
     )
-    media = (videos, uploads, clips, jobs, audio, documents)
+    media = (videos, uploads, clips, jobs, audio, documents, document_texts)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

@@ -219,7 +219,7 @@ async def start_documents(
         store,
         DocumentPipeline(KnownPages(objects), nothing),
         collections,
-        SsrfGuard(()),
+        SsrfGuard(),
         models,
         lambda _: b"s" * 32,
         DocumentFigures(),

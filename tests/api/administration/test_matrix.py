@@ -361,8 +361,8 @@ UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
     "/api/v1/posts", "/api/v1/text/analyze", "/api/v1/text/groups", "/api/v1/text/summarize",
     "/api/v1/text/rewrite", "/api/v1/text/translate", "/api/v1/auth/login", "/api/v1/auth/logout",
-    "/api/v1/auth/refresh", "/api/v1/documents/ask", "/api/v1/documents/{document}/summary",
-    "/api/v1/collections/{collection}/query",
+    "/api/v1/auth/refresh", "/api/v1/collections/{collection}/query", "/api/v1/documents/ask",
+    "/api/v1/documents/{document}/summary",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,8 +38,9 @@ from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.jobs.event_notifier import EventNotifier
 from deployments.jobs.store import JobStore
 from deployments.jobs.worker import WorkerTimings
+from deployments.video.url_download import UrlDownloader
 from tests.api.fakes import LettersEmbedder, Records
-from tests.api.videos.media_world import store_in
+from tests.api.videos.media_world import public, store_in
 from tests.api.web import client_of
 from tests.media_fixtures.plain_reader import PlainReader
 from tests.media_fixtures.point_search import PointSearch
@@ -118,6 +119,8 @@ class DocumentsWorld:
     reader: PlainReader
     search: PointSearch
     app: ASGIApp
+    served: dict[str, bytes]  # what is behind URLs, by path
+    make_worker: Callable[[], TenantJobs]
 
     async def ask(
         self, method: str, path: str = "", key: str | None = OURS, **rest: Any
@@ -188,7 +191,7 @@ async def opened_documents(
         store,
         DocumentPipeline(reader, records),
         collections,
-        SsrfGuard(()),
+        SsrfGuard(resolve=public),
         bare.models,
         secret_of,
         DocumentFigures(),
@@ -204,16 +207,43 @@ async def opened_documents(
         collections=collections,
         documents=documents,
     )
-    calls = OwnersDocumentCalls(services, records, keys.caller_of)
-    jobs.install([document_handler(documents, calls, records)])
+    calls, served = OwnersDocumentCalls(services, records, keys.caller_of), dict[str, bytes]()
+
+    async def sent(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = served.get(request.url.path)
+        return httpx.Response(404) if found is None else httpx.Response(200, content=sent(found))
+
+    downloader = UrlDownloader(httpx.MockTransport(answer))  # type: ignore[arg-type]
+    handler = document_handler(documents, calls, records, downloader)
+
+    def make_worker() -> TenantJobs:
+        """Another one, as of another replica."""
+        other = TenantJobs(store, "other", clock, QUICK)
+        other.install([handler])
+        return other
+
+    jobs.install([handler])
     if at_work:
         await jobs.start()
     try:
         yield DocumentsWorld(
-            services, documents, database, jobs, records, reader, search, create_app(services)
+            services,
+            documents,
+            database,
+            jobs,
+            records,
+            reader,
+            search,
+            create_app(services),
+            served,
+            make_worker,
         )
     finally:
         if at_work:
             await jobs.close()
+        await downloader.close()
         await once.close()
         await database.close()

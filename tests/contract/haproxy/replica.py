@@ -17,7 +17,7 @@ from load_tests.benchmarks.common.haproxy_process import TOKEN
 
 
 class Replica:
-    """`/hang` answers nothing, `/stream` two parts, `/cut` half an answer, the rest what it saw."""
+    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest what it saw."""
 
     def __init__(self, trusted: tuple[str, ...] = ()) -> None:
         self.port = free_port()
@@ -41,6 +41,11 @@ class Replica:
             await send({"type": "http.response.body", "body": b"one,", "more_body": True})
             await asyncio.to_thread(self.resume.wait, 10)
             await send({"type": "http.response.body", "body": b"two"})
+        elif path == "/silent":
+            while (await receive()).get("more_body", False):
+                pass
+            await asyncio.to_thread(self.resume.wait, 10)
+            await _answer(send, b"at the end", known=True)
         elif path.endswith("/hang"):
             while (await receive())["type"] != "http.disconnect":
                 pass
