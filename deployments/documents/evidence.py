@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import regex
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 from deployments.text.segments import Place, find_sentences, find_words
 from deployments.text.stop_words import STOP_WORDS
 

@@ -92,8 +92,8 @@ POST   /v1/vector_stores/{store}/files/{file_id}        401  200 200 200 403 403
 GET    /v1/vector_stores/{store}/files/{file_id}/content 401  200 200 200 200 403 403 404 404
 DELETE /v1/vector_stores/{store}/files/{file_id}        401  200 200 200 403 403 403 404 404
 GET    /v1/vector_stores/{store}/file_batches/{file_batch} 401  200 200 200 200 403 403 404 404
-GET    /v1/vector_stores/{store}/file_batches/{file_batch}/files 401  200 200 200 200 403 403 404 404
-POST   /v1/vector_stores/{store}/file_batches/{file_batch}/cancel 401  200 200 200 403 403 403 404 404
+GET /v1/vector_stores/{store}/file_batches/{file_batch}/files 401 200 200 200 200 403 403 404 404
+POST /v1/vector_stores/{store}/file_batches/{file_batch}/cancel 401 200 200 200 403 403 403 404 404
 POST   /v1/vector_stores/{store}/files                  401  200 200 200 403 403 403 404 404
 POST   /v1/vector_stores/{store}/file_batches           401  200 200 200 403 403 403 404 404
 POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202

@@ -17,7 +17,8 @@ from load_tests.benchmarks.common.haproxy_process import TOKEN
 
 
 class Replica:
-    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest what it saw."""
+    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest
+    what it saw."""
 
     def __init__(self, trusted: tuple[str, ...] = ()) -> None:
         self.port = free_port()
@@ -42,8 +43,7 @@ class Replica:
             await asyncio.to_thread(self.resume.wait, 10)
             await send({"type": "http.response.body", "body": b"two"})
         elif path == "/silent":
-            while (await receive()).get("more_body", False):
-                pass
+            await _read(receive)
             await asyncio.to_thread(self.resume.wait, 10)
             await _answer(send, b"at the end", known=True)
         elif path.endswith("/hang"):
@@ -52,12 +52,7 @@ class Replica:
         elif path.endswith("/die"):
             raise RuntimeError("half an answer")
         else:
-            body = b""
-            while True:
-                message = await receive()
-                body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    break
+            body = await _read(receive)
             await _answer(send, json.dumps(_seen(scope, body)).encode(), path != "/unknown-length")
 
     def __enter__(self) -> Self:
@@ -75,6 +70,16 @@ class Replica:
         self.resume.set()
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
 
 
 def as_serve_does(app: ASGIApp) -> ASGIApp:
