@@ -199,7 +199,7 @@ async def get_vector_store_file_batch(
     async with reads(request) as access:
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            found = await stores.repository.batch(connection, tenant, store, file_batch_id)
+            found = await stores.repository.batch(connection, tenant, store, file_batch)
     if found.status == "in_progress":
         response.headers[POLL_AFTER] = POLL_AFTER_MS
     return batch_object(found)
