@@ -127,7 +127,7 @@ def _place_of(
 
 
 def _is_lie(sentence: Mapping[str, Any], question: PlantedQuestion) -> bool:
-    text, value = str(sentence["text"]), question.value
+    text = str(sentence["text"])
     if MADE_UP in text:
         return True
     return value is not None and not text.startswith("According") and value not in text

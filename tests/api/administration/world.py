@@ -79,6 +79,7 @@ from tests.api.administration.document_world import documents_of, seed_document
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
+from tests.api.administration.vector_store_world import seed_vector_store
 from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
@@ -287,6 +288,7 @@ async def seeded(settings: Settings) -> Seed:
         file = await seed_file(FileStore(database, media.files, SystemClock()))
         ids |= await seed_jobs(media.jobs, database, file)
         ids["document"] = await seed_document(database, SystemClock())
+        ids |= await seed_vector_store(database, SystemClock(), file, ids["document"])
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
