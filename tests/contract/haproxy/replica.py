@@ -17,7 +17,8 @@ from load_tests.benchmarks.common.haproxy_process import TOKEN
 
 
 class Replica:
-    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest what it saw."""
+    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest
+    what it saw."""
 
     def __init__(self, trusted: tuple[str, ...] = ()) -> None:
         self.port = free_port()
@@ -42,8 +43,7 @@ class Replica:
             await asyncio.to_thread(self.resume.wait, 10)
             await send({"type": "http.response.body", "body": b"two"})
         elif path == "/silent":
-            while (await receive()).get("more_body", False):
-                pass
+            await _body(receive)
             await asyncio.to_thread(self.resume.wait, 10)
             await _answer(send, b"at the end", known=True)
         elif path.endswith("/hang"):
@@ -52,13 +52,8 @@ class Replica:
         elif path.endswith("/die"):
             raise RuntimeError("half an answer")
         else:
-            body = b""
-            while True:
-                message = await receive()
-                body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    break
-            await _answer(send, json.dumps(_seen(scope, body)).encode(), path != "/unknown-length")
+            seen = json.dumps(_seen(scope, await _body(receive))).encode()
+            await _answer(send, seen, path != "/unknown-length")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -92,6 +87,15 @@ def _seen(scope: Scope, body: bytes) -> dict[str, Any]:
         "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in scope["headers"]],
         "body": len(body),
     }
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
 
 
 async def _start(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
