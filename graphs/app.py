@@ -19,6 +19,7 @@ from graphs.media import media, media_config
 from graphs.moderation import moderation_config
 from graphs.options import ingress_options, limiter_options
 from graphs.provider_args import providers_config
+from graphs.search import search_config, search_shards
 from graphs.text import (
     by_handle,
     classifiers,
@@ -81,6 +82,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         args.health.config(args.egress.private_hosts, replicas),
         args.text.enabled,
         media_config(args),
+        search_config(args.search),
     )
     return ingress.bind(
         models,
@@ -92,4 +94,5 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         classifiers(args.classifiers),
         text_analysis(args, embedding_models),
         media(args),
+        search_shards(args.search),
     )

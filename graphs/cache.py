@@ -7,7 +7,7 @@ from cluster.runtime.redis_url import is_cluster_url
 from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF, CacheConfig
 from deployments.cache.deployment import CacheShard
-from graphs.args import CacheArgs
+from graphs.cache_args import CacheArgs
 from graphs.options import cache_options
 
 _MIB = 1 << 20

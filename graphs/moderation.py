@@ -2,7 +2,7 @@
 
 from deployments.content.moderation.moderator import moderator
 from deployments.contracts.moderation import RULES, ModerationConfig
-from graphs.args import ModerationArgs, ModerationRule
+from graphs.moderation_args import ModerationArgs, ModerationRule
 
 _MAX_RULES = 10_000
 

@@ -8,17 +8,14 @@ import re
 from typing import Any
 
 from cluster.balancing.spec import RoutingSpec
+from cluster.collections.sharding import search_shard_name
 from deployments.limiter.layout import shard_name
-from graphs.args import (
-    AppArgs,
-    CacheArgs,
-    IngressArgs,
-    LimiterArgs,
-    ServedArgs,
-    VideoArgs,
-)
+from graphs.args import AppArgs, IngressArgs, LimiterArgs, ServedArgs
+from graphs.cache_args import CacheArgs
 from graphs.media_args import MediaArgs
+from graphs.search_args import SearchArgs
 from graphs.text_args import TextArgs
+from graphs.video_args import VideoArgs
 
 # A dead replica is detected at the next check, which is part of the replacement time.
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
@@ -156,6 +153,22 @@ def media_options(args: MediaArgs, video: VideoArgs) -> dict[str, Any]:
     }
 
 
+def search_options(args: SearchArgs, number: int = 0) -> dict[str, Any]:
+    """One replica per shard. A call that a stopping replica had is sent again to the next."""
+    return {
+        "name": search_shard_name(number),
+        "num_replicas": 1,
+        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "request_router_config": router_config(RoutingSpec()),
+        "max_surge_percent": SURGE_PERCENT,
+        "graceful_shutdown_timeout_s": 5.0,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
 def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
     """`video.sandbox` as a setting, if it is not the default; tasks inherit it."""
     if video.sandbox == "required":
@@ -229,6 +242,8 @@ def declared_cpus(args: AppArgs, cores: int) -> int:
     surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
     if args.text.enabled:
         surging.append((args.text.num_cpus, args.text.replicas))
+    if args.search.enabled:
+        surging += [(args.search.num_cpus, 1)] * args.search.shards
     if args.media.enabled:
         surging.append((args.media.num_cpus, args.media.replicas))
     surging += [(model.num_cpus, model.replicas) for model in models if model.surge]

@@ -12,15 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cluster.collections.sharding import search_shard_name
 from deployments.ingress.names.spec import dump_settings
 from deployments.model.spec import LiveConfig, ModelSpec
-from graphs.args import AppArgs, ModelArgs, ServedArgs
+from graphs.args import AppArgs, ServedArgs
+from graphs.model_args import ModelArgs
 from graphs.options import (
     clipper_options,
     ingress_options,
     media_options,
     model_name,
     model_options,
+    search_options,
     text_options,
 )
 
@@ -47,6 +50,9 @@ def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
         options["text"] = text_options(args.text)
     if args.media.enabled:
         options["media"] = media_options(args.media, args.video)
+    if args.search.enabled:
+        for number in range(args.search.shards):
+            options[search_shard_name(number).lower()] = search_options(args.search, number)
     return options
 
 

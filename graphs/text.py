@@ -10,7 +10,8 @@ from deployments.model.classification.deployment import ClassifierReplica
 from deployments.model.deployment import ModelReplica
 from deployments.model.embeddings.deployment import EmbedderReplica
 from deployments.providers.build import provider_name
-from graphs.args import AppArgs, ClassifierArgs, EmbeddingArgs, ModelArgs
+from graphs.args import AppArgs
+from graphs.model_args import ClassifierArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_name, model_options
 
 

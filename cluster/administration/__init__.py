@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.administration.actor import Actor
 from cluster.administration.cache import CacheService, InvalidationRefresher
 from cluster.administration.classifiers import ClassifierService
+from cluster.administration.collections import CollectionService
 from cluster.administration.keys import KeyService
 from cluster.administration.library import LibraryService
 from cluster.administration.logs import LogLevelService
@@ -28,6 +29,7 @@ from cluster.audit.keys import AuditKeys
 from cluster.auth.passwords import Passwords
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions
+from cluster.collections.repository import LimitsOf, default_limits
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import WebhookRepository
 from cluster.library.model import LibraryLimits
@@ -60,6 +62,7 @@ class Administration:
     logs: LogLevelService
     library: LibraryService
     outcomes: OutcomeService
+    collections: CollectionService
 
 
 def administration(
@@ -74,11 +77,13 @@ def administration(
     clock: Clock,
     passwords: Passwords | None = None,
     invalidations: InvalidationRefresher | None = None,
+    limits_of: LimitsOf = default_limits,
 ) -> Administration:
     """Builds the services over this process's database, directory, trail and events.
 
     `notify` receives committed events (EventBus.notify); `checkpoints` is the trail's folder;
-    `invalidations` is this process's feed, None without a cache. Call it on the event loop that
+    `invalidations` is this process's feed, None without a cache; `limits_of` gives the limits of a
+    tenant's collections. Call it on the event loop that
     will use it.
     """
     password_hasher, macs = passwords or Passwords(), RowMacs(pepper)
@@ -113,6 +118,7 @@ def administration(
         logs=LogLevelService(unit_of_work),
         library=LibraryService(unit_of_work, _library_limits(settings)),
         outcomes=OutcomeService(database, clock, Pseudonyms(pepper)),
+        collections=CollectionService(unit_of_work, limits_of),
     )
 
 

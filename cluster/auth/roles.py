@@ -1,11 +1,13 @@
 """Scopes of each role. No role has `Scope.ADMIN`, which is every right in every tenant.
 
-viewer     reads the tenant, its models, usage, videos, posts, outcomes and cache metrics
+viewer     reads the tenant, its models, usage, videos, posts, outcomes, documents, collections and
+           cache metrics
 billing    reads the tenant, its usage and its audit trail
-editor     generates, clips videos and writes posts; reads the tenant and its models
+editor     generates, clips videos, writes posts, documents and collections; reads the tenant and
+           its models
 approver   an editor who also approves posts
-developer  a viewer who also generates, clips videos, writes posts, reports outcomes, manages keys
-           and webhooks, clears the cache
+developer  a viewer who also generates, clips videos, writes posts, documents and collections,
+           reports outcomes, manages keys and webhooks, clears the cache
 admin      a developer who also approves posts, manages users and reads the audit trail
 owner      everything in the tenant, the tenant itself included
 operator   operates the cluster (scaling, health, logs, metrics) and sees no tenant's content; only
@@ -25,6 +27,8 @@ _VIEWER = frozenset(
         Scope.MEDIA_READ,
         Scope.LIBRARY_READ,
         Scope.ANALYTICS_READ,
+        Scope.DOCUMENTS_READ,
+        Scope.SEARCH_READ,
     }
 )
 _BILLING = frozenset({Scope.TENANT_READ, Scope.USAGE_READ, Scope.AUDIT_READ})
@@ -38,6 +42,8 @@ _DEVELOPER = _VIEWER | {
     Scope.MEDIA_WRITE,
     Scope.LIBRARY_WRITE,
     Scope.ANALYTICS_WRITE,
+    Scope.DOCUMENTS_WRITE,
+    Scope.SEARCH_WRITE,
 }
 _ADMIN = _DEVELOPER | {
     Scope.LIBRARY_APPROVE,
@@ -55,6 +61,10 @@ _EDITOR = frozenset(
         Scope.MEDIA_WRITE,
         Scope.LIBRARY_READ,
         Scope.LIBRARY_WRITE,
+        Scope.DOCUMENTS_READ,
+        Scope.DOCUMENTS_WRITE,
+        Scope.SEARCH_READ,
+        Scope.SEARCH_WRITE,
     }
 )
 _APPROVER = _EDITOR | {Scope.LIBRARY_APPROVE}

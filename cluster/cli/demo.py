@@ -1,8 +1,8 @@
 """`mobula demo`: a tour of the running cluster in half a minute.
 
 Streams three captions at once over HTTP, then sends a batch, has a draft analyzed, optimized,
-approved and scheduled, then does the same as at first from a Ray job by Python handles; then
-generates a small video and orders clips of it. Uses the public API only.
+approved and scheduled, asks a document, then does the same as at first from a Ray job by Python
+handles; then generates a small video and orders clips of it. Uses the public API only.
 """
 
 import re
@@ -24,6 +24,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cluster.cli.clip import run as run_clip
+from cluster.cli.demo_documents import ask_document
 from cluster.cli.demo_drafts import DemoFailed, analyze_draft, optimize_draft, schedule_post
 from cluster.cli.job_keys import VARIABLE, lend_key
 from cluster.cli.output import Stages, console, fail, print_plain, print_rich
@@ -63,6 +64,7 @@ def run() -> int:
             _batch(http)
             analyze_draft(http)
             schedule_post(http, optimize_draft(http))
+            ask_document(http)
             _job(state.dashboard, settings, http)
         if run_video_demo(key, settings.home / "demo"):
             return 1
@@ -164,7 +166,7 @@ def _best_variant(result: Mapping[str, Any]) -> str:
 
 def _job(url: str, settings: Settings, http: httpx.Client) -> None:
     print_rich(
-        "\n[bold]6. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
+        "\n[bold]7. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
     )
     dashboard = DashboardClient(url, token(settings.home))
     with lend_key(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
@@ -212,7 +214,7 @@ SENTENCES = (
 
 def run_video_demo(key: str | None, out: Path) -> int:
     """Generates the video and saves its clips in `out`; returns the exit code."""
-    print_rich("\n[bold]7. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
+    print_rich("\n[bold]8. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
     with tempfile.TemporaryDirectory() as folder:
         video, srt = Path(folder) / "demo.mp4", Path(folder) / "demo.srt"
         make_video(video)

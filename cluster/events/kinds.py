@@ -64,6 +64,10 @@ class EventKind(StrEnum):
     POST_STATUS_CHANGED = "post.status_changed"
     POST_DELETED = "post.deleted"
     POST_DUE = "post.due"
+    COLLECTION_CREATED = "collection.created"
+    COLLECTION_UPDATED = "collection.updated"
+    COLLECTION_REINDEXED = "collection.reindexed"
+    COLLECTION_DELETED = "collection.deleted"
     SCALING_BOUND = "scaling.bound"
     SCALING_RELEASED = "scaling.released"
 
@@ -247,6 +251,13 @@ class PostDue(ResourceRef):
     schedule: Whole
 
 
+class CollectionReindexed(NamedResource):
+    """Searches of collection `id` use what job `job` has made, by `model`."""
+
+    job: Short
+    model: Short = ""
+
+
 PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: ResourceUpdated,
@@ -295,6 +306,10 @@ PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.POST_STATUS_CHANGED: PostStatusChanged,
     EventKind.POST_DELETED: ResourceRef,
     EventKind.POST_DUE: PostDue,
+    EventKind.COLLECTION_CREATED: NamedResource,
+    EventKind.COLLECTION_UPDATED: ResourceUpdated,
+    EventKind.COLLECTION_REINDEXED: CollectionReindexed,
+    EventKind.COLLECTION_DELETED: NamedResource,
     EventKind.SCALING_BOUND: ScalingBound,
     EventKind.SCALING_RELEASED: ResourceRef,
 }

@@ -1,7 +1,7 @@
 """Words of posts and of searches: the one tokenizer of both stores, so that they find the same.
 
 In: text. Out: terms, which SQLite's FTS5 and PostgreSQL's tsvector take as they are: letters and
-digits, NFKC, case folded, without accents, at most MAX_TERM characters. Of scripts that put no
+digits, NFKC, case folded, without accents, at most MAX_WORD characters. Of scripts that put no
 spaces between words each character is a term. A post also has terms for its tenant and for each
 of its facets (status, platform, language, author, tags), which name the tenant: filters are
 searched as words are, and no search reads the postings of other tenants.
@@ -9,20 +9,15 @@ searched as words are, and no search reads the postings of other tenants.
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cluster.runtime.problems import InvalidRequest
+from cluster.storage.words import MAX_WORD, SPACELESS, fold_text, words_of
 
-MAX_TERM = 40  # characters
 MAX_SEARCH_TERMS = 16
 MIN_PREFIX = 2  # characters before `*`
-_SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-)
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\W_{_SPACELESS}]+")
-_SEARCHED = re.compile(rf"(?:[{_SPACELESS}]|[^\W_{_SPACELESS}]+)\*?")
+_SEARCHED = re.compile(rf"(?:[{SPACELESS}]|[^\W_{SPACELESS}]+)\*?")
 _SIGN = "\N{SECTION SIGN}"  # no character of a word
 Facet = tuple[str, str]  # a field and its value
 
@@ -38,7 +33,7 @@ def terms_of(tenant: str, texts: Iterable[str], facets: Iterable[Facet] = ()) ->
     found: dict[str, None] = {tenant_term(tenant): None}
     found.update(dict.fromkeys(facet_term(tenant, facet) for facet in facets))
     for text in texts:
-        found.update(dict.fromkeys(word[:MAX_TERM] for word in _WORD.findall(_folded(text))))
+        found.update(dict.fromkeys(words_of(text)))
     return " ".join(found)
 
 
@@ -55,7 +50,7 @@ def search_terms(query: str) -> tuple[SearchTerm, ...]:
 
     Raises InvalidRequest (q) if there is no word, or too many.
     """
-    found = dict.fromkeys(map(_term, _SEARCHED.findall(_folded(query))))
+    found = dict.fromkeys(map(_term, _SEARCHED.findall(fold_text(query))))
     if not found:
         raise InvalidRequest("q: has no words.", param="q")
     if len(found) > MAX_SEARCH_TERMS:
@@ -92,19 +87,9 @@ def _digest(text: str) -> str:
 def _term(word: str) -> SearchTerm:
     """Raises InvalidRequest (q)."""
     text = word.removesuffix("*")
-    is_prefix = text != word and len(text) <= MAX_TERM
+    is_prefix = text != word and len(text) <= MAX_WORD
     if is_prefix and len(text) < MIN_PREFIX:
         raise InvalidRequest(
             f"q: '{word}' needs {MIN_PREFIX} characters before '*'.", param="q", limit=MIN_PREFIX
         )
-    return SearchTerm(text[:MAX_TERM], is_prefix)
-
-
-def _folded(text: str) -> str:
-    """NFKC and case folded, without accents (marks that stand on nothing are left out)."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    if folded.isascii():
-        return folded
-    decomposed = unicodedata.normalize("NFD", folded)
-    bare = "".join(each for each in decomposed if unicodedata.category(each) != "Mn")
-    return unicodedata.normalize("NFC", bare)
+    return SearchTerm(text[:MAX_WORD], is_prefix)

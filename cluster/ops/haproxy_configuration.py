@@ -31,6 +31,7 @@ _FRONTEND = "frontend http_frontend"
 _BIND = re.compile(r"^(\s+bind )(\S+)$")
 _ANY_HOST = re.compile(r"^\*?:(\d+)$")
 _Change = Callable[[str], str]
+_SEGMENT = re.compile(r"\{[^}]*\}")  # of a path
 _NO_ROUTE = re.compile(r"^\s+http-request return status 404 content-type text/plain lf-string ")
 
 
@@ -248,7 +249,12 @@ def _retry_rules(options: HAProxyOptions) -> Iterator[str]:
     not: the replica may have saved it."""
     if not options.repeatable:
         return
-    yield f"acl repeatable path {' '.join(options.repeatable)}"
+    whole = [path for path in options.repeatable if "{" not in path]
+    if whole:
+        yield f"acl repeatable path {' '.join(whole)}"
+    for path in options.repeatable:
+        if path not in whole:
+            yield f"acl repeatable path -m reg ^{_SEGMENT.sub('[^/]+', path)}$"
     yield f"http-request wait-for-body time {options.header_timeout_s}s if METH_POST repeatable"
     yield "acl once req.hdr(idempotency-key) -m found"
     yield "acl saves req.body -m sub '\"save\"'"

@@ -33,18 +33,18 @@ PRODUCTION = "production"  # the label of the version that is active
 TEXT = "text"  # the field of a template without messages
 
 
-class _DocumentPart(BaseModel):
+class _TemplateModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class TemplateMessage(_DocumentPart):
+class TemplateMessage(_TemplateModel):
     """One message; its content is in the template language."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, Field(max_length=MAX_SOURCE)]
 
 
-class TemplateDefaults(_DocumentPart):
+class TemplateDefaults(_TemplateModel):
     """Fields of a request that a use of the template does not give, under OpenAI's names."""
 
     model: Annotated[str, Field(min_length=1, max_length=100)] | None = None
@@ -64,7 +64,7 @@ class TemplateDefaults(_DocumentPart):
     response_format: dict[str, Any] | None = None
 
 
-class TemplateDocument(_DocumentPart):
+class TemplateDocument(_TemplateModel):
     """`messages` for chats, or `text` for completions, briefs, and a chat of one user message."""
 
     messages: (

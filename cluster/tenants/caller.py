@@ -31,6 +31,10 @@ class Scope(StrEnum):
     LIBRARY_APPROVE = "library:approve"
     ANALYTICS_READ = "analytics:read"
     ANALYTICS_WRITE = "analytics:write"
+    DOCUMENTS_READ = "documents:read"
+    DOCUMENTS_WRITE = "documents:write"
+    SEARCH_READ = "search:read"  # collections and vector stores, and queries of them
+    SEARCH_WRITE = "search:write"
     CLUSTER_READ = "cluster:read"  # scaling, health and logs of the cluster, no tenant's data
     CLUSTER_WRITE = "cluster:write"  # bounds of scaling, levels of logs
     METRICS_READ = "metrics:read"  # metrics of the whole cluster, for Prometheus

@@ -43,6 +43,8 @@ class GatedFeature(StrEnum):
     LIBRARY = "library"
     ANALYTICS = "analytics"
     PROVIDERS = "providers"  # their models
+    DOCUMENTS = "documents"
+    SEARCH = "search"
 
 
 class RequestClass(StrEnum):
@@ -146,6 +148,15 @@ class MediaPlan(PlanModel):
     clip_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False), FLOAT32] = 30.0
 
 
+class SearchPlan(PlanModel):
+    """What a tenant's collections may hold: points of all of them together, and bytes of their
+    texts, payloads and vectors. None: the defaults of cluster/collections."""
+
+    collections: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    points: Whole | None = None
+    storage_bytes: Whole | None = None
+
+
 class LimitTerms(PlanModel):
     """What a plan and a policy limit alike.
 
@@ -225,6 +236,7 @@ class Plan(LimitTerms):
     allowed_features: frozenset[GatedFeature] | None = None
     operations_rates: dict[OperationName, Rate] = {}
     media: MediaPlan = MediaPlan()
+    search: SearchPlan = SearchPlan()
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
     reserve: Literal["soft", "hard"] = "soft"
@@ -237,6 +249,7 @@ class Plan(LimitTerms):
             "audio_seconds",
             "video_seconds",
             "characters",
+            "pages",
         ],
         Annotated[int, Field(ge=0, le=10**9)],
     ] = {}

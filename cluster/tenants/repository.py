@@ -28,7 +28,7 @@ Status = Literal["active", "suspended"]
 # Fields of plans that are newer than the last release.
 _NEWER = (
     *("end_user", "model_prices", "guardrails", "allowed_features", "operations_rates"),
-    "batch_price_percent",
+    *("batch_price_percent", "search"),
 )
 CHANGE_RETENTION_S = 86_400.0  # a directory that is older reloads everything
 

@@ -1,4 +1,4 @@
-"""Units of usage: tokens, images, audio, video, and a cost unit across all of them.
+"""Units of usage: tokens, images, audio, video, pages, and a cost unit across all of them.
 
 Amounts are integers, so that budgets are exact. Some units count a part of another one (`PARTS`) or
 mark tokens whose count is an estimate. Knows no plans and no prices.
@@ -29,6 +29,7 @@ class Unit(StrEnum):
     REASONING_TOKENS = "reasoning_tokens"  # output tokens that were spent on reasoning
     ESTIMATED_TOKENS = "estimated_tokens"  # tokens whose count is an estimate: no price, no budget
     CHARACTERS = "characters"  # code points of texts that were analysed
+    PAGES = "pages"  # of documents that were read
 
 
 # The unit that a unit counts a part of.
@@ -53,6 +54,7 @@ class UsageAmounts:
     reasoning_tokens: int = 0
     estimated_tokens: int = 0
     characters: int = 0
+    pages: int = 0
 
     def __add__(self, other: "UsageAmounts") -> "UsageAmounts":
         return UsageAmounts(
@@ -65,6 +67,7 @@ class UsageAmounts:
             self.reasoning_tokens + other.reasoning_tokens,
             self.estimated_tokens + other.estimated_tokens,
             self.characters + other.characters,
+            self.pages + other.pages,
         )
 
     @property
@@ -86,6 +89,7 @@ class CostWeights:
     audio_seconds: int = 400
     video_seconds: int = 500
     characters: int = 1
+    pages: int = 10
 
     def cost(self, amounts: UsageAmounts) -> int:
         """Cost units of `amounts`."""
@@ -96,6 +100,7 @@ class CostWeights:
             + self.audio_seconds * amounts.audio_seconds
             + self.video_seconds * amounts.video_seconds
             + self.characters * amounts.characters
+            + self.pages * amounts.pages
         )
 
 

@@ -28,9 +28,10 @@ USAGE_CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 CHAT: Final = "chat"
 TEXT_COMPLETION: Final = "text_completion"
 EMBEDDINGS: Final = "embeddings"
-CLASSIFY: Final = "classify"  # of ours, as the next two: the conventions name no such operation
+CLASSIFY: Final = "classify"  # of ours, as the next three: the conventions name no such operation
 ANALYZE: Final = "analyze"
 TRANSCRIBE: Final = "transcribe"
+SEARCH: Final = "search"
 
 ERROR_TYPE: Final = "error.type"
 HTTP_METHOD: Final = "http.request.method"

@@ -50,6 +50,7 @@ def counts_of(
         amounts.reasoning_tokens,
         amounts.estimated_tokens,
         amounts.characters,
+        amounts.pages,
         0,
     )
 

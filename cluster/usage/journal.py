@@ -27,9 +27,11 @@ import orjson
 from cluster.usage.cells import WIDTH, Cell
 from cluster.usage.dimensions import CallDimensions
 
-SUFFIX = ".entries"
+SUFFIX = ".counts"
+ENTRIES_SUFFIX = ".entries"  # without the units after `characters`
 CELLS_SUFFIX = ".cells"  # without the units after `estimated_tokens`
-OLDER_SUFFIXES = (".usage", CELLS_SUFFIX)
+USAGE_SUFFIX = ".usage"  # likewise, and without costs
+OLDER_SUFFIXES = (USAGE_SUFFIX, CELLS_SUFFIX, ENTRIES_SUFFIX)
 _ROOM_BYTES = 64 << 10
 FORGOTTEN_S = 6 * 86_400.0  # then the store may no longer know which batches it has taken
 
@@ -154,8 +156,7 @@ def orphans(folder: Path) -> Iterator[OrphanedBatch]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             writer, _, number = path.stem.rpartition(".")
-            has_cost = path.suffix in (CELLS_SUFFIX, SUFFIX)
-            cells = _cells(path.read_bytes(), has_cost=has_cost)
+            cells = _cells(path.read_bytes(), has_cost=path.suffix != USAGE_SUFFIX)
             yield OrphanedBatch(writer, int(number), os.fstat(descriptor).st_mtime, cells)
             path.unlink(missing_ok=True)
         except (OSError, ValueError):

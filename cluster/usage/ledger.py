@@ -44,7 +44,7 @@ CLOSE_S = 10.0  # how long a close tries to write the rest
 MAX_NAME = 40
 MAX_DETAILED_CELLS = 2_000  # waiting to be stored; then values of end users and tags are `other`
 
-_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0)  # in the order of a cell's counts
+_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)  # in the order of a cell's counts
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +131,7 @@ class Ledger:
             amounts.reasoning_tokens,
             amounts.estimated_tokens,
             amounts.characters,
+            amounts.pages,
             cost or 0,
         )
         terms = self._book.known.get(model) or self._book.terms_of(model)

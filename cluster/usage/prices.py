@@ -36,6 +36,7 @@ UNITS = (
     Unit.REASONING_TOKENS,
     Unit.ESTIMATED_TOKENS,
     Unit.CHARACTERS,
+    Unit.PAGES,
 )
 _PARTS = tuple((UNITS.index(part), UNITS.index(whole)) for part, whole in PARTS.items())
 

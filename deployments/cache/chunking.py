@@ -18,8 +18,8 @@ from deployments.contracts.generation import (
     TokenUsage,
     ToolCall,
     ToolCallDelta,
-    joined_calls,
 )
+from deployments.contracts.tool_calls import joined_calls
 
 
 class PrefixMismatch(Exception):

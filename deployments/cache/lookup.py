@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from cluster.tenants.caller import Priority
 from deployments.cache.metrics import TenantCacheMetrics
 from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives, Entry
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
+from deployments.contracts.text_generator import TextGenerator
 
 if TYPE_CHECKING:
     from deployments.cache.semantic.semantic_lookup import SemanticMatch

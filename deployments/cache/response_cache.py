@@ -25,7 +25,8 @@ from deployments.cache.policy import EntryPolicy, NegativeCache, State
 from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
 from deployments.cache.single_flight.single_flight import SingleFlight
 from deployments.contracts.cache import CacheOutcome, Directives, Entry
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
+from deployments.contracts.text_generator import TextGenerator
 
 _encryptor_of = lru_cache(maxsize=10_000)(AesGcmCodec)  # by secret
 

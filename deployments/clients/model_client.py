@@ -31,19 +31,21 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.classification import Classification, ClassifyRequest
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    MadeAttempt,
     ModelCard,
     ModelLoad,
     SettleRequest,
     TokenUsage,
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.contracts.search import SearchAnswer, SearchRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
+from deployments.contracts.text_generator import MadeAttempt
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
     Detokenization,
@@ -172,7 +174,7 @@ class TextAnalysisClient(ServedModelClient):
 
 
 class MediaReaderClient(ServedModelClient):
-    """Implements `MediaReader` and `ImageReader`."""
+    """Implements `MediaReader`, `ImageReader` and `DocumentReader`."""
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile:
         examined: ExaminedFile = await self._call("examine", request)
@@ -190,6 +192,21 @@ class MediaReaderClient(ServedModelClient):
         async with aclosing(self._stream("transcribe", request)) as parts:
             async for part in parts:
                 yield part
+
+    async def read_document(
+        self, request: ReadDocumentRequest
+    ) -> AsyncGenerator[DocumentPart, None]:
+        async with aclosing(self._stream("read_document", request)) as parts:
+            async for part in parts:
+                yield part
+
+
+class SearchShardClient(ServedModelClient):
+    """Implements `CollectionSearch` for the collections of one shard."""
+
+    async def search(self, request: SearchRequest) -> SearchAnswer:
+        answer: SearchAnswer = await self._call("search_collection", request)
+        return answer
 
 
 class ModelClient(TokenizerClient):

@@ -12,7 +12,7 @@ from deployments.content import variants
 from deployments.content.brief import Kind
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import BatchOutcome, CaptionSet, ContentRequest, Event
-from deployments.contracts.generation import TextGenerator
+from deployments.contracts.text_generator import TextGenerator
 
 Generate = Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
 

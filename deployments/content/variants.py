@@ -41,9 +41,9 @@ from deployments.contracts.generation import (
     GenerateRequest,
     Message,
     Sampling,
-    TextGenerator,
     TokenUsage,
 )
+from deployments.contracts.text_generator import TextGenerator
 
 _TOKENS = {
     "caption": {"short": 160, "medium": 256, "long": 448},

@@ -43,7 +43,8 @@ class SearchRequest:
     `vector` is float32 in bytes (empty: none), `text` the words (empty: none). `mode` `match` ranks
     nothing: it answers points that pass the filter, in the order of their ids after `after`, at
     most MAX_MATCHES. `alpha` is the part of the vector's score in a hybrid query's, from 0 to 1;
-    None: cosine and BM25 count alike. `filter` as in docs/guides/search.md. `timeout_s` is the rest
+    None: cosine and BM25 count alike. `filter` as in cluster/collections/filters.py. With `explain`
+    hits have ranks. `timeout_s` is the rest
     of the caller's deadline at the time of sending. `trace` is the call's span, `trace_state` as in
     GenerateRequest.
     """
@@ -62,6 +63,7 @@ class SearchRequest:
     after: str = ""
     with_text: bool = True
     with_payload: bool = True
+    explain: bool = False
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
     trace: str = ""

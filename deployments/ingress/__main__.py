@@ -14,8 +14,9 @@ from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
-from deployments.contracts.generation import ModelLoad, ServedModel
+from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.contracts.text_generator import ServedModel
 from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_api
@@ -32,7 +33,7 @@ class StubBackends:
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
     classifiers: Mapping[str, ServedClassifier] = {}
-    analyzer = media_reader = shared = last_status = None
+    analyzer = media_reader = collection_search = shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

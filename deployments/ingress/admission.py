@@ -16,7 +16,7 @@ from cluster.audit.record import AuditRecord
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, to_problem
 from cluster.tenants.caller import Caller, Priority, Scope
-from cluster.tenants.plan import GatedFeature, RequestClass
+from cluster.tenants.plan import RequestClass
 from deployments.contracts.limits import Limiter
 from deployments.ingress.context import AdmittedRequest, RequestContext
 
@@ -120,7 +120,7 @@ class _AdmissionScope:
             if scope is not None:
                 context.require(scope)
             if self._class is RequestClass.ANALYSE:
-                context.require_feature(GatedFeature.TEXT)
+                context.require_analysis(scope)
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise

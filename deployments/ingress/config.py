@@ -14,6 +14,7 @@ from deployments.ingress.health.config import HealthConfig
 from deployments.ingress.names.spec import NameSettings
 from deployments.media.config import MediaConfig
 from deployments.providers.config import ProvidersConfig
+from deployments.search.config import SearchConfig
 from deployments.video.config import VideoConfig
 
 
@@ -44,7 +45,7 @@ class IngressConfig:
     outside of the cluster. `names` are those by which models answer beside their ids. `guardrails`
     are the policies over what models read and write. `health` is about checks of dependencies.
     `has_text`: there is a deployment that analyses texts. `media` is the configuration of the one
-    that opens recordings and pictures.
+    that opens recordings and pictures, `search` that of the shards that search collections.
     """
 
     offer: ModelSettings
@@ -62,3 +63,4 @@ class IngressConfig:
     health: HealthConfig = HealthConfig()
     has_text: bool = False
     media: MediaConfig = MediaConfig(enabled=False)
+    search: SearchConfig = SearchConfig(enabled=False)

@@ -23,8 +23,9 @@ from cluster.tenants.policy import CallerPolicies
 from cluster.tracing.trace_context import TraceContext
 from cluster.usage.collected_usage import CollectedUsage
 from deployments.contracts.cache import CacheOutcome, Directives
-from deployments.contracts.generation import GenerateRequest, ModelCall, TokenUsage
+from deployments.contracts.generation import GenerateRequest, TokenUsage
 from deployments.contracts.limits import Permit
+from deployments.contracts.text_generator import ModelCall
 from deployments.ingress.http.cache_headers import cache_status_headers
 from deployments.ingress.pipeline.response_relay import ResponseRelay
 
@@ -39,6 +40,13 @@ _WRITES = {
     Scope.LIBRARY_WRITE: GatedFeature.LIBRARY,
     Scope.LIBRARY_APPROVE: GatedFeature.LIBRARY,
     Scope.ANALYTICS_WRITE: GatedFeature.ANALYTICS,
+    Scope.DOCUMENTS_WRITE: GatedFeature.DOCUMENTS,
+    Scope.SEARCH_WRITE: GatedFeature.SEARCH,
+}
+# What requests of the class `analyse` with a scope use; those with another analyse texts.
+_ANALYSES = {
+    Scope.DOCUMENTS_READ: GatedFeature.DOCUMENTS,
+    Scope.SEARCH_READ: GatedFeature.SEARCH,
 }
 
 HeaderFields = list[tuple[bytes, bytes]]
@@ -216,6 +224,12 @@ class RequestContext:
             raise missing_scope(scope)
         if self.plan.allowed_features is not None:
             self.require_feature(_WRITES.get(scope))
+
+    def require_analysis(self, scope: Scope | None) -> None:
+        """Raises Forbidden if the plan leaves out what requests of the class `analyse` with `scope`
+        use: texts, or what the scope reads."""
+        feature = GatedFeature.TEXT if scope is None else _ANALYSES.get(scope, GatedFeature.TEXT)
+        self.require_feature(feature)
 
     def require_feature(self, feature: GatedFeature | None) -> None:
         """Raises Forbidden if the caller's plan leaves it out."""

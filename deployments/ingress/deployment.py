@@ -2,16 +2,14 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from inspect import isawaitable
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.logs.process_log import LoggedReplica, configure_logging
+from cluster.logs.process_log import LoggedReplica
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.garbage_collection import collect_rarely
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
@@ -21,7 +19,7 @@ from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.http.streaming import Event
-from deployments.ingress.names.spec import load_settings
+from deployments.ingress.process_setup import prepare_process
 from deployments.ingress.serve_view import serve_view
 from deployments.ingress.served_application import create_application, serve_application
 from deployments.ingress.tenant_services import TenantServices
@@ -42,14 +40,12 @@ class Ingress(LoggedReplica):
         classifiers: Mapping[str, DeploymentHandle] | None = None,
         text: DeploymentHandle | None = None,
         media: DeploymentHandle | None = None,
+        search: Sequence[DeploymentHandle] = (),
     ) -> None:
-        """`limiters`, `cache_shards`: the embedded ones. `clipper` is never called."""
+        """`limiters`, `cache_shards`, `search`: by shard. `clipper` is never called."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
-        if settings.ingress_names is not None:
-            config = replace(config, names=load_settings(settings.ingress_names))
-        configure_logging(settings, "ingress")
-        collect_rarely()
+        config = prepare_process(settings, config)
         self._backends = ServeBackends(
             *(models, embedders, limiters, cache_shards),
             config.resilience,
@@ -60,6 +56,7 @@ class Ingress(LoggedReplica):
             classifiers=classifiers or {},
             text=text,
             media=media,
+            search=search,
         )
         self._tenancy = self._open_tenancy(settings, config.offer)
         self._access_log = AccessLog(settings, self._tenancy, self._backends.models)

@@ -19,7 +19,8 @@ from cluster.runtime.problems import NoTokenizer, Problem, UnknownModel, to_prob
 from deployments.clients.link.pool import LinkStats
 from deployments.contracts.classification import ServedClassifier
 from deployments.contracts.embedding import ServedEmbedder
-from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
+from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.contracts.text_generator import ServedModel
 from deployments.contracts.tokenization import TokenizingModel
 from deployments.ingress.names.model_names import ModelNames
 

@@ -15,6 +15,8 @@ from cluster.administration.reports import AUDIT
 from cluster.audit.keys import AuditKeys
 from cluster.audit.trail import AuditTrail
 from cluster.auth.credential_directory import CredentialDirectory
+from cluster.collections.model import CollectionLimits, plan_limits
+from cluster.collections.sweeper import CollectionSweeper
 from cluster.events.bus import EventBus
 from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.signing import WebhookSecrets
@@ -128,7 +130,9 @@ class TenantServices:
             folder,
             clock,
             invalidations=self.invalidations,
+            limits_of=self.collection_limits,
         )
+        self.collections = CollectionSweeper(self.database, clock)
 
     async def start(self) -> None:
         """Load the directory, then start everything that runs in the background."""
@@ -139,6 +143,7 @@ class TenantServices:
         await self.deliverer.start()
         await self.due_posts.start()
         await self.outcomes.start()
+        await self.collections.start()
         await self.invalidations.start()
         await self.idempotency.start()
         await self.responses.start()
@@ -148,6 +153,7 @@ class TenantServices:
         """Write and give back what is held. A part that fails does not stop the others."""
         for part in (
             self.limiter,
+            self.collections,
             self.outcomes,
             self.due_posts,
             self.deliverer,
@@ -171,6 +177,10 @@ class TenantServices:
             return self.directory.tenant(tenant).status == "active"
         except NotFound:
             return False
+
+    def collection_limits(self, tenant: str) -> CollectionLimits:
+        """Of the tenant's plan."""
+        return plan_limits(self.directory.plan_of(tenant).search)
 
     async def limit_status(
         self, tenant: str, policies: CallerPolicies | None = None

@@ -10,6 +10,7 @@ from typing import Protocol
 from cluster.balancing.replica_set import replica_set
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
+from cluster.collections.generations import GenerationRepository
 from cluster.runtime.clock import Clock
 from cluster.runtime.settings import Settings, process_environment
 from cluster.runtime.version import VERSION
@@ -21,16 +22,19 @@ from deployments.batches.item_store import BatchItemStore
 from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
+from deployments.collections.reindex_handler import ReindexHandler
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
+from deployments.contracts.documents import DocumentReader
 from deployments.contracts.embedding import ServedEmbedder
-from deployments.contracts.generation import ServedModel
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
+from deployments.contracts.search import CollectionSearch
 from deployments.contracts.text_analysis import TextAnalyzer
+from deployments.contracts.text_generator import ServedModel
 from deployments.files.store import FileStore
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
@@ -39,11 +43,15 @@ from deployments.ingress.audio import audio_services
 from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
+from deployments.ingress.collections import collection_services
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
+from deployments.ingress.document_calls import OwnersDocumentCalls
+from deployments.ingress.documents import document_handler, document_services
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
+from deployments.ingress.job_embedder import IngressJobEmbedder
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.names.model_names import ModelNames
 from deployments.ingress.observability import Observability, ObservedParts
@@ -66,6 +74,7 @@ from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.vector_stores import index_files_handler
 from deployments.jobs.store import JobStore
 from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyParts
 from deployments.privacy.service import PrivacyServices
@@ -73,8 +82,8 @@ from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
-class MediaStage(MediaReader, ImageReader, Protocol):
-    """Opens recordings and pictures."""
+class MediaStage(MediaReader, ImageReader, DocumentReader, Protocol):
+    """Opens recordings, pictures and documents."""
 
 
 class Backends(Protocol):
@@ -94,6 +103,9 @@ class Backends(Protocol):
 
     @property
     def media_reader(self) -> MediaStage | None: ...
+
+    @property
+    def collection_search(self) -> CollectionSearch | None: ...
 
     @property
     def shared(self) -> SharedTier | None: ...
@@ -167,6 +179,30 @@ def build_services(
     objects = media.files if media is not None else _tenant_files(settings, config, tenancy, clock)
     files = FileStore(tenancy.database, objects, clock)
     batches = BatchServices(tenancy.database, store, items, files, tenant_jobs.wake, OPERATION_OF)
+    collections = collection_services(
+        tenancy.database,
+        tenancy.collection_limits,
+        embedding_pipeline,
+        tenancy.ledger,
+        clock,
+        store,
+        tenant_jobs.wake,
+        backends.collection_search,
+    )
+    documents = document_services(
+        settings,
+        config.media,
+        tenancy,
+        files,
+        objects,
+        store,
+        models,
+        collections,
+        backends.media_reader,
+        tenant_jobs.wake,
+        clock,
+    )
+    observability.add_source(documents.figures.read)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -268,8 +304,11 @@ def build_services(
             AudioPipeline(backends.media_reader, tenancy.ledger, guards),
             clock,
         ),
+        documents=documents,
+        collections=collections,
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
+    document_calls = OwnersDocumentCalls(services, tenancy.ledger, directory.caller_of)
     parts = PrivacyParts(
         tenancy.database,
         store,
@@ -295,6 +334,15 @@ def build_services(
             ),
             ExportHandler(parts),
             EraseHandler(parts),
+            document_handler(documents, document_calls, tenancy.ledger),
+            index_files_handler(services, directory.caller_of),
+            ReindexHandler(
+                tenancy.database,
+                GenerationRepository(clock),
+                IngressJobEmbedder(services, collections.embedder, directory.caller_of, pacer),
+                tenancy.ledger,
+                clock,
+            ),
         ]
     )
     return services, caches

@@ -81,11 +81,11 @@ class ModelReplica(TokenizingReplica, LinkedReplica):
         await super().check_health()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        load = self._model.load() | self._model.admission.report()
+        load = self._model.report.load() | self._model.admission.report()
         return load | self._health.summary() | {"links": self._links.offers}
 
     def _readings(self) -> Iterable[Reading]:
-        return self._model.read_metrics()
+        return self._model.report.read_metrics()
 
     async def record_routing_stats(self) -> dict[str, int | float]:
-        return self._model.routing()
+        return self._model.report.read_routing()

@@ -12,9 +12,9 @@ from deployments.contracts.engine import Engine
 from deployments.contracts.generation import ModelCard
 from deployments.model.engines.registry import load_engine_class, resolve_engine
 from deployments.model.model_files import ModelFiles, find_model
-from deployments.model.spec import ModelSpec
+from deployments.model.spec import Limits, ModelSpec
 from deployments.model.text.hf_tokenizer import TextTokenizer
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer, Tokenizer
 
 _ECHO_CONTEXT = 131_072

@@ -5,6 +5,7 @@ In: a mapping from serve_config.yaml. Out: a frozen `ModelSpec`.
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -162,6 +163,20 @@ class ModelSpec(BaseModel):
 
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The part of a spec that a text model enforces."""
+
+    context_length: int
+    max_output_tokens: int = 4096
+    max_running: int = 32
+    max_waiting: int = 256
+    target_wait_s: float = 2.0
+    stream_interval_s: float = 0.005
+    cache_tokens: int = 0
+    over_limit: OverLimit = "clamp"
 
 
 class LiveConfig(BaseModel):

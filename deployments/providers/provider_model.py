@@ -19,10 +19,10 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    MadeAttempt,
     ModelCard,
     TokenUsage,
 )
+from deployments.contracts.text_generator import MadeAttempt
 from deployments.contracts.text_relay import TextRelay
 from deployments.providers.attempts import UnaryUpstreamAttempt
 from deployments.providers.output_speed import OutputSpeed

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from cluster.runtime.background import PeriodicTask
 from cluster.runtime.clock import Clock
-from deployments.contracts.generation import ServedModel
+from deployments.contracts.text_generator import ServedModel
 from deployments.providers.background_check import (
     TIMEOUT_S,
     BackgroundCheck,

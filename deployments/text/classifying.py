@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, unsupported
 from deployments.text.classifier_options import ClassifierOptions, read_classifier_options
 from deployments.text.linear_head import LinearHead, softmax, train_linear_head
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.passages import joint_vector
 from deployments.text.probe import is_same_model
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, TextPart
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import read_count
 from deployments.text.passages import joint_vector
 from deployments.text.segments import Place

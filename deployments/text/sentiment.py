@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, TextPart
 from deployments.text.heads import load_head
 from deployments.text.lexicon import STRONGEST, lexicon_features, rated_words
 from deployments.text.linear_head import LinearHead
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import check_names
 from deployments.text.passages import shares_of
 from deployments.text.probe import PROBE

@@ -11,10 +11,11 @@ from math import log
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.heads import load_head
 from deployments.text.keywords import find_candidates
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import check_names, read_count
 from deployments.text.passages import joint_vector
 from deployments.text.probe import PROBE

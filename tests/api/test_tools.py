@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.client_values import ChatResponse
+from cluster.client.values import ChatResponse
 from cluster.runtime.clock import SystemClock
 from deployments.contracts.generation import (
     Chunk,
@@ -21,7 +21,8 @@ from deployments.contracts.generation import (
 )
 from deployments.ingress.schemas.answers import ChatCompletion
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from mobula_client.responses import ChatResponse as RemoteChatResponse
 

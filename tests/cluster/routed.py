@@ -128,7 +128,7 @@ def deploy(
     from ray import serve
 
     from deployments.model.deployment import ModelReplica
-    from graphs.args import ModelArgs
+    from graphs.model_args import ModelArgs
     from graphs.options import model_options
 
     args = ModelArgs.model_validate(

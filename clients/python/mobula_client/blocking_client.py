@@ -8,20 +8,8 @@ from typing import Any
 
 import httpx
 
-from mobula_client.calls import (
-    CAPTIONS,
-    CHAT,
-    POSTS,
-    Answer,
-    Call,
-    Calls,
-    Options,
-    Pause,
-    Prompt,
-    chat_body,
-    problem_of_transport,
-    tokenize_body,
-)
+from mobula_client.attempts import Answer, Call, Options, Pause, problem_of_transport
+from mobula_client.calls import Calls
 from mobula_client.download import Download
 from mobula_client.responses import (
     ChatResponse,
@@ -30,6 +18,7 @@ from mobula_client.responses import (
     EventReader,
     first_choice_texts,
 )
+from mobula_client.text_calls import CAPTIONS, CHAT, POSTS, Prompt, chat_body, tokenize_body
 
 
 class Mobula:
@@ -143,6 +132,33 @@ class Mobula:
 
     def transcribe(self, file: str | Path, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.transcribe(Path(file), wait, options))
+
+    def add_document(
+        self,
+        *,
+        url: str | None = None,
+        file: str | None = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        return self._run(self._calls.add_document({"url": url, "file": file}, wait, options))
+
+    def send_document(
+        self, file: str | Path, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        return self._run(self._calls.send_document(Path(file), wait, options))
+
+    def get_document(self, document: str) -> dict[str, Any]:
+        return self._run(self._calls.get_document(document))
+
+    def delete_document(self, document: str) -> None:
+        self._run(self._calls.delete_document(document))
+
+    def summarize_document(self, document: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.summarize_document(document, options))
+
+    def ask_documents(self, question: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.ask_documents(question, options))
 
     def create_batch(
         self,

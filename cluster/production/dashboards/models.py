@@ -3,6 +3,7 @@ recordings."""
 
 from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
+from cluster.production.dashboards.document_row import build_document_row
 from cluster.production.dashboards.media_rows import build_media_row
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
@@ -16,6 +17,7 @@ from cluster.production.dashboards.panel import (
     falling,
     rising,
 )
+from cluster.production.dashboards.search_row import build_search_row
 from cluster.production.dashboards.shared import BREAKERS, UP
 from cluster.production.dashboards.text_rows import build_text_row
 from cluster.production.promql import JOB, Queries, like, share
@@ -263,6 +265,16 @@ DASHBOARD = Dashboard(
     uids.MODELS,
     "Mobula: models",
     "What models do for callers: times, load, failures, providers.",
-    (_times(), _load(), _calls(), _engine(), _providers(), build_text_row(), build_media_row()),
+    (
+        _times(),
+        _load(),
+        _calls(),
+        _engine(),
+        _providers(),
+        build_text_row(),
+        build_media_row(),
+        build_search_row(),
+        build_document_row(),
+    ),
     (DashboardVariable("model", models.CALLS), DashboardVariable("replica", process.CPU)),
 )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from cluster.storage.tables.base import TENANT, metadata
@@ -21,6 +22,7 @@ from cluster.storage.tables.base import TENANT, metadata
 # `sequence` grows with each change of a point, in the transaction of the change, which locks the
 # row: a collection has one writer at a time, and whoever has seen the points up to a number asks
 # for those above it. Tombstones up to `purged` are deleted: who has seen less loads all points.
+# While a reindexing that cannot catch up with writers ends, they wait until `paused_until`.
 collections = Table(
     "collections",
     metadata,
@@ -44,6 +46,7 @@ collections = Table(
     Column("updated", Float, nullable=False),
     Column("used", Float, nullable=False),  # last search or change; rounded to minutes
     Column("keep_s", Float),  # deleted so long after `used`; NULL: never
+    Column("paused_until", Float),  # texts and vectors are taken again from then on
     UniqueConstraint("tenant", "name", name="uq_collections_tenant_name"),
     Index("ix_collections_tenant_created", "tenant", "created"),
 )
@@ -61,7 +64,15 @@ points = Table(
     Column("text", Text, nullable=False),
     Column("payload", JSON, nullable=False),
     Column("deleted", Boolean, nullable=False),  # a tombstone: no vector, no text, no payload
+    Column("size", Integer, nullable=False, server_default=text("0")),  # bytes of all of them
     Column("updated", Float, nullable=False),
     Index("ix_points_sequence", "collection", "generation", "sequence"),
     Index("ix_points_tenant", "tenant"),
+    Index(
+        "ix_points_deleted",
+        "collection",
+        "sequence",
+        sqlite_where=text("deleted = 1"),
+        postgresql_where=text("deleted"),
+    ),
 )

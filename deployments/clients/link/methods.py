@@ -14,6 +14,7 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.classification import Classification, ClassifyRequest
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -23,6 +24,7 @@ from deployments.contracts.generation import (
     TokenUsage,
 )
 from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.contracts.search import SearchAnswer, SearchRequest
 from deployments.contracts.text_analysis import AnalyzeRequest, TextAnalysis
 from deployments.contracts.text_relay import TextRelay
 from deployments.contracts.tokenization import (
@@ -68,6 +70,12 @@ CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classi
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+READ_DOCUMENT = LinkMethod(
+    "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
+)
+SEARCH_COLLECTION = LinkMethod(
+    "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
+)
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
@@ -86,9 +94,11 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         ANALYZE,
         EXAMINE,
         READ_IMAGES,
+        READ_DOCUMENT,
         MEASURE,
         TRANSCRIBE,
         TOKENIZE,
         DETOKENIZE,
+        SEARCH_COLLECTION,
     )
 }

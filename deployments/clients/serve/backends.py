@@ -31,6 +31,7 @@ from deployments.clients.model_client import (
     EmbedderClient,
     MediaReaderClient,
     ModelClient,
+    SearchShardClient,
     ServedModelClient,
     TextAnalysisClient,
 )
@@ -39,8 +40,10 @@ from deployments.clients.serve.cache_client import CacheClient
 from deployments.clients.serve.handle_caller import HandleCaller
 from deployments.clients.serve.limiter_client import LimiterClient
 from deployments.clients.serve.link_opener import LinkOpener
+from deployments.clients.sharded_search import ShardedSearch
 from deployments.contracts.audio import MEDIA
 from deployments.contracts.generation import ModelCard
+from deployments.contracts.search import SEARCH
 from deployments.contracts.text_analysis import TEXT
 from deployments.limiter.authority.redis import RedisAuthority
 from deployments.limiter.layout import shard_name
@@ -79,9 +82,11 @@ class ServeBackends:
         classifiers: Mapping[str, DeploymentHandle] = MappingProxyType({}),
         text: DeploymentHandle | None = None,
         media: DeploymentHandle | None = None,
+        search: Sequence[DeploymentHandle] = (),
     ) -> None:
         """`by_handle` are the models whose calls go by handle; the others' go over links. `text` is
-        the deployment that analyses texts, `media` the one that opens recordings and pictures."""
+        the deployment that analyses texts, `media` the one that opens recordings and pictures,
+        `search` those that search collections, by shard."""
         specs, options = defaultdict(ResilienceSpec, resilience), link_options(settings)
         self.models = {
             id: text_client(id, handle, specs[id], clock, None if id in by_handle else options)
@@ -99,6 +104,8 @@ class ServeBackends:
         }
         self.analyzer = None if text is None else analysis_client(text, clock, options)
         self.media_reader = None if media is None else media_client(media, clock, options)
+        shards = [search_client(each, clock, options) for each in search]
+        self.collection_search = ShardedSearch(shards) if shards else None
         self.authority: LimiterClient | RedisAuthority
         self.shared: CacheClient | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
@@ -134,7 +141,8 @@ class ServeBackends:
 
     def _clients(self) -> list[ServedModelClient]:
         further = (self.analyzer, self.media_reader)
-        return [*self._models(), *(client for client in further if client is not None)]
+        search = () if self.collection_search is None else self.collection_search.shards
+        return [*self._models(), *(client for client in further if client is not None), *search]
 
 
 def text_client(
@@ -198,9 +206,20 @@ def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> 
     one takes to be restarted."""
     replicas = replica_set(handle.deployment_name)
     methods = ("examine", "measure", "read_images")
-    handles = HandleCaller(MEDIA, handle, clock, methods=methods, streams=("transcribe",))
+    handles = HandleCaller(
+        MEDIA, handle, clock, methods=methods, streams=("transcribe", "read_document")
+    )
     caller, pool = _with_links(MEDIA, handle, handles, clock, links)
     return MediaReaderClient(MEDIA, caller, replicas, _RESENT, clock, pool)
+
+
+def search_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> SearchShardClient:
+    """The client of a shard that searches collections. A call waits for its replica as long as it
+    takes to be restarted."""
+    replicas = replica_set(handle.deployment_name)
+    handles = HandleCaller(SEARCH, handle, clock, methods=("search_collection",))
+    caller, pool = _with_links(SEARCH, handle, handles, clock, links)
+    return SearchShardClient(SEARCH, caller, replicas, _RESENT, clock, pool)
 
 
 def _with_links(

@@ -20,6 +20,7 @@ MODEL = "Requests for it go to its fallback models or answer 503, after `resilie
 PROVIDER = "Requests for it go to its fallback models, or answer 502 or 503."
 TEXT = "Text analysis waits for it as long as a request may, at most 15 s, then answers 503."
 MEDIA = "Requests with recordings or pictures wait for it, at most 15 s, then answer 503."
+SEARCH = "Searches of collections wait for it, at most 15 s, then answer 503."
 CLIPPER = "Clip jobs are accepted and wait."
 SANDBOX_REQUIRED = "No recording is opened: uploads of videos and clip jobs fail."
 SANDBOX_OPTIONAL = "Recordings are opened by processes that the kernel does not confine."

@@ -92,6 +92,7 @@ class DependencyCatalogue:
             *self._state(),
             *self._ray(),
             *self._media(),
+            *self._search(),
             *self._text(),
             *self._machine(),
             *self._configured(),
@@ -156,6 +157,11 @@ class DependencyCatalogue:
         has_text = self._parts.config.has_text
         check = serve_checks.DeploymentCheck(self._status, "Text") if has_text else _off
         yield self._shared("text", "text", check, text.TEXT, timeout_s=REPLICAS_S)
+
+    def _search(self) -> Iterator[Dependency]:
+        has_search = self._parts.config.search.enabled
+        check = serve_checks.DeploymentCheck(self._status, "Search") if has_search else _off
+        yield self._shared("search", "search", check, text.SEARCH, timeout_s=REPLICAS_S)
 
     def _machine(self) -> Iterator[Dependency]:
         parts, home = self._parts, self._parts.settings.home

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
 from cluster.invalidation.tags import HEADER as TAGS
 from cluster.invalidation.tags import MAX_TAGS
+from cluster.runtime import problems
 from cluster.runtime.problems import IdempotencyKeyReused, Problem
 from cluster.tenants.caller import Priority
 from cluster.usage.dimensions import MAX_TAGS as MAX_USAGE_TAGS
@@ -291,10 +292,10 @@ def _example(status: int, form: ErrorForm) -> Problem:
 
 @cache
 def _general_problems() -> Mapping[int, type[Problem]]:
-    """The first problem of each status in the module of Problem."""
+    """The first problem of each status in the package of Problem."""
     general: dict[int, type[Problem]] = {}
     for problem in _subclasses(Problem):
-        if problem.__module__ == Problem.__module__:
+        if problem.__module__.startswith(f"{problems.__name__}."):
             general.setdefault(problem.status, problem)
     return general
 

@@ -15,7 +15,8 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from deployments.contracts.classification import ClassifyRequest
 from deployments.contracts.embedding import EmbedRequest
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
+from deployments.contracts.text_generator import TextGenerator
 
 R = TypeVar("R", GenerateRequest, EmbedRequest, ClassifyRequest)
 

@@ -15,7 +15,8 @@ from cluster.runtime.problems import GuardrailUnavailable, InvalidRequest
 from deployments.cache.response_cache import ResponseCache
 from deployments.contracts.classification import Classification, ClassifyRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
+from deployments.contracts.text_generator import TextGenerator
 from deployments.guardrails.engine import Guardrails
 from deployments.guardrails.figures import GuardrailFigures
 from deployments.guardrails.spec import Direction

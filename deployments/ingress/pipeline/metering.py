@@ -16,8 +16,9 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.collected_usage import CollectedUsage
-from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
+from deployments.contracts.generation import Chunk, GenerateRequest, TokenUsage
 from deployments.contracts.limits import Reservation
+from deployments.contracts.text_generator import ModelCall
 from deployments.ingress.context import MAX_TIMED_CALLS, ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
 from deployments.ingress.pipeline.response_relay import ResponseRelay

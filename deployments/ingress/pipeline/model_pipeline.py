@@ -16,10 +16,8 @@ from cluster.runtime.quick_init import quick_init
 from cluster.tenants.plan import Feature
 from deployments.cache.lookup import CacheContext
 from deployments.cache.response_cache import ResponseCache
-from deployments.contracts.generation import (
-    Chunk,
-    Completion,
-    GenerateRequest,
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
+from deployments.contracts.text_generator import (
     ModelCall,
     ServedModel,
     SettlingModel,

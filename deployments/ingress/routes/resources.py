@@ -18,6 +18,9 @@ from deployments.ingress.routes import (
     cache,
     classifiers,
     clips,
+    collection_points,
+    collections,
+    documents,
     file_batches,
     files,
     health,
@@ -36,6 +39,8 @@ from deployments.ingress.routes import (
     traces,
     uploads,
     usage,
+    vector_store_files,
+    vector_stores,
     videos,
     webhooks,
 )
@@ -57,6 +62,15 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.collections import (
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsDelete,
+    PointsPut,
+)
+from deployments.ingress.schemas.documents import DocumentCreate, DocumentSummaryBody
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -83,6 +97,14 @@ from deployments.ingress.schemas.templates import (
     TemplateRollback,
     TemplateTest,
     VersionCreate,
+)
+from deployments.ingress.schemas.vector_stores import (
+    StoreFileBatchCreate,
+    VectorStoreCreate,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    VectorStorePatch,
+    VectorStoreSearchBody,
 )
 from deployments.ingress.schemas.videos import VideoImport
 
@@ -115,6 +137,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     OperationBatchCreate,
     FileBatchCreate,
     VideoImport,
+    DocumentCreate,
+    DocumentSummaryBody,
     ScalingBoundsPut,
     LogLevelPut,
     TemplateCreate,
@@ -130,6 +154,18 @@ BODIES: tuple[type[BaseModel], ...] = (
     PostBulk,
     VersionRestore,
     OutcomeEvents,
+    VectorStoreCreate,
+    VectorStorePatch,
+    VectorStoreSearchBody,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    StoreFileBatchCreate,
+    CollectionCreate,
+    CollectionPatch,
+    CollectionReindex,
+    CollectionSearchBody,
+    PointsPut,
+    PointsDelete,
 )
 
 
@@ -159,12 +195,16 @@ def resource_routes() -> APIRouter:
         library_more,
         library_posts,
         analytics,
+        collections,
+        collection_points,
     )
-    media = (videos, uploads, clips, jobs, audio)
+    media = (videos, uploads, clips, jobs, audio, documents)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router, openai_files.router, file_batches.router):
+        router.include_router(part, dependencies=[Depends(not_stored)])
+    for part in (vector_stores.router, vector_store_files.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router

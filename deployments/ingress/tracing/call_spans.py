@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from cluster.tracing import genai_names as names
 from cluster.tracing.span import AttributeValue, SpanKind, TraceSpan
 from cluster.tracing.trace_context import TraceContext, new_span_id, parse_traceparent
-from deployments.contracts.generation import MadeAttempt, ReportsAttempts
+from deployments.contracts.text_generator import MadeAttempt, ReportsAttempts
 from deployments.ingress.context import TimedCall, TimedEncoderCall
 
 _STAGES = ("queue", "prefill", "decode")

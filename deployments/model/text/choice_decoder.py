@@ -8,9 +8,11 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from deployments.contracts.engine import Tokens
-from deployments.contracts.generation import FinishReason, TokenLogprob, ToolCallDelta
+from deployments.contracts.generation import Choice, FinishReason, TokenLogprob, ToolCallDelta
+from deployments.contracts.tool_calls import joined_calls
 from deployments.model.text.tokenizer import Detokenizer
 from deployments.model.text.tools.call_parser import ToolCallParser, join_deltas
 
@@ -269,3 +271,18 @@ def _slice(tokens: Tokens, start: int, end: int) -> Tokens:
 
 def _printable(raw: bytes) -> str:
     return raw.decode("utf-8", errors="replace")
+
+
+def build_choice(index: int, deltas: Sequence[TextDelta], with_calls: bool) -> Choice:
+    """The choice of all its deltas, the last of which has a finish reason."""
+    reason = deltas[-1].finish_reason
+    assert reason is not None, "a choice is built once it has ended"
+    logprobs = [delta.logprobs for delta in deltas if delta.logprobs is not None]
+    return Choice(
+        index=index,
+        text="".join([delta.text for delta in deltas]),
+        finish_reason=reason,
+        logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
+        tool_calls=joined_calls([delta.tool_calls for delta in deltas]) if with_calls else (),
+        stop=deltas[-1].stop,
+    )

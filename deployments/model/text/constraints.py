@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.engine import Engine
-from deployments.contracts.generation import GenerateRequest
+from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model.text.structured.compiler import compile_output
 from deployments.model.text.structured.grammar_cache import GrammarCache, Threads
 from deployments.model.text.tools.calling import ToolCalling
@@ -28,6 +28,13 @@ class Constraint:
     accepts: Callable[[str], bool] | None = None
     tools: ToolCalling | None = None
     forced: bool = False
+
+    def stop_ids(self, sampling: Sampling, eos_ids: frozenset[int]) -> frozenset[int]:
+        """What ends a sequence. A forced call ends by itself, whatever else is asked for."""
+        if self.forced:
+            return eos_ids
+        own = frozenset(sampling.stop_token_ids)
+        return own if sampling.ignore_eos else eos_ids | own
 
 
 FREE = Constraint()

@@ -7,7 +7,7 @@ their own placeholder for a part of type `image`. Knows no engine.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cluster.runtime.problems import UnsupportedParameter
+from cluster.runtime.problems import PromptTooLong, UnsupportedParameter
 from deployments.contracts.engine import Engine, ImageEngine, ImagePrompt
 from deployments.contracts.generation import GenerateRequest, Message, uses_tools
 from deployments.model.text.chat import ChatTemplate
@@ -47,11 +47,16 @@ async def encode_image_prompt(
     engine: Engine,
     render: Callable[[Sequence[Message]], str],
     model: str,
+    context_length: int,
 ) -> ImagePrompt:
     """Raises UnsupportedParameter for an engine that takes no pictures, and for tools beside them;
-    InvalidRequest from the template and for pictures that the model does not take."""
+    InvalidRequest from the template and for pictures that the model does not take; PromptTooLong.
+    """
     if not isinstance(engine, ImageEngine) or "images" not in engine.supports:
         raise UnsupportedParameter("messages", f"model '{model}' takes no pictures.")
     if uses_tools(request.messages, request.tool_settings):
         raise UnsupportedParameter("tools", f"model '{model}' takes no tools beside pictures.")
-    return await engine.encode_images(render(request.messages), request.images)
+    prompt = await engine.encode_images(render(request.messages), request.images)
+    if len(prompt.ids) >= context_length:
+        raise PromptTooLong(model, len(prompt.ids), context_length)
+    return prompt

@@ -6,22 +6,15 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, TypeVar
 
-from cluster.metrics.catalogue import generation
-from cluster.metrics.series import Reading
 from cluster.runtime.clock import Clock
 from cluster.runtime.merge import merge
-from cluster.runtime.problems import (
-    DeadlineExceeded,
-    InvalidRequest,
-    PromptTooLong,
-)
+from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, PromptTooLong
 from cluster.runtime.shared_timers import SharedTimeout, SharedTimers
 from deployments.contracts.engine import Engine, ImagePrompt, OnTokens, TokenRequest
 from deployments.contracts.generation import (
@@ -30,18 +23,16 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
-    Sampling,
     TokenUsage,
-    joined_calls,
 )
 from deployments.contracts.text_relay import TextRelay
 from deployments.model.errors import model_failed
-from deployments.model.load_stats import RoutingStats, Throughput
 from deployments.model.queueing.admission import Admission, QueueTicket
-from deployments.model.spec import LiveConfig, OverLimit
-from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
+from deployments.model.spec import Limits, LiveConfig
+from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta, build_choice
 from deployments.model.text.constraints import FREE, Constraint, ConstraintResolver
 from deployments.model.text.image_prompts import encode_image_prompt
+from deployments.model.text.load_report import LoadReport
 from deployments.model.text.prompt_echo import EchoingDecoder, PromptEcho
 from deployments.model.text.token_relay import OutputCounts, TokenRelay, may_relay
 from deployments.model.text.tokenization import TokenizationService
@@ -57,20 +48,6 @@ _RELAY_SHARE = 0.8
 _STOP_INTERVAL_S = 0.02  # between looks for stop strings in a response that is not streamed
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The part of a spec that a text model enforces."""
-
-    context_length: int
-    max_output_tokens: int = 4096
-    max_running: int = 32
-    max_waiting: int = 256
-    target_wait_s: float = 2.0
-    stream_interval_s: float = 0.005
-    cache_tokens: int = 0
-    over_limit: OverLimit = "clamp"
-
-
 class TextModel:
     """Implements `Generator`. One instance serves one engine on one event loop."""
 
@@ -82,8 +59,7 @@ class TextModel:
             limits.max_running, limits.max_waiting, limits.target_wait_s, clock, limits.cache_tokens
         )
         self.stream_interval_s = limits.stream_interval_s
-        self._throughput = Throughput(clock)
-        self._routing = RoutingStats()
+        self.report = LoadReport(card.id, engine, self.admission, clock)
         self._tokenizer = tokenizer
         self._card = card
         self._limits = limits
@@ -115,35 +91,7 @@ class TextModel:
             self.admission.shedder.target_wait_s = config.target_wait_s
         if config.stream_interval_s is not None:
             self.stream_interval_s = config.stream_interval_s
-        self._routing.reconfigure(config)
-
-    def load(self) -> dict[str, int | float]:
-        """Sequences running and queued now, and tokens a second over the last second or more."""
-        rate = self._throughput.rate(self.engine.stats().tokens_out)
-        return {**self.admission.load(), "tokens_per_s": rate}
-
-    def read_metrics(self) -> Iterator[Reading]:
-        """Of this model since it started."""
-        id, stats = self._card.id, self.engine.stats()
-        yield generation.RUNNING, [((id,), self.admission.running)]
-        yield generation.QUEUE_LENGTH, [((id,), self.admission.waiting + stats.waiting)]
-        outcomes = {
-            "finished": stats.finished,
-            "cancelled": stats.cancelled,
-            "failed": stats.failed,
-        }
-        yield generation.SEQUENCES, [((id, name), count) for name, count in outcomes.items()]
-        yield generation.ENGINE_STEPS, [((id,), stats.steps)]
-        yield generation.ENGINE_TOKENS, [((id,), stats.tokens_out)]
-        yield generation.ENGINE_RUNNING, [((id,), stats.running)]
-        yield generation.ENGINE_WAITING, [((id,), stats.waiting)]
-        yield from self.admission.read_metrics(id)
-
-    def routing(self) -> dict[str, int | float]:
-        """Figures by which callers select a replica."""
-        admission, rate = self.admission, self.load()["tokens_per_s"]
-        running, waiting = admission.running, admission.waiting
-        return self._routing.summary(running, waiting, admission.queue.limit, rate)
+        self.report.routing.reconfigure(config)
 
     async def close(self) -> None:
         """Refuse new and waiting requests, stop the engine; open requests fail with Draining."""
@@ -196,7 +144,7 @@ class TextModel:
             async for index, delta in merged:
                 deltas[index].append(delta)
         with_calls = constraint.tools is not None
-        return tuple([_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
+        return tuple([build_choice(index, parts, with_calls) for index, parts in enumerate(deltas)])
 
     async def stream(
         self, request: GenerateRequest, relay: TextRelay | None = None
@@ -261,14 +209,10 @@ class TextModel:
                     if tokens_relay is not None:
                         tokens_relay.has_begun = True
 
-    async def _encode_images(self, request: GenerateRequest) -> ImagePrompt:
-        """Raises PromptTooLong, and as `encode_image_prompt` does."""
-        id, limit = self._card.id, self._limits.context_length
-        render = self._tokenizer.image_chat
-        pictured = await encode_image_prompt(request, self.engine, render, id)
-        if len(pictured.ids) >= limit:
-            raise PromptTooLong(id, len(pictured.ids), limit)
-        return pictured
+    def _encode_images(self, request: GenerateRequest) -> Coroutine[Any, Any, ImagePrompt]:
+        """Raises as `encode_image_prompt` does."""
+        render, model = self._tokenizer.image_chat, self._card.id
+        return encode_image_prompt(request, self.engine, render, model, self._limits.context_length)
 
     def _sequences(
         self,
@@ -286,7 +230,7 @@ class TextModel:
             prompt_ids=prompt.ids if isinstance(prompt, ImagePrompt) else prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
             stop_ids=(
-                self._stop_ids(sampling, forced=constraint.forced)
+                constraint.stop_ids(sampling, self._tokenizer.eos_ids)
                 if sampling.ignore_eos or sampling.stop_token_ids
                 else self._tokenizer.eos_ids
             ),
@@ -340,14 +284,6 @@ class TextModel:
             )
             for choice in range(request.n)
         ]
-
-    def _stop_ids(self, sampling: Sampling, *, forced: bool) -> frozenset[int]:
-        """What ends a sequence. A forced call ends by itself, whatever else is asked for."""
-        eos_ids = self._tokenizer.eos_ids
-        if forced:
-            return eos_ids
-        own = frozenset(sampling.stop_token_ids)
-        return own if sampling.ignore_eos else eos_ids | own
 
     def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
         """What the sequence may generate, after a prompt that leaves room for a token or more; at
@@ -458,17 +394,3 @@ async def _within(
 def _too_late(request: GenerateRequest, ticket: QueueTicket) -> DeadlineExceeded:
     stage = "model" if ticket.granted else "queue"
     return DeadlineExceeded(stage, round(request.timeout_s, 3))
-
-
-def _choice(index: int, deltas: Sequence[TextDelta], with_calls: bool) -> Choice:
-    reason = deltas[-1].finish_reason
-    assert reason is not None, "a choice is built once it has ended"
-    logprobs = [delta.logprobs for delta in deltas if delta.logprobs is not None]
-    return Choice(
-        index=index,
-        text="".join([delta.text for delta in deltas]),
-        finish_reason=reason,
-        logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
-        tool_calls=joined_calls([delta.tool_calls for delta in deltas]) if with_calls else (),
-        stop=deltas[-1].stop,
-    )

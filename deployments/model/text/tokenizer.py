@@ -12,12 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from cluster.runtime.problems import InvalidRequest, PromptTooLong, UnsupportedParameter
-from deployments.contracts.generation import (
-    GenerateRequest,
-    Message,
-    ToolSettings,
-    uses_tools,
-)
+from deployments.contracts.generation import GenerateRequest, Message, ToolSettings, uses_tools
 from deployments.model.text.tools.formats import JSON, ToolFormat
 from deployments.model.text.tools.rendering import plain_messages
 

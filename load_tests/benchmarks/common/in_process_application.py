@@ -27,14 +27,13 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    ModelCall,
     ModelCard,
     ModelLoad,
-    ServedModel,
 )
 from deployments.contracts.images import ImageReader
 from deployments.contracts.scaling import ServeSnapshot
 from deployments.contracts.text_analysis import TextAnalyzer
+from deployments.contracts.text_generator import ModelCall, ServedModel
 from deployments.guardrails.spec import GuardrailConfig
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
@@ -44,7 +43,8 @@ from deployments.ingress.names.spec import NameSettings
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from deployments.providers.config import ProvidersConfig
 from deployments.video.config import VideoConfig
@@ -86,6 +86,7 @@ class InProcessStages:
     shared: None = None
     analyzer: TextAnalyzer | None = None
     media_reader: Any = None
+    collection_search: Any = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []

@@ -45,7 +45,8 @@ from deployments.ingress.http.serve_bypass import LOCAL
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from deployments.providers.config import ProvidersConfig
 from load_tests.benchmarks.common.http_connection import InMemoryConnection, InMemoryServer

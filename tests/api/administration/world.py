@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
@@ -20,6 +21,11 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
 from cluster.classifiers.model import TrainedWeights, pack_head
+from cluster.collections.generations import GenerationRepository
+from cluster.collections.model import CollectionDraft, PointDraft
+from cluster.collections.points import PointRepository
+from cluster.collections.repository import default_limits
+from cluster.collections.vectors import pack_vectors
 from cluster.events.bus import EventBus
 from cluster.library.model import PostDraft, PostText
 from cluster.net.ssrf import SsrfGuard
@@ -36,14 +42,18 @@ from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from deployments.batches.item_store import BatchItemStore
 from deployments.batches.model import FILE_KIND, KIND, BatchSpec, FileSource
+from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
+from deployments.collections.reindex_handler import ReindexHandler
 from deployments.contracts.jobs import NewJob
 from deployments.files.model import NewFile
 from deployments.files.store import FileStore
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
+from deployments.ingress.collections import collection_services
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import OPERATION_OF, create_app
+from deployments.ingress.job_embedder import IngressJobEmbedder
 from deployments.ingress.pipeline.analysis_pipeline import AnalysisPipeline
 from deployments.ingress.pipeline.audio_pipeline import AudioPipeline
 from deployments.ingress.process_logs import ProcessLogs
@@ -65,9 +75,11 @@ from deployments.privacy.handlers import (
 )
 from deployments.privacy.service import PrivacyServices
 from deployments.text.analyzer import ThreadedAnalyzer
+from tests.api.administration.document_world import documents_of, seed_document
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
+from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
 from tests.api.web import MakeServices, client_of, settings_of
@@ -126,7 +138,8 @@ class World:
 Open = Callable[..., Any]
 TABLES = (
     "tenants", "plans", "api_keys", "users", "teams", "webhooks", "templates", "classifiers",
-    "videos", "uploads", "jobs", "stored_objects", "library_posts", "outcomes",
+    "videos", "uploads", "jobs", "stored_objects", "library_posts", "outcomes", "collections",
+    "points",
 )  # fmt: skip
 ON_ITS_LOOP = pytest.mark.asyncio(loop_scope="module")  # of a test with `unchanged_world`
 
@@ -161,6 +174,18 @@ async def seed_file(files: FileStore) -> str:
 
     staged = await files.receive("acme", content(), "application/jsonl", 9)
     return (await files.add(staged, NewFile("acme", "k", "batch", "a.jsonl", "a/b"))).id
+
+
+async def seed_collection(office: Administration, database: Database) -> Mapping[str, str]:
+    """`posts` of acme, with point `p`."""
+    draft = CollectionDraft("posts", "letters")
+    made = await office.collections.create(OPERATOR, "acme", draft)
+    vector = pack_vectors(np.array([[1, 1, 0, 0]], np.float32), "cosine")[0]
+    assert isinstance(vector, bytes)
+    async with database.begin() as connection:
+        points = PointRepository(SystemClock())
+        await points.upsert(connection, "acme", made, [PointDraft("p", "a bee", {}, vector)])
+    return {"collection": "posts", "point": "p"}
 
 
 async def seed_jobs(jobs: JobStore, database: Database, file: str) -> Mapping[str, str]:
@@ -248,6 +273,7 @@ async def seeded(settings: Settings) -> Seed:
         ids["classifier"] = "tone"
         await office.library.create(OPERATOR, "acme", DRAFT)
         ids["post"] = DRAFT.id
+        ids |= await seed_collection(office, database)
         ids["response_id"] = "resp_acme"
         content = b'{"response": {"id": "resp_acme", "output": []}, "input": []}'
         responses = ResponseStore(database, directory.secret_of, SystemClock(), ResponseLimits())
@@ -260,6 +286,7 @@ async def seeded(settings: Settings) -> Seed:
         ids |= await recorded(media)
         file = await seed_file(FileStore(database, media.files, SystemClock()))
         ids |= await seed_jobs(media.jobs, database, file)
+        ids["document"] = await seed_document(database, SystemClock())
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -295,8 +322,19 @@ async def serving(
         media = media_in(settings, database, plan_of)
         items = BatchItemStore(directory.secret_of)
         jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
+        collections = collection_services(
+            database,
+            default_limits,
+            bare.embedding_pipeline,
+            Records(),
+            bare.clock,
+            media.jobs,
+            jobs.wake,
+            BruteForceSearch(database),
+        )
         services = replace(
             bare,
+            collections=collections,
             analysis_pipeline=AnalysisPipeline(analyzer, bare.embedding_pipeline, Records()),
             authenticator=directory,
             plan_of=plan_of,
@@ -323,6 +361,7 @@ async def serving(
                 jobs.wake,
                 OPERATION_OF,
             ),
+            documents=documents_of(database, media, bare, directory.secret_of, jobs.wake),
             privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(
                 database,
@@ -346,7 +385,16 @@ async def serving(
             database, media.jobs, trail, bare.clock, directory.secret_of, home / "scratch",
             media.files,
         )  # fmt: skip
-        jobs.install([ExportHandler(parts), EraseHandler(parts)])
+        reindex = ReindexHandler(
+            database,
+            GenerationRepository(bare.clock),
+            IngressJobEmbedder(
+                services, collections.embedder, directory.caller_of, BatchPacer(bare.clock)
+            ),
+            NotCharged(),
+            bare.clock,
+        )
+        jobs.install([ExportHandler(parts), EraseHandler(parts), reindex])
         try:
             yield World(
                 create_app(services), services, office, database, trail, home, seed.ids,

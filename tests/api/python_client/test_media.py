@@ -117,7 +117,7 @@ async def test_a_file_becomes_a_video(
     make_client: MakeClient, make_services: MakeServices, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("mobula_client.calls.CHUNK_BYTES", 41)
+    monkeypatch.setattr("mobula_client.media_calls.CHUNK_BYTES", 41)
     file = tmp_path / "Ünser Film.mp4"
     file.write_bytes(media_world.film(3.0, 100))
 

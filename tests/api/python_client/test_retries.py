@@ -15,8 +15,8 @@ from mobula_client import (
     Overloaded,
     RateLimited,
     Unavailable,
+    media_calls,
 )
-from mobula_client import calls as client_calls
 from tests.api.python_client.conftest import MakeClient, call
 
 CHAT = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
@@ -158,7 +158,7 @@ async def test_an_upload_goes_on_where_it_broke(
     make_client: MakeClient, pauses: list[float], tmp_path: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(client_calls, "CHUNK_BYTES", 4)
+    monkeypatch.setattr(media_calls, "CHUNK_BYTES", 4)
     file = f"{tmp_path}/talk.mp4"
     with open(file, "wb") as target:  # noqa: ASYNC230, PTH123
         target.write(b"0123456789")

@@ -43,7 +43,7 @@ class Replica:
             await asyncio.to_thread(self.resume.wait, 10)
             await send({"type": "http.response.body", "body": b"two"})
         elif path == "/silent":
-            await _body(receive)
+            await _read(receive)
             await asyncio.to_thread(self.resume.wait, 10)
             await _answer(send, b"at the end", known=True)
         elif path.endswith("/hang"):
@@ -52,8 +52,8 @@ class Replica:
         elif path.endswith("/die"):
             raise RuntimeError("half an answer")
         else:
-            seen = json.dumps(_seen(scope, await _body(receive))).encode()
-            await _answer(send, seen, path != "/unknown-length")
+            body = await _read(receive)
+            await _answer(send, json.dumps(_seen(scope, body)).encode(), path != "/unknown-length")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -72,6 +72,16 @@ class Replica:
         self._thread.join(10)
 
 
+async def _read(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+
+
 def as_serve_does(app: ASGIApp) -> ASGIApp:
     """Serve's order: its own RequestIdMiddleware is innermost."""
     for middleware in middlewares():
@@ -87,15 +97,6 @@ def _seen(scope: Scope, body: bytes) -> dict[str, Any]:
         "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in scope["headers"]],
         "body": len(body),
     }
-
-
-async def _body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return body
 
 
 async def _start(send: Send, headers: list[tuple[bytes, bytes]]) -> None:

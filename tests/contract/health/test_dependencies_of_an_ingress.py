@@ -37,7 +37,7 @@ class Alone:
     models: Mapping[str, Any] = {"nano": OneCard()}
     embedders: Mapping[str, Any] = {}
     classifiers: Mapping[str, Any] = {}
-    analyzer = shared = media_reader = None
+    analyzer = shared = media_reader = collection_search = None
     last_status: ServeSnapshot | None = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:

@@ -17,7 +17,8 @@ from deployments.contracts.generation import (
 from deployments.contracts.text_relay import TextRelay
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.errors import as_response_stream
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from tests.contract.links.scripted_replica import ScriptedReplica
 

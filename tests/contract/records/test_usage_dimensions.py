@@ -312,6 +312,42 @@ async def test_a_journal_without_characters_has_its_cost_at_the_end(
     assert contents(folder) == []
 
 
+async def test_a_journal_without_pages_has_its_cost_at_the_end(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    """Twelve units and a cost, another suffix."""
+    day = int(clock.wall() // 86_400)
+    counts = [1, 10, 4, 0, 0, 0, 26, 0, 0, 0, 0, 50, 700]
+    where = ["acme", "k1", "gpt", day]
+    lines = [[0, where, [0] * 12, [0] * 12, ["web", "", []]], [0, counts], [0, counts]]
+    text = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    (folder / "ingress-0123456789abcdef.000000000003.entries").write_bytes(text + bytes(100))
+    following = ledger_of(database, clock, folder)
+    await following.start()
+    await following.close()
+
+    (row,) = await report(database)
+    assert (row.amounts[Unit.CHARACTERS], row.amounts.get(Unit.PAGES, 0)) == (100, 0)
+    async with database.read() as connection:
+        query = select(func.sum(usage.c.cost)).where(usage.c.key == "k1")
+        assert (await connection.execute(query)).scalar_one() == 1_400
+    assert contents(folder) == []
+
+
+async def test_pages_and_characters_are_read_from_a_journal(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    killed = ledger_of(database, clock, folder)
+    killed.record_call(caller(), PLAN, "documents", UsageAmounts(characters=9, pages=4), cost=70)
+    kill(killed)
+    following = ledger_of(database, clock, folder)
+    await following.start()
+    await following.close()
+
+    (row,) = await report(database)
+    assert (row.amounts[Unit.CHARACTERS], row.amounts[Unit.PAGES]) == (9, 4)
+
+
 async def test_values_beyond_the_limit_are_other_and_nothing_is_lost(
     database: Database, clock: ManualClock
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
-from deployments.model.engines.openvino_worker import GenerationWorker
+from deployments.model.engines.openvino_generation import GenerationWorker
 
 TICK_S = 2.0**-10  # exact, so that sums are
 INTERVAL_S = 5 * TICK_S

@@ -6,14 +6,9 @@ from typing import Any
 import pytest
 
 from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
+from deployments.model.engines.openvino_generation import GenerationWorker
 from deployments.model.engines.openvino_grammars import PipelineRenewal, load_compiler
-from deployments.model.engines.openvino_worker import (
-    GenerationWorker,
-    WorkerOptions,
-    load,
-    load_both,
-    warm_up,
-)
+from deployments.model.engines.openvino_worker import WorkerOptions, load, load_both, warm_up
 from deployments.model.model_files import NANO
 from tests.engines.text.sequences import nano_prompts
 

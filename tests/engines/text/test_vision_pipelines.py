@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from deployments.model.engines.ipc_messages import GenerateCommand, RawImage
-from deployments.model.engines.openvino_worker import GenerationWorker
+from deployments.model.engines.openvino_generation import GenerationWorker
 
 
 class NotingPipeline:

@@ -29,6 +29,7 @@ def test_an_editor_writes_posts_that_an_approver_approves() -> None:
     editor, approver = scopes_of(Role.EDITOR), scopes_of(Role.APPROVER)
 
     assert {Scope.GENERATE, Scope.MEDIA_WRITE, Scope.LIBRARY_WRITE} < editor
+    assert {Scope.DOCUMENTS_WRITE, Scope.SEARCH_WRITE} < editor
     assert approver == editor | {Scope.LIBRARY_APPROVE}
     assert approver < scopes_of(Role.ADMIN)
 
@@ -55,6 +56,9 @@ def test_nobody_in_a_tenant_can_make_an_operator(role: Role) -> None:
         (Role.VIEWER, Scope.GENERATE),
         (Role.VIEWER, Scope.KEYS_READ),
         (Role.VIEWER, Scope.LIBRARY_WRITE),
+        (Role.VIEWER, Scope.DOCUMENTS_WRITE),
+        (Role.VIEWER, Scope.SEARCH_WRITE),
+        (Role.BILLING, Scope.SEARCH_READ),
         (Role.DEVELOPER, Scope.LIBRARY_APPROVE),
         (Role.EDITOR, Scope.KEYS_READ),
         (Role.BILLING, Scope.GENERATE),

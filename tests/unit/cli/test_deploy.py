@@ -91,5 +91,5 @@ def test_what_is_no_application(applications: Any, fault: str) -> None:
 
 def test_a_restart_of_what_is_not_there_lists_what_is() -> None:
     assert find_problems(asked(), ["qwen"]) == [
-        "--restart: there is no 'qwen'; there are all, clipper, ingress, media, nano, text"
+        "--restart: there is no 'qwen'; there are all, clipper, ingress, media, nano, search, text"
     ]

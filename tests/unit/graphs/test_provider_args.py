@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from cluster.runtime.clock import SystemClock
 from cluster.tenants.units import Unit
 from deployments.providers.services import Providers
-from graphs.args import AppArgs, ModelArgs
+from graphs.args import AppArgs
+from graphs.model_args import ModelArgs
 from graphs.provider_args import ProviderModelArgs, providers_config
 from graphs.rollout_diff import diff_applications
 from graphs.text import deployments, model_settings, resilience

@@ -183,7 +183,7 @@ def test_the_operator_s_own_options_of_deployments_win() -> None:
 
 def test_what_can_be_restarted() -> None:
     assert set(restartable(AppArgs.model_validate(ARGS))) == {
-        "echo", "org/other", "minilm", "ingress", "clipper", "text", "media",
+        "echo", "org/other", "minilm", "ingress", "clipper", "text", "media", "search",
     }  # fmt: skip
 
 

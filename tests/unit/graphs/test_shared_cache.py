@@ -2,8 +2,8 @@
 
 import pytest
 
-from graphs.args import CacheArgs
 from graphs.cache import shared_tier
+from graphs.cache_args import CacheArgs
 
 ONE = "redis://host:6379/0"
 CLUSTER = "redis+cluster://host-1:6379,host-2:6379"

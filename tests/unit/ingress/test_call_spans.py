@@ -9,10 +9,10 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    MadeAttempt,
     Sampling,
     TokenUsage,
 )
+from deployments.contracts.text_generator import MadeAttempt
 from deployments.ingress.tracing.call_spans import call_spans
 from tests.upstream_server.requests import CALLER
 

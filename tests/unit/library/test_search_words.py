@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from cluster.library.tags import normalize_tags
 from cluster.library.terms import (
-    MAX_TERM,
     SearchTerm,
     facet_term,
     fts5_query,
@@ -18,6 +17,7 @@ from cluster.library.terms import (
     tsquery,
 )
 from cluster.runtime.problems import InvalidRequest
+from cluster.storage.words import MAX_WORD
 
 
 def words(text: str) -> list[str]:
@@ -33,7 +33,7 @@ def words(text: str) -> list[str]:
         ("東京 tower", ["東", "京", "tower"]),
         ("snake_case e-mail a.b", ["snake", "case", "e", "mail", "a", "b"]),
         ("\N{GRINNING FACE} !?", []),
-        ("x" * 50, ["x" * MAX_TERM]),
+        ("x" * 50, ["x" * MAX_WORD]),
     ],
 )
 def test_words_are_folded(text: str, expected: list[str]) -> None:

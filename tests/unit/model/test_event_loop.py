@@ -13,9 +13,10 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import GenerateRequest, Message, ModelCard, Sampling
 from deployments.model.model_files import NANO
+from deployments.model.spec import Limits
 from deployments.model.text.choice_decoder import StopMatcher
 from deployments.model.text.hf_tokenizer import TextTokenizer
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import WindowDetokenizer
 from tests.unit.model.scripted_engine import ScriptedEngine
 

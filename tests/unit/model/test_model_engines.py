@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from cluster.runtime.problems import ModelFailed
 from deployments.contracts.engine import TokenRequest, Tokens
-from deployments.model.engines import openvino_worker
+from deployments.model.engines import openvino_generation, openvino_worker
 from deployments.model.engines.echo import EchoEngine, continuation
 from deployments.model.engines.ipc_messages import (
     GenerateCommand,
@@ -28,7 +28,8 @@ from deployments.model.engines.ipc_messages import (
     WorkerError,
     pack,
 )
-from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions
+from deployments.model.engines.openvino_generation import GenerationWorker
+from deployments.model.engines.openvino_worker import WorkerOptions
 from deployments.model.engines.registry import ENGINES, load_engine_class, resolve_engine
 from deployments.model.engines.sequences import SequenceRegistry
 from deployments.model.loading import build_engine
@@ -178,8 +179,8 @@ JOB = GenerateCommand(1, (1,), 8, frozenset(), 0.0, 1.0, 0, 0, 0.0, 0.0, False, 
 @pytest.fixture
 def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker without openvino: its two ways into the library do nothing."""
-    monkeypatch.setattr(openvino_worker, "_tensor", lambda prompt: prompt)
-    monkeypatch.setattr(openvino_worker, "_config", lambda job: job)
+    monkeypatch.setattr(openvino_generation, "prompt_tensor", lambda prompt: prompt)
+    monkeypatch.setattr(openvino_generation, "generation_config", lambda job: job)
 
 
 @pytest.mark.usefixtures("no_library")

@@ -24,7 +24,8 @@ from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.features import ALL
 from deployments.model.engines.transformers import TransformersEngine
 from deployments.model.engines.vllm import VllmEngine, VllmSizing
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from tests.unit.model.scripted_engine import ScriptedEngine, letters
 

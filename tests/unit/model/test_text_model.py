@@ -20,8 +20,8 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.engine import Engine, Tokens
 from deployments.contracts.generation import Chunk, GenerateRequest, Message, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.spec import LiveConfig
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits, LiveConfig
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
@@ -333,7 +333,7 @@ async def test_more_than_it_can_hold_is_refused_with_a_time_to_come_back() -> No
             await model.generate(_request())
 
         assert refused.value.headers["Retry-After"] == "1"
-        assert model.load()["queued"] == 1
+        assert model.report.load()["queued"] == 1
     assert model.admission.running == model.admission.waiting == 0
 
 
@@ -425,7 +425,7 @@ async def test_a_stream_tells_the_time_between_its_tokens() -> None:
     async for _ in model.stream(_request()):
         clock.advance(1.0)
 
-    readings = {metric: dict(samples) for metric, samples in model.read_metrics()}
+    readings = {metric: dict(samples) for metric, samples in model.report.read_metrics()}
     counts, total, _ = readings[generation.TIME_PER_OUTPUT_TOKEN]["m",]  # type: ignore[misc]
     assert sum(counts) == 1
     assert total > 0

@@ -14,7 +14,8 @@ from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.engine import Engine, TokenRequest, Tokens
 from deployments.contracts.generation import Completion, GenerateRequest, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from tests.unit.model.scripted_engine import ScriptedEngine, letters
 
@@ -83,7 +84,7 @@ async def test_a_caller_that_waited_is_answered_in_its_turn() -> None:
     holder = _occupied(model)
     await anext(holder)
     waiting = _start(model, _request())
-    await _until(lambda: model.load()["queued"] == 1)
+    await _until(lambda: model.report.load()["queued"] == 1)
 
     await holder.aclose()
 
@@ -96,16 +97,16 @@ async def test_a_caller_that_leaves_the_queue_leaves_nothing_behind() -> None:
     holder = _occupied(model)
     await anext(holder)
     waiting = [_start(model, _request(n=2)) for _ in range(5)]
-    await _until(lambda: model.load()["queued"] == 10)
+    await _until(lambda: model.report.load()["queued"] == 10)
 
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
 
-    assert (model.load()["queued"], model.load()["running"]) == (0, 1)
+    assert (model.report.load()["queued"], model.report.load()["running"]) == (0, 1)
     await holder.aclose()
     assert len(engine.asked) == 1
-    assert model.load()["running"] == 0
+    assert model.report.load()["running"] == 0
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -121,7 +122,7 @@ async def test_a_deadline_that_passes_in_the_queue_names_it(n: int) -> None:
         await anext(model.stream(_request(n=n, timeout_s=0.01)))
 
     assert whole.value.extensions["stage"] == streamed.value.extensions["stage"] == "queue"
-    assert (model.load()["queued"], len(engine.asked)) == (0, 1)
+    assert (model.report.load()["queued"], len(engine.asked)) == (0, 1)
     await holder.aclose()
 
 
@@ -144,7 +145,7 @@ async def test_a_reader_that_lingers_on_the_last_chunk_holds_no_place() -> None:
     async with aclosing(model.stream(_request())) as stream:
         assert (await anext(stream)).finish_reason == "stop"
 
-        assert model.load()["running"] == 0
+        assert model.report.load()["running"] == 0
         assert (await model.generate(_request())).choices[0].text == "ok"
 
 
@@ -153,7 +154,7 @@ async def test_a_waiting_request_makes_room_when_a_quieter_tenant_comes() -> Non
     holder = _occupied(model)
     await anext(holder)
     old, new = _start(model, _request()), _start(model, _request())
-    await _until(lambda: model.load()["queued"] == 2)
+    await _until(lambda: model.report.load()["queued"] == 2)
 
     other = _start(model, _request("b"))
 
@@ -169,7 +170,7 @@ async def test_closing_tells_those_that_wait() -> None:
     holder = _occupied(model)
     await anext(holder)
     waiting = [_start(model, _request(n=n)) for n in (1, 3)]
-    await _until(lambda: model.load()["queued"] == 4)
+    await _until(lambda: model.report.load()["queued"] == 4)
 
     await model.close()
 
@@ -186,7 +187,7 @@ async def test_a_bad_request_is_told_so_at_once_though_the_model_is_busy() -> No
     with pytest.raises(Problem, match="max_tokens"):
         await model.generate(_request(sampling=Sampling(max_tokens=51)))
 
-    assert model.load()["queued"] == 0
+    assert model.report.load()["queued"] == 0
     await holder.aclose()
 
 
@@ -195,7 +196,7 @@ async def test_a_long_prompt_that_is_refused_while_it_is_read_says_why() -> None
     holder = _occupied(model)
     await anext(holder)
     reading = _start(model, _request(prompt="y" * 40_000, priority=Priority.BATCH))
-    await _until(lambda: model.load()["queued"] == 1)
+    await _until(lambda: model.report.load()["queued"] == 1)
 
     urgent = _start(model, _request(priority=Priority.INTERACTIVE))
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from deployments.contracts.engine import Tokens
 from deployments.model.engines.sequences import TokenQueue
-from deployments.model.spec import ModelSpec
-from deployments.model.text.text_model import Limits
+from deployments.model.spec import Limits, ModelSpec
 from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 
 INTERVAL_S = ModelSpec(id="m").stream_interval_s

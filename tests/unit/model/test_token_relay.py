@@ -13,7 +13,8 @@ from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import Chunk, GenerateRequest, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.sequences import TokenQueue
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from load_tests.benchmarks.common.virtual_time import run_in_virtual_time
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.contracts.generation import ToolCall, ToolCallDelta, joined_calls
+from deployments.contracts.generation import ToolCall, ToolCallDelta
+from deployments.contracts.tool_calls import joined_calls
 from deployments.model.text.tools.call_parser import ToolCallParser
 from deployments.model.text.tools.formats import (
     FORMATS,

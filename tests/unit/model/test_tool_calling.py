@@ -23,7 +23,8 @@ from deployments.contracts.generation import (
     ToolSettings,
 )
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from deployments.model.text.tools.formats import HERMES, JSON, LLAMA, MISTRAL, ToolFormat
 from tests.unit.model.scripted_engine import ScriptedEngine, letters

@@ -13,7 +13,8 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.engine import TokenRequest, Tokens
 from deployments.contracts.generation import GenerateRequest, ModelCard, Sampling, TokenUsage
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.spec import Limits
+from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import ByteTokenizer
 from tests.unit.model.scripted_engine import ScriptedEngine, letters
 

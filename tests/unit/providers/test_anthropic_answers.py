@@ -16,8 +16,8 @@ from deployments.contracts.generation import (
     OutputFormat,
     TokenUsage,
     ToolCall,
-    joined_calls,
 )
+from deployments.contracts.tool_calls import joined_calls
 from deployments.providers.anthropic.codec import AnthropicCodec
 from deployments.providers.anthropic.request import FORMAT_TOOL, AnthropicOptions
 from tests.upstream_server import anthropic_wire

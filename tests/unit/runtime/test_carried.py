@@ -34,6 +34,7 @@ from deployments.limiter import layout
 from deployments.limiter.authority import hand_over
 from deployments.media.config import MediaConfig
 from deployments.providers.config import ProvidersConfig
+from deployments.search.config import SearchConfig
 
 RULE = (
     "its fields changed. While a cluster is rolled, replicas of the last version send it to those "
@@ -43,7 +44,8 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires team end_user",
     IngressConfig: "offer cache video resilience deployments scaling by_handle "
-    "rerankers moderation providers names guardrails health has_text media",
+    "rerankers moderation providers names guardrails health has_text media search",
+    SearchConfig: "enabled memory_bytes",
     MediaConfig: "enabled store speech short_s jobs max_form_bytes",
     audio.ExamineRequest: "request_id caller path limits timeout_s priority trace trace_state",
     audio.ExaminedFile: "sha256 bytes info",
@@ -55,7 +57,7 @@ PINNED: dict[type, str] = {
     documents.DocumentPart: "facts blocks pages_done notes",
     search.CollectionVersion: "id generation sequence purged dimensions metric",
     search.SearchRequest: "request_id caller collection mode limit text vector filter min_score "
-    "alpha fusion after with_text with_payload timeout_s priority trace trace_state",
+    "alpha fusion after with_text with_payload explain timeout_s priority trace trace_state",
     search.SearchHit: "id score text payload vector_score text_score vector_rank text_rank",
     search.SearchAnswer: "hits sequence matched is_exact",
     HealthConfig: "own replicas",

@@ -6,15 +6,17 @@ import pytest
 from ray.exceptions import RayTaskError  # noqa: TID251 - its doubles are what is tested
 
 from cluster.resilience.ray_errors import from_ray
-from cluster.runtime import problems
 from cluster.runtime.problems import (
     Malformed,
     ModelFailed,
     Overloaded,
     Problem,
     PromptTooLong,
+    UnknownModel,
     to_problem,
 )
+
+PACKAGE = "cluster.runtime.problems"
 
 
 def tree(cls: type[Problem]) -> list[type[Problem]]:
@@ -38,7 +40,7 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("cls", [c for c in tree(Problem) if c.__module__ == problems.__name__])
+@pytest.mark.parametrize("cls", [cls for cls in tree(Problem) if f"{PACKAGE}." in cls.__module__])
 def test_every_problem_survives_pickling_with_its_type_and_fields(cls: type[Problem]) -> None:
     problem = cls(*EXAMPLES.get(cls.__name__, ("words",)))
 
@@ -48,6 +50,15 @@ def test_every_problem_survives_pickling_with_its_type_and_fields(cls: type[Prob
     assert copy.detail == problem.detail
     assert copy.extensions == problem.extensions
     assert copy.headers == problem.headers
+
+
+def test_a_pickled_problem_names_the_package_which_every_version_has() -> None:
+    """While a cluster is rolled, replicas of the last version read it, which know no modules in
+    it."""
+    written = pickle.dumps(UnknownModel("x", ["nano"]))
+
+    assert PACKAGE.encode() in written
+    assert f"{PACKAGE}.".encode() not in written
 
 
 def test_slugs_are_unique() -> None:

@@ -35,10 +35,36 @@ def test_what_a_plan_leaves_out_can_be_read_and_not_written() -> None:
     for scope in (Scope.MEDIA_READ, Scope.GENERATE, Scope.LIBRARY_WRITE, Scope.LIBRARY_APPROVE):
         request.require(scope)
     request.require_feature(GatedFeature.TEXT)
-    for scope, feature in ((Scope.MEDIA_WRITE, "video"), (Scope.ANALYTICS_WRITE, "analytics")):
+    for scope, feature in (
+        (Scope.MEDIA_WRITE, "video"),
+        (Scope.ANALYTICS_WRITE, "analytics"),
+        (Scope.DOCUMENTS_WRITE, "documents"),
+        (Scope.SEARCH_WRITE, "search"),
+    ):
         with pytest.raises(Forbidden) as refused:
             request.require(scope)
         assert refused.value.extensions["feature"] == feature
+
+
+@pytest.mark.parametrize(
+    ("scope", "feature"),
+    [
+        (None, "text"),
+        (Scope.GENERATE, "text"),
+        (Scope.SEARCH_READ, "search"),
+        (Scope.DOCUMENTS_READ, "documents"),
+    ],
+)
+def test_an_analysis_needs_the_feature_of_what_it_analyses(
+    scope: Scope | None, feature: str
+) -> None:
+    others = [each for each in GatedFeature if each != feature]
+    without = context(Plan.model_validate({"id": "p", "allowed_features": others}))
+
+    context(Plan.model_validate({"id": "p", "allowed_features": [feature]})).require_analysis(scope)
+    with pytest.raises(Forbidden) as refused:
+        without.require_analysis(scope)
+    assert refused.value.extensions["feature"] == feature
 
 
 def test_what_a_plan_leaves_out_is_stored_also_where_it_leaves_out_everything() -> None:
@@ -51,6 +77,14 @@ def test_what_a_plan_leaves_out_is_stored_also_where_it_leaves_out_everything() 
 def test_an_unknown_feature_is_refused_by_its_place() -> None:
     with pytest.raises(ValidationError, match="allowed_features"):
         Plan.model_validate({"id": "p", "allowed_features": ["video", "smell"]})
+
+
+def test_pages_cost_as_the_plan_weighs_them() -> None:
+    weighs = Plan.model_validate({"id": "p", "cost_weights": {"pages": 3}})
+
+    assert CostWeights().cost(UsageAmounts(pages=7)) == 7 * CostWeights().pages
+    assert weighs.weights.cost(UsageAmounts(pages=7)) == 21
+    assert (UsageAmounts(pages=2) + UsageAmounts(pages=3)).pages == 5
 
 
 def test_characters_cost_as_the_plan_weighs_them() -> None:

@@ -11,12 +11,16 @@ from cluster.auth.session_repository import RefreshTokenRepository
 from cluster.auth.signing_key_repository import SigningKeyRepository
 from cluster.auth.user_repository import UserRepository
 from cluster.classifiers.repository import ClassifierRepository
+from cluster.collections.points import PointRepository
+from cluster.collections.repository import CollectionRepository
 from cluster.storage.tables import metadata
 from cluster.tenants.repository import PlanRepository, TenantRepository
 
 OF_A_TENANT = (
     ApiKeyRepository,
     ClassifierRepository,
+    CollectionRepository,
+    PointRepository,
     UserRepository,
     RefreshTokenRepository,
 )

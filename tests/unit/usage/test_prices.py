@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from cluster.tenants.units import Unit
 from cluster.usage.prices import UNITS, Prices, by_unit, charged, price_of, to_micro
 
-OTHERS = (Unit.IMAGES, Unit.AUDIO_SECONDS, Unit.VIDEO_SECONDS, Unit.CHARACTERS)
+OTHERS = (Unit.IMAGES, Unit.AUDIO_SECONDS, Unit.VIDEO_SECONDS, Unit.CHARACTERS, Unit.PAGES)
 AMOUNTS = {
     Unit.REQUESTS: 1,
     Unit.INPUT_TOKENS: 100,
@@ -17,6 +17,7 @@ AMOUNTS = {
     Unit.VIDEO_SECONDS: 0,
     Unit.COST_UNITS: 2_140,
     Unit.CHARACTERS: 50,
+    Unit.PAGES: 6,
     Unit.CACHE_HITS: 4,
     Unit.CACHED_TOKENS: 60,
     Unit.REASONING_TOKENS: 3,
@@ -41,6 +42,7 @@ def money(amounts: dict[Unit, int], prices: Prices) -> int:
         pytest.param({Unit.COST_UNITS: 2, Unit.REQUESTS: 5}, 4_285, id="requests beside them"),
         pytest.param({Unit.IMAGES: 9}, 18, id="images alone"),
         pytest.param({Unit.CHARACTERS: 3, Unit.TOKENS: 3}, 480, id="characters beside tokens"),
+        pytest.param({Unit.PAGES: 5, Unit.IMAGES: 9}, 48, id="pages beside images"),
         pytest.param({Unit.CACHE_HITS: 2, Unit.COST_UNITS: 1}, 2_148, id="kept answers"),
         pytest.param({Unit.INPUT_TOKENS: 10, Unit.CACHED_TOKENS: 1}, 460, id="cached tokens"),
         pytest.param({Unit.TOKENS: 10, Unit.CACHED_TOKENS: 0}, 500, id="free cached tokens"),

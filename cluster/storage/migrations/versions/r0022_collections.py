@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.Float(), nullable=False),
         sa.Column("used", sa.Float(), nullable=False),
         sa.Column("keep_s", sa.Float(), nullable=True),
+        sa.Column("paused_until", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.id"], name=op.f("fk_collections_tenant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_collections")),
         sa.UniqueConstraint("tenant", "name", name="uq_collections_tenant_name"),
@@ -49,8 +50,16 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.Column("updated", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("collection", "generation", "id", name=op.f("pk_points")),
     )
     op.create_index("ix_points_sequence", "points", ["collection", "generation", "sequence"])
     op.create_index("ix_points_tenant", "points", ["tenant"])
+    op.create_index(
+        "ix_points_deleted",
+        "points",
+        ["collection", "sequence"],
+        sqlite_where=sa.text("deleted = 1"),
+        postgresql_where=sa.text("deleted"),
+    )

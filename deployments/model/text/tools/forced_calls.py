@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
-from deployments.contracts.generation import OutputFormat, Tool, ToolSettings, joined_calls
+from deployments.contracts.generation import OutputFormat, Tool, ToolSettings
+from deployments.contracts.tool_calls import joined_calls
 from deployments.model.text.structured.compiler import (
     Grammar,
     SchemaNode,

@@ -71,7 +71,7 @@ async def measure_scrape(options: argparse.Namespace) -> list[Measurement]:
             return named[1]
 
         models = [
-            (f"model{id}", await MetricSet(model._model.read_metrics).report())
+            (f"model{id}", await MetricSet(model._model.report.read_metrics).report())
             for id, model in observed.models.items()
         ]
         source = CopiedReplicas(await report(), models, options.replicas)

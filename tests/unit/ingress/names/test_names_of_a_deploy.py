@@ -42,6 +42,7 @@ def test_an_ingress_replica_takes_those_of_its_environment(
         shared=None,
         analyzer=None,
         media_reader=None,
+        collection_search=None,
     )
     monkeypatch.setattr(deployment, "ServeBackends", lambda *_, **__: backends)
     for name in ("check_store_to_start", "configure_logging", "collect_rarely"):

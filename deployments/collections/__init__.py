@@ -1,0 +1,1 @@
+"""Long work on collections: their vectors made anew."""

@@ -1,0 +1,1 @@
+"""Searches of collections: exact indexes in memory over points in the database."""

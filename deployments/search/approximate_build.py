@@ -1,0 +1,73 @@
+"""Builds the approximate index of a large collection, while exact searches go on.
+
+In: a loaded collection. Out: its index with an approximate one. Rows that come or go meanwhile are
+added and removed at the end.
+"""
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cluster.runtime.background import create_detached_task
+from deployments.search.approximate_index import ApproximateIndex, build_threads
+from deployments.search.collection_index import EXACT_ROWS, CollectionIndex
+from deployments.search.vector_rows import Rows
+
+if TYPE_CHECKING:
+    from deployments.search.loaded_collections import LoadedCollection
+
+
+class ApproximateBuild:
+    """`begin` it on the loop."""
+
+    def __init__(self, loaded: "LoadedCollection") -> None:
+        self._loaded = loaded
+        self._stopped = threading.Event()
+        self._task = create_detached_task(self._run(), name="search-approximate-build")
+
+    @classmethod
+    def begin(cls, loaded: "LoadedCollection") -> "ApproximateBuild | None":
+        """None: the collection is small, or has one."""
+        return cls(loaded) if needs_approximate(loaded.index) else None
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done()
+
+    def cancel(self) -> None:
+        self._stopped.set()
+
+    async def finished(self) -> None:
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        loaded, index = self._loaded, self._loaded.index
+        version = index.rows_version
+        rows = await loaded.run(index.vector_rows)
+        approximate = ApproximateIndex(index.vectors.dimensions)
+
+        def stopped() -> bool:
+            return self._stopped.is_set() or index.rows_version != version
+
+        def add() -> bool:
+            return approximate.add_rows(rows, index.vectors, build_threads(), stopped)
+
+        if await asyncio.to_thread(add):
+            await loaded.run(lambda: self._adopt(index, approximate, rows, version))
+
+    def _adopt(
+        self, index: CollectionIndex, approximate: ApproximateIndex, rows: Rows, version: int
+    ) -> None:
+        if self._stopped.is_set() or index.rows_version != version:
+            return
+        now = index.vector_rows()
+        for row in np.setdiff1d(rows, now):
+            approximate.remove(int(row))
+        approximate.add_rows(np.setdiff1d(now, rows), index.vectors, 1, self._stopped.is_set)
+        index.adopt(approximate)
+
+
+def needs_approximate(index: CollectionIndex) -> bool:
+    return index.approximate is None and len(index) > EXACT_ROWS

@@ -1,0 +1,175 @@
+"""Fields of payloads in columns, by which filters become masks of rows.
+
+In: payloads as JSON by row, filters (cluster/collections/filters.py, which says what they mean).
+Out: masks. A column is made when a filter first names its field, and grows with the rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from cluster.collections.filters import field_value, matches
+from deployments.search.growing_array import GrowingArray
+
+Mask = NDArray[np.bool_]
+_EXACT = 2**53  # integers up to it are exact in float64
+_OTHER = -1  # an object or an array, which equals nothing
+_NUMBERS = (int, float)
+
+
+class PayloadColumns:
+    def __init__(self) -> None:
+        self._payloads: list[bytes] = []
+        self._bytes = 0
+        self._columns: dict[str, _Column] = {}
+
+    @property
+    def nbytes(self) -> int:
+        columns = sum(column.nbytes for column in self._columns.values())
+        return self._bytes + 60 * len(self._payloads) + columns
+
+    def append(self, payload: Mapping[str, Any]) -> None:
+        """Of the next row."""
+        encoded = orjson.dumps(payload) if payload else b""
+        self._payloads.append(encoded)
+        self._bytes += len(encoded)
+
+    def mask(self, filter: Mapping[str, Any]) -> Mask:
+        """The rows that pass a valid filter."""
+        mask = np.ones(len(self._payloads), np.bool_)
+        for operator, operand in filter.items():
+            mask &= self._holds(operator, operand)
+        return mask
+
+    def keep(self, kept: Mask) -> None:
+        """Drops the other rows; those that stay move up."""
+        self._payloads = [self._payloads[row] for row in np.flatnonzero(kept)]
+        self._bytes = sum(map(len, self._payloads))
+        self._columns = {}
+
+    def _holds(self, operator: str, operand: Any) -> Mask:
+        if operator == "and":
+            return np.logical_and.reduce([self.mask(each) for each in operand])
+        if operator == "or":
+            return np.logical_or.reduce([self.mask(each) for each in operand])
+        if operator == "not":
+            return ~self.mask(operand)
+        if operator == "exists":
+            fields = operand if isinstance(operand, list) else [operand]
+            return np.logical_and.reduce([self._column(field).present() for field in fields])
+        masks = [self._column(field).mask(operator, value) for field, value in operand.items()]
+        return np.logical_and.reduce(masks)
+
+    def _column(self, field: str) -> "_Column":
+        column = self._columns.setdefault(field, _Column(field))
+        for payload in self._payloads[column.rows :]:
+            column.append(orjson.loads(payload) if payload else {})
+        return column
+
+
+class _Column:
+    """The values of one field. `_codes` number different values; an array has several entries."""
+
+    def __init__(self, field: str) -> None:
+        self.rows = 0
+        self._field = field
+        self._present = GrowingArray(np.bool_)
+        self._entries = GrowingArray(np.int32)  # rows
+        self._codes = GrowingArray(np.int32)
+        self._code_of: dict[tuple[str, Any], int] = {}
+        self._values: list[Any] = []
+        self._numbers = GrowingArray(np.float64)  # of each code; NaN: it is no number
+        self._is_exact = True  # every number is one that float64 has
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self._present, self._entries, self._codes, self._numbers)
+        return sum(array.nbytes for array in arrays) + 150 * len(self._values)
+
+    def append(self, payload: Mapping[str, Any]) -> None:
+        is_there, value = field_value(payload, self._field)
+        self._present.append(is_there)
+        if is_there:
+            for element in value if isinstance(value, list) else [value]:
+                self._entries.append(self.rows)
+                self._codes.append(self._code(element))
+        self.rows += 1
+
+    def present(self) -> Mask:
+        return self._present.values.copy()
+
+    def mask(self, operator: str, operand: Any) -> Mask:
+        """The rows of which one value is as `operator` (eq, in or range) says."""
+        if operator == "range":
+            codes = self._within(operand)
+        else:
+            codes = self._equal([operand] if operator == "eq" else operand)
+        mask = np.zeros(self.rows, np.bool_)
+        mask[self._entries.values[codes[self._codes.values]]] = True
+        return mask
+
+    def _equal(self, wanted: list[Any]) -> Mask:
+        """Codes that equal one of the values; the last one is of objects and arrays."""
+        chosen = np.zeros(len(self._values) + 1, np.bool_)
+        for value in wanted:
+            code = self._code_of.get(_key(value))
+            if code is not None:
+                chosen[code] = True
+        return chosen
+
+    def _within(self, bounds: Mapping[str, Any]) -> Mask:
+        chosen = np.zeros(len(self._values) + 1, np.bool_)
+        given = bounds.values()
+        if self._is_exact and all(_is_exact(bound) for bound in given):
+            chosen[:-1] = _between(self._numbers.values, bounds)
+            return chosen
+        condition = {"range": {"value": bounds}}
+        for code, value in enumerate(self._values):
+            chosen[code] = matches(condition, {"value": value})
+        return chosen
+
+    def _code(self, value: Any) -> int:
+        if isinstance(value, list | dict):
+            return _OTHER
+        key = _key(value)
+        code = self._code_of.get(key)
+        if code is None:
+            code = self._code_of[key] = len(self._values)
+            self._values.append(value)
+            is_number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
+            self._numbers.append(value if is_number and _is_exact(value) else np.nan)
+            self._is_exact = self._is_exact and (not is_number or _is_exact(value))
+        return code
+
+
+def _between(numbers: NDArray[np.float64], bounds: Mapping[str, Any]) -> Mask:
+    """NaN is between no bounds."""
+    tests: Iterator[Mask] = (
+        _COMPARED[name](numbers, float(bound)) for name, bound in bounds.items()
+    )
+    return np.logical_and.reduce(list(tests))
+
+
+_COMPARED: Mapping[str, Any] = {
+    "gt": np.greater,
+    "gte": np.greater_equal,
+    "lt": np.less,
+    "lte": np.less_equal,
+}
+
+
+def _is_exact(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        return False
+    return isinstance(value, float) or abs(value) <= _EXACT
+
+
+def _key(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool):
+        return "boolean", value
+    if isinstance(value, _NUMBERS):
+        return "number", value
+    return ("null", None) if value is None else ("string", value)

@@ -1,0 +1,119 @@
+"""Vectors of a collection in rows, and their products with a query's vector.
+
+In: vectors as float16 in bytes. Out: products in float32 with a bound of their error, and products
+in float64 that depend on the row alone, never on its neighbours: the same to the last bit wherever
+the row stands.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+BLOCK = 8_192  # rows of a block
+_FIRST = 8  # rows of the first one
+_ROUNDING = 2.0**-24  # of a sum in float32
+_CHUNK = 2_048  # rows that are widened to float64 at a time
+
+
+class VectorRows:
+    """Row i belongs to point i; points without a vector have a row of zeros."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.dimensions = dimensions
+        self.is_wide = False  # float32 in memory: twice the room, and no conversion for a query
+        self._blocks: list[NDArray[Any]] = []
+        self._length = 0
+        self._greatest = 0.0  # length of a vector
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def nbytes(self) -> int:
+        return sum(block.nbytes for block in self._blocks)
+
+    def append(self, vector: bytes | None) -> None:
+        """None: there is no vector. Raises ValueError for one of other dimensions."""
+        block, row = divmod(self._length, BLOCK)
+        self._make_room(block, row)
+        if vector is None:
+            self._blocks[block][row] = 0
+        else:
+            values = np.frombuffer(vector, "<f2")
+            if len(values) != self.dimensions:
+                raise ValueError(f"{len(values)} dimensions, not {self.dimensions}")
+            self._blocks[block][row] = values
+            length = float(np.linalg.norm(values.astype(np.float32)))
+            self._greatest = max(self._greatest, length)
+        self._length += 1
+
+    def widen(self, *, is_wide: bool) -> None:
+        """Holds them as float32, or as float16; the values are the same."""
+        if is_wide != self.is_wide:
+            self.is_wide = is_wide
+            self._blocks = [block.astype(self._type) for block in self._blocks]
+
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """Drops the other rows; those that stay move up."""
+        rows = np.flatnonzero(kept)
+        self._blocks = [
+            self.take(rows[at : at + BLOCK]).astype(self._type) for at in range(0, len(rows), BLOCK)
+        ]
+        self._length = len(rows)
+
+    def products(self, query: Floats) -> Floats:
+        """Of each row, in float32."""
+        parts = [block @ query for block in self._filled()]
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+    def error_bound(self, query: Floats) -> float:
+        """What `products` may differ by from the exact product (Higham, Accuracy and Stability of
+        Numerical Algorithms, section 3.1)."""
+        share = (self.dimensions + 2) * _ROUNDING
+        return share / (1 - share) * float(np.linalg.norm(query)) * self._greatest + 1e-30
+
+    def exact_products(self, rows: Rows, query: Floats) -> Doubles:
+        """Of some rows, in float64: products of elements, added pairwise."""
+        wide = query.astype(np.float64)
+        parts = [
+            np.add.reduce(self.take(rows[at : at + _CHUNK]).astype(np.float64) * wide, axis=1)
+            for at in range(0, len(rows), _CHUNK)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def take(self, rows: Rows) -> Floats:
+        """Some rows as float32: shape (rows, dimensions)."""
+        taken = np.empty((len(rows), self.dimensions), np.float32)
+        of_block = rows // BLOCK
+        for block in np.unique(of_block):
+            mine = of_block == block
+            taken[mine] = self._blocks[block][rows[mine] - block * BLOCK]
+        return taken
+
+    def _filled(self) -> Iterator[Floats]:
+        """The blocks as float32, without the room at the end."""
+        left = self._length
+        for block in self._blocks:
+            if left <= 0:
+                return
+            yield block[:left].astype(np.float32, copy=False)
+            left -= BLOCK
+
+    def _make_room(self, block: int, row: int) -> None:
+        if block == len(self._blocks):
+            rows = BLOCK if block else _FIRST
+            self._blocks.append(np.zeros((rows, self.dimensions), self._type))
+        elif row == len(self._blocks[block]):
+            grown = np.zeros((min(BLOCK, 2 * row), self.dimensions), self._type)
+            grown[:row] = self._blocks[block]
+            self._blocks[block] = grown
+
+    @property
+    def _type(self) -> Any:
+        return np.float32 if self.is_wide else np.float16
