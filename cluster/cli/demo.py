@@ -1,8 +1,9 @@
 """`mobula demo`: a tour of the running cluster in half a minute.
 
 Streams three captions at once over HTTP, then sends a batch, has a draft analyzed, optimized,
-approved and scheduled, asks a document, then does the same as at first from a Ray job by Python
-handles; then generates a small video and orders clips of it. Uses the public API only.
+approved and scheduled, searches a collection, asks a document, then does the same as at first from
+a Ray job by Python handles; then generates a small video and orders clips of it. Uses the public
+API only.
 """
 
 import re
@@ -26,6 +27,7 @@ from rich.text import Text
 from cluster.cli.clip import run as run_clip
 from cluster.cli.demo_documents import ask_document
 from cluster.cli.demo_drafts import DemoFailed, analyze_draft, optimize_draft, schedule_post
+from cluster.cli.demo_search import search_texts
 from cluster.cli.job_keys import VARIABLE, lend_key
 from cluster.cli.output import Stages, console, fail, print_plain, print_rich
 from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
@@ -64,6 +66,7 @@ def run() -> int:
             _batch(http)
             analyze_draft(http)
             schedule_post(http, optimize_draft(http))
+            search_texts(http)
             ask_document(http)
             _job(state.dashboard, settings, http)
         if run_video_demo(key, settings.home / "demo"):

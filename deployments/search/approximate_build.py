@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cluster.runtime.background import create_detached_task
+from deployments.search import collection_index
 from deployments.search.approximate_index import ApproximateIndex, build_threads
-from deployments.search.collection_index import EXACT_ROWS, CollectionIndex
+from deployments.search.collection_index import CollectionIndex
 from deployments.search.vector_rows import Rows
 
 if TYPE_CHECKING:
@@ -44,15 +45,16 @@ class ApproximateBuild:
 
     async def _run(self) -> None:
         loaded, index = self._loaded, self._loaded.index
-        version = index.rows_version
-        rows = await loaded.run(index.vector_rows)
-        approximate = ApproximateIndex(index.vectors.dimensions)
+        rows, vectors, version = await loaded.run(
+            lambda: (index.vector_rows(), index.vectors, index.rows_version)
+        )
+        approximate = ApproximateIndex(vectors.dimensions)
 
         def stopped() -> bool:
             return self._stopped.is_set() or index.rows_version != version
 
         def add() -> bool:
-            return approximate.add_rows(rows, index.vectors, build_threads(), stopped)
+            return approximate.add_rows(rows, vectors, build_threads(), stopped)
 
         if await asyncio.to_thread(add):
             await loaded.run(lambda: self._adopt(index, approximate, rows, version))
@@ -65,9 +67,9 @@ class ApproximateBuild:
         now = index.vector_rows()
         for row in np.setdiff1d(rows, now):
             approximate.remove(int(row))
-        approximate.add_rows(np.setdiff1d(now, rows), index.vectors, 1, self._stopped.is_set)
+        approximate.add_rows(np.setdiff1d(now, rows), index.vectors, 1)
         index.adopt(approximate)
 
 
 def needs_approximate(index: CollectionIndex) -> bool:
-    return index.approximate is None and len(index) > EXACT_ROWS
+    return index.approximate is None and index.vector_count > collection_index.EXACT_ROWS

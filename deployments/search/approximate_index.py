@@ -49,11 +49,12 @@ class ApproximateIndex:
     def nbytes(self) -> int:
         return len(self) * (2 * self._dimensions + 2 * _GRAPH_BYTES * _CONNECTIVITY)
 
-    def add(self, row: int, vector: bytes) -> None:
-        self._index.add(row, np.frombuffer(vector, "<f2"))
-
     def add_rows(
-        self, rows: Rows, vectors: VectorRows, threads: int, stopped: Callable[[], bool]
+        self,
+        rows: Rows,
+        vectors: VectorRows,
+        threads: int,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Whether all are in it: it ends early once `stopped()`. Takes about a millisecond of a
         core for each of a million rows, and lets other threads run."""

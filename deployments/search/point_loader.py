@@ -7,7 +7,7 @@ Every query names the tenant.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, select
 
 from cluster.storage.database import Database
 from cluster.storage.tables import points
@@ -15,7 +15,7 @@ from deployments.search.collection_index import PointChange
 
 READ_AT_ONCE = 1_000  # changes
 _P = points.c
-_CHANGE = (_P.id, _P.sequence, _P.vector, _P.text, _P.payload, _P.deleted)
+_CHANGE = (_P.id, _P.sequence, _P.vector, _P.text, cast(_P.payload, Text), _P.deleted)
 StoredText = tuple[int, str, Mapping[str, Any]]  # sequence, text, payload
 
 
@@ -36,7 +36,10 @@ class PointLoader:
             async with self._database.read() as connection:
                 rows = (await connection.execute(query.limit(READ_AT_ONCE))).all()
             if rows:
-                yield [PointChange(*row) for row in rows]
+                yield [
+                    PointChange(id, number, vector, text, payload.encode(), deleted)
+                    for id, number, vector, text, payload, deleted in rows
+                ]
                 after = rows[-1].sequence
             if len(rows) < READ_AT_ONCE:
                 return

@@ -126,8 +126,8 @@ class AskDocuments:
         finder = PassageFinder(documents, self._ports.embeddings)
         request.varies = True  # the same question may find other documents another time
         model = await self._model(request, body)
+        ground = await self._ground(request, body, finder)  # refusals come before the first event
         yield "started", {"method": "extractive" if model is None else "model"}
-        ground = await self._ground(request, body, finder)
         yield "sources", {"sources": list(map(source_body, ground.found.passages))}
         answer = _Answer("extractive", BY)
         if not ground.answers:

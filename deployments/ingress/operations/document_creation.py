@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.collections.model import Collection, CollectionDraft
-from cluster.runtime.problems import Conflict, NotFound
+from cluster.runtime.problems import Conflict, DeadlineExceeded, NotFound
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.documents import DOCUMENT_JOB, ReadDocumentRequest
 from deployments.contracts.jobs import Job, NewJob
@@ -163,7 +163,7 @@ class DocumentCreation:
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._documents.pipeline.read(asked, request, SMALL_PAGES)
-        except (TooLongToWait, TimeoutError):
+        except (TooLongToWait, TimeoutError, DeadlineExceeded):
             return None
 
     async def _store(self, content: ReadDocument | None) -> dict[str, Any]:
@@ -242,7 +242,7 @@ class DocumentCreation:
                 tenant=request.caller.tenant,
                 kind=DOCUMENT_JOB,
                 key=request.caller.key_id,
-                spec=spec.to_json(),
+                spec=replace(spec, tags=request.tags).to_json(),
                 subject=spec.document,
                 cost=max(1, weights.cost(UsageAmounts(pages=max(1, pages)))),
                 weight=request.caller.weight,

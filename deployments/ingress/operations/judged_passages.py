@@ -11,8 +11,8 @@ from deployments.documents.citations import AnswerSentence, Blocks, Citation, Pa
 from deployments.documents.evidence import (
     MIN_EVIDENCE,
     Judged,
+    JudgedSource,
     Question,
-    Source,
     find_candidates,
     judge,
     judge_by_words,
@@ -31,7 +31,8 @@ async def judge_passages(
     """The sentences of the passages, those that answer best first."""
     question = Question.of(found.question)
     sources = [
-        Source(passage.text, f"{passage.name}\n{passage.heading}") for passage in found.passages
+        JudgedSource(passage.text, f"{passage.name}\n{passage.heading}")
+        for passage in found.passages
     ]
     candidates = find_candidates(question, sources)
     if not candidates:
