@@ -130,6 +130,7 @@ def _is_lie(sentence: Mapping[str, Any], question: PlantedQuestion) -> bool:
     text = str(sentence["text"])
     if MADE_UP in text:
         return True
+    value = question.value
     return value is not None and not text.startswith("According") and value not in text
 
 
