@@ -19,6 +19,7 @@ from deployments.ingress.routes import (
     classifiers,
     clips,
     collection_points,
+    collection_sources,
     collections,
     document_texts,
     documents,
@@ -63,6 +64,7 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.collection_sources import CollectionSourcesCreate
 from deployments.ingress.schemas.collections import (
     CollectionCreate,
     CollectionPatch,
@@ -167,6 +169,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     CollectionSearchBody,
     PointsPut,
     PointsDelete,
+    CollectionSourcesCreate,
 )
 
 
@@ -197,6 +200,7 @@ def resource_routes() -> APIRouter:
         library_posts,
         analytics,
         collections,
+        collection_sources,
         collection_points,
     )
     media = (videos, uploads, clips, jobs, audio, documents, document_texts)

@@ -174,6 +174,7 @@ GET    /api/v1/collections/{collection}                 401  200 200 200 200 403
 PATCH  /api/v1/collections/{collection}                 401  200 200 200 403 403 403 404 404
 DELETE /api/v1/collections/{collection}                 401  204 204 204 403 403 403 404 404
 POST   /api/v1/collections/{collection}/reindex         401  202 202 202 403 403 403 404 404
+POST   /api/v1/collections/{collection}/sources         401  202 202 202 403 403 403 404 404
 GET    /api/v1/collections/{collection}/points          401  200 200 200 200 403 403 404 404
 PUT    /api/v1/collections/{collection}/points          401  200 200 200 403 403 403 404 404
 POST   /api/v1/collections/{collection}/points/delete   401  200 200 200 403 403 403 404 404
@@ -342,6 +343,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/collections": {"name": "new"},
     "PATCH /api/v1/collections/{collection}": {"description": "Drafts"},
     "POST /api/v1/collections/{collection}/reindex": {},
+    "POST /api/v1/collections/{collection}/sources": {"posts": {"statuses": ["draft"]}},
     "PUT /api/v1/collections/{collection}/points": {"points": [{"id": "q", "text": "a cab"}]},
     "POST /api/v1/collections/{collection}/points/delete": {"ids": ["p"]},
     "POST /api/v1/collections/{collection}/query": {"text": "a cab"},

@@ -45,11 +45,13 @@ from deployments.batches.model import FILE_KIND, KIND, BatchSpec, FileSource
 from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.collections.reindex_handler import ReindexHandler
+from deployments.collections.source_handler import IndexSourcesHandler
 from deployments.contracts.jobs import NewJob
 from deployments.files.model import NewFile
 from deployments.files.store import FileStore
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
+from deployments.ingress.collection_sources import TenantSources
 from deployments.ingress.collections import collection_services
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import OPERATION_OF, create_app
@@ -387,16 +389,21 @@ async def serving(
             database, media.jobs, trail, bare.clock, directory.secret_of, home / "scratch",
             media.files,
         )  # fmt: skip
-        reindex = ReindexHandler(
-            database,
-            GenerationRepository(bare.clock),
-            IngressJobEmbedder(
-                services, collections.embedder, directory.caller_of, BatchPacer(bare.clock)
-            ),
-            NotCharged(),
-            bare.clock,
+        embedder = IngressJobEmbedder(
+            services, collections.embedder, directory.caller_of, BatchPacer(bare.clock)
         )
-        jobs.install([ExportHandler(parts), EraseHandler(parts), reindex])
+        reindex = ReindexHandler(
+            database, GenerationRepository(bare.clock), embedder, NotCharged(), bare.clock
+        )
+        sources = IndexSourcesHandler(
+            database,
+            collections.collections,
+            collections.points,
+            TenantSources(database, services.audio, directory.caller_of),
+            embedder,
+            NotCharged(),
+        )
+        jobs.install([ExportHandler(parts), EraseHandler(parts), reindex, sources])
         try:
             yield World(
                 create_app(services), services, office, database, trail, home, seed.ids,
