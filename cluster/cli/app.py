@@ -10,6 +10,7 @@ from cluster.cli.audit import audit
 from cluster.cli.batches import batches
 from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
+from cluster.cli.documents import documents
 from cluster.cli.health import health
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
@@ -66,6 +67,7 @@ app.add_typer(text, name="text")
 app.add_typer(posts, name="posts")
 app.add_typer(jobs, name="jobs")
 app.add_typer(batches, name="batches")
+app.add_typer(documents, name="documents")
 app.add_typer(scaling, name="scaling")
 app.add_typer(logs, name="logs")
 app.add_typer(bench, name="bench")

@@ -3,8 +3,9 @@
 Out: each run's output, a table of durations, and the last line `N passed, N failed`. The fast tiers
 are one pytest run, beside lint: its workers import once what all of them do, and compute for one
 tier while tests of another wait. Each other tier is a separate process, because Ray reads its
-environment once. Those that compute run beside those that mostly wait for a cluster. What runs in
-front prints as it runs, and the output of the others follows, tier by tier.
+environment once. Those that compute run beside those that mostly wait for a cluster, and lint takes
+what time either leaves. What runs in front prints as it runs, and the output of the others follows,
+tier by tier.
 """
 
 import os
@@ -121,30 +122,24 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 
 def _run_tiers(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
-    """Runs lint and the fast tiers, then the others one after the other; those of BACKGROUND beside
-    them, if there are any."""
-    outcomes = _run_fast(tiers, options)
+    """Runs lint beside all tiers, the fast ones first, then the others one after the other; those
+    of BACKGROUND beside them, if there are any. Lint runs to its end, also after a failure.
+    """
+    fast = [tier for tier in FAST if tier in tiers]
     others = [tier for tier in tiers if tier not in (LINT, *FAST)]
     in_front = [tier for tier in others if tier not in BACKGROUND]
     behind = [tier for tier in others if tier in BACKGROUND] if in_front else []
-    if not _stops(options, outcomes):
-        with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(2) as executor:
+        priority = lowest_priority() if in_front else ()
+        lint = [executor.submit(_lint, priority)] if LINT in tiers else []
+        outcomes = _pytest(fast, options) if fast else []
+        if lint and not in_front:
+            outcomes.append(_print_later(lint.pop().result()))
+        if not _stops(options, outcomes):
             background = executor.submit(_run_behind, behind, options)
             outcomes += _run_in_turn(in_front or others, options)
-        _print_later(background.result())
-        outcomes += background.result()
-    return outcomes
-
-
-def _run_fast(tiers: Sequence[str], options: TierOptions) -> list[TierResult]:
-    """Lint beside the fast tiers; both run to their end, also after a failure."""
-    fast = [tier for tier in FAST if tier in tiers]
-    with ThreadPoolExecutor(1) as executor:
-        lint = executor.submit(_lint) if LINT in tiers else None
-        outcomes = _pytest(fast, options) if fast else []
-    if lint is not None:
-        _print_later([lint.result()])
-        outcomes.append(lint.result())
+            outcomes += [_print_later(outcome) for outcome in background.result()]
+        outcomes += [_print_later(each.result()) for each in lint]
     return outcomes
 
 
@@ -178,12 +173,12 @@ def _stops(options: TierOptions, outcomes: Sequence[TierResult]) -> bool:
     return options.stop and any(outcome.failed for outcome in outcomes)
 
 
-def _print_later(outcomes: Sequence[TierResult]) -> None:
-    """The output of tiers that ran beside others."""
-    for outcome in outcomes:
-        if outcome.output:
-            print_rich(f"\n[bold]== {outcome.tier}[/]")
-            print_plain(outcome.output.rstrip())
+def _print_later(outcome: TierResult) -> TierResult:
+    """Prints the output of what ran beside others."""
+    if outcome.output:
+        print_rich(f"\n[bold]== {outcome.tier}[/]")
+        print_plain(outcome.output.rstrip())
+    return outcome
 
 
 def available() -> list[str]:
@@ -192,14 +187,14 @@ def available() -> list[str]:
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
-def _lint() -> TierResult:
+def _lint(priority: Sequence[str]) -> TierResult:
     clock = SystemClock()
     began = clock.monotonic()
     scripts = Path(sys.executable).parent
     failed, lines = 0, []
     for name, *arguments in CHECKS:
         lines.append(f"$ {' '.join((name, *arguments))}")
-        code, output = _call([str(scripts / name), *arguments], {}, quiet=True)
+        code, output = _call([*priority, str(scripts / name), *arguments], {}, quiet=True)
         failed += code != 0
         lines += [output.rstrip()] if output.strip() else []
     seconds, output = clock.monotonic() - began, "\n".join(lines)

@@ -197,6 +197,36 @@ class AsyncMobula(HandleCalls):
             answer = await self._call("jobs.get", {"job": answer["id"]})
         return await self._call("audio.get", {"job": answer["id"]})
 
+    async def add_document(
+        self,
+        *,
+        url: str | None = None,
+        file: str | None = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """The document behind a URL, or of a file of `/v1/files`, once it is indexed or has failed,
+        or at once. `options` as in `POST /api/v1/documents`."""
+        document = await self._call("create_document", {"url": url, "file": file, **options})
+        while wait and document["job"] and document["state"] in ("reading", "readable"):
+            await asyncio.sleep(POLL_S)
+            document = await self._call("documents.get", {"document": document["id"]})
+        return document
+
+    async def get_document(self, document: str) -> dict[str, Any]:
+        """How a document stands."""
+        return await self._call("documents.get", {"document": document})
+
+    async def summarize_document(self, document: str, **options: Any) -> dict[str, Any]:
+        """The sentences that stand for the whole, with their places, or a model's summary;
+        `options` as in `POST /api/v1/documents/{document}/summary`."""
+        return await self._call("summarize_document", {"document": document, **options})
+
+    async def ask_documents(self, question: str, **options: Any) -> dict[str, Any]:
+        """The answer from documents, with citations; `options` as in
+        `POST /api/v1/documents/ask`."""
+        return await self._call("ask_documents", {"question": question, **options})
+
     async def create_batch(
         self,
         operation: str,

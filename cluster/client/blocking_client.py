@@ -130,3 +130,22 @@ class Mobula:
 
     def analyze_audio(self, video: str, **options: Any) -> dict[str, Any]:
         return run(self._client.analyze_audio(video, **options))
+
+    def add_document(
+        self,
+        *,
+        url: str | None = None,
+        file: str | None = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        return run(self._client.add_document(url=url, file=file, wait=wait, **options))
+
+    def get_document(self, document: str) -> dict[str, Any]:
+        return run(self._client.get_document(document))
+
+    def summarize_document(self, document: str, **options: Any) -> dict[str, Any]:
+        return run(self._client.summarize_document(document, **options))
+
+    def ask_documents(self, question: str, **options: Any) -> dict[str, Any]:
+        return run(self._client.ask_documents(question, **options))

@@ -58,6 +58,7 @@ REPEATABLE = (
     "/api/v1/text/rewrite",
     "/api/v1/text/translate",
     "/api/v1/collections/{collection}/query",
+    "/api/v1/documents/ask",
 )
 
 # Concurrent client connections of HAProxy on a node; each needs two descriptors.

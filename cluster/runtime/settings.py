@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     library_mib_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 1_024
     outcomes_retention_days: Annotated[int, Field(ge=36, le=3_650)] = 400
 
+    # Of each tenant at most so many documents are stored, with so many million characters in all.
+    documents_per_tenant: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    document_megachars_per_tenant: Annotated[int, Field(ge=1, le=1_048_576)] = 1_024
+
     # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
     # confine the process that does it (Landlock, seccomp).
     video_sandbox: Literal["required", "best-effort"] = "required"

@@ -101,7 +101,7 @@ class FileBatchHandler:
         data = {
             "succeeded": ended.succeeded,
             "failed": ended.failed,
-            "expired": self.is_over(job),
+            "expired": writer.expired > 0,
         }
         return JobResult("partial" if ended.failed else "succeeded", data)
 

@@ -59,7 +59,8 @@ class ItemCalls:
     ) -> ItemOutcome:
         while True:
             if self._is_over(job, 0.0):
-                return self._caller.refused(job, spec, item, BatchExpired())
+                refused = self._caller.refused(job, spec, item, BatchExpired())
+                return replace(refused, is_expired=True)
             try:
                 async with self._pacer.turn(slots):
                     return await self._caller.call(job, spec, item, usage)
@@ -67,18 +68,18 @@ class ItemCalls:
                 problem = to_problem(error)
                 if problem is not error:
                     log.error("item %d of batch %s failed", item.index, job.id, exc_info=error)
-            wait_s = self._wait_s(job, problem)
-            if wait_s is None:
+            if not _is_passing(problem):
                 return self._caller.refused(job, spec, item, problem)
+            wait_s = min(float(problem.extensions.get("retry_after_s") or 1.0), LONGEST_WAIT_S)
+            if self._is_over(job, wait_s):
+                return replace(self._caller.refused(job, spec, item, problem), is_expired=True)
             await asyncio.sleep(wait_s)
-
-    def _wait_s(self, job: Job, problem: Problem) -> float | None:
-        """None: waiting does not help, or has lasted too long."""
-        is_passing = isinstance(problem, RateLimited | Overloaded)
-        if not is_passing or isinstance(problem, QuotaExceeded):
-            return None
-        wait_s = min(float(problem.extensions.get("retry_after_s") or 1.0), LONGEST_WAIT_S)
-        return None if self._is_over(job, wait_s) else wait_s
 
     def _is_over(self, job: Job, wait_s: float) -> bool:
         return self._clock.wall() + wait_s > job.created + MAX_AGE_S
+
+
+def _is_passing(problem: Problem) -> bool:
+    """Whether waiting helps."""
+    is_limit = isinstance(problem, RateLimited | Overloaded)
+    return is_limit and not isinstance(problem, QuotaExceeded)

@@ -43,13 +43,15 @@ class BatchItem:
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
     """What one call came to: an HTTP status, the JSON of the answer or of the problem, and what it
-    used, which is charged when the outcome is stored."""
+    used, which is charged when the outcome is stored. `is_expired`: its batch's day ended while it
+    waited for its call."""
 
     index: int
     status: int
     body: bytes
     request_id: str
     usage: CollectedUsage | None = field(default=None, compare=False, repr=False)
+    is_expired: bool = False
 
     @property
     def state(self) -> ItemState:

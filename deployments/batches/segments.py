@@ -19,6 +19,7 @@ from deployments.contracts.jobs import Job, JobContext
 from deployments.files.model import JSONL, NewFile
 from deployments.files.store import FileStore, new_file_id
 
+_SEGMENTS = "segments"  # the checkpoint
 _LINE = (
     b'{"id":"batch_req_%s_%d","custom_id":%s,"response":{"status_code":%d,"request_id":%s,'
     b'"body":%s},"error":null}\n'
@@ -44,7 +45,8 @@ class _OutputPart:
 
 
 class SegmentWriter:
-    """For one attempt at a job; `state` is what is stored."""
+    """For one attempt at a job; `state` is what is stored, `expired` the number of lines in it
+    that were not called in time."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class SegmentWriter:
         usage: CollectedUsageStore,
     ) -> None:
         self.state = state
+        self.expired = int(work.checkpoints.get(_SEGMENTS, {}).get("expired", 0))
         self._work = work
         self._batches = batches
         self._files = files
@@ -104,8 +107,10 @@ class SegmentWriter:
                 )
             await self._usage.store_collected(connection, usage_of(outcomes))
 
-        await self._work.checkpoint("segments", {"count": new.segments}, commit)
-        self.state = new
+        expired = self.expired + sum(outcome.is_expired for outcome in outcomes)
+        stored = {"count": new.segments, "expired": expired}
+        await self._work.checkpoint(_SEGMENTS, stored, commit)
+        self.state, self.expired = new, expired
         self._usage.confirm_collected(usage_of(outcomes))
 
     async def _stage(self, part: _OutputPart, number: int) -> Staged:

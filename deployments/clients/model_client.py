@@ -31,6 +31,7 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.classification import Classification, ClassifyRequest
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -173,7 +174,7 @@ class TextAnalysisClient(ServedModelClient):
 
 
 class MediaReaderClient(ServedModelClient):
-    """Implements `MediaReader` and `ImageReader`."""
+    """Implements `MediaReader`, `ImageReader` and `DocumentReader`."""
 
     async def examine(self, request: ExamineRequest) -> ExaminedFile:
         examined: ExaminedFile = await self._call("examine", request)
@@ -189,6 +190,13 @@ class MediaReaderClient(ServedModelClient):
 
     async def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscriptPart, None]:
         async with aclosing(self._stream("transcribe", request)) as parts:
+            async for part in parts:
+                yield part
+
+    async def read_document(
+        self, request: ReadDocumentRequest
+    ) -> AsyncGenerator[DocumentPart, None]:
+        async with aclosing(self._stream("read_document", request)) as parts:
             async for part in parts:
                 yield part
 

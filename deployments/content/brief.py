@@ -16,6 +16,7 @@ class Brief:
     """The text to write; `draft` set means: rewrite this text (the topic may then be empty).
 
     `pictures` is the number of pictures that come with it; with some the topic may be empty.
+    `sources` are passages that the text is to be written from: it takes its facts from them alone.
     `hashtags` is the exact number (0 means none). `emoji` and `call_to_action` say whether
     the text has them.
     """
@@ -34,3 +35,4 @@ class Brief:
     call_to_action: bool = False
     language: str = "English"
     pictures: int = 0
+    sources: tuple[str, ...] = ()

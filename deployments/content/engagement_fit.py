@@ -10,8 +10,9 @@ from deployments.content.engagement import engagement_rates, fit_engagement
 from deployments.content.features import FEATURES, features
 from deployments.content.platforms import platforms
 from deployments.content.prior_scores import prior_scores
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 
 ENGAGEMENT_FIT = "engagement-fit"
 MAX_POSTS = 1_000

@@ -15,8 +15,9 @@ from deployments.content.features import COLUMN, features
 from deployments.content.prior_scores import prior_scores
 from deployments.content.validation import check_platform
 from deployments.content.what_if import what_if
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 
 POSTING_TIME = "posting-time"
 MAX_OUTCOMES = 1_000

@@ -43,6 +43,7 @@ def messages(brief: Brief) -> list[ChatMessage]:
         _manner(brief),
         _extras(brief),
         *_bounds(brief),
+        *_sources(brief),
     ]
     if brief.pictures and (brief.topic.strip() or brief.draft is not None):
         lines.insert(1, f"Keep to what {_pictured(brief)}.")
@@ -98,6 +99,13 @@ def _series(items: list[str], last: str) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def _sources(brief: Brief) -> list[str]:
+    if not brief.sources:
+        return []
+    quoted = [f"- {single_line(source)}" for source in brief.sources]
+    return ["Take names, numbers and facts from these passages alone:", *quoted]
 
 
 def _bounds(brief: Brief) -> list[str]:

@@ -59,7 +59,7 @@ def rewriting_messages(
     """Asks for the text in another style and tone, and as `instruction` says. Raises for a style or
     tone that there is not."""
     bound = "" if max_characters is None else f" At most {max_characters} characters."
-    wish = f" {_plain(instruction)}" if instruction else ""
+    wish = f" {without_control_tokens(instruction)}" if instruction else ""
     task = (
         f"Rewrite the text as {style(style_name).phrase} text. Tone: {tone(tone_name).phrase}."
         f"{wish}{bound} {_FACTS}"
@@ -88,10 +88,10 @@ def language_name(code: str) -> str:
 def _messages(role: str, noun: str, task: str, text: str) -> tuple[Message, ...]:
     return (
         Message("system", f"{role} Reply with the finished {noun} only."),
-        Message("user", f"{task}\n\nText:\n{_plain(text)}"),
+        Message("user", f"{task}\n\nText:\n{without_control_tokens(text)}"),
     )
 
 
-def _plain(text: str) -> str:
+def without_control_tokens(text: str) -> str:
     """`<|` and `|>` lose their bars: with them, a text could spell `<|end|>`."""
     return re.sub(r"(?<!\|)\|+>", ">", re.sub(r"<\|+", "<", text))

@@ -8,8 +8,8 @@ from typing import Literal
 
 from cluster.runtime.problems import Conflict
 
-Purpose = Literal["batch", "batch_output", "fine-tune", "user_data", "vision"]
-SENT_PURPOSES: tuple[Purpose, ...] = ("batch", "fine-tune", "user_data", "vision")
+Purpose = Literal["assistants", "batch", "batch_output", "fine-tune", "user_data", "vision"]
+SENT_PURPOSES: tuple[Purpose, ...] = ("assistants", "batch", "fine-tune", "user_data", "vision")
 MAX_FILES = 10_000  # of a tenant
 MAX_BYTES = 512 << 20  # of a file
 MAX_BATCH_BYTES = 200 << 20  # of one for a batch

@@ -5,7 +5,7 @@ for an unknown or an expired one. A file that a batch writes grows by one object
 """
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from cluster.storage.pagination import is_id
 from cluster.storage.tables import files as rows
 from cluster.storage.tables import jobs
 from deployments.files.model import MAX_FILES, NewFile, TenantFile, TooManyFiles
+
+IDS_AT_ONCE = 500  # of one statement
 
 
 class FileStore:
@@ -97,6 +99,19 @@ class FileStore:
         if row is None:
             raise NotFound(f"There is no file '{file[:64]}'.", param="file")
         return TenantFile(**row._mapping)
+
+    async def many_in(
+        self, connection: AsyncConnection, tenant: str, ids: Sequence[str]
+    ) -> dict[str, TenantFile]:
+        """Those of the files that there are, by id."""
+        wanted = [id for id in ids if is_id(id)]
+        found: dict[str, TenantFile] = {}
+        for first in range(0, len(wanted), IDS_AT_ONCE):
+            some = rows.c.id.in_(wanted[first : first + IDS_AT_ONCE])
+            alive = and_(rows.c.tenant == tenant, some, self._unexpired())
+            for row in await connection.execute(select(rows).where(alive)):
+                found[row.id] = TenantFile(**row._mapping)
+        return found
 
     async def page(
         self,

@@ -1,6 +1,6 @@
 """Recordings of requests, for operations and routes: where their files are, and who opens them.
 
-Flows in: uploads, ids of videos. Flows out: paths of the tenant's files; orders of jobs.
+Flows in: uploads, ids of videos and files. Flows out: paths of the tenant's files; orders of jobs.
 """
 
 import secrets
@@ -11,12 +11,13 @@ from typing import Protocol
 from cluster.blobs.files import TenantFiles
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
-from cluster.runtime.problems import Conflict, NotInstalled
+from cluster.runtime.problems import Conflict, InvalidRequest, NotInstalled
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from cluster.usage.pseudonyms import Pseudonyms
 from deployments.contracts.audio import JOB_LIMITS
 from deployments.contracts.media import MediaLimits
+from deployments.files.store import FileStore, object_path
 from deployments.ingress.pipeline.audio_pipeline import INSTALL, NOT_SERVED, AudioPipeline
 from deployments.jobs.store import JobStore
 from deployments.media.config import MediaConfig
@@ -70,8 +71,22 @@ class AudioServices:
     async def discard(self, tenant: str, upload: UploadedRecording) -> None:
         await self.files.delete(tenant, [upload.path])
 
-    async def video_path(self, tenant: str, id_: str) -> tuple[str, str]:
-        """Where the source of a video is, and the video's name. Raises VideoNotFound, Conflict."""
+    async def stored_recording(
+        self, tenant: str, video: str | None, file: str | None
+    ) -> tuple[str, str] | None:
+        """Where a video's source or a file's bytes are, and its name; None if neither is named.
+        Raises VideoNotFound, NotFound, Conflict, InvalidRequest."""
+        if video is not None:
+            return await self._video_path(tenant, video)
+        if file is None:
+            return None
+        found = await FileStore(self.database, self.files, self.clock).get(tenant, file)
+        if found.job is not None:
+            detail = f"File '{file}' is an output of a batch, and no recording."
+            raise InvalidRequest(detail, param="file_id")
+        return object_path(found.id, 0), found.name
+
+    async def _video_path(self, tenant: str, id_: str) -> tuple[str, str]:
         if self.videos is None:
             raise VideoNotFound(id_)
         video = await self.videos.get(tenant, id_)

@@ -14,7 +14,7 @@ from cluster.health.checks.collector import CollectorCheck
 from cluster.logs.readings import log_readings
 from cluster.metrics.catalogue.scrape import MISSING
 from cluster.metrics.replica_metrics import common_sources
-from cluster.metrics.series import Counter, MetricSet
+from cluster.metrics.series import Counter, MetricSet, Source
 from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
@@ -97,7 +97,7 @@ class Observability:
         self.tracing.exemplify = self.request_metrics.exemplify
         self._store = StoreReadings(tenancy.database, clock)
         missing = Counter(MISSING)
-        metrics = self._metrics(settings, config, cluster, parts, missing)
+        self._counted = metrics = self._metrics(settings, config, cluster, parts, missing)
         self.scrape = MetricsScrape(metrics.report, cluster.metrics, clock, missing)
 
     def _metrics(
@@ -127,6 +127,10 @@ class Observability:
             expiry_source(settings.tls_cert_file, tenancy.directory.operator_key_expiry),
             *common_sources(lambda: cluster.metrics.deployment, self.loop_lag.worst, settings),
         )
+
+    def add_source(self, source: Source) -> None:
+        """Expose what another part counts."""
+        self._counted.add(source)
 
     def start(self) -> None:
         self.loop_lag.start()

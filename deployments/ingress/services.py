@@ -26,6 +26,7 @@ from deployments.guardrails.engine import Guardrails
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
 from deployments.ingress.collections import CollectionServices
+from deployments.ingress.documents import DocumentServices
 from deployments.ingress.drain_status import Server
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.request_metrics import RequestMetrics
@@ -90,8 +91,8 @@ class AppServices:
     others cannot be reached). `tracing` records traces of requests; `find_traces` finds those of a
     request id or trace id, of a tenant or of all (None), on all replicas (None: on this one).
     `batches` is behind batches of operations, `privacy` behind exports and erasures (None: no
-    store), `audio` behind recordings of requests (None: off), `collections` behind collections and
-    what searches them (None: no store).
+    store), `audio` behind recordings of requests (None: off), `documents` behind documents,
+    `collections` behind collections and what searches them (None: no store).
     """
 
     settings: Settings
@@ -134,6 +135,7 @@ class AppServices:
     batches: BatchServices | None = None
     privacy: PrivacyServices | None = None
     audio: AudioServices | None = None
+    documents: DocumentServices | None = None
     collections: CollectionServices | None = None
 
     def administration(self) -> Administration:

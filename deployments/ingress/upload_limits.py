@@ -78,3 +78,14 @@ def audio_limits(max_form_bytes: int) -> tuple[RouteLimit, ...]:
     path = re.compile(r"/v1/audio/(transcriptions|translations)|/api/v1/audio")
     most = max_form_bytes + _OTHER_FIELDS
     return (RouteLimit(frozenset({"POST"}), path, most, AUDIO_S, _form_too_large),)
+
+
+def document_limit(max_form_bytes: int) -> RouteLimit:
+    """The same for forms with documents."""
+    return RouteLimit(
+        frozenset({"POST"}),
+        re.compile(r"/api/v1/documents"),
+        max_form_bytes + _FILE_FIELDS,
+        FORM_S,
+        lambda limit_bytes: PayloadTooLarge(limit_bytes - _FILE_FIELDS),
+    )

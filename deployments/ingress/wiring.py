@@ -28,6 +28,7 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.audio import MediaReader
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.classification import ServedClassifier
+from deployments.contracts.documents import DocumentReader
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.images import ImageReader
 from deployments.contracts.moderation import RULES
@@ -45,6 +46,8 @@ from deployments.ingress.cluster_view import ClusterView
 from deployments.ingress.collections import collection_services
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
+from deployments.ingress.document_calls import OwnersDocumentCalls
+from deployments.ingress.documents import document_handler, document_services
 from deployments.ingress.drain_status import DrainStatus
 from deployments.ingress.http.app import OPERATION_OF
 from deployments.ingress.http.serve_bypass import OpenRequests
@@ -71,6 +74,7 @@ from deployments.ingress.services import AppServices
 from deployments.ingress.similar_posts import SimilarPostFinder
 from deployments.ingress.tenant_jobs import TenantJobs
 from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.vector_stores import index_files_handler
 from deployments.jobs.store import JobStore
 from deployments.privacy.handlers import EraseHandler, ExportHandler, PrivacyParts
 from deployments.privacy.service import PrivacyServices
@@ -78,8 +82,8 @@ from deployments.providers.services import Providers
 from deployments.video.services import media_services
 
 
-class MediaStage(MediaReader, ImageReader, Protocol):
-    """Opens recordings and pictures."""
+class MediaStage(MediaReader, ImageReader, DocumentReader, Protocol):
+    """Opens recordings, pictures and documents."""
 
 
 class Backends(Protocol):
@@ -175,6 +179,30 @@ def build_services(
     objects = media.files if media is not None else _tenant_files(settings, config, tenancy, clock)
     files = FileStore(tenancy.database, objects, clock)
     batches = BatchServices(tenancy.database, store, items, files, tenant_jobs.wake, OPERATION_OF)
+    collections = collection_services(
+        tenancy.database,
+        tenancy.collection_limits,
+        embedding_pipeline,
+        tenancy.ledger,
+        clock,
+        store,
+        tenant_jobs.wake,
+        backends.collection_search,
+    )
+    documents = document_services(
+        settings,
+        config.media,
+        tenancy,
+        files,
+        objects,
+        store,
+        models,
+        collections,
+        backends.media_reader,
+        tenant_jobs.wake,
+        clock,
+    )
+    observability.add_source(documents.figures.read)
     scaling = ScalingOverview(
         ServedDeployments(config.deployments, config.scaling),
         cluster.serve_status,
@@ -210,16 +238,6 @@ def build_services(
         await observability.close_tracing()
         await providers.close()
 
-    collections = collection_services(
-        tenancy.database,
-        tenancy.collection_limits,
-        embedding_pipeline,
-        tenancy.ledger,
-        clock,
-        store,
-        tenant_jobs.wake,
-        backends.collection_search,
-    )
     services = AppServices(
         settings=settings,
         authenticator=directory,
@@ -286,9 +304,11 @@ def build_services(
             AudioPipeline(backends.media_reader, tenancy.ledger, guards),
             clock,
         ),
+        documents=documents,
         collections=collections,
     )
     caller = OperationCaller(services, operations(services), directory.caller_of)
+    document_calls = OwnersDocumentCalls(services, tenancy.ledger, directory.caller_of)
     parts = PrivacyParts(
         tenancy.database,
         store,
@@ -314,6 +334,8 @@ def build_services(
             ),
             ExportHandler(parts),
             EraseHandler(parts),
+            document_handler(documents, document_calls, tenancy.ledger),
+            index_files_handler(services, directory.caller_of),
             ReindexHandler(
                 tenancy.database,
                 GenerationRepository(clock),

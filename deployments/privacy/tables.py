@@ -112,6 +112,13 @@ TENANT_TABLES: tuple[TenantTable, ...] = (
         tables.template_versions, sealed={"content": _document}, user="author", user_form="user:{}"
     ),
     TenantTable(tables.templates, sealed={"examples": _examples}),
+    TenantTable(tables.vector_store_files, user="key"),
+    TenantTable(tables.vector_store_batches),
+    TenantTable(tables.vector_stores),
+    TenantTable(tables.document_places),
+    TenantTable(tables.document_chunks),
+    TenantTable(tables.document_blocks),
+    TenantTable(tables.documents, user="key"),
     TenantTable(tables.points, omitted=frozenset({"vector"})),
     TenantTable(tables.collections, user="key"),
     TenantTable(tables.classifiers, sealed={"content": _labels}),

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import DeadlineExceeded, Overloaded
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import (
     NO_WORDS,
     TEXT,
@@ -26,7 +27,7 @@ from deployments.contracts.text_analysis import (
 )
 from deployments.text.analysis import find_operations
 from deployments.text.figures import AnalysisFigures
-from deployments.text.operation import AnalyzedText, Options, TextOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, TextOperation
 
 T = TypeVar("T")
 # Characters of texts, times operations, that one turn of the thread takes; at least one text of one

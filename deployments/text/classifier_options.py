@@ -13,8 +13,8 @@ import numpy as np
 
 from cluster.classifiers.model import pack_head, unpack_head
 from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.embedding import Vectors
 from deployments.text.linear_head import LinearHead
-from deployments.text.operation import Vectors
 from deployments.text.options import check_names
 from deployments.text.passages import MAX_PASSAGE
 from deployments.text.probe import PROBE

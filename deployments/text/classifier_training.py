@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.classifier_options import packed
 from deployments.text.classifying import train_classifier
 from deployments.text.joined_texts import join_texts, split_texts
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.passages import MAX_PASSAGE
 from deployments.text.probe import PROBE
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, unsupported
 from deployments.text.classifier_options import ClassifierOptions, read_classifier_options
 from deployments.text.linear_head import LinearHead, softmax, train_linear_head
-from deployments.text.operation import AnalyzedText, Options, Vectors
-from deployments.text.passages import joint_vector, passages_of
+from deployments.text.operation import AnalyzedText, Options
+from deployments.text.passages import joint_vector
 from deployments.text.probe import is_same_model
 
 PENALTY = 2e-3  # of the squared factors of a head trained on examples
@@ -34,14 +35,14 @@ class TextClassification:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         wanted = read_classifier_options(options)
-        passages = passages_of(text.text)
+        passages = text.passages
         return [*passages, *wanted.strings()] if passages else ()
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
         wanted = read_classifier_options(options)
-        passages = passages_of(text.text)
+        passages = text.passages
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         whole = joint_vector(passages, vectors[: len(passages)])

@@ -12,13 +12,14 @@ from typing import Any
 
 import regex
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import (
     NO_WORDS,
     OperationResult,
     TextPart,
     unsupported,
 )
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 
 MAX_CHARS = 10_000  # of a text that are read, which takes about a third of a second
 INSTALL = "Install the extra `entities`: MOBULA_EXTRAS=entities ./mobula up"

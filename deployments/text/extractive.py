@@ -11,8 +11,8 @@ from math import log
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import TextPart
-from deployments.text.operation import Vectors
 from deployments.text.segments import Place, find_sentences, find_words
 
 MAX_SENTENCES = 200  # of a text that are compared; of a longer one, the first

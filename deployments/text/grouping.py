@@ -6,9 +6,10 @@ Only `group_texts` of the API uses it.
 
 from collections.abc import Sequence
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.joined_texts import split_texts
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.passages import MAX_PASSAGE
 from deployments.text.segments import find_words
 from deployments.text.topics import group_texts

@@ -8,8 +8,9 @@ from collections import Counter
 
 import regex
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult, TextPart
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 
 LONG = 30  # characters; longer ones are hard to read
 _TAG = regex.compile(r"(?<![\w\p{M}#＃&/])[#＃]([\w\p{M}]*+)")

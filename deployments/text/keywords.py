@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, TextPart
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import read_count
-from deployments.text.passages import joint_vector, passages_of
-from deployments.text.segments import Place, find_words
+from deployments.text.passages import joint_vector
+from deployments.text.segments import Place
 from deployments.text.stop_words import STOP_WORDS, WEAK_WORDS
 
 MAX_CANDIDATES = 120  # of one text that are embedded: the most frequent, then the first
@@ -51,19 +52,19 @@ class KeywordFinder:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         read_count(options, "keywords", DEFAULT_KEYWORDS, MAX_KEYWORDS)
-        candidates = find_candidates(text.text)
+        candidates = find_candidates(text)
         if not candidates:
             return ()
-        return [*passages_of(text.text), *(each.phrase for each in candidates)]
+        return [*text.passages, *(each.phrase for each in candidates)]
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
         count = read_count(options, "keywords", DEFAULT_KEYWORDS, MAX_KEYWORDS)
-        candidates = find_candidates(text.text)
+        candidates = find_candidates(text)
         if vectors is None or not candidates:
             return OperationResult(self.by, reasons=(NO_WORDS,))
-        passages = passages_of(text.text)
+        passages = text.passages
         whole = joint_vector(passages, vectors[: len(passages)])
         chosen = choose_candidates(whole, vectors[len(passages) :], candidates, count)
         value = [
@@ -73,10 +74,11 @@ class KeywordFinder:
         return OperationResult(self.by, value, spans=_spans(text.text, chosen))
 
 
-def find_candidates(text: str) -> list[KeywordCandidate]:
+def find_candidates(analyzed: AnalyzedText) -> list[KeywordCandidate]:
     """In the order of their first places; at most MAX_CANDIDATES."""
+    text = analyzed.text
     found: dict[tuple[str, ...], list[Place]] = {}
-    for run in _runs(text):
+    for run in _runs(text, analyzed.word_places):
         words = [text[start:end].casefold().replace("’", "'") for start, end in run]
         for first, size in _windows(len(run)):
             last = first + size - 1
@@ -114,10 +116,10 @@ def choose_candidates(
     return chosen
 
 
-def _runs(text: str) -> Iterable[list[Place]]:
+def _runs(text: str, places: Iterable[Place]) -> Iterable[list[Place]]:
     """Words that follow each other with a blank between them only."""
     run: list[Place] = []
-    for start, end in find_words(text):
+    for start, end in places:
         if run and text[run[-1][1] : start] not in (" ", "\u00a0"):
             yield run
             run = []

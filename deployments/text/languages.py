@@ -4,9 +4,10 @@ Flows in: a text. Flows out: an ISO 639 code with its probability. The model is 
 lid.176 (language.py).
 """
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.language import MAX_CHARS, letters_of
-from deployments.text.operation import CERTAIN, AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import CERTAIN, AnalyzedText, Options, PlainOperation
 
 _FEW_LETTERS = 12
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 
 _POWER_STEPS = 20
 

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.language import Language, find_language
-from deployments.text.segments import find_sentences, find_words
+from deployments.text.passages import join_sentences
+from deployments.text.segments import Place, find_sentences, find_words
 
-Vectors = NDArray[np.float32]
 Options = Mapping[str, Any]
 CERTAIN = 0.5  # probability from which a detected language counts
 
@@ -36,13 +34,30 @@ class AnalyzedText:
         return find_language(self.text)
 
     @cached_property
-    def words(self) -> tuple[str, ...]:
+    def word_places(self) -> list[Place]:
         """Without those of addresses, handles and hashtags."""
-        return tuple(self.text[start:end] for start, end in find_words(self.text))
+        return find_words(self.text)
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        return tuple(self.text[start:end] for start, end in self.word_places)
+
+    @cached_property
+    def sentences(self) -> list[Place]:
+        return find_sentences(self.text)
+
+    @property
     def sentence_count(self) -> int:
-        return len(find_sentences(self.text))
+        return len(self.sentences)
+
+    @cached_property
+    def passage_places(self) -> list[Place]:
+        """As of `passages.passage_places`."""
+        return join_sentences(self.text, self.sentences) if self.word_places else []
+
+    @cached_property
+    def passages(self) -> tuple[str, ...]:
+        return tuple(self.text[start:end] for start, end in self.passage_places)
 
     @property
     def language(self) -> str:

@@ -4,11 +4,11 @@ Flows in: a text. Flows out: ranges of whole sentences, short enough for an embe
 one vector of the text from theirs. Operations that share passages share their vectors.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 from deployments.text.segments import Place, find_sentences, find_words
 
 MAX_PASSAGE = 600  # characters, about 140 tokens of English; MiniLM reads 256
@@ -17,10 +17,13 @@ MAX_PASSAGES = 64  # of one text; of a longer one, as many are read, evenly spre
 
 def passage_places(text: str) -> list[Place]:
     """In order; none for a text without words beside addresses and tags."""
-    if not find_words(text):
-        return []
+    return join_sentences(text, find_sentences(text)) if find_words(text) else []
+
+
+def join_sentences(text: str, sentences: Iterable[Place]) -> list[Place]:
+    """Passages of whole sentences, as long as they fit; parts of sentences that are longer."""
     found: list[Place] = []
-    for sentence in find_sentences(text):
+    for sentence in sentences:
         for start, end in _parts(text, *sentence):
             if found and end - found[-1][0] <= MAX_PASSAGE:
                 found[-1] = (found[-1][0], end)

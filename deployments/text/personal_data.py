@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult, TextPart
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 from deployments.text.pii import find_pii
 from deployments.text.pii_kinds import KINDS
 

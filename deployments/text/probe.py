@@ -6,7 +6,7 @@ a head was trained. Weights over vectors of another model would give numbers wit
 
 import numpy as np
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 
 PROBE = "The ferry to the island leaves at noon."
 _ALIKE = 0.99  # cosine; engines and precisions of one model are over it

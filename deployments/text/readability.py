@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import regex
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 from deployments.text.segments import find_words
 
 LARGE_SAMPLE = 100  # words, which Flesch's formula was made for

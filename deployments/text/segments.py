@@ -12,10 +12,10 @@ Place = tuple[int, int]
 
 _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*+(?:['’\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*+)*+")
 _URL = regex.compile(r"(?:https?://|www\.)[^\s<>\"“”]++", regex.I)
-_NO_WORD = regex.compile(
-    r"(?:https?://|www\.)[^\s<>\"“”]++|(?<![\w&])[@#＃][\w\p{M}]++|[\w.+\-]{1,64}@[\w.\-]{3,190}",
-    regex.I,
-)
+_LINK = r"(?i:https?://|www\.)[^\s<>\"“”]++|(?<![\w&])[@#＃][\w\p{M}]++"
+_NO_WORD = regex.compile(_LINK)
+# An address makes every word a candidate: it is looked for where there is an at sign only.
+_NO_WORD_BY_AT_SIGN = regex.compile(_LINK + r"|[\w.+\-]{1,64}+@[\w.\-]{3,190}")
 _UNSEGMENTED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 )
@@ -39,7 +39,16 @@ def find_words(text: str) -> list[Place]:
 
 def mask_links(text: str) -> str:
     """The text with spaces for addresses, handles and hashtags; places stay."""
-    return str(_NO_WORD.sub(lambda match: " " * len(match.group()), text))
+    if not may_have_links(text):
+        return text
+    pattern = _NO_WORD_BY_AT_SIGN if "@" in text else _NO_WORD
+    return str(pattern.sub(lambda match: " " * len(match.group()), text))
+
+
+def may_have_links(text: str) -> bool:
+    """False for a text without addresses, handles and hashtags; most are told at once."""
+    marks = ("@", "#", "＃", "://")
+    return any(mark in text for mark in marks) or "www." in text.lower()
 
 
 def find_urls(text: str) -> list[Place]:

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, TextPart
 from deployments.text.heads import load_head
 from deployments.text.lexicon import STRONGEST, lexicon_features, rated_words
 from deployments.text.linear_head import LinearHead
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import check_names
-from deployments.text.passages import passage_places, passages_of, shares_of
+from deployments.text.passages import shares_of
 from deployments.text.probe import PROBE
+from deployments.text.segments import Place
 
 LABELS = ("negative", "neutral", "positive")
 MAX_SPANS = 200
@@ -38,13 +40,13 @@ class SentimentScorer:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         check_names(options, self.name, frozenset())
-        passages = passages_of(text.text)
+        passages = text.passages
         return [*passages, PROBE] if passages else ()
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
-        passages = passages_of(text.text)
+        passages = text.passages
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         refused = load_head(_HEAD).refuse(vectors[-1])
@@ -60,7 +62,7 @@ class SentimentScorer:
                 for label, share in zip(LABELS, probabilities, strict=True)
             },
         }
-        spans = _rated_spans(text.text)
+        spans = _rated_spans(text.text, text.passage_places)
         confidence = round(float(probabilities[best]), 3)
         return OperationResult(self.by, value, _reasons(spans), spans[:MAX_SPANS], confidence)
 
@@ -84,10 +86,10 @@ def features_of(passages: Sequence[str], vectors: Vectors) -> Vectors:
     return features
 
 
-def _rated_spans(text: str) -> tuple[TextPart, ...]:
+def _rated_spans(text: str, passages: Sequence[Place]) -> tuple[TextPart, ...]:
     """The words of the lexicon, in order; their score is how strong they are, from 0 to 1."""
     spans = []
-    for start, end in passage_places(text):
+    for start, end in passages:
         for (first, last), valence in rated_words(text[start:end]):
             kind = "positive" if valence > 0 else "negative"
             strength = round(min(1.0, abs(valence) / STRONGEST), 3)

@@ -5,10 +5,11 @@ Flows in: a text. Flows out: counts and means. Nothing is judged.
 
 import regex
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.graphemes import emoji_in
 from deployments.text.hashtags import find_hashtags
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 from deployments.text.segments import count_unsegmented, find_urls
 
 # Silent reading of non-fiction in English, in words a minute (Brysbaert, Journal of Memory and

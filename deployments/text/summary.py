@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult, TextPart
 from deployments.text.extractive import (
     MAX_SUMMARY,
@@ -17,7 +18,7 @@ from deployments.text.extractive import (
     word_vectors,
 )
 from deployments.text.grounding import find_ungrounded
-from deployments.text.operation import AnalyzedText, Options, PlainOperation, Vectors
+from deployments.text.operation import AnalyzedText, Options, PlainOperation
 
 SUMMARY, GROUNDING = "summary", "grounding"
 _DEFAULT = 3

@@ -11,12 +11,13 @@ from math import log
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS, OperationResult
 from deployments.text.heads import load_head
 from deployments.text.keywords import find_candidates
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.options import check_names, read_count
-from deployments.text.passages import joint_vector, passages_of
+from deployments.text.passages import joint_vector
 from deployments.text.probe import PROBE
 
 MAX_TOPICS, DEFAULT_TOPICS = 10, 3
@@ -41,14 +42,14 @@ class TopicFinder:
 
     def strings_to_embed(self, text: AnalyzedText, options: Options) -> Sequence[str]:
         _read(options)
-        passages = passages_of(text.text)
+        passages = text.passages
         return [*passages, PROBE] if passages else ()
 
     def analyze(
         self, text: AnalyzedText, options: Options, vectors: Vectors | None
     ) -> OperationResult:
         count = _read(options)
-        passages = passages_of(text.text)
+        passages = text.passages
         if vectors is None or not passages:
             return OperationResult(self.by, reasons=(NO_WORDS,))
         head = load_head(_HEAD)
@@ -129,7 +130,7 @@ def _group_names(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 def _phrases(texts: Iterable[str]) -> Iterable[str]:
     """Each phrase of one or two words once for each text that has it."""
     for text in texts:
-        for candidate in find_candidates(text):
+        for candidate in find_candidates(AnalyzedText(text)):
             if len(candidate.words) < 3:
                 yield candidate.phrase
 

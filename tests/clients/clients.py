@@ -32,6 +32,14 @@ CLIENTS = (
     ClientPackage("anthropic (Python)", "scripts/anthropic_python.py", ["anthropic==2.14.0"]),
     ClientPackage("langchain", "scripts/langchain_openai_client.py", ["langchain-openai==1.7.4"]),
     ClientPackage(
+        "langchain's OpenAIWhisperParser",
+        "scripts/langchain_audio_client.py",
+        [
+            *("langchain-community==0.4.2", "openai==3.57.0"),
+            *("pydub==0.25.1", "imageio-ffmpeg==0.8.1"),  # it writes MP3
+        ],
+    ),
+    ClientPackage(
         "llama-index", "scripts/llama_index_client.py", ["llama-index-llms-openai-like==0.8.1"]
     ),
     ClientPackage(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.contracts.embedding import Vectors
 from deployments.text.heads import ShippedHead
 from deployments.text.linear_head import LinearHead
-from deployments.text.operation import Vectors
 from training.heads.held_out import HeldOutTexts
 
 THRESHOLD = 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 
 MOST = 850  # texts of a kind that are committed
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.text.heads import ShippedHead
 from deployments.text.lexicon import lexicon_features
-from deployments.text.operation import Vectors
 from deployments.text.probe import PROBE
 from deployments.text.sentiment import LABELS
 from training.heads.card import render_heads_card

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.contracts.embedding import Vectors
 from deployments.text.linear_head import train_linear_head
-from deployments.text.operation import Vectors
 from deployments.text.sentiment import LABELS
 from training.heads.figures import classes_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deployments.text.operation import Vectors
+from deployments.contracts.embedding import Vectors
 from training.heads.embedding import LocalEmbedder
 
 _DATA = Path(__file__).parent / "data" / "topics.json"

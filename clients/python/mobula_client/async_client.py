@@ -217,6 +217,43 @@ class AsyncMobula:
         """The same for a file of this machine."""
         return await self._run(self._calls.transcribe(Path(file), wait, options))
 
+    async def add_document(
+        self,
+        *,
+        url: str | None = None,
+        file: str | None = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """The document behind a URL, or of a file of `/v1/files`, once it is indexed or has failed,
+        or at once. `options` as in `POST /api/v1/documents`."""
+        source = {"url": url, "file": file}
+        return await self._run(self._calls.add_document(source, wait, options))
+
+    async def send_document(
+        self, file: str | Path, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        """The same for a file of this machine."""
+        return await self._run(self._calls.send_document(Path(file), wait, options))
+
+    async def get_document(self, document: str) -> dict[str, Any]:
+        """How a document stands."""
+        return await self._run(self._calls.get_document(document))
+
+    async def delete_document(self, document: str) -> None:
+        """No question is answered from it any more."""
+        await self._run(self._calls.delete_document(document))
+
+    async def summarize_document(self, document: str, **options: Any) -> dict[str, Any]:
+        """The sentences that stand for the whole, with their places, or a model's summary;
+        `options` as in `POST /api/v1/documents/{document}/summary`."""
+        return await self._run(self._calls.summarize_document(document, options))
+
+    async def ask_documents(self, question: str, **options: Any) -> dict[str, Any]:
+        """The answer from documents, with citations; `options` as in
+        `POST /api/v1/documents/ask`."""
+        return await self._run(self._calls.ask_documents(question, options))
+
     async def create_batch(
         self,
         operation: str,

@@ -158,6 +158,33 @@ class Mobula:
     def transcribe(self, file: str | Path, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.transcribe(Path(file), wait, options))
 
+    def add_document(
+        self,
+        *,
+        url: str | None = None,
+        file: str | None = None,
+        wait: bool = True,
+        **options: Any,
+    ) -> dict[str, Any]:
+        return self._run(self._calls.add_document({"url": url, "file": file}, wait, options))
+
+    def send_document(
+        self, file: str | Path, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
+        return self._run(self._calls.send_document(Path(file), wait, options))
+
+    def get_document(self, document: str) -> dict[str, Any]:
+        return self._run(self._calls.get_document(document))
+
+    def delete_document(self, document: str) -> None:
+        self._run(self._calls.delete_document(document))
+
+    def summarize_document(self, document: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.summarize_document(document, options))
+
+    def ask_documents(self, question: str, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.ask_documents(question, options))
+
     def create_batch(
         self,
         operation: str,

@@ -9,6 +9,7 @@ from types import ModuleType
 from cluster.metrics.catalogue import (
     cache,
     credentials,
+    documents,
     generation,
     health,
     http,
@@ -39,6 +40,7 @@ SUBJECTS: Mapping[str, ModuleType] = {
     "Generation": generation,
     "Text analysis": text,
     "Post library": library,
+    "Documents": documents,
     "Recordings": media,
     "Search": search,
     "Jobs and videos": jobs,

@@ -3,6 +3,7 @@ recordings."""
 
 from cluster.metrics.catalogue import generation, http, models, process
 from cluster.production.dashboards import uids
+from cluster.production.dashboards.document_row import build_document_row
 from cluster.production.dashboards.media_rows import build_media_row
 from cluster.production.dashboards.panel import (
     ANY_IS_WRONG,
@@ -273,6 +274,7 @@ DASHBOARD = Dashboard(
         build_text_row(),
         build_media_row(),
         build_search_row(),
+        build_document_row(),
     ),
     (DashboardVariable("model", models.CALLS), DashboardVariable("replica", process.CPU)),
 )

@@ -8,6 +8,12 @@ from cluster.storage.tables.base import metadata
 from cluster.storage.tables.batches import batch_items, file_batches
 from cluster.storage.tables.classifiers import classifiers
 from cluster.storage.tables.collections import collections, points
+from cluster.storage.tables.documents import (
+    document_blocks,
+    document_chunks,
+    document_places,
+    documents,
+)
 from cluster.storage.tables.files import files
 from cluster.storage.tables.health import health_probes
 from cluster.storage.tables.identity import (
@@ -48,6 +54,11 @@ from cluster.storage.tables.requests import (
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
 from cluster.storage.tables.templates import template_labels, template_versions, templates
+from cluster.storage.tables.vector_stores import (
+    vector_store_batches,
+    vector_store_files,
+    vector_stores,
+)
 
 __all__ = [
     "api_keys",
@@ -59,6 +70,10 @@ __all__ = [
     "classifiers",
     "collections",
     "deliveries",
+    "document_blocks",
+    "document_chunks",
+    "document_places",
+    "documents",
     "ended_sessions",
     "events",
     "file_batches",
@@ -97,6 +112,9 @@ __all__ = [
     "usage_batches",
     "usage_dimensions",
     "users",
+    "vector_store_batches",
+    "vector_store_files",
+    "vector_stores",
     "videos",
     "webhooks",
 ]

@@ -14,6 +14,7 @@ from deployments.contracts.audio import (
     TranscriptPart,
 )
 from deployments.contracts.classification import Classification, ClassifyRequest
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
@@ -69,6 +70,9 @@ CLASSIFY = LinkMethod("classify", ValueCodec(ClassifyRequest), ValueCodec(Classi
 ANALYZE = LinkMethod("analyze", ValueCodec(AnalyzeRequest), ValueCodec(TextAnalysis))
 EXAMINE = LinkMethod("examine", ValueCodec(ExamineRequest), ValueCodec(ExaminedFile))
 READ_IMAGES = LinkMethod("read_images", ValueCodec(ReadImagesRequest), ValueCodec(ReadImages))
+READ_DOCUMENT = LinkMethod(
+    "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
+)
 SEARCH_COLLECTION = LinkMethod(
     "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
 )
@@ -90,6 +94,7 @@ METHODS: dict[str, LinkMethod[Any, Any]] = {
         ANALYZE,
         EXAMINE,
         READ_IMAGES,
+        READ_DOCUMENT,
         MEASURE,
         TRANSCRIBE,
         TOKENIZE,

@@ -206,7 +206,9 @@ def media_client(handle: DeploymentHandle, clock: Clock, links: LinkOptions) -> 
     one takes to be restarted."""
     replicas = replica_set(handle.deployment_name)
     methods = ("examine", "measure", "read_images")
-    handles = HandleCaller(MEDIA, handle, clock, methods=methods, streams=("transcribe",))
+    handles = HandleCaller(
+        MEDIA, handle, clock, methods=methods, streams=("transcribe", "read_document")
+    )
     caller, pool = _with_links(MEDIA, handle, handles, clock, links)
     return MediaReaderClient(MEDIA, caller, replicas, _RESENT, clock, pool)
 

@@ -14,9 +14,10 @@ from deployments.content.optimization.candidates import EditCandidates, find_can
 from deployments.content.optimization.goals import SentimentOf
 from deployments.content.optimization.outcome import OPTIMIZER, outcome
 from deployments.content.optimization.task import OPTIMIZE, OptimizationTask, task_of
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult
 from deployments.text.lexicon import FEATURES, lexicon_features
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.passages import joint_vector, passages_of
 
 _COMPOUND = FEATURES.index("compound")

@@ -50,6 +50,7 @@ from deployments.ingress.routes.operations import (
 from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
+from deployments.ingress.schemas.documents import DocumentAnswerResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.schemas.moderation import ModerationResponse
 from deployments.ingress.schemas.optimization import OptimizePostResponse
@@ -158,6 +159,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
         "Translate a text",
         TextWritingResponse,
     ),
+    (
+        "/api/v1/documents/ask",
+        "ask_documents",
+        NATIVE,
+        "documents",
+        "Ask documents a question",
+        DocumentAnswerResponse,
+    ),
 )
 
 # Other paths of the same operations, which clients of other servers use.
@@ -189,6 +198,7 @@ _OPERATION_IDS = {
     "summarize_text": "summarize_text",
     "rewrite_text": "rewrite_text",
     "translate_text": "translate_text",
+    "ask_documents": "ask_documents",
 }
 
 # Operations whose requests may name a prompt template.

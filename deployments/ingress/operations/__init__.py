@@ -3,6 +3,7 @@
 from typing import Any
 
 from deployments.content.text_operations import content_text_operations
+from deployments.ingress.operations.ask_documents import AnswerPorts, AskDocuments
 from deployments.ingress.operations.audio_analysis import AnalyzeAudio
 from deployments.ingress.operations.audio_results import GetAudioAnalysis
 from deployments.ingress.operations.base import Operation
@@ -14,7 +15,10 @@ from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.content_models import ContentModels
 from deployments.ingress.operations.content_saver import ContentSaver
+from deployments.ingress.operations.content_sources import ContentSources
 from deployments.ingress.operations.count_tokens import CountTokens
+from deployments.ingress.operations.document_summary import SummarizeDocument
+from deployments.ingress.operations.documents import CreateDocument, GetDocument
 from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.operations.engagement_models import EngagementModels
 from deployments.ingress.operations.messages import Messages
@@ -36,6 +40,7 @@ from deployments.ingress.operations.text_writing import (
 )
 from deployments.ingress.operations.tokenization import Detokenize, Tokenize
 from deployments.ingress.operations.transcriptions import TranscribeAudio, TranslateAudio
+from deployments.ingress.operations.vector_store_search import VectorStoreSearcher
 from deployments.ingress.services import AppServices
 from deployments.text.analysis import register_operation
 
@@ -50,12 +55,18 @@ def operations(services: AppServices) -> Operations:
     outcomes = None if services.admin is None else services.admin.outcomes
     writers = ContentModels(services.providers, services.models)
     saver = ContentSaver(services.admin)
+    sources = ContentSources(services.documents, services.embedding_pipeline, services.models)
     chat = Chat(pipeline, templates)
     ports = WriterPorts(services.analysis_pipeline, pipeline, writers, services.models)
     named = NamedClassifiers(None if services.admin is None else services.admin.classifiers)
     known: Operations = {
         "chat": chat,
-        "responses": Responses(chat, services.responses, templates),
+        "responses": Responses(
+            chat,
+            services.responses,
+            templates,
+            VectorStoreSearcher(services.collections),
+        ),
         "messages": Messages(chat),
         "messages.count_tokens": CountTokens(services.models),
         "completions": Completions(pipeline, templates),
@@ -66,10 +77,10 @@ def operations(services: AppServices) -> Operations:
         ),
         "tokenize": Tokenize(services.models),
         "detokenize": Detokenize(services.models),
-        "captions": Captions(pipeline, writers, templates, saver),
-        "captions.batch": CaptionBatch(pipeline, writers, templates, saver),
-        "posts": Posts(pipeline, writers, templates, saver),
-        "posts.batch": PostBatch(pipeline, writers, templates, saver),
+        "captions": Captions(pipeline, writers, templates, saver, sources),
+        "captions.batch": CaptionBatch(pipeline, writers, templates, saver, sources),
+        "posts": Posts(pipeline, writers, templates, saver, sources),
+        "posts.batch": PostBatch(pipeline, writers, templates, saver, sources),
         "optimize_post": OptimizePost(
             services.analysis_pipeline,
             pipeline,
@@ -86,6 +97,18 @@ def operations(services: AppServices) -> Operations:
         "translate_audio": TranslateAudio(services.audio),
         "analyze_audio": AnalyzeAudio(services.audio),
         "audio.get": GetAudioAnalysis(services.audio),
+        "create_document": CreateDocument(services.documents),
+        "documents.get": GetDocument(services.documents),
+        "summarize_document": SummarizeDocument(services.documents, ports),
+        "ask_documents": AskDocuments(
+            AnswerPorts(
+                services.documents,
+                services.embedding_pipeline,
+                pipeline,
+                writers,
+                services.models,
+            )
+        ),
         "put_points": PutPoints(services.collections),
         "delete_points": DeletePoints(services.collections),
         "query_collection": QueryCollection(services.collections),

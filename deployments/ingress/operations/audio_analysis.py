@@ -68,11 +68,12 @@ class AnalyzeAudio:
             return await self._order(audio, request, replace(spec, path=new_source(), url=url), 0)
         if upload is not None:
             spec = replace(spec, path=upload.path)
-        elif body.video is not None:
-            path, name = await audio.video_path(tenant, body.video)
-            spec = replace(spec, path=path, name=body.name or name, owned=False)
         else:
-            raise Malformed.at("/file", "is missing, and neither `video` nor `url`", "missing")
+            found = await audio.stored_recording(tenant, body.video, body.file_id)
+            if found is None:
+                detail = "is missing, and each of `video`, `file_id` and `url`"
+                raise Malformed.at("/file", detail, "missing")
+            spec = replace(spec, path=found[0], name=body.name or found[1], owned=False)
         recording = await audio.pipeline.examine(spec.path, request, audio.limits_of(tenant))
         if recording.info.duration > audio.config.short_s:
             seconds = recording.seconds if TRANSCRIPT in body.parts else 0

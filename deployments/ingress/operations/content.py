@@ -41,6 +41,11 @@ from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.operations.content_models import ContentModels, Item
 from deployments.ingress.operations.content_saver import ContentSaver
+from deployments.ingress.operations.content_sources import (
+    BriefSources,
+    ContentSources,
+    with_citations,
+)
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
@@ -88,21 +93,24 @@ class _Single(Generic[One]):
         writers: ContentModels,
         templates: PromptTemplates,
         saver: ContentSaver,
+        sources: ContentSources,
     ) -> None:
         self._model_pipeline = model_pipeline
         self._writers = writers
         self._templates = templates
         self._saver = saver
+        self._sources = sources
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
         body = self._writers.with_defaults(request, body)
         await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
-        content_request = self._content_request(request, body)
+        content_request, sources = await self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         result = await self.pipeline.generate(generator, content_request)
-        return await self._saver.save(request, body, self._body(request, body, result))
+        answer = with_citations(self._body(request, body, result), sources)
+        return await self._saver.save(request, body, answer)
 
     async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
@@ -110,18 +118,23 @@ class _Single(Generic[One]):
         await self._saver.check(request, body)
         if body.template is not None:
             body = await self._templates.brief(request, body, body.template)
-        content_request = self._content_request(request, body)
+        content_request, sources = await self._content_request(request, body)
         generator = self._model_pipeline.bind(request)
         async with aclosing(self.pipeline.stream(generator, content_request)) as events:
             async for event in events:
                 if isinstance(event, Completed):
-                    answer = self._body(request, body, event.result)
+                    answer = with_citations(self._body(request, body, event.result), sources)
                     yield "completed", await self._saver.save(request, body, answer)
                 else:
                     yield _event(event, request)
 
-    def _content_request(self, request: AdmittedRequest, body: One) -> ContentRequest:
-        return _content_request(request, body, self._writers.resolve(request, body))
+    async def _content_request(
+        self, request: AdmittedRequest, body: One
+    ) -> tuple[ContentRequest, BriefSources | None]:
+        model = self._writers.resolve(request, body)
+        content_request = _content_request(request, body, model)
+        sources = await self._sources.find(request, body, model)
+        return with_sources(content_request, sources), sources
 
     def _body(self, request: AdmittedRequest, body: One, result: CaptionSet) -> dict[str, Any]:
         return _answer(f"{self.kind}-{request.request_id}", self.kind, request, body, result)
@@ -143,18 +156,22 @@ class _BatchOperation(Generic[Many]):
         writers: ContentModels,
         templates: PromptTemplates,
         saver: ContentSaver,
+        sources: ContentSources,
     ) -> None:
         self._model_pipeline = model_pipeline
         self._writers = writers
         self._templates = templates
         self._saver = saver
+        self._sources = sources
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
         await self._saver.check_batch(request, body)
         items = [self._writers.with_defaults(request, item) for item in body.items]
         body = body.model_copy(update={"items": items})
-        outcomes = await self._outcomes(request, body)
-        results = [self._result(request, body, outcome) for outcome in outcomes]
+        outcomes, sources = await self._outcomes(request, body)
+        results = [
+            self._result(request, body, outcome, sources.get(outcome.index)) for outcome in outcomes
+        ]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
         answer = {
@@ -168,10 +185,14 @@ class _BatchOperation(Generic[Many]):
         }
         return await self._saver.save_batch(request, body, answer)
 
-    async def _outcomes(self, request: AdmittedRequest, body: Many) -> list[BatchOutcome]:
-        """In the order of the items; one whose template cannot be rendered fails alone."""
+    async def _outcomes(
+        self, request: AdmittedRequest, body: Many
+    ) -> tuple[list[BatchOutcome], dict[int, BriefSources | None]]:
+        """In the order of the items; one whose template cannot be rendered, or whose sources are
+        not found, fails alone. Beside them the sources, by item."""
         content_requests: dict[int, ContentRequest] = {}
         outcomes: list[BatchOutcome] = []
+        sources: dict[int, BriefSources | None] = {}
         for index, item in enumerate(body.items):
             brief: Item = item
             if item.template is not None:
@@ -183,14 +204,22 @@ class _BatchOperation(Generic[Many]):
                     continue
                 await asyncio.sleep(0)  # other requests run between long renderings
             try:
-                content_requests[index] = self._item_request(request, brief, index)
+                item_request = self._item_request(request, brief, index)
+                param = f"items.{index}."
+                found = await self._sources.find(request, brief, item_request.model, param)
+                sources[index] = found
+                content_requests[index] = with_sources(item_request, found)
             except InvalidRequest as problem:  # of its pictures
+                outcomes.append(BatchOutcome(index, problem=problem))
+            except Problem as problem:
+                if not brief.has_sources:
+                    raise
                 outcomes.append(BatchOutcome(index, problem=problem))
         generator, requests = self._model_pipeline.bind(request), list(content_requests.values())
         indexes = list(content_requests)
         for outcome in await self.pipeline.batch(generator, self._writers.providers, requests):
             outcomes.append(replace(outcome, index=indexes[outcome.index]))
-        return sorted(outcomes, key=lambda outcome: outcome.index)
+        return sorted(outcomes, key=lambda outcome: outcome.index), sources
 
     async def events(self, request: AdmittedRequest, body: Many) -> Events:
         """One event, the answer."""
@@ -207,7 +236,11 @@ class _BatchOperation(Generic[Many]):
         return _content_request(request, item, model, id, f"items.{index}.images")
 
     def _result(
-        self, request: AdmittedRequest, body: Many, outcome: BatchOutcome
+        self,
+        request: AdmittedRequest,
+        body: Many,
+        outcome: BatchOutcome,
+        sources: BriefSources | None,
     ) -> dict[str, Any]:
         if outcome.result is None:
             assert outcome.problem is not None
@@ -215,7 +248,7 @@ class _BatchOperation(Generic[Many]):
             return {"index": outcome.index, "status": "failed", "error": error}
         name = f"{self.kind}-{request.request_id}-{outcome.index}"
         item = body.items[outcome.index]
-        result = _answer(name, self.kind, request, item, outcome.result)
+        result = with_citations(_answer(name, self.kind, request, item, outcome.result), sources)
         return {"index": outcome.index, "status": "ok", "result": result}
 
 
@@ -268,6 +301,13 @@ def _content_request(
         ),
         image_sources=item.image_sources(images) if item.images else (),
     )
+
+
+def with_sources(request: ContentRequest, sources: BriefSources | None) -> ContentRequest:
+    """The request whose text is to be written from the sources, if it has any."""
+    if sources is None:
+        return request
+    return replace(request, brief=replace(request.brief, sources=sources.texts))
 
 
 def _brief(item: Item) -> Brief:

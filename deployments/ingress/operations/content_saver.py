@@ -122,7 +122,9 @@ def _draft(body: CaptionItem | PostItem, answer: Mapping[str, Any]) -> PostDraft
 
 
 def _scores(variant: Mapping[str, Any]) -> dict[str, Any]:
-    return {"score": variant["score"], "subscores": variant["subscores"]}
+    """With the quotes that the text was written from, where it has sources."""
+    cited = {"citations": variant["citations"]} if variant.get("citations") else {}
+    return {"score": variant["score"], "subscores": variant["subscores"], **cited}
 
 
 def _printable(text: str) -> str:

@@ -1,10 +1,11 @@
 """`responses`: OpenAI's Responses API over the chat operation, with stored responses."""
 
+import re
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import orjson
 
@@ -19,9 +20,21 @@ from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.prompt_templates import PromptTemplates, with_messages
+from deployments.ingress.schemas.file_search import (
+    ComparisonFilter,
+    CompoundFilter,
+    RankingOptions,
+)
 from deployments.ingress.schemas.openai import ChatRequest
 from deployments.ingress.schemas.responses import ResponseCreate
-from deployments.ingress.translation.problems import renamed_fields
+from deployments.ingress.translation.file_search import (
+    RESULTS,
+    FileSearch,
+    question_of,
+    wanted_search,
+    with_passages,
+)
+from deployments.ingress.translation.problems import FieldNames, renamed_fields
 from deployments.ingress.translation.response_items import (
     Item,
     input_items,
@@ -35,6 +48,26 @@ from deployments.ingress.translation.responses import (
     completed_response,
 )
 from deployments.ingress.translation.truncation import shortened
+from deployments.vector_stores.passages import FilePassage
+
+DEFAULT_FOUND = 10  # passages of a search
+_SEARCH_FIELDS: FieldNames = ((re.compile(r"vector_store\b"), "tools.vector_store_ids"),)
+
+
+class FileSearcher(Protocol):
+    """Whatever searches vector stores (deployments/ingress/operations/vector_store_search.py)."""
+
+    async def find(
+        self,
+        request: AdmittedRequest,
+        stores: Sequence[str],
+        queries: Sequence[str],
+        limit: int,
+        filters: ComparisonFilter | CompoundFilter | None,
+        ranking: RankingOptions,
+    ) -> list[FilePassage]:
+        """The best passages of all the stores. Raises Forbidden, NotFound, InvalidRequest."""
+        ...
 
 
 class Responses:
@@ -47,11 +80,19 @@ class Responses:
     scope = Scope.GENERATE
     can_stream = True
 
-    def __init__(self, chat: Chat, store: ResponseStore | None, templates: PromptTemplates) -> None:
-        """Without a store, nothing is stored, and nothing can be continued."""
+    def __init__(
+        self,
+        chat: Chat,
+        store: ResponseStore | None,
+        templates: PromptTemplates,
+        files: FileSearcher | None = None,
+    ) -> None:
+        """Without a store, nothing is stored, and nothing can be continued. `files` None: there are
+        no vector stores."""
         self._chat = chat
         self._store = store
         self._templates = templates
+        self._files = files
 
     async def answer(self, request: AdmittedRequest, body: ResponseCreate) -> dict[str, Any]:
         """Raises NotFound for a `previous_response_id` that is not the tenant's."""
@@ -59,16 +100,17 @@ class Responses:
         if body.prompt is not None:
             body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
+        given = _ModelInput(body, conversation, await self._search(request, body, conversation))
         while True:
-            chat = _chat(body, prompt, conversation, stream=False)
+            chat = _chat(body, prompt, given, stream=False)
             try:
                 with renamed_fields(FIELD_NAMES):
                     completion = await self._chat.complete(request, chat)
                 break
             except PromptTooLong as problem:
-                conversation = _shorten(body, conversation, problem)
+                given.shorten(problem)
         completed = request.deadline.clock.wall()
-        response = completed_response(head, completion, completed)
+        response = completed_response(head, completion, completed, given.search)
         head = await self._save(request, head, items, response)
         return response | {"store": head.is_stored}
 
@@ -79,8 +121,10 @@ class Responses:
             body, prompt = await self._templates.response(request, body, body.prompt)
         head, items, conversation = await self._begin(request, body)
         stream = ResponseStream(head)
-        async with aclosing(self._chunks(request, body, prompt, conversation)) as chunks:
+        given = _ModelInput(body, conversation, await self._search(request, body, conversation))
+        async with aclosing(self._chunks(request, prompt, given)) as chunks:
             async for chunk in chunks:
+                stream.search = given.search
                 for event in stream.add(chunk):
                     yield event
         for event in stream.close():
@@ -92,12 +136,11 @@ class Responses:
     async def _chunks(
         self,
         request: AdmittedRequest,
-        body: ResponseCreate,
         prompt: RenderedTemplate | None,
-        conversation: list[Item],
+        given: "_ModelInput",
     ) -> AsyncGenerator[Chunk, None]:
         while True:
-            chat = _chat(body, prompt, conversation, stream=True)
+            chat = _chat(given.body, prompt, given, stream=True)
             try:
                 with renamed_fields(FIELD_NAMES):
                     async with aclosing(self._chat.chunks(request, chat)) as chunks:
@@ -105,7 +148,31 @@ class Responses:
                             yield chunk
                 break
             except PromptTooLong as problem:  # raised before the first chunk
-                conversation = _shorten(body, conversation, problem)
+                given.shorten(problem)
+
+    async def _search(
+        self, request: AdmittedRequest, body: ResponseCreate, conversation: list[Item]
+    ) -> FileSearch | None:
+        """What the tool `file_search` finds; None where the request has no use for it.
+
+        Raises Forbidden, and NotFound for a vector store that is not the tenant's.
+        """
+        tool, query = wanted_search(body), question_of(conversation)
+        if tool is None or not query:
+            return None
+        if self._files is None:
+            raise DatabaseUnavailable
+        with renamed_fields(_SEARCH_FIELDS):
+            passages = await self._files.find(
+                request,
+                tool.vector_store_ids,
+                [query],
+                tool.max_num_results or DEFAULT_FOUND,
+                tool.filters,
+                tool.ranking_options or RankingOptions(),
+            )
+        with_results = RESULTS in (body.include or ())
+        return FileSearch(query, tuple(passages), len(passages), with_results)
 
     async def _begin(
         self, request: AdmittedRequest, body: ResponseCreate
@@ -155,15 +222,33 @@ class Responses:
         return self._store
 
 
+@dataclass(slots=True)
+class _ModelInput:
+    """What the model is given, as far as its context takes it."""
+
+    body: ResponseCreate
+    conversation: list[Item]
+    search: FileSearch | None
+
+    def shorten(self, problem: PromptTooLong) -> None:
+        """Fewer passages, then fewer items where the client has allowed it. Raises the problem
+        where there are none."""
+        shorter = None if self.search is None else self.search.shortened(problem)
+        if shorter is not None:
+            self.search = shorter
+        else:
+            self.conversation = _shorten(self.body, self.conversation, problem)
+
+
 def _chat(
     body: ResponseCreate,
     prompt: RenderedTemplate | None,
-    conversation: list[Item],
+    given: "_ModelInput",
     *,
     stream: bool,
 ) -> ChatRequest:
     """The chat: instructions, the messages of a prompt template, the conversation."""
-    chat = chat_request(body, conversation, stream=stream)
+    chat = chat_request(body, with_passages(given.conversation, given.search), stream=stream)
     return chat if prompt is None else with_messages(chat, prompt, 1 if body.instructions else 0)
 
 

@@ -59,10 +59,11 @@ class _SpeechOperation:
         tenant = request.caller.tenant
         if self._upload is not None:
             path = self._upload.path
-        elif body.video is not None:
-            path, _ = await audio.video_path(tenant, body.video)
         else:
-            raise Malformed.at("/file", "is missing", "missing")
+            found = await audio.stored_recording(tenant, body.video, body.file_id)
+            if found is None:
+                raise Malformed.at("/file", "is missing", "missing")
+            path = found[0]
         limits = audio.limits_of(tenant)
         yield audio, await audio.pipeline.examine(path, request, limits)
 

@@ -93,7 +93,7 @@ def operation_endpoint(
         run = operation
         try:
             raw = await receive_json(request)
-            body = _parse_body(request, raw, operation.schema, dialect)
+            body = parse_body(request, raw, operation.schema, dialect)
             if has_metadata and body.metadata is not None:
                 context.tags = body_tags(body.metadata, context.tags)
             if _IDEMPOTENCY_KEY in dict(request.scope["headers"]):
@@ -131,7 +131,7 @@ def operation_endpoint(
     return serve
 
 
-def _parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialect) -> Any:
+def parse_body(request: Request, raw: bytes, schema: type[Any], dialect: Dialect) -> Any:
     """The body; the response will name what of it has no effect."""
     if not dialect.is_lenient:
         return parse_json(raw, schema)

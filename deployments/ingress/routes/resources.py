@@ -20,6 +20,7 @@ from deployments.ingress.routes import (
     clips,
     collection_points,
     collections,
+    documents,
     file_batches,
     files,
     health,
@@ -38,6 +39,8 @@ from deployments.ingress.routes import (
     traces,
     uploads,
     usage,
+    vector_store_files,
+    vector_stores,
     videos,
     webhooks,
 )
@@ -67,6 +70,7 @@ from deployments.ingress.schemas.collections import (
     PointsDelete,
     PointsPut,
 )
+from deployments.ingress.schemas.documents import DocumentCreate, DocumentSummaryBody
 from deployments.ingress.schemas.files import FileBatchCreate
 from deployments.ingress.schemas.library import (
     LibraryPostCreate,
@@ -93,6 +97,14 @@ from deployments.ingress.schemas.templates import (
     TemplateRollback,
     TemplateTest,
     VersionCreate,
+)
+from deployments.ingress.schemas.vector_stores import (
+    StoreFileBatchCreate,
+    VectorStoreCreate,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    VectorStorePatch,
+    VectorStoreSearchBody,
 )
 from deployments.ingress.schemas.videos import VideoImport
 
@@ -125,6 +137,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     OperationBatchCreate,
     FileBatchCreate,
     VideoImport,
+    DocumentCreate,
+    DocumentSummaryBody,
     ScalingBoundsPut,
     LogLevelPut,
     TemplateCreate,
@@ -140,6 +154,12 @@ BODIES: tuple[type[BaseModel], ...] = (
     PostBulk,
     VersionRestore,
     OutcomeEvents,
+    VectorStoreCreate,
+    VectorStorePatch,
+    VectorStoreSearchBody,
+    VectorStoreFileCreate,
+    VectorStoreFilePatch,
+    StoreFileBatchCreate,
     CollectionCreate,
     CollectionPatch,
     CollectionReindex,
@@ -178,11 +198,13 @@ def resource_routes() -> APIRouter:
         collections,
         collection_points,
     )
-    media = (videos, uploads, clips, jobs, audio)
+    media = (videos, uploads, clips, jobs, audio, documents)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])
     for part in (webhooks.events, metrics.router, openai_files.router, file_batches.router):
+        router.include_router(part, dependencies=[Depends(not_stored)])
+    for part in (vector_stores.router, vector_store_files.router):
         router.include_router(part, dependencies=[Depends(not_stored)])
     router.include_router(files.router)  # clients may store what they download
     return router

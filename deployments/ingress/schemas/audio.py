@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cluster.runtime.numbers import FLOAT32
 from deployments.contracts.speech import SpeechOptions
 from deployments.ingress.schemas.admin import Label, Strict, example
+from deployments.ingress.schemas.batches import FileId
 from deployments.ingress.schemas.lenient import HintedBody
 from deployments.ingress.schemas.records import Url
 
@@ -33,8 +34,8 @@ Task = Literal["transcribe", "translate"]
 
 
 class TranslationRequest(HintedBody):
-    """Fields of `POST /v1/audio/translations`, beside the form's `file`. By handle `video` names
-    the recording. The answer is English text."""
+    """Fields of `POST /v1/audio/translations`, beside the form's `file`. By handle `video`
+    or `file_id` names the recording. The answer is English text."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, json_schema_extra={"example": {"video": "vid_1"}}
@@ -42,6 +43,7 @@ class TranslationRequest(HintedBody):
 
     model: Annotated[str, Field(max_length=100)] = ""
     video: VideoName | None = None
+    file_id: FileId | None = None
     prompt: Prompt = ""
     response_format: ResponseFormat = "json"
     temperature: Temperature = 0.0
@@ -49,8 +51,8 @@ class TranslationRequest(HintedBody):
 
 
 class TranscriptionRequest(TranslationRequest):
-    """Fields of `POST /v1/audio/transcriptions`, beside the form's `file`. By handle `video` names
-    the recording. Times of words are answered as `verbose_json` alone."""
+    """Fields of `POST /v1/audio/transcriptions`, beside the form's `file`. By handle `video`
+    or `file_id` names the recording. Times of words are answered as `verbose_json` alone."""
 
     hints: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "chunking_strategy": (None, "auto"),
@@ -73,13 +75,14 @@ class TranscriptionRequest(TranslationRequest):
 
 
 class AudioAnalysisRequest(Strict):
-    """Body of `POST /api/v1/audio`: a video of the tenant, or the URL of a recording. In a form the
-    same fields stand beside `file`. `parts` says what to find out: `measures` are loudness, true
-    peak, silences and the share of speech."""
+    """Body of `POST /api/v1/audio`: a video or a file (`/v1/files`) of the tenant, or the URL of a
+    recording. In a form the same fields stand beside `file`. `parts` says what to find out:
+    `measures` are loudness, true peak, silences and the share of speech."""
 
     model_config = example(video="vid_0123456789abcdef01234567", language="en")
 
     video: VideoName | None = None
+    file_id: FileId | None = None
     url: Url | None = None
     name: Label | None = None
     parts: Annotated[list[Part], Field(min_length=1, max_length=2)] = ["measures", "transcript"]
@@ -90,8 +93,8 @@ class AudioAnalysisRequest(Strict):
 
     @model_validator(mode="after")
     def _names_one_source(self) -> "AudioAnalysisRequest":
-        if self.video is not None and self.url is not None:
-            raise ValueError("give `video` or `url`, not both")
+        if sum(each is not None for each in (self.video, self.file_id, self.url)) > 1:
+            raise ValueError("give one of `video`, `file_id` and `url`")
         return self
 
     def options(self) -> SpeechOptions:

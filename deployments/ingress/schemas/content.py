@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from deployments.contracts.images import MAX_IMAGES, ImageSource
 from deployments.ingress.schemas.answers import TokenUsage
 from deployments.ingress.schemas.chat_messages import ImageUrl
+from deployments.ingress.schemas.sources import CitationResponse, CollectionName, DocumentIds
 from deployments.ingress.schemas.template_use import TemplateUse
 
 MAX_VARIANTS = 10
@@ -96,6 +97,18 @@ class BriefBody(_Strict):
             "left out.",
         ),
     ] = []
+
+    documents: Annotated[
+        DocumentIds | None,
+        Field(description="Write from what these documents say, and cite them."),
+    ] = None
+    collection: Annotated[
+        CollectionName | None, Field(description="Write from the documents of this collection.")
+    ] = None
+
+    @property
+    def has_sources(self) -> bool:
+        return self.documents is not None or self.collection is not None
 
     def image_sources(self, param: str = "images") -> tuple[ImageSource, ...]:
         """Raises InvalidRequest and ImageRefused; `param` is where they stand in the body."""
@@ -228,6 +241,10 @@ class VariantResponse(BaseModel):
     subscores: dict[str, Subscore]
     finish_reason: Literal["stop", "length"]
     truncated: bool
+    citations: Annotated[
+        list[CitationResponse] | None,
+        Field(description="Quotes that say what the text says, where it has documents as source."),
+    ] = None
     fields: dict[str, Any] | None = None
 
 

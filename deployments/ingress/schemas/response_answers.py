@@ -14,10 +14,19 @@ class _Answer(BaseModel):
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
+class FileCitationAnnotation(_Answer):
+    """The sentence that ends at code point `index` says what this file says."""
+
+    type: Literal["file_citation"]
+    index: int
+    file_id: str
+    filename: str
+
+
 class OutputText(_Answer):
     type: Literal["output_text"]
     text: str
-    annotations: list[Any]
+    annotations: list[FileCitationAnnotation]
     logprobs: list[dict[str, Any]]
 
 
@@ -40,6 +49,26 @@ class OutputFunctionCall(_Answer):
     call_id: str
     name: str
     arguments: str
+
+
+class FileSearchResult(_Answer):
+    """A part of a file that was found; `score` is from 0 to 1."""
+
+    attributes: dict[str, str | float | bool]
+    file_id: str
+    filename: str
+    score: float
+    text: str
+
+
+class OutputFileSearchCall(_Answer):
+    """The search that was made for the response. `results` are named in `include`."""
+
+    id: str
+    type: Literal["file_search_call"]
+    status: ItemStatus
+    queries: list[str]
+    results: list[FileSearchResult] | None
 
 
 class ResponseError(_Answer):
@@ -71,7 +100,9 @@ class ResponseUsage(_Answer):
     estimated: Literal[True] | None = None
 
 
-OutputItem = Annotated[OutputMessage | OutputFunctionCall, Field(discriminator="type")]
+OutputItem = Annotated[
+    OutputMessage | OutputFunctionCall | OutputFileSearchCall, Field(discriminator="type")
+]
 
 
 class ResponseObject(_Answer):

@@ -16,6 +16,13 @@ from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.images import ImageDetail
 from deployments.ingress.names.spec import DEFAULT
 from deployments.ingress.schemas.chat_messages import MAX_ARGUMENTS, FunctionName
+from deployments.ingress.schemas.file_search import (
+    MAX_STORES,
+    AttributeFilter,
+    MaxFound,
+    RankingOptions,
+    StoreId,
+)
 from deployments.ingress.schemas.lenient import LenientPart, RequestedModel
 from deployments.ingress.schemas.openai import (
     MAX_MESSAGES,
@@ -117,13 +124,26 @@ class ReasoningItem(_Item):
     type: Literal["reasoning"]
 
 
+class FileSearchCallItem(_Item):
+    """A search of an earlier response; ignored, as each response searches anew."""
+
+    type: Literal["file_search_call"]
+
+
 class OtherItem(_Item):
     """An item of a tool that this server does not have."""
 
     type: str
 
 
-_ITEM_KINDS = ("message", "function_call", "function_call_output", "item_reference", "reasoning")
+_ITEM_KINDS = (
+    "message",
+    "function_call",
+    "function_call_output",
+    "item_reference",
+    "reasoning",
+    "file_search_call",
+)
 
 
 def _item_kind(value: Any) -> str:
@@ -142,6 +162,7 @@ InputItem = Annotated[
     | Annotated[FunctionCallOutput, Tag("function_call_output")]
     | Annotated[ItemReference, Tag("item_reference")]
     | Annotated[ReasoningItem, Tag("reasoning")]
+    | Annotated[FileSearchCallItem, Tag("file_search_call")]
     | Annotated[OtherItem, Tag("other")],
     Discriminator(_item_kind),
 ]
@@ -157,6 +178,16 @@ class ResponseFunctionTool(LenientPart):
     strict: bool | None = None
 
 
+class FileSearchTool(LenientPart):
+    """Searches vector stores, or collections, for the last message of the user."""
+
+    type: Literal["file_search"]
+    vector_store_ids: Annotated[list[StoreId], Field(min_length=1, max_length=MAX_STORES)]
+    filters: AttributeFilter | None = None
+    max_num_results: MaxFound | None = None
+    ranking_options: RankingOptions | None = None
+
+
 class BuiltInTool(LenientPart):
     """A tool that runs on OpenAI's servers, or an MCP server."""
 
@@ -165,11 +196,13 @@ class BuiltInTool(LenientPart):
 
 def _tool_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
-    return "function" if kind == "function" else "other"
+    return kind if kind in ("function", "file_search") else "other"
 
 
 ResponseTool = Annotated[
-    Annotated[ResponseFunctionTool, Tag("function")] | Annotated[BuiltInTool, Tag("other")],
+    Annotated[ResponseFunctionTool, Tag("function")]
+    | Annotated[FileSearchTool, Tag("file_search")]
+    | Annotated[BuiltInTool, Tag("other")],
     Discriminator(_tool_kind),
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.images.references import check_reference
 from deployments.ingress.schemas.responses import (
+    FileSearchCallItem,
     FunctionCallItem,
     FunctionCallOutput,
     InputContent,
@@ -27,7 +28,7 @@ from deployments.ingress.schemas.responses import (
 Item = dict[str, Any]
 
 _IMAGE_FIELDS = {"type", "image_url", "file_id", "detail"}
-_ITEM_ID = re.compile(r"(?:msg|fc|fco)_([0-9a-f]{32,64})_i?\d+")
+_ITEM_ID = re.compile(r"(?:msg|fc|fco|fs)_([0-9a-f]{32,64})_i?\d+")
 
 
 def referenced_responses(body: ResponseCreate) -> list[str]:
@@ -42,7 +43,7 @@ def referenced_responses(body: ResponseCreate) -> list[str]:
 
 def input_items(body: ResponseCreate, number: str, known: Mapping[str, Item]) -> list[Item]:
     """The items of the input. `number` is that of the response, `known` are items by id that may
-    be referred to; reasoning is left out.
+    be referred to; reasoning and searches are left out.
 
     Raises UnsupportedParameter for items and parts of other types, InvalidRequest for a reference
     to an item that is not known.
@@ -52,12 +53,13 @@ def input_items(body: ResponseCreate, number: str, known: Mapping[str, Item]) ->
     return [
         _item(item, f"input[{index}]", f"{number}_i{index}", known)
         for index, item in enumerate(body.input)
-        if not isinstance(item, ReasoningItem)
+        if not isinstance(item, (ReasoningItem, FileSearchCallItem))
     ]
 
 
 def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:
-    """The messages of a chat. Calls are of the assistant's message directly before them."""
+    """The messages of a chat. Calls are of the assistant's message directly before them; searches
+    are no messages."""
     messages: list[dict[str, Any]] = []
     for item in items:
         if item["type"] == "message":
@@ -68,7 +70,7 @@ def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:
             function = {"name": item["name"], "arguments": item["arguments"]}
             call = {"id": item["call_id"], "type": "function", "function": function}
             messages[-1].setdefault("tool_calls", []).append(call)
-        else:
+        elif item["type"] == "function_call_output":
             messages.append(
                 {"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]}
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from cluster.runtime.problems import Problem
 from deployments.contracts.generation import Chunk, TokenUsage, ToolCallDelta
+from deployments.ingress.translation.file_search import FileSearch, annotations_of, search_item
 from deployments.ingress.translation.logprobs import token_logprobs
 from deployments.ingress.translation.response_items import Item, call_item
 from deployments.ingress.translation.responses import (
@@ -27,6 +28,7 @@ class ResponseStream:
 
     def __init__(self, head: ResponseHead) -> None:
         self._head = head
+        self.search: FileSearch | None = None  # that was made before the first chunk
         self._model = head.body.model
         self._sequence = 0
         self._begun = False
@@ -49,6 +51,8 @@ class ResponseStream:
             self._begun = True
             events += [self._event(f"response.{name}", response=self._in_progress())
                        for name in ("created", "in_progress")]  # fmt: skip
+            if self.search is not None:
+                events += self._add_search(self.search)
         if chunk.logprobs and self._call < 0:
             self._pending += token_logprobs(chunk.logprobs)
         text = chunk.text or chunk.refusal
@@ -61,7 +65,7 @@ class ResponseStream:
     def close(self) -> list[ResponseEvent]:
         """The events that end the items."""
         events: list[ResponseEvent] = []
-        if not self._output:
+        if self._open is None:
             events += self._open_message()
         return events + self._close_item(end_status(self._finish_reason))
 
@@ -86,6 +90,21 @@ class ResponseStream:
 
     def _in_progress(self) -> dict[str, Any]:
         return response_object(self._head, self._model, (), status="in_progress")
+
+    def _add_search(self, search: FileSearch) -> list[ResponseEvent]:
+        """The events of a search that is done."""
+        item = search_item(self._head.number, search)
+        self._output.append(item)
+        index = len(self._output) - 1
+        begun = {**item, "status": "in_progress", "results": None}
+        place = {"item_id": item["id"], "output_index": index}
+        name = "response.file_search_call"
+        return [
+            self._event("response.output_item.added", output_index=index, item=begun),
+            *(self._event(f"{name}.{state}", **place)
+              for state in ("in_progress", "searching", "completed")),
+            self._event("response.output_item.done", output_index=index, item={**item}),
+        ]  # fmt: skip
 
     def _add_text(self, text: str) -> list[ResponseEvent]:
         events: list[ResponseEvent] = []
@@ -131,9 +150,15 @@ class ResponseStream:
             return []
         events: list[ResponseEvent] = []
         if item["type"] == "message":
-            logprobs = self._logprobs + self._pending
-            part, place = text_part(text, logprobs), self._place(content_index=0)
+            logprobs, place = self._logprobs + self._pending, self._place(content_index=0)
+            annotations = annotations_of(text, self.search)
+            part = text_part(text, logprobs, annotations)
             item["content"] = [part]
+            name = "response.output_text.annotation.added"
+            events += [
+                self._event(name, **place, annotation_index=number, annotation=annotation)
+                for number, annotation in enumerate(annotations)
+            ]
             done = {"text": text, "logprobs": _brief(logprobs)}
             events.append(self._event("response.output_text.done", **place, **done))
             events.append(self._event("response.content_part.done", **place, part=part))

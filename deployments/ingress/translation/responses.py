@@ -9,19 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedParameter
+from cluster.runtime.problems import InvalidRequest, Problem
 from deployments.contracts.generation import Choice, Completion, TokenUsage
 from deployments.ingress.schemas.openai import ChatRequest, TemplatedChatRequest
-from deployments.ingress.schemas.responses import (
-    AllowedTools,
-    BuiltInTool,
-    ResponseCreate,
-    ResponseFunctionTool,
-    ToolName,
-)
+from deployments.ingress.schemas.responses import ResponseCreate
+from deployments.ingress.translation.file_search import FileSearch, annotations_of, search_item
 from deployments.ingress.translation.logprobs import token_logprobs
 from deployments.ingress.translation.problems import FieldNames, to_chat
 from deployments.ingress.translation.response_items import Item, call_item, chat_messages
+from deployments.ingress.translation.response_tools import chat_tools, shown_choice, shown_tool
 
 # Chat's names of fields, and what they are called here.
 FIELD_NAMES: FieldNames = (
@@ -58,7 +54,7 @@ def chat_request(body: ResponseCreate, items: Sequence[Item], *, stream: bool) -
     messages = chat_messages(items)
     if body.instructions:
         messages.insert(0, {"role": "system", "content": body.instructions})
-    tools, choice = _tools(body)
+    tools, choice = chat_tools(body)
     fields = {
         "model": body.model,
         "messages": messages,
@@ -123,8 +119,8 @@ def response_object(
         "store": head.is_stored,
         "temperature": 1.0 if body.temperature is None else body.temperature,
         "text": {"format": shown},
-        "tool_choice": _shown_choice(body),
-        "tools": [_shown_tool(tool) for tool in body.tools or ()],
+        "tool_choice": shown_choice(body),
+        "tools": [shown_tool(tool) for tool in body.tools or ()],
         "top_logprobs": body.top_logprobs or 0,
         "top_p": 1.0 if body.top_p is None else body.top_p,
         "truncation": body.truncation or "disabled",
@@ -134,14 +130,17 @@ def response_object(
 
 
 def completed_response(
-    head: ResponseHead, completion: Completion, completed: float
+    head: ResponseHead,
+    completion: Completion,
+    completed: float,
+    search: FileSearch | None = None,
 ) -> dict[str, Any]:
-    """The response to a completion of one choice."""
+    """The response to a completion of one choice, for which files were searched."""
     choice = completion.choices[0]
     return response_object(
         head,
         completion.model or head.body.model,
-        output_items(head.number, choice),
+        output_items(head.number, choice, search),
         status=end_status(choice.finish_reason),
         usage=completion.usage,
         completed=completed,
@@ -149,12 +148,13 @@ def completed_response(
     )
 
 
-def output_items(number: str, choice: Choice) -> list[Item]:
-    """A message where there is text or nothing else, then the calls."""
-    items: list[Item] = []
+def output_items(number: str, choice: Choice, search: FileSearch | None = None) -> list[Item]:
+    """The search, a message where there is text or nothing else, then the calls."""
+    items: list[Item] = [] if search is None else [search_item(number, search)]
     if choice.text or not choice.tool_calls:
-        part = text_part(choice.text or choice.refusal, token_logprobs(choice.logprobs or ()))
-        items.append(message_item(f"msg_{number}_0", "completed", [part]))
+        text, logprobs = choice.text or choice.refusal, token_logprobs(choice.logprobs or ())
+        part = text_part(text, logprobs, annotations_of(text, search))
+        items.append(message_item(f"msg_{number}_{len(items)}", "completed", [part]))
     for call in choice.tool_calls:
         id = f"fc_{number}_{len(items)}"
         items.append(call_item(id, call.id, call.name, call.arguments))
@@ -166,8 +166,15 @@ def message_item(id: str, status: str, parts: list[Item]) -> Item:
     return {"id": id, "type": "message", "status": status, "content": parts, "role": "assistant"}
 
 
-def text_part(text: str, logprobs: list[dict[str, Any]]) -> Item:
-    return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
+def text_part(
+    text: str, logprobs: list[dict[str, Any]], annotations: Sequence[dict[str, Any]] = ()
+) -> Item:
+    return {
+        "type": "output_text",
+        "annotations": list(annotations),
+        "logprobs": logprobs,
+        "text": text,
+    }
 
 
 def end_status(finish_reason: str) -> str:
@@ -193,39 +200,6 @@ def _usage(usage: TokenUsage) -> dict[str, Any]:
     return {**body, "estimated": True} if usage.is_estimated else body
 
 
-def _tools(body: ResponseCreate) -> tuple[list[dict[str, Any]] | None, Any]:
-    """`tools` and `tool_choice` of the chat."""
-    choice = body.tool_choice
-    functions: list[ResponseFunctionTool] = []
-    for index, tool in enumerate(body.tools or ()):
-        if isinstance(tool, BuiltInTool):
-            why = f"tools of type '{tool.type[:50]}' are not here; describe a function."
-            raise UnsupportedParameter(f"tools[{index}]", why)
-        functions.append(tool)
-    if isinstance(choice, AllowedTools):
-        allowed = {tool.name for tool in choice.tools if tool.type == "function"}
-        missing = allowed - {tool.name for tool in functions}
-        if missing or not allowed:
-            name = next(iter(missing), None)
-            raise InvalidRequest(
-                f"tool_choice.tools: no function is named {name!r}.", param="tool_choice.tools"
-            )
-        functions = [tool for tool in functions if tool.name in allowed]
-        choice = choice.mode
-    elif isinstance(choice, ToolName):
-        if choice.type != "function" or choice.name is None:
-            why = f"tools of type '{choice.type[:50]}' are not here; name a function."
-            raise UnsupportedParameter("tool_choice", why)
-        named = {"type": "function", "function": {"name": choice.name}}
-        return [_chat_tool(tool) for tool in functions] or None, named
-    return [_chat_tool(tool) for tool in functions] or None, choice
-
-
-def _chat_tool(tool: ResponseFunctionTool) -> dict[str, Any]:
-    function = tool.model_dump(exclude={"type"}, exclude_none=True)
-    return {"type": "function", "function": function}
-
-
 def _response_format(body: ResponseCreate) -> dict[str, Any] | None:
     format = body.text.format if body.text else None
     if format is None or format.type == "text":
@@ -237,17 +211,3 @@ def _response_format(body: ResponseCreate) -> dict[str, Any] | None:
         raise InvalidRequest(f"{param}: the type json_schema goes with a schema.", param=param)
     schema = format.model_dump(by_alias=True, exclude={"type"}, exclude_none=True)
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _shown_tool(tool: ResponseFunctionTool | BuiltInTool) -> dict[str, Any]:
-    shown = tool.model_dump()
-    if isinstance(tool, ResponseFunctionTool):
-        shown["strict"] = bool(tool.strict)
-    return shown
-
-
-def _shown_choice(body: ResponseCreate) -> Any:
-    choice = body.tool_choice
-    if choice is None:
-        return "auto"
-    return choice if isinstance(choice, str) else choice.model_dump(exclude_none=True)

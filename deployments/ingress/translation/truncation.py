@@ -15,7 +15,7 @@ def shortened(items: Sequence[Item], problem: PromptTooLong) -> list[Item] | Non
     """The newest items, of about as much text as fits; None where none can be left out. The output
     of a function stays with its call.
     """
-    share = _fitting_share(problem) * _MARGIN
+    share = fitting_share(problem)
     sizes = [_size(item) for item in items]
     most, cut = sum(sizes) * share, 0
     for index in _places(items):
@@ -25,10 +25,11 @@ def shortened(items: Sequence[Item], problem: PromptTooLong) -> list[Item] | Non
     return list(items[cut:]) if cut else None
 
 
-def _fitting_share(problem: PromptTooLong) -> float:
+def fitting_share(problem: PromptTooLong) -> float:
+    """How much of the text may be left, with a margin."""
     found = problem.extensions
     size, limit = ("tokens", "limit") if "tokens" in found else ("bytes", "limit_bytes")
-    return min(1.0, float(found[limit]) / float(found[size]))
+    return min(1.0, float(found[limit]) / float(found[size])) * _MARGIN
 
 
 def _places(items: Sequence[Item]) -> list[int]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import OperationResult, unsupported
-from deployments.text.operation import Vectors
 from deployments.text.probe import is_same_model
 
 FOLDER = Path(__file__).parent

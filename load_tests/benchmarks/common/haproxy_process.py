@@ -26,12 +26,14 @@ START_S = 20.0
 
 
 class HAProxyProcess:
-    """Use as a context manager. `settings` are environment variables; `http_port` answers then."""
+    """Use as a context manager. `settings` are environment variables; `http_port` answers then.
+    `client_s` seconds without progress of a client end its connection."""
 
-    def __init__(self, upstream_port: int, **settings: str) -> None:
+    def __init__(self, upstream_port: int, *, client_s: int = CLIENT_S, **settings: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="m-")
         self._upstream_port = upstream_port
         self._settings = settings
+        self.client_s = client_s
         self.folder = Path(self._folder.name)
         self.http_port, self.stats_port, self.metrics_port = free_port(), free_port(), free_port()
         scheme = "https" if "MOBULA_TLS_CERT_FILE" in settings else "http"
@@ -156,7 +158,7 @@ def write_configuration(haproxy: HAProxyProcess, prefix: str | None) -> None:
         metrics_port=haproxy.metrics_port,
         metrics_enabled=False,
         maxconn=MAX_CONNECTIONS,
-        timeout_client_s=CLIENT_S,
+        timeout_client_s=haproxy.client_s,
         nbthread=1,
         has_received_routes=True,
         has_received_servers=True,

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deployments.contracts.embedding import Vectors
 from deployments.text.classifying import TextClassification
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 from deployments.text.topics import TopicFinder, group_texts
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.content.planted_phrases import CLASSES, PlantedPost, planted_posts

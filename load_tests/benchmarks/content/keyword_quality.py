@@ -75,7 +75,7 @@ def keywords_of(embedder: LocalEmbedder, texts: Sequence[str]) -> list[list[str]
 def _frequent(text: str) -> list[str]:
     """The most frequent phrases, then the longest, then the first: no model."""
     ordered = sorted(
-        enumerate(find_candidates(text)),
+        enumerate(find_candidates(AnalyzedText(text))),
         key=lambda each: (-len(each[1].places), -len(each[1].words), each[0]),
     )
     return [candidate.phrase for _, candidate in ordered[:COUNT]]

@@ -218,6 +218,15 @@ GET    /api/v1/jobs/{job}/events                        401  200 200 200 200 403
 GET    /api/v1/jobs/{job}/clips                         401  200 200 200 200 403 403 404 404
 POST   /api/v1/jobs/{job}/cancel                        401  200 200 200 403 403 403 404 404
 DELETE /api/v1/jobs/{job}                               401  204 204 204 403 403 403 404 404
+POST   /api/v1/documents/ask                            401  200 200 200 200 403 403 200 200
+GET    /api/v1/documents                                401  200 200 200 200 403 403 200 200
+POST   /api/v1/documents                                401  202 202 202 403 403 403 202 202
+GET    /api/v1/documents/{document}                     401  200 200 200 200 403 403 404 404
+DELETE /api/v1/documents/{document}                     401  204 204 204 403 403 403 404 404
+GET    /api/v1/documents/{document}/text                401  200 200 200 200 403 403 404 404
+GET    /api/v1/documents/{document}/blocks              401  200 200 200 200 403 403 404 404
+GET    /api/v1/documents/{document}/chunks              401  200 200 200 200 403 403 404 404
+POST   /api/v1/documents/{document}/summary             401  200 200 200 200 403 403 404 404
 GET    /files/{token}                                   200  200 200 200 200 200 200 200 200
 HEAD   /files/{token}                                   200  200 200 200 200 200 200 200 200
 """
@@ -319,6 +328,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/audio/transcriptions": {"model": "whisper-1"},
     "POST /v1/audio/translations": {"model": "whisper-1"},
     "POST /api/v1/audio": {"url": "https://cdn.acme.example/talk.mp3"},
+    "POST /api/v1/documents": {"url": "https://cdn.acme.example/tea.pdf"},
+    "POST /api/v1/documents/ask": {"question": "What is tea?"},
+    "POST /api/v1/documents/{document}/summary": {},
     "POST /api/v1/videos": {"url": "https://cdn.acme.example/talk.mp4"},
     "PUT /api/v1/videos/{video}/transcript": {
         "segments": [{"start": 0.0, "end": 1.0, "text": "Hello there"}]
@@ -329,7 +341,8 @@ UNCHANGING = (
     "/v1/", "/openai/", "/rerank", "/v2/rerank", "/tokenize", "/detokenize", "/api/v1/captions",
     "/api/v1/posts", "/api/v1/text/analyze", "/api/v1/text/groups", "/api/v1/text/summarize",
     "/api/v1/text/rewrite", "/api/v1/text/translate", "/api/v1/auth/login", "/api/v1/auth/logout",
-    "/api/v1/auth/refresh", "/api/v1/collections/{collection}/query",
+    "/api/v1/auth/refresh", "/api/v1/collections/{collection}/query", "/api/v1/documents/ask",
+    "/api/v1/documents/{document}/summary",
 )  # fmt: skip
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}

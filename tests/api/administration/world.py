@@ -75,12 +75,13 @@ from deployments.privacy.handlers import (
 )
 from deployments.privacy.service import PrivacyServices
 from deployments.text.analyzer import ThreadedAnalyzer
+from tests.api.administration.document_world import documents_of, seed_document
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
-from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
+from tests.api.recorded_search import NotCharged, RecordedSearch
 from tests.api.web import MakeServices, client_of, settings_of
 from tests.servers.stores import migrated_home
 
@@ -285,6 +286,7 @@ async def seeded(settings: Settings) -> Seed:
         ids |= await recorded(media)
         file = await seed_file(FileStore(database, media.files, SystemClock()))
         ids |= await seed_jobs(media.jobs, database, file)
+        ids["document"] = await seed_document(database, SystemClock())
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -320,6 +322,7 @@ async def serving(
         media = media_in(settings, database, plan_of)
         items = BatchItemStore(directory.secret_of)
         jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
+        search = RecordedSearch(database)
         collections = collection_services(
             database,
             default_limits,
@@ -328,7 +331,7 @@ async def serving(
             bare.clock,
             media.jobs,
             jobs.wake,
-            BruteForceSearch(database),
+            search,
         )
         services = replace(
             bare,
@@ -359,6 +362,7 @@ async def serving(
                 jobs.wake,
                 OPERATION_OF,
             ),
+            documents=documents_of(database, media, bare, directory.secret_of, jobs.wake),
             privacy=PrivacyServices(media.jobs, media.links, jobs.wake),
             templates=TemplateDirectory(
                 database,
@@ -398,6 +402,7 @@ async def serving(
                 dict(seed.credentials), jobs, notified,
             )  # fmt: skip
         finally:
+            await search.close()
             await analyzer.close()
             await jobs.close()
             await media.files.close()

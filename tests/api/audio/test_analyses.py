@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import SystemClock
-from cluster.storage.tables import usage
+from cluster.storage.tables import files, usage
 from cluster.tenants.plan import Plan
 from deployments.contracts.audio import SoundMeasures, TimeSpan
+from deployments.files.model import NewFile
+from deployments.files.store import FileStore, object_path
 from deployments.jobs.worker import JobWorker, WorkerTimings
 from deployments.media.audio_job import AudioJobHandler
 from deployments.media.figures import MediaFigures
@@ -74,6 +76,23 @@ async def charged(world: AudioWorld) -> int:
     query = select(usage.c.amount).where(usage.c.unit == "audio_seconds")
     async with world.audio.database.read() as connection:
         return sum((await connection.execute(query)).scalars())
+
+
+async def sent_file(world: AudioWorld) -> str:
+    """The id of a recording of acme's that was sent as a file."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield film()
+
+    store = FileStore(world.audio.database, world.audio.files, world.audio.clock)
+    staged = await store.receive("acme", content(), "audio/mpeg", 1 << 20)
+    new = NewFile("acme", "k", "user_data", "talk.mp3", "audio/mpeg")
+    return (await store.add(staged, new)).id
+
+
+async def status_of(world: AudioWorld, key: str, file: str) -> int:
+    async with world.client(key) as client:
+        return (await client.post(ANALYSES, json={"file_id": file})).status_code
 
 
 @pytest.fixture(autouse=True)
@@ -219,10 +238,35 @@ async def test_a_video_is_not_deleted_with_its_analysis(world: AudioWorld) -> No
     assert (await world.audio.files.stat("acme", video.path)).bytes == len(LONG)
 
 
+async def test_a_file_that_was_sent_before_is_a_source_and_stays(world: AudioWorld) -> None:
+    file = await sent_file(world)
+    async with world.client(WRITER) as client:
+        found = await client.post(ANALYSES, json={"file_id": file, "parts": ["transcript"]})
+    heard = await world.handles().call(
+        PLAIN, "transcribe_audio", orjson.dumps({"file_id": file}), 10.0
+    )
+
+    assert (found.status_code, found.json()["name"]) == (200, "talk.mp3")
+    assert found.json()["transcript"]["text"] == heard["text"]
+    assert (await world.audio.files.stat("acme", object_path(file, 0))).bytes == len(film())
+
+
+async def test_files_of_others_and_of_batches_are_no_source(world: AudioWorld) -> None:
+    mine, written = await sent_file(world), await sent_file(world)
+    async with world.audio.database.begin() as connection:
+        of_batch = update(files).where(files.c.id == written).values(job="job_1")
+        await connection.execute(of_batch)
+
+    assert await status_of(world, STRANGER, mine) == 404
+    assert await status_of(world, WRITER, "file-unknown") == 404
+    assert await status_of(world, WRITER, written) == 400
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         ({}, 422),
+        ({"file_id": "file-1", "video": "vid_1"}, 422),
         ({"video": "vid_unknown"}, 404),
         ({"video": "vid_1", "url": "https://a.example/b"}, 422),
         ({"video": "vid_1", "parts": []}, 422),

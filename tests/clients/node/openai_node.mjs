@@ -1,6 +1,6 @@
 // OpenAI's own client for Node.
 import OpenAI, { toFile } from "openai";
-import { KEY, MODEL, QUESTION, URL_V1, WEATHER_SCHEMA, assert, run } from "./checks.mjs";
+import { KEY, MODEL, QUESTION, URL_V1, WEATHER_SCHEMA, assert, run, tone } from "./checks.mjs";
 
 const api = new OpenAI({ baseURL: URL_V1, apiKey: KEY, maxRetries: 0 });
 const messages = [{ role: "user", content: QUESTION }];
@@ -62,5 +62,23 @@ await run({
     assert((await api.batches.cancel(batch.id)).status === "completed");
     for await (const each of api.batches.list({ limit: 1 })) assert(each.object === "batch");
     assert((await api.files.delete(file.id)).deleted);
+  },
+  async transcriptions_of_a_recording_without_words() {
+    const transcribe = async (options) => api.audio.transcriptions.create({
+      model: "whisper-1", file: await toFile(tone(), "tone.wav"), ...options,
+    });
+    assert((await transcribe({})).text === "");
+    const verbose = await transcribe({
+      response_format: "verbose_json", timestamp_granularities: ["word"],
+    });
+    assert(verbose.text === "" && Math.round(verbose.duration) === 1, JSON.stringify(verbose));
+    assert((await transcribe({ response_format: "vtt" })).trim() === "WEBVTT");
+    const events = [];
+    for await (const event of await transcribe({ stream: true })) events.push(event.type);
+    assert(events.join() === "transcript.text.done", events);
+    const english = await api.audio.translations.create({
+      model: "whisper-1", file: await toFile(tone(), "tone.wav"),
+    });
+    assert(english.text === "");
   },
 });

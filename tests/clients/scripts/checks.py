@@ -6,9 +6,13 @@ exit code is 0 whatever failed, so that all checks are seen.
 
 import asyncio
 import inspect
+import io
 import json
+import math
 import os
+import struct
 import traceback
+import wave
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +44,20 @@ def check(function: Callable[[], Any]) -> Callable[[], Any]:
     """Registers a check, under its name with spaces."""
     _checks.append((function.__name__.replace("_", " "), function))
     return function
+
+
+def tone(seconds: float = 1.0, rate: int = 16_000) -> bytes:
+    """A WAV file with a tone, in which nothing is said."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        for at in range(int(seconds * rate)):
+            file.writeframesraw(
+                struct.pack("<h", int(8_000 * math.sin(at * math.tau * 440 / rate)))
+            )
+    return content.getvalue()
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ import time
 import openai
 from pydantic import BaseModel
 
-from checks import KEY, MODEL, POST_SCHEMA, QUESTION, ROOT, URL, WEATHER_SCHEMA, check, run
+from checks import KEY, MODEL, POST_SCHEMA, QUESTION, ROOT, URL, WEATHER_SCHEMA, check, run, tone
 
 api = openai.OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=60)
 messages = [{"role": "user", "content": QUESTION}]
@@ -200,6 +200,21 @@ def files_and_batches() -> None:
     assert api.batches.cancel(batch.id).status == "completed"
     assert batch.id in [each.id for each in api.batches.list(limit=1)]
     assert api.files.delete(file.id).deleted
+
+
+@check
+def transcriptions_of_a_recording_without_words() -> None:
+    def transcribe(**options: object) -> object:
+        file = ("tone.wav", tone())
+        return api.audio.transcriptions.create(model="whisper-1", file=file, **options)
+
+    assert transcribe().text == ""
+    verbose = transcribe(response_format="verbose_json", timestamp_granularities=["word"])
+    assert (verbose.text, verbose.words, round(verbose.duration)) == ("", [], 1)
+    assert transcribe(response_format="vtt").strip() == "WEBVTT"
+    assert [event.type for event in transcribe(stream=True)] == ["transcript.text.done"]
+    english = api.audio.translations.create(model="whisper-1", file=("tone.wav", tone()))
+    assert english.text == ""
 
 
 @check

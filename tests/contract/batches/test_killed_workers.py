@@ -1,7 +1,7 @@
 """Whenever workers of a batch are killed: each line has one outcome, and is charged once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,16 +54,20 @@ PLACE = "/v1/chat/completions"
 
 @dataclass
 class Meter:
-    """An ItemCaller: line n uses n + 1 tokens; every fifth uses them and fails."""
+    """An ItemCaller: line n uses n + 1 tokens; every fifth uses them and fails. `on_call` runs
+    before the call of a line."""
 
     ledger: Ledger
     random: Random
+    on_call: Mapping[int, Callable[[], None]] = field(default_factory=dict)
 
     async def call(
         self, job: Job, spec: BatchSpec, item: BatchItem, usage: CollectedUsage
     ) -> ItemOutcome:
         for _ in range(self.random.randrange(4)):
             await asyncio.sleep(0)
+        if item.index in self.on_call:
+            self.on_call[item.index]()
         used = UsageAmounts(item.index + 1)
         self.ledger.record_call(CALLER, PLAN, "echo", used, collected=usage)
         if item.index % 5 == 4:
@@ -84,6 +88,7 @@ class Killing:
     lines: int
     random: Random
     job: Job = field(init=False)
+    on_call: Mapping[int, Callable[[], None]] = field(default_factory=dict)
 
     async def order(self) -> None:
         office = self.office
@@ -117,7 +122,9 @@ class Killing:
         assert lease is not None
         database = DyingDatabase(office.database, at, fault)
         ledger = Ledger(database, "w", office.clock)
-        calls = ItemCalls(Meter(ledger, self.random), office.clock, BatchPacer(office.clock))
+        calls = ItemCalls(
+            Meter(ledger, self.random, self.on_call), office.clock, BatchPacer(office.clock)
+        )
         store = JobStore(database, office.clock, Random(7))
         running = JobAttempt(
             store,

@@ -17,7 +17,8 @@ from load_tests.benchmarks.common.haproxy_process import TOKEN
 
 
 class Replica:
-    """`/hang` answers nothing, `/stream` two parts, `/cut` half an answer, the rest what it saw."""
+    """`/hang` answers nothing, `/silent` late, `/stream` two parts, `/cut` half an answer, the rest
+    what it saw."""
 
     def __init__(self, trusted: tuple[str, ...] = ()) -> None:
         self.port = free_port()
@@ -41,18 +42,17 @@ class Replica:
             await send({"type": "http.response.body", "body": b"one,", "more_body": True})
             await asyncio.to_thread(self.resume.wait, 10)
             await send({"type": "http.response.body", "body": b"two"})
+        elif path == "/silent":
+            await _read(receive)
+            await asyncio.to_thread(self.resume.wait, 10)
+            await _answer(send, b"at the end", known=True)
         elif path.endswith("/hang"):
             while (await receive())["type"] != "http.disconnect":
                 pass
         elif path.endswith("/die"):
             raise RuntimeError("half an answer")
         else:
-            body = b""
-            while True:
-                message = await receive()
-                body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    break
+            body = await _read(receive)
             await _answer(send, json.dumps(_seen(scope, body)).encode(), path != "/unknown-length")
 
     def __enter__(self) -> Self:
@@ -70,6 +70,16 @@ class Replica:
         self.resume.set()
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
 
 
 def as_serve_does(app: ASGIApp) -> ASGIApp:

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -45,6 +46,21 @@ def test_headers_that_trickle_are_ended_too(haproxy: HAProxyProcess) -> None:
                     if connection.recv(1 << 16) == b"":
                         return
     assert time.monotonic() < until
+
+
+@pytest.mark.parametrize("body", [b"", b"r" * 300_000], ids=["without body", "recording"])
+def test_an_answer_that_begins_late_is_waited_for(replica: Replica, body: bytes) -> None:
+    """However long the model takes: a client that waits is not one without progress."""
+    replica.resume.clear()
+    with HAProxyProcess(replica.port, client_s=1) as haproxy:
+        config = haproxy.config.read_text()
+        timer = threading.Timer(3.5, replica.resume.set)  # three times as long
+        timer.start()
+        answer = httpx.request("POST", f"{haproxy.url}/silent", content=body, timeout=20)
+
+    assert "timeout client 1s" in config
+    assert "timeout server" not in config
+    assert (answer.status_code, answer.text) == (200, "at the end")
 
 
 def test_a_quiet_answer_outlasts_the_time_for_headers(

@@ -92,11 +92,12 @@ class FakeTiers:
     ("tiers", "together", "printed"),
     [
         pytest.param(
-            ["lint", "unit", "contract", "api", "graph"],
+            ["lint", "unit", "contract", "api", "tools"],
             2,
-            ["unit, contract, api", "lint", "graph"],
+            ["unit, contract, api", "lint", "tools"],
             id="fast tiers",
         ),
+        pytest.param(["lint", "unit", "graph"], 2, ["unit", "graph", "lint"], id="tiers that wait"),
         pytest.param(["lint", "api", "unit"], 2, ["unit, api", "lint"], id="without contract"),
         pytest.param(["lint"], 1, ["lint"], id="alone"),
         pytest.param(["api", "graph"], 1, ["api", "graph"], id="nothing beside it"),
@@ -113,7 +114,7 @@ def test_fast_tiers_are_one_run_beside_lint_whose_output_stays_apart(
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: {**ONE})
 
     assert test_tiers.run(tiers, None, stop=False) == 0
 
@@ -135,7 +136,7 @@ def test_fast_tiers_have_more_workers_than_there_are_processors_and_tools_as_man
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
     monkeypatch.setattr(test_tiers, "processors", lambda: processors)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: {**ONE})
 
     assert test_tiers.run(["contract", "unit", "tools"], None, stop=False) == 0
 
@@ -149,31 +150,33 @@ def test_a_run_that_breaks_without_a_failed_test_has_failed(
     fake = FakeTiers(1, failing="unit, api")
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: {**ONE})
 
     assert test_tiers.run(["unit", "api"], None, stop=False) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 1 failed"
 
 
-def test_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
+def test_lint_and_tiers_that_compute_run_beside_those_that_wait_and_give_way_to_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = FakeTiers(1)
+    fake = FakeTiers(2)
     monkeypatch.setattr(test_servers, "ensure_servers", lambda: None)
     monkeypatch.setattr(test_servers, "ensure_unpacked", lambda: None)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: {**ONE})
     lowest = " ".join(test_tiers.lowest_priority())
 
-    assert test_tiers.run(["graph", "tools", "video", "chaos"], None, stop=False) == 0
+    tiers = ["lint", "unit", "graph", "tools", "video", "chaos"]
+    assert test_tiers.run(tiers, None, stop=False) == 0
 
     assert {tier for tier, words in fake.commands.items() if words.startswith(lowest)} == {
+        "lint",
         "tools",
         "video",
     }
     lines = capsys.readouterr().out.splitlines()
     outputs = [line.removeprefix("output of ") for line in lines if line.startswith("output of ")]
-    assert outputs == ["graph", "chaos", "tools", "video"]
+    assert list(dict.fromkeys(outputs)) == ["unit", "graph", "chaos", "tools", "video", "lint"]
 
 
 def test_tiers_that_compute_run_as_any_other_where_none_waits(
@@ -181,7 +184,7 @@ def test_tiers_that_compute_run_as_any_other_where_none_waits(
 ) -> None:
     fake = FakeTiers(1)
     monkeypatch.setattr(test_tiers, "_call", fake.call)
-    monkeypatch.setattr(test_tiers, "counts", lambda _: ONE)
+    monkeypatch.setattr(test_tiers, "counts", lambda _: {**ONE})
 
     assert test_tiers.run(["tools", "video"], None, stop=False) == 0
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded
 from cluster.tenants.caller import Caller
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import AnalyzeRequest, OperationResult
 from deployments.text import analyzer as module
 from deployments.text.analyzer import ThreadedAnalyzer
-from deployments.text.operation import AnalyzedText, Options, Vectors
+from deployments.text.operation import AnalyzedText, Options
 
 CALLER = Caller("acme", "key", frozenset())
 ENGLISH = "This is plainly an English sentence about coffee."

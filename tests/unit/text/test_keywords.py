@@ -19,7 +19,7 @@ POST = "Our cold brew is back. Try cold brew with oat milk, only at the Night Ma
 
 
 def phrases(text: str) -> list[str]:
-    return [candidate.phrase for candidate in find_candidates(text)]
+    return [candidate.phrase for candidate in find_candidates(AnalyzedText(text))]
 
 
 def test_candidates_are_phrases_of_one_clause_without_stop_words_at_their_ends() -> None:
@@ -36,14 +36,14 @@ def test_addresses_handles_and_numbers_are_no_candidates() -> None:
 def test_a_long_text_has_a_bounded_number_of_candidates_the_frequent_ones_first() -> None:
     text = " ".join(f"word{at} and" for at in range(5_000)) + " harbour. harbour! harbour?"
 
-    found = find_candidates(text)
+    found = find_candidates(AnalyzedText(text))
 
     assert len(found) == MAX_CANDIDATES
     assert len(next(each for each in found if each.phrase == "harbour").places) == 3
 
 
 def test_the_closest_phrases_are_chosen_and_none_that_repeats_another() -> None:
-    candidates = find_candidates("cold brew coffee and oat milk")
+    candidates = find_candidates(AnalyzedText("cold brew coffee and oat milk"))
     direction = {"cold brew coffee": 0.9, "cold brew": 0.8, "oat milk": 0.5, "milk": 0.4}
     vectors = np.zeros((len(candidates), 2), dtype=np.float32)
     for row, candidate in enumerate(candidates):

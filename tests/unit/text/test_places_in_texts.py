@@ -13,12 +13,15 @@ from deployments.text.extractive import (
 from deployments.text.grounding import find_ungrounded
 from deployments.text.heads import load_head
 from deployments.text.keywords import KeywordFinder
+from deployments.text.language import letters_of
 from deployments.text.operation import AnalyzedText, TextOperation
 from deployments.text.passages import MAX_PASSAGE, joint_vector, passage_places, passages_of
+from deployments.text.segments import find_words
 from deployments.text.sentiment import SentimentScorer
 
 _PIECES = (
     "tea love not hate 😀 👩‍👩‍👧 🇩🇪 e\u0301toile ﬁn İstanbul ß 東京 สวัสดี #tag @bob 3.5 :) \u200b "
+    "www.tea.example WWW.x https://a.b jo@tea.example 12_a "
     "GREAT! co-op it's \u202e\n\n \t … 。 a\u0000b \ud800 ½ ＡＢＣ"
 )
 WORDS = st.sampled_from(_PIECES.split(" "))
@@ -65,6 +68,22 @@ def test_passages_are_bounded_in_order_and_not_blank(text: str) -> None:
     if passages:
         whole = joint_vector(passages, np.ones((len(passages), 4), dtype=np.float32))
         assert abs(float(np.linalg.norm(whole)) - 1) < 1e-5
+
+
+@settings(max_examples=30, deadline=None)
+@given(TEXTS)
+def test_an_at_sign_by_itself_changes_no_word_and_no_letter_before_it(text: str) -> None:
+    assert find_words(text + " @") == find_words(text)
+    assert letters_of(text + " @") == letters_of(text)
+
+
+@settings(max_examples=30, deadline=None)
+@given(TEXTS)
+def test_operations_share_the_passages_of_a_text(text: str) -> None:
+    wanted = AnalyzedText(text)
+
+    assert wanted.passage_places == passage_places(text)
+    assert list(wanted.passages) == passages_of(text)
 
 
 @settings(max_examples=30, deadline=None)

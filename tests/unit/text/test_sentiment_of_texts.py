@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+from deployments.contracts.embedding import Vectors
 from deployments.contracts.text_analysis import NO_WORDS
 from deployments.text.heads import FOLDER, load_head
 from deployments.text.lexicon import lexicon_features, rated_words
-from deployments.text.operation import AnalyzedText, Vectors
+from deployments.text.operation import AnalyzedText
 from deployments.text.sentiment import LABELS, SentimentScorer
 from training.heads.figures import SentimentFigures, sentiment_figures
 from training.heads.held_out import read_held_out

@@ -31,7 +31,12 @@ from deployments.ingress.http.middleware.limits import (
     image_bodies,
 )
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.upload_limits import FILE_LIMIT, audio_limits, upload_limits
+from deployments.ingress.upload_limits import (
+    FILE_LIMIT,
+    audio_limits,
+    document_limit,
+    upload_limits,
+)
 
 if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
     from deployments.ingress.services import AppServices
@@ -92,6 +97,8 @@ def wrap(
     )
     if services.audio is not None:
         uploads += audio_limits(services.audio.config.max_form_bytes)
+    if services.documents is not None:
+        uploads += (document_limit(services.documents.max_form_bytes),)
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,

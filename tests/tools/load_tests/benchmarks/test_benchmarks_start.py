@@ -53,6 +53,7 @@ SMOKE_RUNS = {
     "speech": "tools/load_tests/benchmarks/content/test_bench_speech.py",
     "text": "cluster/test_text.py",
     "optimize": HERE,
+    "documents": HERE,
     "library": "contract/load_tests/benchmarks/content/test_bench_library.py",
     "batch": CLUSTER,
     "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
@@ -71,6 +72,7 @@ SMOKE_RUNS = {
     "routing": HERE,
 }
 TINY = {
+    "documents": "--part answers --questions 4 --vectors-by-words",
     "optimize": "--drafts 6 --posts 220 --seeds 1 --words-only",
     "hit-ratio": "--per-key 1 --seeds 1",
     "cache-memory": "--seconds 0.3 --mib 4",

@@ -1,0 +1,122 @@
+"""Cuts documents into chunks, which are embedded and found one by one.
+
+In: blocks in reading order. Out: chunks of at most WORDS words with OVERLAP of the one before,
+never across headings, whose path each chunk carries; so long that an embedding model of 256 tokens
+reads all of one. Offsets are code points.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from deployments.documents.model import StoredBlock, StoredChunk
+
+WORDS, OVERLAP = 180, 30
+MAX_CHARACTERS = 900  # of a chunk with its headings, about 256 tokens of MiniLM at worst
+MAX_HEADING = 200  # characters of the path
+_WORD = regex.compile(r"\S+")
+_UNSPACED = 12  # characters of an unspaced script that count as one word's place
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """From code point `start` up to `end` of block `block` (its index in the section)."""
+
+    block: int
+    start: int
+    end: int
+
+
+def chunk_blocks(
+    blocks: Sequence[StoredBlock], *, words: int | None = None, overlap: int | None = None
+) -> list[StoredChunk]:
+    """In order. Takes time linear in the length of the text."""
+    size = WORDS if words is None else words
+    repeated = min(OVERLAP if overlap is None else overlap, size // 2)
+    found: list[StoredChunk] = []
+    for heading, section in _sections(blocks):
+        limit = max(200, MAX_CHARACTERS - len(heading))
+        for first, last in _spans(_words(section), size, repeated, limit):
+            found.append(_chunk(len(found), heading, section, first, last))
+    return found
+
+
+def _sections(blocks: Sequence[StoredBlock]) -> Iterator[tuple[str, list[StoredBlock]]]:
+    """Blocks below the same headings. A heading that nothing stands below is a section itself."""
+    path: list[tuple[int, str]] = []
+    section: list[StoredBlock] = []
+    lonely: StoredBlock | None = None
+    for block in blocks:
+        if block.kind != "heading":
+            section.append(block)
+            lonely = None
+            continue
+        if section:
+            yield _joined(path), section
+            section = []
+        elif lonely is not None and lonely.level >= block.level:
+            yield _joined(path[:-1]), [lonely]
+        path = [above for above in path if above[0] < block.level]
+        path.append((block.level, " ".join(block.text.split())))
+        lonely = block
+    if section:
+        yield _joined(path), section
+    elif lonely is not None:
+        yield _joined(path[:-1]), [lonely]
+
+
+def _joined(path: Sequence[tuple[int, str]]) -> str:
+    return " > ".join(text for _, text in path)[-MAX_HEADING:]
+
+
+def _words(section: Sequence[StoredBlock]) -> list[_Word]:
+    found = []
+    for index, block in enumerate(section):
+        for match in _WORD.finditer(block.text):
+            start, end = match.span()
+            while end - start > 2 * _UNSPACED:  # scripts without spaces, and long tokens
+                found.append(_Word(index, start, start + _UNSPACED))
+                start += _UNSPACED
+            found.append(_Word(index, start, end))
+    return found
+
+
+def _spans(
+    words: Sequence[_Word], size: int, repeated: int, limit: int
+) -> Iterator[tuple[_Word, _Word]]:
+    """The first and the last word of each chunk."""
+    start = 0
+    while start < len(words):
+        end, length = start, 0
+        while end < len(words) and end - start < size:
+            width = words[end].end - words[end].start + 1
+            if length + width > limit and end > start:
+                break
+            length += width
+            end += 1
+        yield words[start], words[end - 1]
+        if end >= len(words):
+            return
+        start = max(start + 1, end - repeated)
+
+
+def _chunk(
+    number: int, heading: str, section: Sequence[StoredBlock], first: _Word, last: _Word
+) -> StoredChunk:
+    parts = []
+    for index in range(first.block, last.block + 1):
+        text = section[index].text
+        begin = first.start if index == first.block else 0
+        end = last.end if index == last.block else len(text)
+        parts.append(text[begin:end])
+    return StoredChunk(
+        number,
+        section[first.block].page,
+        section[first.block].number,
+        first.start,
+        section[last.block].number,
+        last.end,
+        "\n".join(parts),
+        heading,
+    )

@@ -1,0 +1,1 @@
+"""OpenAI's vector stores over collections and documents."""
