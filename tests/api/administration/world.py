@@ -82,9 +82,9 @@ from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.administration.vector_store_world import seed_vector_store
-from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
+from tests.api.recorded_search import NotCharged, RecordedSearch
 from tests.api.web import MakeServices, client_of, settings_of
 from tests.servers.stores import migrated_home
 
@@ -326,6 +326,7 @@ async def serving(
         media = media_in(settings, database, plan_of)
         items = BatchItemStore(directory.secret_of)
         jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
+        search = RecordedSearch(database)
         collections = collection_services(
             database,
             default_limits,
@@ -334,7 +335,7 @@ async def serving(
             bare.clock,
             media.jobs,
             jobs.wake,
-            BruteForceSearch(database),
+            search,
         )
         services = replace(
             bare,
@@ -410,6 +411,7 @@ async def serving(
                 dict(seed.credentials), jobs, notified,
             )  # fmt: skip
         finally:
+            await search.close()
             await analyzer.close()
             await jobs.close()
             await media.files.close()
