@@ -244,7 +244,11 @@ async def opened(
 
 
 async def seeded(settings: Settings) -> Seed:
-    """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook."""
+    """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook.
+
+    All tests of a run use its access tokens, which last for longer than `./mobula test --all`.
+    """
+    settings = settings.model_copy(update={"access_token_s": 3600})
     operator = bootstrap(migrated_home(settings.home), settings)
     assert operator is not None
     credentials, ids = {"operator": operator}, {}
