@@ -169,7 +169,7 @@ def _best_variant(result: Mapping[str, Any]) -> str:
 
 def _job(url: str, settings: Settings, http: httpx.Client) -> None:
     print_rich(
-        "\n[bold]7. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
+        "\n[bold]8. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
     )
     dashboard = DashboardClient(url, token(settings.home))
     with lend_key(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
@@ -217,7 +217,7 @@ SENTENCES = (
 
 def run_video_demo(key: str | None, out: Path) -> int:
     """Generates the video and saves its clips in `out`; returns the exit code."""
-    print_rich("\n[bold]8. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
+    print_rich("\n[bold]9. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
     with tempfile.TemporaryDirectory() as folder:
         video, srt = Path(folder) / "demo.mp4", Path(folder) / "demo.srt"
         make_video(video)

@@ -6,6 +6,7 @@ added and removed at the end.
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,19 +20,22 @@ from deployments.search.vector_rows import Rows
 if TYPE_CHECKING:
     from deployments.search.loaded_collections import LoadedCollection
 
+Then = Callable[["LoadedCollection"], None]
+
 
 class ApproximateBuild:
     """`begin` it on the loop."""
 
-    def __init__(self, loaded: "LoadedCollection") -> None:
+    def __init__(self, loaded: "LoadedCollection", then: Then) -> None:
         self._loaded = loaded
+        self._then = then
         self._stopped = threading.Event()
         self._task = create_detached_task(self._run(), name="search-approximate-build")
 
     @classmethod
-    def begin(cls, loaded: "LoadedCollection") -> "ApproximateBuild | None":
-        """None: the collection is small, or has one."""
-        return cls(loaded) if needs_approximate(loaded.index) else None
+    def begin(cls, loaded: "LoadedCollection", then: Then) -> "ApproximateBuild | None":
+        """`then` is called once the collection has it. None: it is small, or has one."""
+        return cls(loaded, then) if needs_approximate(loaded.index) else None
 
     @property
     def is_over(self) -> bool:
@@ -57,7 +61,9 @@ class ApproximateBuild:
             return approximate.add_rows(rows, vectors, build_threads(), stopped)
 
         if await asyncio.to_thread(add):
-            await loaded.run(lambda: self._adopt(index, approximate, rows, version))
+            async with loaded.changing:
+                await loaded.run(lambda: self._adopt(index, approximate, rows, version))
+            self._then(loaded)
 
     def _adopt(
         self, index: CollectionIndex, approximate: ApproximateIndex, rows: Rows, version: int

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.search.approximate_index import ApproximateIndex
 from deployments.search.growing_array import GrowingArray
+from deployments.search.index_state import IndexState
 from deployments.search.inverted_index import InvertedIndex
 from deployments.search.payload_columns import PayloadColumns
 from deployments.search.ranking import best_rows, contenders, fused_ranks, ranks_of
@@ -93,6 +94,43 @@ class CollectionIndex:
         self._live = GrowingArray(np.bool_)
         self._has_vector = GrowingArray(np.bool_)
         self._sequences = GrowingArray(np.int64)
+
+    @classmethod
+    def of(cls, state: IndexState, approximate: ApproximateIndex | None) -> "CollectionIndex":
+        """As it was when `state` was taken. Raises ValueError where its parts do not fit."""
+        made, count = cls(state.vectors.dimensions), len(state.ids)
+        by_row = (state.live, state.has_vector, state.sequences, state.payloads, state.lengths)
+        if any(len(each) != count for each in (*by_row, state.vectors)):
+            raise ValueError("the parts have other numbers of rows")
+        made.sequence, made.approximate, made.vectors = state.sequence, approximate, state.vectors
+        made._ids = state.ids
+        rows = np.flatnonzero(state.live).tolist()
+        made._rows = {state.ids[row]: row for row in rows}
+        made._live = GrowingArray(np.bool_, state.live)
+        made._has_vector = GrowingArray(np.bool_, state.has_vector)
+        made._sequences = GrowingArray(np.int64, state.sequences)
+        made._payloads.extend(state.payloads)
+        made._words = InvertedIndex.of(state.postings, state.lengths)
+        made._arrange()
+        return made
+
+    def state(self) -> IndexState:
+        live = self._live.values.copy()
+        dead = np.flatnonzero(~live).tolist()
+        ids, payloads = self._ids.copy(), self._payloads.encoded.copy()
+        for row in dead:
+            ids[row], payloads[row] = "", b""
+        return IndexState(
+            self.sequence,
+            ids,
+            live,
+            self._has_vector.values.copy(),
+            self._sequences.values.copy(),
+            payloads,
+            self._words.postings(live),
+            self._words.lengths.values.copy(),
+            self.vectors,
+        )
 
     def __len__(self) -> int:
         """Points that are not deleted."""

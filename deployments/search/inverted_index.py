@@ -61,6 +61,12 @@ class InvertedIndex:
         self.parts: list[Postings] = []
         self.lengths: GrowingArray[np.int32] = GrowingArray(np.int32)
 
+    @classmethod
+    def of(cls, postings: Postings, lengths: NDArray[np.int32]) -> "InvertedIndex":
+        made = cls()
+        made.parts, made.lengths = [postings], GrowingArray(np.int32, lengths)
+        return made
+
     @property
     def nbytes(self) -> int:
         return sum(part.nbytes for part in self.parts) + self.lengths.nbytes
@@ -100,16 +106,23 @@ class InvertedIndex:
                 scores[rows] += idf * times * (K1 + 1) / (times + norm)
         return scores / mass
 
+    def postings(self, live: Mask) -> Postings:
+        """All of them, without those of other rows. Later changes do not change them."""
+        if not self.parts:
+            empty = np.empty(0, np.int32)
+            return _grouped(np.empty(0, np.uint64), empty, empty.astype(np.uint16))
+        self.merge()
+        every = self.parts[0]
+        stays = live[every.rows]
+        if stays.all():
+            return every
+        return _grouped(every.each_word()[stays], every.rows[stays], every.counts[stays])
+
     def keep(self, kept: Mask) -> None:
         """Drops the other rows; those that stay move up."""
-        new_rows = np.cumsum(kept) - 1
+        left, new_rows = self.postings(kept), np.cumsum(kept) - 1
+        self.parts = [left._replace(rows=new_rows[left.rows].astype(np.int32))]
         self.lengths = GrowingArray(np.int32, self.lengths.values[kept])
-        if not self.parts:
-            return
-        every = _merged(self.parts)
-        stays = kept[every.rows]
-        rows = new_rows[every.rows[stays]].astype(np.int32)
-        self.parts = [_grouped(every.each_word()[stays], rows, every.counts[stays])]
 
     def _postings(self, word: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
         """Rows and counts."""

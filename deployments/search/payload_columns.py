@@ -25,32 +25,34 @@ _LONG = re.compile(rb"\d{19}")
 
 
 class PayloadColumns:
+    """`encoded` are the payloads."""
+
     def __init__(self) -> None:
-        self._payloads: list[bytes] = []
+        self.encoded: list[bytes] = []
         self._bytes = 0
         self._columns: dict[str, _Column] = {}
 
     @property
     def nbytes(self) -> int:
         columns = sum(column.nbytes for column in self._columns.values())
-        return self._bytes + 60 * len(self._payloads) + columns
+        return self._bytes + 60 * len(self.encoded) + columns
 
     def extend(self, payloads: Sequence[bytes]) -> None:
         """Of the next rows, as JSON."""
-        self._payloads += [b"" if payload == b"{}" else payload for payload in payloads]
+        self.encoded += [b"" if payload == b"{}" else payload for payload in payloads]
         self._bytes += sum(map(len, payloads))
 
     def mask(self, filter: Mapping[str, Any]) -> Mask:
         """The rows that pass a valid filter."""
-        mask = np.ones(len(self._payloads), np.bool_)
+        mask = np.ones(len(self.encoded), np.bool_)
         for operator, operand in filter.items():
             mask &= self._holds(operator, operand)
         return mask
 
     def keep(self, kept: Mask) -> None:
         """Drops the other rows; those that stay move up."""
-        self._payloads = [self._payloads[row] for row in np.flatnonzero(kept)]
-        self._bytes = sum(map(len, self._payloads))
+        self.encoded = [self.encoded[row] for row in np.flatnonzero(kept)]
+        self._bytes = sum(map(len, self.encoded))
         self._columns = {}
 
     def _holds(self, operator: str, operand: Any) -> Mask:
@@ -68,8 +70,8 @@ class PayloadColumns:
 
     def _column(self, field: str) -> "_Column":
         column = self._columns.setdefault(field, _Column(field))
-        if column.rows < len(self._payloads):
-            column.extend(map(_read, self._payloads[column.rows :]))
+        if column.rows < len(self.encoded):
+            column.extend(map(_read, self.encoded[column.rows :]))
         return column
 
 

@@ -30,7 +30,22 @@ class VectorRows:
         self.is_wide = False  # float32 in memory: twice the room, and no conversion for a query
         self._blocks: list[NDArray[Any]] = []
         self._length = 0
-        self._greatest = 0.0  # length of a vector
+        self.greatest = 0.0  # length of a vector, of all that were ever in it
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float16], dimensions: int, greatest: float) -> "VectorRows":
+        """Rows that may be mapped from a file; they are not changed."""
+        made = cls(dimensions)
+        made._blocks = [rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK)]
+        made._length, made.greatest = len(rows), greatest
+        return made
+
+    def parts(self, kept: NDArray[np.bool_]) -> Iterator[NDArray[np.float16]]:
+        """All rows, those that are not kept as zeros. May run beside changes."""
+        blocks = self._blocks
+        for at in range(0, len(kept), BLOCK):
+            mine = kept[at : at + BLOCK]
+            yield np.where(mine[:, None], blocks[at // BLOCK][: len(mine)], 0).astype("<f2")
 
     def __len__(self) -> int:
         return self._length
@@ -51,7 +66,7 @@ class VectorRows:
         if rows.size:
             wide = rows.astype(np.float32)
             squares = np.einsum("ij,ij->i", wide, wide)
-            self._greatest = max(self._greatest, math.sqrt(float(squares.max())))
+            self.greatest = max(self.greatest, math.sqrt(float(squares.max())))
         taken = 0
         while taken < len(rows):
             block, row = divmod(self._length, BLOCK)
@@ -70,7 +85,7 @@ class VectorRows:
     def kept(self, kept: NDArray[np.bool_]) -> "VectorRows":
         """A copy without the other rows; those that stay move up."""
         copy, rows = VectorRows(self.dimensions), np.flatnonzero(kept)
-        copy.is_wide, copy._length, copy._greatest = self.is_wide, len(rows), self._greatest
+        copy.is_wide, copy._length, copy.greatest = self.is_wide, len(rows), self.greatest
         copy._blocks = [
             self.take(rows[at : at + BLOCK]).astype(self._type) for at in range(0, len(rows), BLOCK)
         ]
@@ -85,7 +100,7 @@ class VectorRows:
         """What `products` may differ by from the exact product (Higham, Accuracy and Stability of
         Numerical Algorithms, section 3.1)."""
         share = (self.dimensions + 2) * _ROUNDING
-        return share / (1 - share) * float(np.linalg.norm(query)) * self._greatest + 1e-30
+        return share / (1 - share) * float(np.linalg.norm(query)) * self.greatest + 1e-30
 
     def exact_products(self, rows: Rows, query: Floats) -> Doubles:
         """Of some rows, in float64: products of elements, added pairwise."""

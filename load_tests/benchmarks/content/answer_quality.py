@@ -127,7 +127,7 @@ def _place_of(
 
 
 def _is_lie(sentence: Mapping[str, Any], question: PlantedQuestion) -> bool:
-    text = str(sentence["text"])
+    text, value = str(sentence["text"]), question.value
     if MADE_UP in text:
         return True
     value = question.value
