@@ -56,11 +56,10 @@ class PointLoader:
             async with self._database.read() as connection:
                 rows = (await connection.execute(query.limit(READ_AT_ONCE))).all()
                 # After the points: it is written in the transaction that deletes tombstones.
-                purged = (
-                    await connection.execute(_purged(tenant, collection))
-                ).scalar_one_or_none()
-            seen = (purged or 0) if seen is None else seen
-            if (purged or 0) > seen:
+                found = await connection.execute(_purged(tenant, collection))
+                purged = int(found.scalar() or 0)
+            seen = purged if seen is None else seen
+            if purged > seen:
                 raise TombstonesPurged
             if rows:
                 yield [
