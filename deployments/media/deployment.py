@@ -1,8 +1,9 @@
-"""The Serve replica that opens recordings and pictures of callers.
+"""The Serve replica that opens recordings, pictures and documents of callers.
 
 In: requests that name files of tenants, or have pictures, by link or handle. Out: what is in them,
-how it sounds, what is said; pictures as pixels. Long recordings are jobs, which a replica takes
-from the queue by itself. A plain class: graphs/ makes the deployment of it.
+how it sounds, what is said; pictures as pixels; documents as blocks of text. Long recordings are
+jobs, which a replica takes from the queue by itself. A plain class: graphs/ makes the deployment of
+it.
 """
 
 import logging
@@ -13,7 +14,13 @@ from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
-from deployments.clients.link.methods import EXAMINE, MEASURE, READ_IMAGES, TRANSCRIBE
+from deployments.clients.link.methods import (
+    EXAMINE,
+    MEASURE,
+    READ_DOCUMENT,
+    READ_IMAGES,
+    TRANSCRIBE,
+)
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.contracts.audio import (
     MEDIA,
@@ -24,6 +31,7 @@ from deployments.contracts.audio import (
     TranscribeRequest,
     TranscriptPart,
 )
+from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
 from deployments.contracts.generation import ModelCard
 from deployments.contracts.images import ReadImages, ReadImagesRequest
 from deployments.media.config import MediaConfig
@@ -33,8 +41,8 @@ from deployments.model.replica import LinkedReplica
 
 LOG = AnswerLog(
     logging.getLogger("mobula.media"),
-    "a recording or picture could not be read",
-    "a recording or picture was refused",
+    "a recording, picture or document could not be read",
+    "a recording, picture or document was refused",
 )
 
 
@@ -54,6 +62,7 @@ class MediaReplica(LinkedReplica):
                 MEASURE: self.measure,
                 TRANSCRIBE: self.transcribe,
                 READ_IMAGES: self.read_images,
+                READ_DOCUMENT: self.read_document,
             },
         )
 
@@ -70,6 +79,19 @@ class MediaReplica(LinkedReplica):
             return await (await self._worker.started()).images.read_images(request)
 
         return await as_response(work(), request, LOG)
+
+    async def read_document(
+        self, request: ReadDocumentRequest
+    ) -> AsyncGenerator[DocumentPart | Problem, None]:
+        async def work() -> AsyncGenerator[DocumentPart, None]:
+            reader = (await self._worker.started()).documents
+            async with aclosing(reader.read_document(request)) as parts:
+                async for part in parts:
+                    yield part
+
+        async with aclosing(as_response_stream(work(), request, LOG)) as parts:
+            async for part in parts:
+                yield part
 
     async def measure(self, request: MeasureRequest) -> SoundMeasures | Problem:
         async def work() -> SoundMeasures:

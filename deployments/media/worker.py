@@ -20,6 +20,7 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from cluster.tracing.configured_exporter import configured_exporter
 from deployments.contracts.speech import SpeechRecognizer
+from deployments.documents.reading.reader import ConfinedDocumentReader
 from deployments.images.decoder import ImageDecoder
 from deployments.images.fetch import ImageFetcher
 from deployments.images.reader import BoundedImageReader
@@ -57,6 +58,7 @@ class MediaWorker:
         self.figures = MediaFigures()
         self.recordings = Recordings(files, self._context.scratch, figures=self.figures)
         self.transcriber = Transcriber(self.recordings, recognizer, self.figures)
+        self.documents = ConfinedDocumentReader(files, self._context.scratch)
         guard = SsrfGuard(settings.webhooks_private_hosts)
         self._downloader = UrlDownloader(PinnedTransport(guard))
         handler = AudioJobHandler(
@@ -87,6 +89,7 @@ class MediaWorker:
         await self._jobs.close()
         await self._downloader.close()
         await self.images.close()
+        await self.documents.close()
         await self._context.files.close()
         await self._directory.close()
         await self._database.close()

@@ -76,6 +76,9 @@ READ_DOCUMENT = LinkMethod(
 SEARCH_COLLECTION = LinkMethod(
     "search_collection", ValueCodec(SearchRequest), ValueCodec(SearchAnswer)
 )
+READ_DOCUMENT = LinkMethod(
+    "read_document", ValueCodec(ReadDocumentRequest), ValueCodec(DocumentPart), streams=True
+)
 MEASURE = LinkMethod("measure", ValueCodec(MeasureRequest), ValueCodec(SoundMeasures))
 TRANSCRIBE = LinkMethod(
     "transcribe", ValueCodec(TranscribeRequest), ValueCodec(TranscriptPart), streams=True
