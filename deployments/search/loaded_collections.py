@@ -6,6 +6,7 @@ for longest leave the memory when there are too many.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from deployments.search.figures import SearchFigures
 from deployments.search.point_loader import PointLoader, TombstonesPurged
 from deployments.search.snapshot_writer import SnapshotState, SnapshotWriter
 
-LOADED_AT_ONCE = 2  # collections
+LOADED_AT_ONCE = 4  # collections
 T = TypeVar("T")
 Key = tuple[str, str]  # tenant, collection
 
@@ -142,7 +143,8 @@ class LoadedCollections:
         self, key: Key, loaded: LoadedCollection, version: CollectionVersion
     ) -> None:
         with self._figures.refresh(is_load=not loaded.is_loaded):
-            async with self._loading:
+            # Loads of large collections do not keep others from reading what they lack.
+            async with contextlib.nullcontext() if loaded.is_loaded else self._loading:
                 try:
                     await self._read(loaded, version)
                 except TombstonesPurged:

@@ -140,8 +140,8 @@ def test_two_tenants_never_meet(
     monkeypatch.setattr(TwoTenants, "url", tenants_url)
     monkeypatch.setattr(TwoTenants, "folder", tmp_path / "search")
     quiet = settings(
-        max_examples=12,
-        stateful_step_count=25,
+        max_examples=6,
+        stateful_step_count=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
