@@ -108,6 +108,12 @@ class LoadedCollections:
         """It is deleted; no effect if it is not here."""
         self._replace((tenant, collection), None)
 
+    def save(self) -> None:
+        """Begins to write the snapshots that are due."""
+        for loaded in self._loaded.values():
+            if loaded.is_loaded:
+                self._save(loaded)
+
     async def close(self) -> None:
         for key in list(self._loaded):
             self._replace(key, None)

@@ -137,6 +137,7 @@ def test_two_tenants_never_meet(
     tenants_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_writer, "SNAPSHOT_POINTS", 2)
+    monkeypatch.setattr(snapshot_writer, "PAUSE_S", 0.0)
     monkeypatch.setattr(TwoTenants, "url", tenants_url)
     monkeypatch.setattr(TwoTenants, "folder", tmp_path / "search")
     quiet = settings(
