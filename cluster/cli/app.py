@@ -19,6 +19,7 @@ from cluster.cli.logs import logs
 from cluster.cli.plans import plans
 from cluster.cli.posts import posts
 from cluster.cli.scaling import scaling
+from cluster.cli.search import search
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.teams import teams
 from cluster.cli.templates import templates
@@ -59,6 +60,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(templates, name="templates")
 app.add_typer(library, name="library")
+app.add_typer(search, name="search")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(text, name="text")

@@ -1,8 +1,9 @@
 """`mobula demo`: a tour of the running cluster in half a minute.
 
 Streams three captions at once over HTTP, then sends a batch, has a draft analyzed, optimized,
-approved and scheduled, asks a document, then does the same as at first from a Ray job by Python
-handles; then generates a small video and orders clips of it. Uses the public API only.
+approved and scheduled, searches a collection, asks a document, then does the same as at first from
+a Ray job by Python handles; then generates a small video and orders clips of it. Uses the public
+API only.
 """
 
 import re
@@ -26,6 +27,7 @@ from rich.text import Text
 from cluster.cli.clip import run as run_clip
 from cluster.cli.demo_documents import ask_document
 from cluster.cli.demo_drafts import DemoFailed, analyze_draft, optimize_draft, schedule_post
+from cluster.cli.demo_search import search_texts
 from cluster.cli.job_keys import VARIABLE, lend_key
 from cluster.cli.output import Stages, console, fail, print_plain, print_rich
 from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
@@ -64,6 +66,7 @@ def run() -> int:
             _batch(http)
             analyze_draft(http)
             schedule_post(http, optimize_draft(http))
+            search_texts(http)
             ask_document(http)
             _job(state.dashboard, settings, http)
         if run_video_demo(key, settings.home / "demo"):
@@ -166,7 +169,7 @@ def _best_variant(result: Mapping[str, Any]) -> str:
 
 def _job(url: str, settings: Settings, http: httpx.Client) -> None:
     print_rich(
-        "\n[bold]7. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
+        "\n[bold]8. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
     )
     dashboard = DashboardClient(url, token(settings.home))
     with lend_key(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
@@ -214,7 +217,7 @@ SENTENCES = (
 
 def run_video_demo(key: str | None, out: Path) -> int:
     """Generates the video and saves its clips in `out`; returns the exit code."""
-    print_rich("\n[bold]8. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
+    print_rich("\n[bold]9. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
     with tempfile.TemporaryDirectory() as folder:
         video, srt = Path(folder) / "demo.mp4", Path(folder) / "demo.srt"
         make_video(video)

@@ -33,7 +33,7 @@ DOCUMENTS = "/api/v1/documents"
 
 
 def ask_document(http: httpx.Client) -> None:
-    print_rich("\n[bold]6. A document answers, with quotes[/]  /api/v1/documents")
+    print_rich("\n[bold]7. A document answers, with quotes[/]  /api/v1/documents")
     files = {"file": ("handbook.md", HANDBOOK.encode(), "text/markdown")}
     sent = http.post(DOCUMENTS, files=files, timeout=WAIT_S)
     if sent.status_code == NOT_IMPLEMENTED:

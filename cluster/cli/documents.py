@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli.api import Json, Key, api, connect, new_app, show, show_one
+from cluster.cli import api as cluster_api
+from cluster.cli.api import Json, Key, api, new_app, show, show_one
 from cluster.cli.output import errors, fail, print_plain
 
 documents = new_app("Documents: sending, reading, questions with citations.")
@@ -165,7 +166,7 @@ def _send(file: Path, fields: dict[str, Any], key: str | None) -> dict[str, Any]
         raise typer.Exit(fail(f"{file} is not a file"))
     data = {name: str(value).lower() if value is False else value for name, value in fields.items()}
     try:
-        with connect(key) as http, file.open("rb") as content:
+        with cluster_api.connect(key) as http, file.open("rb") as content:
             files = {"file": (file.name, content)}
             response = http.post("/api/v1/documents", files=files, data=data, timeout=UPLOAD_S)
     except httpx.HTTPError as error:
@@ -196,7 +197,7 @@ def _follow(job: str, key: str | None) -> None:
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
     try:
         with (
-            connect(key) as http,
+            cluster_api.connect(key) as http,
             Progress(*columns, console=errors, disable=not errors.is_terminal) as progress,
         ):
             bar = progress.add_task("waiting", total=100.0)

@@ -135,6 +135,34 @@ class AsyncMobula(HandleCalls):
         """A model's translation into a language (`de`, `pt-BR`)."""
         return await self._call("translate_text", {"text": text, "to": to, **options})
 
+    async def put_points(
+        self, collection: str, points: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """Stores up to 256 points (`id`, `text` or `vector`, `payload`) of a collection; those that
+        are there already are replaced."""
+        body = {"collection": collection, "points": to_list(points, "points"), **options}
+        return await self._call("put_points", body)
+
+    async def delete_points(
+        self,
+        collection: str,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Deletes the points with these ids, or those that pass a filter."""
+        given = None if ids is None else to_list(ids, "ids")
+        body = {"collection": collection, "ids": given, "filter": filter}
+        return await self._call("delete_points", body)
+
+    async def query_collection(
+        self, collection: str, text: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """The points that are most like a text or a `vector`, the best first; `options` as in
+        `POST /api/v1/collections/{collection}/query`."""
+        body = {"collection": collection, "text": text, **options}
+        return results(await self._call("query_collection", body))
+
     async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         """The token ids of a text or of a list of messages."""
         if isinstance(prompt, str):

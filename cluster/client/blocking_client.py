@@ -97,6 +97,25 @@ class Mobula:
     def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
         return run(self._client.translate_text(text, to, **options))
 
+    def put_points(
+        self, collection: str, points: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return run(self._client.put_points(collection, points, **options))
+
+    def delete_points(
+        self,
+        collection: str,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        return run(self._client.delete_points(collection, ids, filter=filter))
+
+    def query_collection(
+        self, collection: str, text: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        return run(self._client.query_collection(collection, text, **options))
+
     def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         return run(self._client.tokenize(prompt, model=model, **options))
 

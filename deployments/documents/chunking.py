@@ -13,19 +13,33 @@ import regex
 from deployments.documents.model import StoredBlock, StoredChunk
 
 WORDS, OVERLAP = 180, 30
-MAX_CHARACTERS = 900  # of a chunk with its headings, about 256 tokens of MiniLM at worst
+MAX_TOKENS = 240  # of a chunk with its headings, as `count_tokens` estimates; MiniLM reads 256
 MAX_HEADING = 200  # characters of the path
+_LATIN, _SHORT, _LONG = 0x24F, 6, 9
 _WORD = regex.compile(r"\S+")
 _UNSPACED = 12  # characters of an unspaced script that count as one word's place
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class _ChunkWord:
     """From code point `start` up to `end` of block `block` (its index in the section)."""
 
     block: int
     start: int
     end: int
+    tokens: int
+
+
+def count_tokens(word: str) -> int:
+    """About as many tokens as a WordPiece tokenizer of English makes of it, rather more: common
+    words are one, long ones a piece for three letters; so are digits in pairs, and each sign and
+    each letter of another script."""
+    letters = sum(map(str.isalnum, word))
+    signs, digits = len(word) - letters, sum(map(str.isdigit, word))
+    others = 0 if word.isascii() else sum(ord(letter) > _LATIN for letter in word)
+    plain = max(0, letters - digits - others)
+    pieces = min(plain, 1) if plain <= _SHORT else 2 if plain <= _LONG else -(-plain // 3)
+    return pieces - (-digits // 2) + signs + others
 
 
 def chunk_blocks(
@@ -36,7 +50,7 @@ def chunk_blocks(
     repeated = min(OVERLAP if overlap is None else overlap, size // 2)
     found: list[StoredChunk] = []
     for heading, section in _sections(blocks):
-        limit = max(200, MAX_CHARACTERS - len(heading))
+        limit = MAX_TOKENS - sum(map(count_tokens, heading.split()))
         for first, last in _spans(_words(section), size, repeated, limit):
             found.append(_chunk(len(found), heading, section, first, last))
     return found
@@ -70,30 +84,30 @@ def _joined(path: Sequence[tuple[int, str]]) -> str:
     return " > ".join(text for _, text in path)[-MAX_HEADING:]
 
 
-def _words(section: Sequence[StoredBlock]) -> list[_Word]:
+def _words(section: Sequence[StoredBlock]) -> list[_ChunkWord]:
     found = []
     for index, block in enumerate(section):
         for match in _WORD.finditer(block.text):
             start, end = match.span()
             while end - start > 2 * _UNSPACED:  # scripts without spaces, and long tokens
-                found.append(_Word(index, start, start + _UNSPACED))
+                part = block.text[start : start + _UNSPACED]
+                found.append(_ChunkWord(index, start, start + _UNSPACED, count_tokens(part)))
                 start += _UNSPACED
-            found.append(_Word(index, start, end))
+            found.append(_ChunkWord(index, start, end, count_tokens(block.text[start:end])))
     return found
 
 
 def _spans(
-    words: Sequence[_Word], size: int, repeated: int, limit: int
-) -> Iterator[tuple[_Word, _Word]]:
+    words: Sequence[_ChunkWord], size: int, repeated: int, limit: int
+) -> Iterator[tuple[_ChunkWord, _ChunkWord]]:
     """The first and the last word of each chunk."""
     start = 0
     while start < len(words):
         end, length = start, 0
         while end < len(words) and end - start < size:
-            width = words[end].end - words[end].start + 1
-            if length + width > limit and end > start:
+            length += words[end].tokens
+            if length > limit and end > start:
                 break
-            length += width
             end += 1
         yield words[start], words[end - 1]
         if end >= len(words):
@@ -102,7 +116,7 @@ def _spans(
 
 
 def _chunk(
-    number: int, heading: str, section: Sequence[StoredBlock], first: _Word, last: _Word
+    number: int, heading: str, section: Sequence[StoredBlock], first: _ChunkWord, last: _ChunkWord
 ) -> StoredChunk:
     parts = []
     for index in range(first.block, last.block + 1):

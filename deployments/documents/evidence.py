@@ -93,7 +93,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class JudgedSource:
     """A passage to be judged: its text, and all that says what it is about (headings, the name of
     its document)."""
 
@@ -106,7 +106,7 @@ def shared_words(wanted: str, text: str) -> float:
     return _share(_telling(wanted), _telling(text))
 
 
-def find_candidates(question: Question, sources: Sequence[Source]) -> list[Candidate]:
+def find_candidates(question: Question, sources: Sequence[JudgedSource]) -> list[Candidate]:
     """Sentences of the passages that have all names of the question; those that share most words
     with it first, at most MAX_SENTENCES."""
     wanted = (*question.names, *question.topics)
@@ -136,9 +136,11 @@ def strings_to_embed(question: Question, candidates: Sequence[Candidate]) -> lis
 
 
 def judge(question: Question, candidates: Sequence[Candidate], vectors: Vectors) -> list[Judged]:
-    """Best first. `vectors` are those of `strings_to_embed`, of length 1."""
+    """Best first. `vectors` are those of `strings_to_embed`."""
     count = len(candidates) + 1
-    whole, bare = vectors[:count], vectors[count:]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = vectors / np.maximum(lengths, 1e-9)
+    whole, bare = rows[:count], rows[count:]
     features = np.column_stack(
         [
             whole[1:] @ whole[0],

@@ -32,13 +32,11 @@ from deployments.documents.job_spec import DocumentJobSpec, open_password
 from deployments.documents.model import (
     DocumentPlace,
     StoredBlock,
-    StoredChunk,
     TenantDocument,
-    document_folder,
 )
 from deployments.documents.ports import DocumentCalls
 from deployments.documents.read_stage import FETCHED_PERCENT, READ_PERCENT, ReadStage
-from deployments.documents.store import DocumentStore
+from deployments.documents.store import KNOWN, DocumentStore
 from deployments.video.url_download import IncomingStream, UrlDownloader
 
 KEEP_S = 7 * 86_400.0
@@ -134,9 +132,12 @@ class DocumentJobHandler:
                 await parts.store.change(connection, tenant, other.id, job=work.job.id)
         if other.is_read:
             await self._index(work, other)
-        async with parts.database.begin() as connection:
+
+        async def give_way(connection: AsyncConnection) -> None:
             await self._delete_if_there(connection, tenant, spec.document)
-        await parts.files.delete_under(tenant, document_folder(spec.document))
+
+        await work.checkpoint(KNOWN, {"document": other.id}, give_way)
+        await parts.files.delete(tenant, [spec.path])
         return JobResult("succeeded", {"document": other.id, "was_known": True})
 
     async def _delete_if_there(self, connection: AsyncConnection, tenant: str, id: str) -> None:
@@ -242,11 +243,6 @@ def sample_of(blocks: Sequence[StoredBlock]) -> str:
         sample.append(block.text)
         length += len(block.text)
     return "\n".join(sample)[:LANGUAGE_SAMPLE]
-
-
-def chunks_of(blocks: Sequence[StoredBlock]) -> Sequence[StoredChunk]:
-    """Blocks for milliseconds a page."""
-    return chunk_blocks(blocks)
 
 
 async def _with_progress(work: JobContext, stream: IncomingStream) -> AsyncIterator[bytes]:

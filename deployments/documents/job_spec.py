@@ -5,7 +5,7 @@ In: an order. Out: a spec, whose password is sealed under the tenant's secret.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cluster.secrets.encryption import SecretBox
@@ -18,7 +18,8 @@ _PURPOSE = "documents"
 class DocumentJobSpec:
     """`document` is read from `path` of the tenant's files (empty: it is read already), where `url`
     is fetched to first (empty: it is there). `owned`: the file belongs to the job, and goes with
-    it. `collections` are the ids of those that it is indexed in. `password` is sealed."""
+    it. `collections` are the ids of those that it is indexed in. `password` is sealed. `tags` split
+    the usage of the job."""
 
     document: str
     path: str = ""
@@ -28,15 +29,17 @@ class DocumentJobSpec:
     password: str = ""
     ocr: bool = True
     owned: bool = True
-    collections: tuple[str, ...] = field(default=())
+    collections: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "collections": list(self.collections)}
+        return {**asdict(self), "collections": list(self.collections), "tags": list(self.tags)}
 
     @classmethod
     def of(cls, job: Job) -> "DocumentJobSpec":
         data: Mapping[str, Any] = job.spec
-        return cls(**{**data, "collections": tuple(data["collections"])})
+        lists = {name: tuple(data.get(name, ())) for name in ("collections", "tags")}
+        return cls(**{**data, **lists})
 
 
 def seal_password(secret: bytes, document: str, password: str) -> str:

@@ -142,10 +142,5 @@ def new_document_id() -> str:
     return f"doc_{secrets.token_hex(12)}"
 
 
-def document_folder(document: str) -> str:
-    """Of its files, among the tenant's."""
-    return f"documents/{document}"
-
-
 def no_document(id: str) -> NotFound:
     return NotFound(f"There is no document '{id[:64]}'.", param="document")

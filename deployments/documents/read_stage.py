@@ -71,14 +71,17 @@ class ReadStage:
             return state
         async with self._calls.reading(work.job) as call:
             request = replace(request, caller=call.caller, first_page=state.pages_done + 1)
-            step = _Step(work, document, state)
+            step = _ReadStep(work, document, state)
             began = self._clock.monotonic()
             async with aclosing(self._reader.read_document(request)) as parts:
                 async for part in parts:
                     if part.facts is not None:
                         await call.reserve(max(0, part.facts.pages - state.pages_done))
                         step.facts = part.facts
+                    done = step.pages_done
                     step.add(part.blocks, part.pages_done, part.notes)
+                    if step.pages_done == done:
+                        continue  # a page may come in several parts, and is written as a whole
                     if step.is_due or self._clock.monotonic() - began >= STEP_S:
                         await self._write(step, call)
                         began = self._clock.monotonic()
@@ -86,7 +89,7 @@ class ReadStage:
             await self._write(step, call)
         return state
 
-    async def _write(self, step: "_Step", call: ReadingCall) -> None:
+    async def _write(self, step: "_ReadStep", call: ReadingCall) -> None:
         state, work = step.state, step.work
         pages = max(0, step.pages_done - state.pages_done)
         if not pages and not step.is_last:
@@ -119,7 +122,7 @@ class ReadStage:
     async def _write_step(
         self,
         connection: AsyncConnection,
-        step: "_Step",
+        step: "_ReadStep",
         after: ReadingState,
         charge: CollectedUsage,
     ) -> None:
@@ -146,7 +149,7 @@ def facts_columns(facts: DocumentFacts) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Step:
+class _ReadStep:
     """What is read and not written yet."""
 
     work: JobContext

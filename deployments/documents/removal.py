@@ -14,8 +14,10 @@ from cluster.collections.model import MAX_CHANGED
 from cluster.collections.points import PointRepository
 from cluster.runtime.problems import NotFound
 from cluster.storage.database import Database
+from deployments.contracts.documents import DOCUMENT_JOB
 from deployments.documents.index_stage import point_id
-from deployments.documents.model import DocumentPlace, TenantDocument, document_folder
+from deployments.documents.job_spec import DocumentJobSpec
+from deployments.documents.model import DocumentPlace, TenantDocument
 from deployments.documents.store import DocumentStore
 from deployments.jobs.store import JobStore
 
@@ -36,7 +38,6 @@ class DocumentRemover:
                 await self._take_out(connection, document, place)
             await self.store.delete(connection, tenant, id)
         await self._end_job(document)
-        await self.files.delete_under(tenant, document_folder(id))
 
     async def remove_from(self, tenant: str, id: str, collection: str) -> None:
         """Takes a document out of one collection. Raises NotFound where it is not in it."""
@@ -63,6 +64,12 @@ class DocumentRemover:
                 return
 
     async def _end_job(self, document: TenantDocument) -> None:
+        """With the file that it reads."""
         if document.job is not None:
             with contextlib.suppress(NotFound):
-                await self.jobs.cancel(document.tenant, document.job)
+                job = await self.jobs.cancel(document.tenant, document.job)
+                if job.kind != DOCUMENT_JOB:
+                    return
+                spec = DocumentJobSpec.of(job)
+                if spec.owned and spec.path:
+                    await self.files.delete(document.tenant, [spec.path])

@@ -28,7 +28,7 @@ from cluster.storage.pagination import Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import document_blocks as blocks
 from cluster.storage.tables import document_chunks as chunks
 from cluster.storage.tables import document_places as places
-from cluster.storage.tables import documents, jobs
+from cluster.storage.tables import documents, job_checkpoints, jobs
 from deployments.contracts.documents import DOCUMENT_JOB, DocumentBlock
 from deployments.documents.model import (
     DocumentPlace,
@@ -42,6 +42,7 @@ from deployments.documents.model import (
     no_document,
 )
 
+KNOWN = "known"  # a job's checkpoint: its document has given way to another
 AT_ONCE = 500  # rows of one statement
 _UNFINISHED = ("reading", "readable")
 _ENDED_BADLY = ("failed", "canceled")
@@ -98,10 +99,14 @@ class DocumentStore:
         if not is_id(id):
             return None
         same = and_(jobs.c.tenant == tenant, jobs.c.kind == DOCUMENT_JOB, jobs.c.subject == id)
-        query = select(jobs.c.result).where(same, jobs.c.state == "succeeded").limit(1)
-        row = (await connection.execute(query)).first()
-        other = None if row is None else row.result.get("document")
-        return other if isinstance(other, str) and other != id else None
+        known = and_(job_checkpoints.c.job == jobs.c.id, job_checkpoints.c.name == KNOWN)
+        query = select(jobs.c.result, job_checkpoints.c.data).where(same)
+        joined = query.select_from(jobs.outerjoin(job_checkpoints, known))
+        for row in await connection.execute(joined):
+            other = (row.data or row.result).get("document", id)
+            if other != id:
+                return str(other)
+        return None
 
     async def find(
         self, connection: AsyncConnection, tenant: str, sha256: str

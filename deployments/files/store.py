@@ -5,7 +5,7 @@ for an unknown or an expired one. A file that a batch writes grows by one object
 """
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from cluster.storage.tables import jobs
 from deployments.files.model import MAX_FILES, NewFile, TenantFile, TooManyFiles
 
 IDS_AT_ONCE = 500  # of one statement
+
+AlsoWrite = Callable[[AsyncConnection, TenantFile], Awaitable[None]]
 
 
 class FileStore:
@@ -41,8 +43,8 @@ class FileStore:
         path = object_path(new_file_id(), 0)
         return await self._objects.stage(tenant, path, content, media_type, None, largest=largest)
 
-    async def add(self, staged: Staged, new: NewFile) -> TenantFile:
-        """The file of received bytes. Raises TooManyFiles."""
+    async def add(self, staged: Staged, new: NewFile, also: AlsoWrite | None = None) -> TenantFile:
+        """The file of received bytes; `also` writes in its transaction. Raises TooManyFiles."""
         file, now = staged.new.path.split("/")[1], self._clock.wall()
         expires = None if new.keep_s is None else now + new.keep_s
         staged = replace(staged, new=replace(staged.new, expires=expires))
@@ -51,6 +53,8 @@ class FileStore:
             await self._make_room(connection, new.tenant, now)
             await self._objects.commit(staged, connection)
             await connection.execute(insert(rows).values(row))
+            if also is not None:
+                await also(connection, TenantFile(**row))
         return TenantFile(**row)
 
     async def discard(self, staged: Staged) -> None:

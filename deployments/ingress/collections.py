@@ -46,7 +46,7 @@ from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.metering import Meter
 from deployments.jobs.store import JobStore
 
-TRIES = 3  # of points whose collection is reindexed meanwhile
+TRIES = 3  # of what is done with a collection that is reindexed meanwhile
 LEAST_S = 1.0  # of a request's time, for another round of deletions
 NOT_SERVED = "Collections are not searched here: no deployment 'Search' is served."
 INSTALL = "Set `search.enabled: true` in serve_config.yaml."
@@ -139,17 +139,25 @@ class CollectionServices:
         """Those that pass the filter, also those that come to do so meanwhile, a page at a time. A
         point that is changed so that it does not any more is left."""
         tenant, deleted = request.caller.tenant, 0
+        tries = TRIES
         collection = await self.get(tenant, name)
         while True:
-            answer = await self.ask(
-                request,
-                collection,
-                mode="match",
-                limit=MAX_MATCHES,
-                filter=filter,
-                with_text=False,
-                with_payload=False,
-            )
+            try:
+                answer = await self.ask(
+                    request,
+                    collection,
+                    mode="match",
+                    limit=MAX_MATCHES,
+                    filter=filter,
+                    with_text=False,
+                    with_payload=False,
+                )
+            except CollectionChanged:
+                tries -= 1
+                if not tries:
+                    raise
+                collection = await self.get(tenant, collection.id)
+                continue
             if not answer.hits:
                 return DeletedPoints(collection, deleted)
             ids = [hit.id for hit in answer.hits]
@@ -164,23 +172,29 @@ class CollectionServices:
     async def find(self, request: AdmittedRequest, name: str, query: GivenQuery) -> FoundPoints:
         """Raises NotFound, InvalidRequest (`text`, `vector`, `mode`), DimensionsDiffer, and what
         embedding and the search raise."""
-        collection = await self.get(request.caller.tenant, name)
-        mode = mode_of(collection, query)
-        text, vector, tokens = await self.embedder.query(request, collection, query, mode)
-        answer = await self.ask(
-            request,
-            collection,
-            mode=mode,
-            limit=query.limit,
-            text=text,
-            vector=vector,
-            filter=query.filter,
-            min_score=query.min_score,
-            alpha=query.alpha,
-            fusion=query.fusion,
-            with_text=query.with_text,
-            with_payload=query.with_payload,
-        )
+        for left in reversed(range(TRIES)):
+            collection = await self.get(request.caller.tenant, name)
+            mode = mode_of(collection, query)
+            text, vector, tokens = await self.embedder.query(request, collection, query, mode)
+            try:
+                answer = await self.ask(
+                    request,
+                    collection,
+                    mode=mode,
+                    limit=query.limit,
+                    text=text,
+                    vector=vector,
+                    filter=query.filter,
+                    min_score=query.min_score,
+                    alpha=query.alpha,
+                    fusion=query.fusion,
+                    with_text=query.with_text,
+                    with_payload=query.with_payload,
+                )
+                break
+            except CollectionChanged:  # its vectors may be another model's now
+                if not left:
+                    raise
         if is_use_late(collection, self.clock.wall()):
             async with self.database.begin() as connection:
                 await self.collections.touch(connection, collection.tenant, collection.id)

@@ -22,6 +22,7 @@ from deployments.contracts.documents import DOCUMENTS
 from deployments.contracts.embedding import Vectors
 from deployments.contracts.jobs import Job
 from deployments.contracts.limits import Reservation
+from deployments.documents.job_spec import DocumentJobSpec
 from deployments.documents.ports import ReadingCall
 from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import AdmittedRequest
@@ -140,7 +141,7 @@ class OwnersDocumentCalls:
             RequestClass.BATCH,
             Priority.BATCH,
         )
-        context.collected = usage
+        context.collected, context.tags = usage, DocumentJobSpec.of(job).tags
         return services.admission.admitted(
             context, RequestClass.BATCH, action, f"job:{job.id}", Scope.DOCUMENTS_WRITE
         )

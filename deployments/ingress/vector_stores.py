@@ -18,7 +18,8 @@ from deployments.documents.index_stage import point_id
 from deployments.ingress.authentication import authenticate_handle_call
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.documents import DocumentServices, require_documents
-from deployments.ingress.operations.documents import CreateDocument, default_embedder
+from deployments.ingress.operations.document_creation import default_embedder
+from deployments.ingress.operations.documents import CreateDocument
 from deployments.ingress.schemas.documents import DocumentCreate
 from deployments.ingress.services import AppServices
 from deployments.vector_stores.indexing import IndexStoreFilesHandler, StoreIndexParts

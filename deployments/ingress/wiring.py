@@ -23,6 +23,7 @@ from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.cache.metrics import cache_stats
 from deployments.collections.reindex_handler import ReindexHandler
+from deployments.collections.source_handler import IndexSourcesHandler
 from deployments.content.moderation.moderator import moderator
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.audio import MediaReader
@@ -43,6 +44,7 @@ from deployments.ingress.audio import audio_services
 from deployments.ingress.batches import OperationCaller
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.cluster_view import ClusterView
+from deployments.ingress.collection_sources import TenantSources
 from deployments.ingress.collections import collection_services
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.directory_broadcast import REPORT as DIRECTORY
@@ -320,6 +322,7 @@ def build_services(
     )
     pacer = BatchPacer(clock, lambda: admission.urgent)
     calls = ItemCalls(caller, clock, pacer)
+    job_embedder = IngressJobEmbedder(services, collections.embedder, directory.caller_of, pacer)
     tenant_jobs.install(
         [
             BatchHandler(tenancy.database, items, calls, tenancy.ledger, clock),
@@ -336,10 +339,18 @@ def build_services(
             EraseHandler(parts),
             document_handler(documents, document_calls, tenancy.ledger),
             index_files_handler(services, directory.caller_of),
+            IndexSourcesHandler(
+                tenancy.database,
+                collections.collections,
+                collections.points,
+                TenantSources(tenancy.database, services.audio, directory.caller_of),
+                job_embedder,
+                tenancy.ledger,
+            ),
             ReindexHandler(
                 tenancy.database,
                 GenerationRepository(clock),
-                IngressJobEmbedder(services, collections.embedder, directory.caller_of, pacer),
+                job_embedder,
                 tenancy.ledger,
                 clock,
             ),

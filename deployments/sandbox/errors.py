@@ -6,6 +6,7 @@
       MediaTooShort    422 media-too-short   names min_duration_s
       MediaDamaged     422 media-damaged     cannot be decoded, or crashed the decoder
         MediaIncomplete    media-incomplete  an MP4 or MOV whose index was never written
+        MediaEncrypted     media-encrypted   it needs a key
       NoMedia          422 no-media          neither picture nor sound
       TranscriptRefused 422 transcript-refused  a transcript that cannot be used; names the field
     DeadlineExceeded
@@ -93,6 +94,15 @@ class MediaIncomplete(MediaDamaged):
         super().__init__(detail, **extensions)
 
 
+class MediaEncrypted(MediaDamaged):
+    slug, title = "media-encrypted", "The recording is encrypted"
+
+    def __init__(
+        self, detail: str = "The recording is encrypted; send one that plays without a key."
+    ) -> None:
+        super().__init__(detail)
+
+
 class NoMedia(InvalidRequest):
     status, slug, title = 422, "no-media", "The file has neither picture nor sound"
 
@@ -157,6 +167,7 @@ WIRE: Mapping[str, type[Problem]] = {
         MediaTooLarge,
         MediaDamaged,
         MediaIncomplete,
+        MediaEncrypted,
         NoMedia,
         ScratchFull,
         TranscriptRefused,

@@ -8,6 +8,7 @@ caller compares them exactly. Rows may be added by several threads.
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,22 @@ class ApproximateIndex:
             expansion_search=_SEARCH_WIDTH,
         )
 
+    @classmethod
+    def read(cls, dimensions: int, path: Path) -> "ApproximateIndex":
+        """Raises ValueError for what `save` has not written."""
+        made = cls(dimensions)
+        try:
+            made._index.load(path)
+        except Exception as error:  # of many classes
+            raise ValueError(f"{path.name}: {error}") from error
+        if made._index.ndim != dimensions:
+            raise ValueError(f"{path.name}: {made._index.ndim} dimensions")
+        return made
+
+    def save(self, path: Path) -> None:
+        """Nothing may be added or removed meanwhile; searches go on."""
+        self._index.save(path)
+
     def __len__(self) -> int:
         return len(self._index)
 
@@ -49,11 +66,12 @@ class ApproximateIndex:
     def nbytes(self) -> int:
         return len(self) * (2 * self._dimensions + 2 * _GRAPH_BYTES * _CONNECTIVITY)
 
-    def add(self, row: int, vector: bytes) -> None:
-        self._index.add(row, np.frombuffer(vector, "<f2"))
-
     def add_rows(
-        self, rows: Rows, vectors: VectorRows, threads: int, stopped: Callable[[], bool]
+        self,
+        rows: Rows,
+        vectors: VectorRows,
+        threads: int,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Whether all are in it: it ends early once `stopped()`. Takes about a millisecond of a
         core for each of a million rows, and lets other threads run."""

@@ -5,7 +5,8 @@ the same as if every point were compared in float64. A changed point gets a new 
 ones are dropped when they are many. Knows no database and no tenants.
 """
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.search.approximate_index import ApproximateIndex
 from deployments.search.growing_array import GrowingArray
+from deployments.search.index_state import IndexState
 from deployments.search.inverted_index import InvertedIndex
 from deployments.search.payload_columns import PayloadColumns
 from deployments.search.ranking import best_rows, contenders, fused_ranks, ranks_of
@@ -29,13 +31,13 @@ Mask = NDArray[np.bool_]
 
 
 class PointChange(NamedTuple):
-    """A row of the table `points`."""
+    """A row of the table `points`; `payload` is JSON."""
 
     id: str
     sequence: int
     vector: bytes | None
     text: str
-    payload: Mapping[str, Any]
+    payload: bytes
     deleted: bool
 
 
@@ -75,11 +77,14 @@ class Ranking:
 
 class CollectionIndex:
     """`sequence` is the number up to which changes are in it; `rows_version` grows when rows of old
-    points are dropped and the others move up."""
+    points are dropped and the others move up. `vector_count` is of points that have vectors,
+    `nbytes` about what all takes in memory."""
 
     def __init__(self, dimensions: int) -> None:
         self.sequence = 0
         self.rows_version = 0
+        self.vector_count = 0
+        self.nbytes = 0
         self.approximate: ApproximateIndex | None = None
         self.vectors = VectorRows(dimensions)
         self._words = InvertedIndex()
@@ -90,24 +95,67 @@ class CollectionIndex:
         self._has_vector = GrowingArray(np.bool_)
         self._sequences = GrowingArray(np.int64)
 
+    @classmethod
+    def of(cls, state: IndexState, approximate: ApproximateIndex | None) -> "CollectionIndex":
+        """As it was when `state` was taken. Raises ValueError where its parts do not fit."""
+        made, count = cls(state.vectors.dimensions), len(state.ids)
+        by_row = (state.live, state.has_vector, state.sequences, state.payloads, state.lengths)
+        if any(len(each) != count for each in (*by_row, state.vectors)):
+            raise ValueError("the parts have other numbers of rows")
+        made.sequence, made.approximate, made.vectors = state.sequence, approximate, state.vectors
+        made._ids = state.ids
+        rows = np.flatnonzero(state.live).tolist()
+        made._rows = {state.ids[row]: row for row in rows}
+        made._live = GrowingArray(np.bool_, state.live)
+        made._has_vector = GrowingArray(np.bool_, state.has_vector)
+        made._sequences = GrowingArray(np.int64, state.sequences)
+        made._payloads.extend(state.payloads)
+        made._words = InvertedIndex.of(state.postings, state.lengths)
+        made._arrange()
+        return made
+
+    def state(self) -> IndexState:
+        live = self._live.values.copy()
+        dead = np.flatnonzero(~live).tolist()
+        ids, payloads = self._ids.copy(), self._payloads.encoded.copy()
+        for row in dead:
+            ids[row], payloads[row] = "", b""
+        return IndexState(
+            self.sequence,
+            ids,
+            live,
+            self._has_vector.values.copy(),
+            self._sequences.values.copy(),
+            payloads,
+            self._words.postings(live),
+            self._words.lengths.values.copy(),
+            self.vectors,
+        )
+
     def __len__(self) -> int:
         """Points that are not deleted."""
         return len(self._rows)
 
-    @property
-    def nbytes(self) -> int:
-        parts = (self.vectors, self._words, self._payloads, self._sequences, self._live)
-        approximate = 0 if self.approximate is None else self.approximate.nbytes
-        return sum(part.nbytes for part in parts) + _ROW_BYTES * len(self._ids) + approximate
-
-    def apply(self, changes: Iterable[PointChange]) -> None:
-        """Raises ValueError for a vector of other dimensions."""
-        for change in changes:
-            self._remove(change.id)
-            if not change.deleted:
-                self._append(change)
-            self.sequence = max(self.sequence, change.sequence)
-        self._words.merge()
+    def apply(self, changes: Sequence[PointChange]) -> None:
+        """Raises ValueError, before any change, for a vector of other dimensions."""
+        last = {change.id: change for change in changes}
+        stored = [change for change in last.values() if not change.deleted]
+        self._extend_vectors([change.vector for change in stored])
+        for id in last:
+            self._remove(id)
+        first = len(self._ids)
+        self._ids += [change.id for change in stored]
+        self._rows.update(zip(self._ids[first:], range(first, len(self._ids)), strict=True))
+        self._words.extend([change.text for change in stored])
+        self._payloads.extend([change.payload for change in stored])
+        self._live.extend([True] * len(stored))
+        self._has_vector.extend([change.vector is not None for change in stored])
+        self._sequences.extend([change.sequence for change in stored])
+        if self.approximate is not None:
+            rows = np.arange(first, len(self._ids))
+            rows = rows[self._has_vector.values[first:]]
+            self.approximate.add_rows(rows, self.vectors, 1)
+        self.sequence = max([self.sequence, *(change.sequence for change in changes)])
         self._arrange()
 
     def search(self, query: IndexQuery) -> Ranking:
@@ -115,7 +163,7 @@ class CollectionIndex:
         allowed = self._allowed(query.filter)
         matched = int(allowed.sum())
         text = self._words.scores(query.text, self._live.values) if query.text else None
-        if query.vector is None:
+        if query.vector is None or self.vectors.dimensions == 0:
             return self._by_words(query, allowed, matched, text)
         candidates = self._candidates(query, allowed, matched, text)
         if candidates is not None:
@@ -131,8 +179,9 @@ class CollectionIndex:
     def match(self, filter: Mapping[str, Any] | None, after: str, limit: int) -> Ranking:
         """Points that pass a filter, by id."""
         rows = np.flatnonzero(self._allowed(filter))
-        names = sorted(self._ids[row] for row in rows.tolist() if self._ids[row] > after)
-        points = [self._point(self._rows[name], 0.0, None, None) for name in names[:limit]]
+        left = (self._ids[row] for row in rows.tolist() if self._ids[row] > after)
+        names = heapq.nsmallest(limit, left)
+        points = [self._point(self._rows[name], 0.0, None, None) for name in names]
         return Ranking(tuple(points), len(rows), is_exact=True)
 
     def vector_rows(self) -> Rows:
@@ -146,7 +195,11 @@ class CollectionIndex:
 
     def _allowed(self, filter: Mapping[str, Any] | None) -> Mask:
         live = self._live.values
-        return live & self._payloads.mask(filter) if filter else live.copy()
+        if not filter:
+            return live.copy()
+        mask = self._payloads.mask(filter)
+        self._measure()  # it may have made columns
+        return live & mask
 
     def _by_words(
         self, query: IndexQuery, allowed: Mask, matched: int, text: Doubles | None
@@ -199,7 +252,7 @@ class CollectionIndex:
             return None
         assert query.vector is not None
         wanted = query.limit if text is None else 8 * query.limit + 64
-        rows = approximate.search(query.vector, allowed, wanted)
+        rows = approximate.search(query.vector, allowed & self._has_vector.values, wanted)
         if rows is None or text is None:
             return rows
         by_words = contenders(text, allowed & (text > 0), wanted, 0.0)[: 4 * wanted]
@@ -258,22 +311,12 @@ class CollectionIndex:
             self._ids[row], sequence, score, vector_score, text_score, vector_rank, text_rank
         )
 
-    def _append(self, change: PointChange) -> None:
-        row = len(self._ids)
-        if change.vector is not None and self.vectors.dimensions == 0:
-            self.vectors = VectorRows(len(change.vector) // 2)
-            for _ in range(row):
-                self.vectors.append(None)
-        self.vectors.append(change.vector)
-        self._words.append(change.text)
-        self._payloads.append(change.payload)
-        self._ids.append(change.id)
-        self._rows[change.id] = row
-        self._live.append(True)
-        self._has_vector.append(change.vector is not None)
-        self._sequences.append(change.sequence)
-        if self.approximate is not None and change.vector is not None:
-            self.approximate.add(row, change.vector)
+    def _extend_vectors(self, vectors: list[bytes | None]) -> None:
+        given = next((vector for vector in vectors if vector is not None), None)
+        if given is not None and self.vectors.dimensions == 0:
+            empty, self.vectors = len(self.vectors), VectorRows(len(given) // 2)
+            self.vectors.extend([None] * empty)
+        self.vectors.extend(vectors)
 
     def _remove(self, id: str) -> None:
         row = self._rows.pop(id, None)
@@ -287,14 +330,22 @@ class CollectionIndex:
         """Drops rows of old points where they are many, and picks the width of vectors."""
         if len(self._ids) - len(self) > max(_DROPPED_AT, len(self) // 3):
             self._drop_rows()
-        vectors = int(self._has_vector.values.sum())
-        self.vectors.widen(is_wide=vectors > NARROW_ROWS and self.approximate is None)
+        self.vector_count = int((self._has_vector.values & self._live.values).sum())
+        is_small = self.vector_count <= NARROW_ROWS
+        self.vectors.widen(is_wide=not is_small and self.approximate is None)
+        self._measure()
+
+    def _measure(self) -> None:
+        parts = (self.vectors, self._words, self._payloads, self._sequences, self._live)
+        approximate = 0 if self.approximate is None else self.approximate.nbytes
+        rows = _ROW_BYTES * len(self._ids)
+        self.nbytes = sum(part.nbytes for part in parts) + rows + approximate
 
     def _drop_rows(self) -> None:
         kept = self._live.values.copy()
         self.rows_version += 1
         self.approximate = None  # its keys are rows
-        self.vectors.keep(kept)
+        self.vectors = self.vectors.kept(kept)
         self._words.keep(kept)
         self._payloads.keep(kept)
         self._ids = [self._ids[row] for row in np.flatnonzero(kept)]

@@ -28,10 +28,12 @@ class GrowingArray(Generic[N]):
     def nbytes(self) -> int:
         return self._values.nbytes
 
-    def append(self, value: Any) -> None:
-        if self._length == len(self._values):
-            grown = np.empty(max(_FIRST, 2 * self._length), self._values.dtype)
-            grown[: self._length] = self._values
+    def extend(self, values: Any) -> None:
+        """A sequence of numbers."""
+        wanted = self._length + len(values)
+        if wanted > len(self._values):
+            grown = np.empty(max(_FIRST, wanted, 2 * self._length), self._values.dtype)
+            grown[: self._length] = self._values[: self._length]
             self._values = grown
-        self._values[self._length] = value
-        self._length += 1
+        self._values[self._length : wanted] = values
+        self._length = wanted

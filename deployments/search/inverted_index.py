@@ -1,8 +1,8 @@
 """An inverted index of words, scored by BM25.
 
 In: texts by row, in rising order of rows. Out: scores of rows for the words of a query. A word is
-its 64-bit hash; postings are arrays sorted by it, and those of recent texts are merged into them
-from time to time.
+its 64-bit hash; postings are arrays sorted by it. Texts that are added together make a part of
+their own, and parts of like sizes are merged.
 
 BM25 (Robertson and Zaragoza, 2009) with k1 1.2 and b 0.75, and the idf of Lucene, which is above 0.
 A score is divided by the idf of all words of the query, also of those that no text has: it says
@@ -10,7 +10,8 @@ which part of the query a text answers, about 1 for all of it, and so can be add
 """
 
 import math
-from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import mmh3
 import numpy as np
@@ -20,59 +21,69 @@ from cluster.storage.words import words_of
 from deployments.search.growing_array import GrowingArray
 
 K1, B = 1.2, 0.75
-_SMALLEST_MERGE = 64  # postings
-_MERGED_AT = 0.25  # part of all postings that may be recent
 _MOST = np.iinfo(np.uint16).max  # times that a word counts in one text
+_RATIO = 4  # a part is merged with the one before it, unless that is so many times as large
 
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 
-class InvertedIndex:
-    def __init__(self) -> None:
-        self._words: Hashes = np.empty(0, np.uint64)
-        self._starts: NDArray[np.int64] = np.zeros(1, np.int64)
-        self._rows: NDArray[np.int32] = np.empty(0, np.int32)
-        self._counts: NDArray[np.uint16] = np.empty(0, np.uint16)
-        self._recent: dict[int, list[tuple[int, int]]] = {}
-        self._recent_postings = 0
-        self.lengths = GrowingArray(np.int32)
+class Postings(NamedTuple):
+    """Of the word `words[i]`: rows in rising order, and how often each has it, from `starts[i]` to
+    `starts[i + 1]`."""
+
+    words: Hashes
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    counts: NDArray[np.uint16]
 
     @property
     def nbytes(self) -> int:
-        arrays = (self._words, self._starts, self._rows, self._counts, self.lengths)
-        return sum(array.nbytes for array in arrays) + 200 * self._recent_postings
+        return sum(array.nbytes for array in self)
 
-    def append(self, text: str) -> None:
-        """The text of the next row."""
-        row, words = len(self.lengths), words_of(text)
-        self.lengths.append(len(words))
-        for word, count in Counter(words).items():
-            self._recent.setdefault(hash_word(word), []).append((row, min(count, _MOST)))
-            self._recent_postings += 1
-        if self._recent_postings > max(1 << 18, _MERGED_AT * len(self._rows)):
-            self.merge()
+    def of(self, word: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        at = int(np.searchsorted(self.words, np.uint64(word)))
+        if at == len(self.words) or int(self.words[at]) != word:
+            return self.rows[:0], self.counts[:0]
+        mine = slice(int(self.starts[at]), int(self.starts[at + 1]))
+        return self.rows[mine], self.counts[mine]
+
+    def each_word(self) -> Hashes:
+        """The word of each row."""
+        return np.repeat(self.words, np.diff(self.starts))
+
+
+class InvertedIndex:
+    """`parts` have postings of rows that follow each other."""
+
+    def __init__(self) -> None:
+        self.parts: list[Postings] = []
+        self.lengths: GrowingArray[np.int32] = GrowingArray(np.int32)
+
+    @classmethod
+    def of(cls, postings: Postings, lengths: NDArray[np.int32]) -> "InvertedIndex":
+        made = cls()
+        made.parts, made.lengths = [postings], GrowingArray(np.int32, lengths)
+        return made
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self.parts) + self.lengths.nbytes
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Those of the next rows."""
+        first, words = len(self.lengths), [words_of(text) for text in texts]
+        lengths = [len(each) for each in words]
+        self.lengths.extend(lengths)
+        if any(lengths):
+            self.parts.append(_count_words(words, lengths, first))
+            self._merge_small()
 
     def merge(self) -> None:
-        """Postings of recent texts become arrays, if there are many."""
-        if self._recent_postings > _SMALLEST_MERGE:
-            self._merge_all()
-
-    def _merge_all(self) -> None:
-        recent = [
-            (word, row, count) for word, postings in self._recent.items() for row, count in postings
-        ]
-        words, rows, counts = zip(*recent, strict=True) if recent else ((), (), ())
-        all_words = np.concatenate(
-            [np.repeat(self._words, np.diff(self._starts)), np.array(words, np.uint64)]
-        )
-        order = np.argsort(all_words, kind="stable")  # rows stay in rising order within a word
-        self._rows = np.concatenate([self._rows, np.array(rows, np.int32)])[order]
-        self._counts = np.concatenate([self._counts, np.array(counts, np.uint16)])[order]
-        self._words, first = np.unique(all_words[order], return_index=True)
-        self._starts = np.append(first, len(all_words)).astype(np.int64)
-        self._recent, self._recent_postings = {}, 0
+        """All parts become one."""
+        if len(self.parts) > 1:
+            self.parts = [_merged(self.parts)]
 
     def scores(self, text: str, live: Mask) -> Scores | None:
         """Of each row, for the words of a query; None: it has no words. Rows that are not `live`
@@ -95,30 +106,74 @@ class InvertedIndex:
                 scores[rows] += idf * times * (K1 + 1) / (times + norm)
         return scores / mass
 
+    def postings(self, live: Mask) -> Postings:
+        """All of them, without those of other rows. Later changes do not change them."""
+        if not self.parts:
+            empty = np.empty(0, np.int32)
+            return _grouped(np.empty(0, np.uint64), empty, empty.astype(np.uint16))
+        self.merge()
+        every = self.parts[0]
+        stays = live[every.rows]
+        if stays.all():
+            return every
+        return _grouped(every.each_word()[stays], every.rows[stays], every.counts[stays])
+
     def keep(self, kept: Mask) -> None:
         """Drops the other rows; those that stay move up."""
-        self._merge_all()
-        new_rows = np.cumsum(kept) - 1
-        stays = kept[self._rows]
-        words = np.repeat(self._words, np.diff(self._starts))[stays]
-        self._rows = new_rows[self._rows[stays]].astype(np.int32)
-        self._counts = self._counts[stays]
-        self._words, first = np.unique(words, return_index=True)
-        self._starts = np.append(first, len(words)).astype(np.int64)
+        left, new_rows = self.postings(kept), np.cumsum(kept) - 1
+        self.parts = [left._replace(rows=new_rows[left.rows].astype(np.int32))]
         self.lengths = GrowingArray(np.int32, self.lengths.values[kept])
 
-    def _postings(self, word: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _postings(self, word: int) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
         """Rows and counts."""
-        at = int(np.searchsorted(self._words, np.uint64(word)))
-        start = stop = 0
-        if at < len(self._words) and int(self._words[at]) == word:
-            start, stop = int(self._starts[at]), int(self._starts[at + 1])
-        recent = np.array(self._recent.get(word, ()), np.int64).reshape(-1, 2)
-        rows = np.concatenate([self._rows[start:stop].astype(np.int64), recent[:, 0]])
-        counts = np.concatenate([self._counts[start:stop].astype(np.int64), recent[:, 1]])
-        return rows, counts
+        found = [part.of(word) for part in self.parts]
+        if not found:
+            return np.empty(0, np.int32), np.empty(0, np.uint16)
+        return np.concatenate([each[0] for each in found]), np.concatenate(
+            [each[1] for each in found]
+        )
+
+    def _merge_small(self) -> None:
+        """So that there are few, and each posting is merged a few times only."""
+        while len(self.parts) > 1:
+            *_, before, last = self.parts
+            if len(before.rows) > _RATIO * len(last.rows):
+                return
+            self.parts[-2:] = [_merged([before, last])]
 
 
 def hash_word(word: str) -> int:
     """MurmurHash3, the upper 64 bits of its 128."""
     return mmh3.mmh3_x64_128_uintdigest(word.encode()) >> 64
+
+
+def _count_words(texts: Sequence[list[str]], lengths: Sequence[int], first: int) -> Postings:
+    """Of texts of rows from `first` on."""
+    numbers: dict[str, int] = {}
+    of_words = np.array([numbers.setdefault(word, len(numbers)) for text in texts for word in text])
+    places = np.repeat(np.arange(len(texts), dtype=np.int64), lengths)
+    pairs, counts = np.unique(places * len(numbers) + of_words, return_counts=True)
+    rows, of_pairs = np.divmod(pairs, len(numbers))
+    words = np.array([hash_word(word) for word in numbers], np.uint64)[of_pairs]
+    order = np.argsort(words, kind="stable")  # rows stay in rising order within a word
+    return _grouped(
+        words[order],
+        (rows[order] + first).astype(np.int32),
+        np.minimum(counts[order], _MOST).astype(np.uint16),
+    )
+
+
+def _merged(parts: Sequence[Postings]) -> Postings:
+    words = np.concatenate([part.each_word() for part in parts])
+    order = np.argsort(words, kind="stable")
+    return _grouped(
+        words[order],
+        np.concatenate([part.rows for part in parts])[order],
+        np.concatenate([part.counts for part in parts])[order],
+    )
+
+
+def _grouped(words: Hashes, rows: NDArray[np.int32], counts: NDArray[np.uint16]) -> Postings:
+    """Of postings that are sorted by word."""
+    first = np.flatnonzero(np.concatenate([[True], words[1:] != words[:-1]])[: len(words)])
+    return Postings(words[first], np.append(first, len(words)).astype(np.int64), rows, counts)

@@ -19,6 +19,7 @@ from deployments.search.config import SearchConfig
 if TYPE_CHECKING:
     from deployments.search.searcher import CollectionSearcher
 
+FOLDER = "search"  # of snapshots, in the home
 START_DELAY_S = 3.0  # stages that requests wait for start first
 
 
@@ -76,4 +77,7 @@ class LateSearcher:
         from deployments.search.searcher import CollectionSearcher
 
         self._database = Database(store_url(self._settings.home, self._settings))
-        return CollectionSearcher(self._database, self._config.memory_bytes)
+        folder = self._settings.home / FOLDER
+        searcher = CollectionSearcher(self._database, self._config.memory_bytes, folder)
+        searcher.sweeper.start()
+        return searcher

@@ -17,7 +17,8 @@ from deployments.contracts.search import CollectionVersion
 from deployments.search.approximate_build import ApproximateBuild
 from deployments.search.collection_index import CollectionIndex
 from deployments.search.figures import SearchFigures
-from deployments.search.point_loader import PointLoader
+from deployments.search.point_loader import PointLoader, TombstonesPurged
+from deployments.search.snapshot_writer import SnapshotState, SnapshotWriter
 
 LOADED_AT_ONCE = 2  # collections
 T = TypeVar("T")
@@ -26,14 +27,22 @@ Key = tuple[str, str]  # tenant, collection
 
 @dataclass(eq=False)
 class LoadedCollection:
-    """`lock` is held by whoever searches the index or changes it."""
+    """`lock` is held by whoever searches the index or changes it, `changing` by whoever changes its
+    points or needs them to stay as they are. `bytes` and `points` are those of the last change."""
 
+    tenant: str
+    id: str
     generation: int
     index: CollectionIndex
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    snapshots: SnapshotState = field(default_factory=SnapshotState)
     refresh: "asyncio.Task[None] | None" = None
     build: ApproximateBuild | None = None
     is_loaded: bool = False
+    is_outdated: bool = False
+    bytes: int = 0
+    points: int = 0
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread, alone; nobody else has the index even if the caller leaves."""
@@ -46,25 +55,30 @@ class LoadedCollection:
 
 
 class LoadedCollections:
-    """`max_bytes` bounds the indexes; the one that is searched stays, however large it is."""
+    """`max_bytes` bounds the indexes; the one that is searched stays, however large it is. `nbytes`
+    and `points` are of all. Large ones are read from snapshots, if there are some."""
 
-    def __init__(self, loader: PointLoader, max_bytes: int, figures: SearchFigures) -> None:
+    def __init__(
+        self,
+        loader: PointLoader,
+        max_bytes: int,
+        figures: SearchFigures,
+        snapshots: SnapshotWriter | None = None,
+    ) -> None:
+        self.nbytes = 0
+        self.points = 0
         self._loader = loader
         self._max_bytes = max_bytes
         self._figures = figures
+        self._snapshots = snapshots
         self._loaded: OrderedDict[Key, LoadedCollection] = OrderedDict()
         self._loading = asyncio.Semaphore(LOADED_AT_ONCE)
 
     def __len__(self) -> int:
         return len(self._loaded)
 
-    @property
-    def nbytes(self) -> int:
-        return sum(each.index.nbytes for each in self._loaded.values())
-
-    @property
-    def points(self) -> int:
-        return sum(len(each.index) for each in self._loaded.values())
+    def keys(self) -> list[Key]:
+        return list(self._loaded)
 
     async def current(self, tenant: str, version: CollectionVersion) -> LoadedCollection:
         """With every change up to the version's. Of a newer generation, if there is one."""
@@ -72,7 +86,9 @@ class LoadedCollections:
         while True:
             loaded = self._loaded.get(key)
             if loaded is None or _is_outdated(loaded, version):
-                loaded = LoadedCollection(version.generation, CollectionIndex(version.dimensions))
+                loaded = LoadedCollection(
+                    *key, version.generation, CollectionIndex(version.dimensions)
+                )
                 self._replace(key, loaded)
             self._loaded.move_to_end(key)
             if loaded.is_loaded and loaded.index.sequence >= version.sequence:
@@ -80,6 +96,12 @@ class LoadedCollections:
             if loaded.generation > version.generation and loaded.is_loaded:
                 return loaded
             await self._refreshed(key, loaded, version)
+
+    async def refreshed(self, loaded: LoadedCollection, version: CollectionVersion) -> None:
+        """With every change up to now."""
+        while (running := loaded.refresh) is not None and not running.done():
+            await asyncio.wait([running])
+        await self._refreshed((loaded.tenant, loaded.id), loaded, version)
 
     def drop(self, tenant: str, collection: str) -> None:
         """It is deleted; no effect if it is not here."""
@@ -91,10 +113,17 @@ class LoadedCollections:
 
     def _replace(self, key: Key, loaded: LoadedCollection | None) -> None:
         old = self._loaded.pop(key, None)
-        if old is not None and old.build is not None:
-            old.build.cancel()
+        if old is not None:
+            self._count(old, 0, 0)
+            if old.build is not None:
+                old.build.cancel()
         if loaded is not None:
             self._loaded[key] = loaded
+
+    def _count(self, loaded: LoadedCollection, size: int, points: int) -> None:
+        self.nbytes += size - loaded.bytes
+        self.points += points - loaded.points
+        loaded.bytes, loaded.points = size, points
 
     async def _refreshed(
         self, key: Key, loaded: LoadedCollection, version: CollectionVersion
@@ -112,40 +141,59 @@ class LoadedCollections:
     async def _refresh(
         self, key: Key, loaded: LoadedCollection, version: CollectionVersion
     ) -> None:
-        tenant, collection = key
         with self._figures.refresh(is_load=not loaded.is_loaded):
             async with self._loading:
-                changes = self._loader.changes(
-                    tenant, collection, loaded.generation, loaded.index.sequence
-                )
-                async for some in changes:
-                    await loaded.run(partial(loaded.index.apply, some))
-                    self._figures.changes += len(some)
+                try:
+                    await self._read(loaded, version)
+                except TombstonesPurged:
+                    loaded.is_outdated = True
+                    if self._snapshots is not None:  # they are as old
+                        await asyncio.to_thread(self._snapshots.store.delete_all, loaded.id)
+                    return
         if loaded.generation == version.generation:
             # Numbers without a row, such as those of points that were not there to be deleted.
             loaded.index.sequence = max(loaded.index.sequence, version.sequence)
         loaded.is_loaded = True
-        self._evict(key)
-        self._build(loaded)
+        if self._loaded.get(key) is loaded:
+            self._count(loaded, loaded.index.nbytes, len(loaded.index))
+            self._evict(key)
+            self._build(loaded)
+
+    async def _read(self, loaded: LoadedCollection, version: CollectionVersion) -> None:
+        """Raises TombstonesPurged."""
+        if self._snapshots is not None and not loaded.is_loaded and not loaded.index.sequence:
+            await self._snapshots.restore(loaded, version.purged)
+        after = loaded.index.sequence
+        changes = self._loader.changes(loaded.tenant, loaded.id, loaded.generation, after)
+        async for some in changes:
+            async with loaded.changing:
+                await loaded.run(partial(loaded.index.apply, some))
+            self._figures.changes += len(some)
 
     def _evict(self, current: Key) -> None:
-        total = self.nbytes
-        for key in list(self._loaded):
-            if total <= self._max_bytes:
+        for key in list(self._loaded) if self.nbytes > self._max_bytes else ():
+            if self.nbytes <= self._max_bytes:
                 return
             if key != current:
-                total -= self._loaded[key].index.nbytes
                 self._replace(key, None)
                 self._figures.evictions += 1
 
     def _build(self, loaded: LoadedCollection) -> None:
         if loaded.build is None or loaded.build.is_over:
-            loaded.build = ApproximateBuild.begin(loaded)
+            loaded.build = ApproximateBuild.begin(loaded, self._save)
+        if loaded.build is None:
+            self._save(loaded)
+
+    def _save(self, loaded: LoadedCollection) -> None:
+        """In the background, if that is due."""
+        is_mine = self._loaded.get((loaded.tenant, loaded.id)) is loaded
+        if self._snapshots is not None and is_mine:
+            self._snapshots.begin(loaded)
 
 
 def _is_outdated(loaded: LoadedCollection, version: CollectionVersion) -> bool:
     """Of an older generation; or tombstones that it has not seen are deleted."""
-    if loaded.generation < version.generation:
+    if loaded.is_outdated or loaded.generation < version.generation:
         return True
     same = loaded.generation == version.generation
     return same and loaded.is_loaded and loaded.index.sequence < version.purged

@@ -4,7 +4,10 @@ In: payloads as JSON by row, filters (cluster/collections/filters.py, which says
 Out: masks. A column is made when a filter first names its field, and grows with the rows.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,36 +21,38 @@ Mask = NDArray[np.bool_]
 _EXACT = 2**53  # integers up to it are exact in float64
 _OTHER = -1  # an object or an array, which equals nothing
 _NUMBERS = (int, float)
+_LONG = re.compile(rb"\d{19}")
 
 
 class PayloadColumns:
+    """`encoded` are the payloads."""
+
     def __init__(self) -> None:
-        self._payloads: list[bytes] = []
+        self.encoded: list[bytes] = []
         self._bytes = 0
         self._columns: dict[str, _Column] = {}
 
     @property
     def nbytes(self) -> int:
         columns = sum(column.nbytes for column in self._columns.values())
-        return self._bytes + 60 * len(self._payloads) + columns
+        return self._bytes + 60 * len(self.encoded) + columns
 
-    def append(self, payload: Mapping[str, Any]) -> None:
-        """Of the next row."""
-        encoded = orjson.dumps(payload) if payload else b""
-        self._payloads.append(encoded)
-        self._bytes += len(encoded)
+    def extend(self, payloads: Sequence[bytes]) -> None:
+        """Of the next rows, as JSON."""
+        self.encoded += [b"" if payload == b"{}" else payload for payload in payloads]
+        self._bytes += sum(map(len, payloads))
 
     def mask(self, filter: Mapping[str, Any]) -> Mask:
         """The rows that pass a valid filter."""
-        mask = np.ones(len(self._payloads), np.bool_)
+        mask = np.ones(len(self.encoded), np.bool_)
         for operator, operand in filter.items():
             mask &= self._holds(operator, operand)
         return mask
 
     def keep(self, kept: Mask) -> None:
         """Drops the other rows; those that stay move up."""
-        self._payloads = [self._payloads[row] for row in np.flatnonzero(kept)]
-        self._bytes = sum(map(len, self._payloads))
+        self.encoded = [self.encoded[row] for row in np.flatnonzero(kept)]
+        self._bytes = sum(map(len, self.encoded))
         self._columns = {}
 
     def _holds(self, operator: str, operand: Any) -> Mask:
@@ -65,8 +70,8 @@ class PayloadColumns:
 
     def _column(self, field: str) -> "_Column":
         column = self._columns.setdefault(field, _Column(field))
-        for payload in self._payloads[column.rows :]:
-            column.append(orjson.loads(payload) if payload else {})
+        if column.rows < len(self.encoded):
+            column.extend(map(_read, self.encoded[column.rows :]))
         return column
 
 
@@ -89,14 +94,22 @@ class _Column:
         arrays = (self._present, self._entries, self._codes, self._numbers)
         return sum(array.nbytes for array in arrays) + 150 * len(self._values)
 
-    def append(self, payload: Mapping[str, Any]) -> None:
-        is_there, value = field_value(payload, self._field)
-        self._present.append(is_there)
-        if is_there:
-            for element in value if isinstance(value, list) else [value]:
-                self._entries.append(self.rows)
-                self._codes.append(self._code(element))
-        self.rows += 1
+    def extend(self, payloads: Iterable[Mapping[str, Any]]) -> None:
+        present, entries, codes = [], [], []
+        for row, payload in enumerate(payloads, self.rows):
+            is_there, value = field_value(payload, self._field)
+            present.append(is_there)
+            if is_there:
+                for element in value if isinstance(value, list) else [value]:
+                    entries.append(row)
+                    codes.append(self._code(element))
+        self._present.extend(present)
+        self._entries.extend(entries)
+        self._codes.extend(codes)
+        numbers = [_as_number(value) for value in self._values[len(self._numbers) :]]
+        self._is_exact = self._is_exact and None not in numbers
+        self._numbers.extend([np.nan if number is None else number for number in numbers])
+        self.rows += len(present)
 
     def present(self) -> Mask:
         return self._present.values.copy()
@@ -139,10 +152,14 @@ class _Column:
         if code is None:
             code = self._code_of[key] = len(self._values)
             self._values.append(value)
-            is_number = isinstance(value, _NUMBERS) and not isinstance(value, bool)
-            self._numbers.append(value if is_number and _is_exact(value) else np.nan)
-            self._is_exact = self._is_exact and (not is_number or _is_exact(value))
         return code
+
+
+def _read(payload: bytes) -> Any:
+    """Integers of over 64 bits keep their value."""
+    if not payload:
+        return {}
+    return json.loads(payload) if _LONG.search(payload) else orjson.loads(payload)
 
 
 def _between(numbers: NDArray[np.float64], bounds: Mapping[str, Any]) -> Mask:
@@ -159,6 +176,13 @@ _COMPARED: Mapping[str, Any] = {
     "lt": np.less,
     "lte": np.less_equal,
 }
+
+
+def _as_number(value: Any) -> float | None:
+    """In float64; NaN: it is no number. None: it is one that float64 does not have."""
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        return math.nan
+    return float(value) if _is_exact(value) else None
 
 
 def _is_exact(value: Any) -> bool:

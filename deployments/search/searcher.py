@@ -8,7 +8,7 @@ nothing.
 """
 
 import asyncio
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from deployments.contracts.search import (
     MAX_MATCHES,
     MAX_RESULTS,
     SEARCH,
-    CollectionVersion,
     SearchAnswer,
     SearchHit,
     SearchRequest,
@@ -30,6 +29,9 @@ from deployments.search.collection_index import IndexQuery, RankedPoint, Ranking
 from deployments.search.figures import SearchFigures
 from deployments.search.loaded_collections import LoadedCollection, LoadedCollections
 from deployments.search.point_loader import PointLoader
+from deployments.search.snapshot_store import SnapshotStore
+from deployments.search.snapshot_writer import SnapshotWriter
+from deployments.search.sweeper import SearchSweeper
 
 MAX_BYTES = 2 << 30
 _TRIES = 4  # of answers whose points change while they are read
@@ -37,12 +39,19 @@ _TRIES = 4  # of answers whose points change while they are read
 
 class CollectionSearcher:
     """Create it on the loop that uses it; `close` it there. The database belongs to its owner.
-    `max_bytes` bounds the collections that it has in memory, but for the one that is searched."""
+    `max_bytes` bounds the collections that it has in memory, but for the one that is searched.
+    Large ones have snapshots in `folder` (None: nowhere). Without `sweeper.start` those of deleted
+    collections stay."""
 
-    def __init__(self, database: Database, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, database: Database, max_bytes: int = MAX_BYTES, folder: Path | None = None
+    ) -> None:
         self.figures = SearchFigures()
         self._loader = PointLoader(database)
-        self.loaded = LoadedCollections(self._loader, max_bytes, self.figures)
+        store = None if folder is None else SnapshotStore(folder)
+        self.snapshots = None if store is None else SnapshotWriter(store)
+        self.loaded = LoadedCollections(self._loader, max_bytes, self.figures, self.snapshots)
+        self.sweeper = SearchSweeper(self._loader, self.loaded, store)
 
     async def search(self, request: SearchRequest) -> SearchAnswer:
         """Raises CollectionChanged where the collection was reindexed after the request's version
@@ -55,6 +64,7 @@ class CollectionSearcher:
                 raise DeadlineExceeded(SEARCH) from None
 
     async def close(self) -> None:
+        await self.sweeper.close()
         await self.loaded.close()
 
     def drop(self, tenant: str, collection: str) -> None:
@@ -74,7 +84,7 @@ class CollectionSearcher:
             hits, stale = await self._with_texts(request, ranking)
             if not stale:
                 return SearchAnswer(hits, sequence, ranking.matched, ranking.is_exact)
-            version = _later(version, loaded.index.sequence)
+            await self.loaded.refreshed(loaded, version)
         return SearchAnswer(hits, sequence, ranking.matched, ranking.is_exact)
 
     async def _ranking(
@@ -130,11 +140,6 @@ def _query(request: SearchRequest) -> IndexQuery:
         by_ranks=request.fusion == "ranks",
         explain=request.explain,
     )
-
-
-def _later(version: CollectionVersion, sequence: int) -> CollectionVersion:
-    """One that an index with `sequence` does not have yet, so that it looks for changes."""
-    return replace(version, sequence=sequence + 1)
 
 
 def _hit(point: RankedPoint, text: str, payload: object) -> SearchHit:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 _RANGES = frozenset({"gt", "gte", "lt", "lte"})
 
 
-class Comparison(Protocol):
+class AttributeComparison(Protocol):
     """An attribute is compared with a value."""
 
     @property
@@ -18,7 +18,7 @@ class Comparison(Protocol):
     def value(self) -> Any: ...
 
 
-def comparison_filter(comparison: Comparison) -> dict[str, Any]:
+def comparison_filter(comparison: AttributeComparison) -> dict[str, Any]:
     """A file without the attribute is unequal to every value."""
     field, kind, value = f"attributes.{comparison.key}", comparison.type, comparison.value
     if kind in _RANGES:

@@ -39,7 +39,7 @@ def test_every_operation_id_is_a_verb_and_a_noun_and_unique(document: dict[str, 
     ]
     verbs = {
         "activate", "analyze", "append", "ask", "cancel", "change", "check", "clear", "compare",
-        "count", "create", "delete", "download", "erase", "export", "find", "get", "group",
+        "count", "create", "delete", "download", "erase", "export", "find", "get", "group", "index",
         "invalidate", "list", "optimize", "prune", "put", "query", "refresh", "reindex", "render",
         "restore", "revoke", "rewrite", "rotate", "search", "set", "sign", "stream", "summarize",
         "suspend", "test", "train", "translate", "update", "verify",

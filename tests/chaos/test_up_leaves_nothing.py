@@ -112,6 +112,7 @@ def test_down_ends_a_foreground_up(mobula: Mobula) -> None:
     mobula.assert_nothing_left(state)
 
 
+@pytest.mark.exhaustive
 def test_an_application_that_does_not_build_is_explained(mobula: Mobula) -> None:
     code, output = mobula.run("up", "-d", "--config", str(mobula.config("broken")))
 

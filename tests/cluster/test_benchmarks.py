@@ -110,21 +110,41 @@ def on_shared_cluster(shared: SharedCluster, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("module", "arguments", "expected"),
     [
-        (bench_path, "--rounds 1 --connections 2", "mobula-chat.requests_s"),
-        (bench_stream, "--rounds 1 --seconds 0.3 --connections 2 --tokens 8", "http_tokens_s"),
-        (bench_cache, "--part speed --rounds 1 --seconds 0.1", "speed.mobula-cached"),
-        (
+        pytest.param(
+            bench_path,
+            "--rounds 1 --connections 2",
+            "mobula-chat.requests_s",
+            marks=pytest.mark.exhaustive,  # what it compares with has to be deployed
+            id="path",
+        ),
+        pytest.param(
+            bench_stream,
+            "--rounds 1 --seconds 0.3 --connections 2 --tokens 8",
+            "http_tokens_s",
+            marks=pytest.mark.exhaustive,
+            id="stream",
+        ),
+        pytest.param(
+            bench_cache,
+            "--part speed --rounds 1 --seconds 0.1",
+            "speed.mobula-cached",
+            id="cache",
+        ),
+        pytest.param(
             bench_compare,
             "--gateways none --rounds 1 --seconds 0.3 --connections 2",
             "stream.2.mobula.streams_s",
+            marks=pytest.mark.exhaustive,
+            id="compare",
         ),
-        (
+        pytest.param(
             bench_compare,
             "--forward --gateways none --rounds 1 --seconds 0.3 --connections 2",
             "stream.2.their-echo-server-alone.chunks_s",
+            marks=pytest.mark.exhaustive,
+            id="compare, forwarding",
         ),
     ],
-    ids=["path", "stream", "cache", "compare", "compare, forwarding"],
 )
 def test_a_tiny_run_comes_to_a_report(
     module: ModuleType, arguments: str, expected: str, tmp_path: Path

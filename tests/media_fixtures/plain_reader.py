@@ -46,7 +46,8 @@ class PlainReader:
                 await self.hold.wait()
             self.pages.append(number)
             blocks = tuple(_block(number, text) for text in page.split("\n\n") if text.strip())
-            yield DocumentPart(blocks=blocks, pages_done=number)
+            yield DocumentPart(blocks=blocks[:1], pages_done=number - 1)  # a page in two parts
+            yield DocumentPart(blocks=blocks[1:], pages_done=number)
 
 
 def _block(page: int, text: str) -> DocumentBlock:

@@ -157,6 +157,38 @@ class AsyncMobula:
         """A model's translation into a language (`de`, `pt-BR`)."""
         return await self._run(self._calls.write("translate", {"text": text, "to": to, **options}))
 
+    async def create_collection(self, name: str | None = None, **options: Any) -> dict[str, Any]:
+        """A collection of points; `options` as in `POST /api/v1/collections`."""
+        return await self._run(self._calls.create_collection({"name": name, **options}))
+
+    async def delete_collection(self, collection: str) -> None:
+        """With all points, by its id or name."""
+        await self._run(self._calls.delete_collection(collection))
+
+    async def put_points(
+        self, collection: str, points: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        """Stores up to 256 points (`id`, `text` or `vector`, `payload`) of a collection; those that
+        are there already are replaced."""
+        return await self._run(self._calls.put_points(collection, points, options))
+
+    async def delete_points(
+        self,
+        collection: str,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Deletes the points with these ids, or those that pass a filter."""
+        return await self._run(self._calls.delete_points(collection, ids, filter))
+
+    async def query_collection(
+        self, collection: str, text: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        """The points that are most like a text or a `vector`, the best first; `options` as in
+        `POST /api/v1/collections/{collection}/query`."""
+        return await self._run(self._calls.query_collection(collection, text, options))
+
     async def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         """The token ids of a text or of a list of messages."""
         return await self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))

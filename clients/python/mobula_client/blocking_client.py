@@ -118,6 +118,31 @@ class Mobula:
     def translate_text(self, text: str, to: str, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.write("translate", {"text": text, "to": to, **options}))
 
+    def create_collection(self, name: str | None = None, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.create_collection({"name": name, **options}))
+
+    def delete_collection(self, collection: str) -> None:
+        self._run(self._calls.delete_collection(collection))
+
+    def put_points(
+        self, collection: str, points: Sequence[Mapping[str, Any]], **options: Any
+    ) -> dict[str, Any]:
+        return self._run(self._calls.put_points(collection, points, options))
+
+    def delete_points(
+        self,
+        collection: str,
+        ids: Sequence[str] | None = None,
+        *,
+        filter: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        return self._run(self._calls.delete_points(collection, ids, filter))
+
+    def query_collection(
+        self, collection: str, text: str | None = None, **options: Any
+    ) -> list[dict[str, Any]]:
+        return self._run(self._calls.query_collection(collection, text, options))
+
     def tokenize(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> list[int]:
         return self._run(self._calls.tokenize(tokenize_body(prompt, model, options)))
 

@@ -20,22 +20,13 @@ from deployments.contracts.generation import GenerateRequest, Sampling, TokenUsa
 from deployments.documents.citations import (
     AnswerSentence,
     Blocks,
-    Citation,
-    Passage,
     joined_answer,
-    look_up,
     split_answer,
     verify_sentence,
 )
 from deployments.documents.evidence import (
     MIN_EVIDENCE,
     Judged,
-    Question,
-    Source,
-    find_candidates,
-    judge,
-    judge_by_words,
-    strings_to_embed,
 )
 from deployments.documents.prompts import (
     MIN_CONTEXT,
@@ -50,6 +41,13 @@ from deployments.ingress.http.streaming import Events
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.operations.content_models import ContentModels
+from deployments.ingress.operations.judged_passages import (
+    citation_bodies,
+    judge_passages,
+    quoted_sentences,
+    sentence_body,
+    source_body,
+)
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.pipeline.passage_finder import FoundPassages, PassageFinder, PassageQuery
@@ -57,8 +55,6 @@ from deployments.ingress.schemas.documents import AskDocumentsRequest
 
 BY = "extractive-answer@1"
 NOT_IN_THESE = "The answer is not in these documents."
-MAX_QUOTES = 3  # of an extractive answer
-_CLOSE = 0.97  # of the best one's evidence: so good is a further quote
 
 Method = Literal["extractive", "model"]
 
@@ -130,9 +126,9 @@ class AskDocuments:
         finder = PassageFinder(documents, self._ports.embeddings)
         request.varies = True  # the same question may find other documents another time
         model = await self._model(request, body)
+        ground = await self._ground(request, body, finder)  # refusals come before the first event
         yield "started", {"method": "extractive" if model is None else "model"}
-        ground = await self._ground(request, body, finder)
-        yield "sources", {"sources": list(map(_source, ground.found.passages))}
+        yield "sources", {"sources": list(map(source_body, ground.found.passages))}
         answer = _Answer("extractive", BY)
         if not ground.answers:
             answer.found = False
@@ -223,45 +219,6 @@ class AskDocuments:
             yield answer.sentences[-1]
 
 
-async def judge_passages(
-    request: AdmittedRequest, finder: PassageFinder, found: FoundPassages
-) -> list[Judged]:
-    """The sentences of the passages, those that answer best first."""
-    question = Question.of(found.question)
-    sources = [
-        Source(passage.text, f"{passage.name}\n{passage.heading}") for passage in found.passages
-    ]
-    candidates = find_candidates(question, sources)
-    if not candidates:
-        return []
-    if not found.model:
-        return judge_by_words(question, candidates)
-    strings = strings_to_embed(question, candidates)
-    unique = list(dict.fromkeys(strings))
-    vectors = await finder.embed(request, found.model, unique)
-    rows = {text: row for row, text in enumerate(unique)}
-    return judge(question, candidates, vectors[[rows[text] for text in strings]])
-
-
-def quoted_sentences(
-    passages: Sequence[Passage], judged: Sequence[Judged], blocks: Blocks
-) -> list[AnswerSentence]:
-    """The best sentences, as they stand in their blocks, in the order of their evidence."""
-    quoted: list[AnswerSentence] = []
-    taken: set[str] = set()
-    for each in judged:
-        is_good = each.evidence >= max(MIN_EVIDENCE, _CLOSE * judged[0].evidence)
-        if len(quoted) == MAX_QUOTES or not is_good:
-            break
-        sentence = each.candidate.text
-        citation = look_up(passages[each.candidate.passage], sentence, blocks)
-        same = " ".join(sentence.split()).casefold()
-        if citation is not None and same not in taken:  # the overlap of two chunks has it twice
-            taken.add(same)
-            quoted.append(AnswerSentence(" ".join(citation.quote.split()), (citation,)))
-    return quoted
-
-
 def _check_written(answer: _Answer, ground: _Ground) -> None:
     """In place of what cannot be given, the extractive answer."""
     if not answer.found or any(sentence.is_cited for sentence in answer.sentences):
@@ -302,7 +259,7 @@ def _body(request: AdmittedRequest, ground: _Ground, answer: _Answer) -> dict[st
         "evidence": ground.evidence,
         "sentences": list(map(sentence_body, answer.sentences)),
         "citations": citation_bodies(answer.sentences),
-        "sources": list(map(_source, ground.found.passages)),
+        "sources": list(map(source_body, ground.found.passages)),
         "usage": usage_body(answer.usage),
     }
 
@@ -316,30 +273,3 @@ def _reason(ground: _Ground) -> str:
             f"{MIN_EVIDENCE:.2f} is the least."
         )
     return "No sentence could be quoted."
-
-
-def sentence_body(sentence: AnswerSentence) -> dict[str, Any]:
-    return {
-        "text": sentence.text,
-        "cited": sentence.is_cited,
-        "marks": list(dict.fromkeys(sentence.numbers)),
-        "removed": list(sentence.removed),
-    }
-
-
-def citation_bodies(sentences: Sequence[AnswerSentence]) -> list[dict[str, Any]]:
-    """Each once."""
-    found: dict[Citation, None] = {}
-    for sentence in sentences:
-        found.update(dict.fromkeys(sentence.citations))
-    return [citation.body() for citation in found]
-
-
-def _source(passage: Passage) -> dict[str, Any]:
-    return {
-        "number": passage.number,
-        "document": passage.document,
-        "name": passage.name,
-        "page": passage.page,
-        "score": round(passage.score, 4),
-    }

@@ -45,6 +45,7 @@ from deployments.ingress.operations.content_sources import (
     BriefSources,
     ContentSources,
     with_citations,
+    with_sources,
 )
 from deployments.ingress.operations.prompt_templates import PromptTemplates
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
@@ -301,13 +302,6 @@ def _content_request(
         ),
         image_sources=item.image_sources(images) if item.images else (),
     )
-
-
-def with_sources(request: ContentRequest, sources: BriefSources | None) -> ContentRequest:
-    """The request whose text is to be written from the sources, if it has any."""
-    if sources is None:
-        return request
-    return replace(request, brief=replace(request.brief, sources=sources.texts))
 
 
 def _brief(item: Item) -> Brief:

@@ -6,11 +6,12 @@ without one is the model's own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Scope
+from deployments.content.results import ContentRequest
 from deployments.documents.citations import Blocks, Passage, cite_text
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.documents import DocumentServices, require_documents
@@ -79,6 +80,13 @@ class ContentSources:
         if context <= 0:
             return MAX_CHARACTERS
         return min(MAX_CHARACTERS, context * _CHARACTERS_A_TOKEN // _SHARE)
+
+
+def with_sources(request: ContentRequest, sources: BriefSources | None) -> ContentRequest:
+    """The request whose text is to be written from the sources, if it has any."""
+    if sources is None:
+        return request
+    return replace(request, brief=replace(request.brief, sources=sources.texts))
 
 
 def with_citations(answer: dict[str, Any], sources: BriefSources | None) -> dict[str, Any]:

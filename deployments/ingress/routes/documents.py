@@ -1,43 +1,42 @@
 """`/api/v1/documents`: a tenant's documents, what they say, and questions about them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
 
-from cluster.runtime.problems import Conflict, Malformed, UnsupportedMedia
+from cluster.runtime.problems import Malformed, UnsupportedMedia
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.documents.model import TenantDocument
-from deployments.documents.rendering import TextFormat, render
-from deployments.ingress.admission import MAX_RESOURCE
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import AdmittedRequest, request_state
+from deployments.ingress.document_access import (
+    AnalysesDocuments,
+    DeletesDocuments,
+    DocumentIdInPath,
+    ReadsDocuments,
+)
 from deployments.ingress.documents import DocumentServices, require_documents
 from deployments.ingress.http.document_form import DocumentForm, read_document_form
 from deployments.ingress.http.multipart import FORM
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import JSON, parse_json, read_json, receive_json
 from deployments.ingress.idempotency import with_idempotency
+from deployments.ingress.operations.document_creation import document_body
 from deployments.ingress.operations.document_summary import SummarizeDocument
-from deployments.ingress.operations.documents import CreateDocument, GetDocument, document_body
+from deployments.ingress.operations.documents import CreateDocument, GetDocument
 from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.documents import (
-    BlockPage,
-    BlockResponse,
-    ChunkPage,
-    ChunkResponse,
     DocumentCreate,
     DocumentListQuery,
     DocumentPage,
-    DocumentPartQuery,
     DocumentQuery,
     DocumentResponse,
     DocumentSummaryBody,
@@ -46,43 +45,7 @@ from deployments.ingress.schemas.documents import (
 )
 
 RETRY_AFTER_S = "1"
-BLOCKS_AT_ONCE = 500
 router = APIRouter(prefix="/api/v1/documents", tags=["documents"])
-DocumentIdInPath = Annotated[
-    str, Path(pattern=r"^[0-9A-Za-z_-]{1,63}$", description="The document's id.")
-]
-Format = Annotated[TextFormat, Query(description="`markdown` marks headings, lists and tables.")]
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentAccess:
-    """An admitted request that concerns documents of the caller's tenant."""
-
-    request: AdmittedRequest
-    documents: DocumentServices
-
-    @property
-    def tenant(self) -> str:
-        return self.request.caller.tenant
-
-
-def _granted(scope: Scope, request_class: RequestClass) -> Callable[..., Any]:
-    async def grant(request: Request) -> AsyncIterator[DocumentAccess]:
-        services = services_of(request)
-        context = authenticate(services, request, request_class)
-        action = f"documents.{request.method.lower()}"
-        resource = request.scope["path"][:MAX_RESOURCE]
-        async with services.admission.admitted(
-            context, request_class, action, resource, scope
-        ) as admitted:
-            yield DocumentAccess(admitted, require_documents(services.documents))
-
-    return grant
-
-
-Reads = Annotated[DocumentAccess, Depends(_granted(Scope.DOCUMENTS_READ, RequestClass.READ))]
-Analyses = Annotated[DocumentAccess, Depends(_granted(Scope.DOCUMENTS_READ, RequestClass.ANALYSE))]
-Deletes = Annotated[DocumentAccess, Depends(_granted(Scope.DOCUMENTS_WRITE, RequestClass.ADMIN))]
 
 
 def _form() -> dict[str, Any]:
@@ -100,7 +63,7 @@ def _form() -> dict[str, Any]:
 
 @router.get("", response_model=DocumentPage, responses=LOOK, summary="List documents, newest first")
 async def list_documents(
-    access: Reads, query: Annotated[DocumentListQuery, Query()]
+    access: ReadsDocuments, query: Annotated[DocumentListQuery, Query()]
 ) -> DocumentPage:
     documents = access.documents
     async with documents.database.read() as connection:
@@ -159,7 +122,7 @@ def _status(answer: dict[str, Any], *, was_known: bool) -> tuple[int, dict[str, 
 @router.get(
     "/{document}", response_model=DocumentResponse, responses=LOOK, summary="Show a document"
 )
-async def get_document(access: Reads, document: DocumentIdInPath) -> DocumentResponse:
+async def get_document(access: ReadsDocuments, document: DocumentIdInPath) -> DocumentResponse:
     answer = await GetDocument(access.documents).answer(
         access.request, DocumentQuery(document=document)
     )
@@ -173,99 +136,10 @@ async def get_document(access: Reads, document: DocumentIdInPath) -> DocumentRes
     responses=CHANGE,
     summary="Delete a document and what is indexed of it",
 )
-async def delete_document(access: Deletes, document: DocumentIdInPath) -> Response:
+async def delete_document(access: DeletesDocuments, document: DocumentIdInPath) -> Response:
     """Once it is answered, no question is answered from it."""
     await access.documents.remover.remove(access.tenant, document)
     return Response(status_code=204)
-
-
-@router.get(
-    "/{document}/text",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The text.",
-            "content": {"text/plain": {}, "text/markdown": {}},
-        },
-        **LOOK,
-    },
-    summary="The text of a document",
-)
-async def get_document_text(
-    access: Reads, document: DocumentIdInPath, request: Request, format: Format = "text"
-) -> Response:
-    """Refused with 409 while it is being read."""
-    found = await _readable(access, document)
-    lift_deadline = request_state(request.scope).lift_deadline
-    if lift_deadline is not None:  # a stalled client is cut by itself
-        lift_deadline()
-    kind = "text/plain" if format == "text" else "text/markdown"
-    return StreamingResponse(
-        _text(access.documents, found, format), media_type=f"{kind}; charset=utf-8"
-    )
-
-
-@router.get(
-    "/{document}/blocks",
-    response_model=BlockPage,
-    responses=LOOK,
-    summary="A document block by block",
-)
-async def list_document_blocks(
-    access: Reads, document: DocumentIdInPath, query: Annotated[DocumentPartQuery, Query()]
-) -> BlockPage:
-    """In reading order. While a job reads it, those that are there."""
-    documents = access.documents
-    async with documents.database.read() as connection:
-        found = await documents.store.get(connection, access.tenant, document)
-        blocks = await documents.store.blocks(
-            connection, access.tenant, found.id, after=query.after, limit=query.limit + 1
-        )
-    data = [
-        BlockResponse.model_validate(
-            {
-                "number": block.number,
-                "page": block.page,
-                "kind": block.kind,
-                "level": block.level,
-                "text": block.text,
-                "box": list(block.box) or None,
-            }
-        )
-        for block in blocks[: query.limit]
-    ]
-    return BlockPage(data=data, next_after=data[-1].number if len(blocks) > query.limit else None)
-
-
-@router.get(
-    "/{document}/chunks",
-    response_model=ChunkPage,
-    responses=LOOK,
-    summary="What of a document is indexed as one",
-)
-async def list_document_chunks(
-    access: Reads, document: DocumentIdInPath, query: Annotated[DocumentPartQuery, Query()]
-) -> ChunkPage:
-    documents = access.documents
-    async with documents.database.read() as connection:
-        found = await documents.store.get(connection, access.tenant, document)
-        chunks = await documents.store.chunks(
-            connection, access.tenant, found.id, after=query.after, limit=query.limit + 1
-        )
-    data = [
-        ChunkResponse(
-            number=chunk.number,
-            page=chunk.page,
-            heading=chunk.heading,
-            block=chunk.block,
-            start=chunk.start,
-            last_block=chunk.last_block,
-            end=chunk.end,
-            text=chunk.text,
-        )
-        for chunk in chunks[: query.limit]
-    ]
-    return ChunkPage(data=data, next_after=data[-1].number if len(chunks) > query.limit else None)
 
 
 @router.post(
@@ -276,7 +150,7 @@ async def list_document_chunks(
     openapi_extra=request_body(DocumentSummaryBody),
 )
 async def summarize_document(
-    access: Analyses, document: DocumentIdInPath, request: Request
+    access: AnalysesDocuments, document: DocumentIdInPath, request: Request
 ) -> Response:
     """Its most central sentences with their places, or a model's summary that is checked against
     them. Refused with 409 while it is being read."""
@@ -285,32 +159,6 @@ async def summarize_document(
     asked = DocumentSummaryRequest(document=document, **body.model_dump())
     answer = await operation.answer(access.request, asked)
     return JsonResponse(orjson.dumps(answer))
-
-
-async def _readable(access: DocumentAccess, id: str) -> TenantDocument:
-    documents = access.documents
-    async with documents.database.read() as connection:
-        found = await documents.store.get(connection, access.tenant, id)
-    if found.state == "reading" or not found.blocks:
-        raise Conflict(f"Document '{id}' is {found.state}; it has no text yet.", param="document")
-    return found
-
-
-async def _text(
-    documents: DocumentServices, document: TenantDocument, form: TextFormat
-) -> AsyncIterator[bytes]:
-    after = -1
-    while True:
-        async with documents.database.read() as connection:
-            blocks = await documents.store.blocks(
-                connection, document.tenant, document.id, after=after, limit=BLOCKS_AT_ONCE
-            )
-        if not blocks:
-            break
-        between = "" if after < 0 else "\n\n"
-        yield (between + "".join(render(blocks, form))).encode()
-        after = blocks[-1].number
-    yield b"\n"
 
 
 @dataclass(slots=True)

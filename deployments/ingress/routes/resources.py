@@ -19,7 +19,9 @@ from deployments.ingress.routes import (
     classifiers,
     clips,
     collection_points,
+    collection_sources,
     collections,
+    document_texts,
     documents,
     file_batches,
     files,
@@ -62,6 +64,7 @@ from deployments.ingress.schemas.batches import OperationBatchCreate
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.classifiers import ClassifierCreate, ClassifierTrainingBody
 from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.collection_sources import CollectionSourcesCreate
 from deployments.ingress.schemas.collections import (
     CollectionCreate,
     CollectionPatch,
@@ -166,6 +169,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     CollectionSearchBody,
     PointsPut,
     PointsDelete,
+    CollectionSourcesCreate,
 )
 
 
@@ -196,9 +200,10 @@ def resource_routes() -> APIRouter:
         library_posts,
         analytics,
         collections,
+        collection_sources,
         collection_points,
     )
-    media = (videos, uploads, clips, jobs, audio, documents)
+    media = (videos, uploads, clips, jobs, audio, documents, document_texts)
     operators = (audit, logs, traces, health, scaling, cache)
     for module in (*people, usage, *operators, stored_responses, batches, *media):
         router.include_router(module.router, dependencies=[Depends(not_stored)])

@@ -18,6 +18,7 @@ from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
 from deployments.ingress.authentication import verify_credentials
 from deployments.ingress.context import request_state
+from deployments.ingress.finished_uploads import finish_upload, purpose_of
 from deployments.ingress.http.upload_chunk import UploadChunk
 from deployments.ingress.permissions import (
     ChecksUpload,
@@ -100,10 +101,12 @@ async def describe_uploads(request: Request) -> Response:
 )
 async def create_upload(access: WritesMedia, request: Request) -> Response:
     """`Upload-Length` is required. `filename` or `name` of `Upload-Metadata` becomes the video's
-    name. A body of `application/offset+octet-stream` is the first chunk. `Location` is its URL.
+    name; with a `purpose` there it becomes a file of `/v1/files` instead. A body of
+    `application/offset+octet-stream` is the first chunk. `Location` is its URL.
     """
     length = tus.length_of(request.headers, access.media.ingest.limits.max_bytes)
     metadata, fields = tus.metadata_of(request.headers)
+    purpose_of(fields)
     has_chunk = tus.has_body(request.headers)
     await access.media.ingest.check_storage(access.tenant, length)
     name = tus.name_of(fields.get("name"), fields.get("filename"))
@@ -115,10 +118,10 @@ async def create_upload(access: WritesMedia, request: Request) -> Response:
 
 
 @router.head("/{upload}", responses={**LOOK, **_TUS}, summary="Show the offset of an upload (tus)")
-async def get_upload_offset(access: ChecksUpload, upload: UploadId) -> Response:
+async def get_upload_offset(access: ChecksUpload, upload: UploadId, request: Request) -> Response:
     current = await access.media.uploads.get_active(access.tenant, upload)
     if current.state == "finishing":
-        current = await _finish(access, current)
+        current = await _finish(access, request, current)
     headers = {**tus.headers_of(current), "Upload-Length": str(current.length)}
     if current.metadata:
         headers["Upload-Metadata"] = current.metadata
@@ -192,15 +195,15 @@ async def _append(access: MediaAccess, request: Request, id_: str, offset: int) 
         chunk = UploadChunk(request, keep_broken=checksum is None)
         await chunk.drain_into(uploads.append(lock, chunk.chunks(), checksum))
         if lock.upload.state == "finishing":
-            await access.media.ingest.finish(lock)
+            await finish_upload(access.media, services_of(request).clock, lock)
         elif chunk.broken is not None:
             raise chunk.broken
     return await uploads.get(access.tenant, id_)
 
 
-async def _finish(access: MediaAccess, upload: Upload) -> Upload:
+async def _finish(access: MediaAccess, request: Request, upload: Upload) -> Upload:
     """Finishes what an interrupted request left."""
     async with access.media.uploads.lock(access.tenant, upload.id, upload.length) as lock:
         if lock.upload.state == "finishing":
-            await access.media.ingest.finish(lock)
+            await finish_upload(access.media, services_of(request).clock, lock)
     return await access.media.uploads.get(access.tenant, upload.id)

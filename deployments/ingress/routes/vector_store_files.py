@@ -54,14 +54,14 @@ FilesOf = Annotated[VectorStoreFileListQuery, Query()]
 
 
 @router.post(
-    "/{vector_store_id}/files",
+    "/{store}/files",
     response_model=VectorStoreFileObject,
     responses=CHANGE,
     summary="Put a file into a vector store",
     openapi_extra=request_body(VectorStoreFileCreate),
 )
 async def create_vector_store_file(
-    vector_store_id: StoreIdInPath, request: Request, response: Response
+    store: StoreIdInPath, request: Request, response: Response
 ) -> VectorStoreFileObject:
     """A file of `/v1/files`, which becomes a document: PDF, DOCX, PPTX, HTML, Markdown or text. It
     is read and indexed by jobs; `status` says when it is found. One that is there already begins
@@ -69,97 +69,97 @@ async def create_vector_store_file(
     async with writes(request) as access:
         access.request.require(Scope.DOCUMENTS_WRITE)
         body: VectorStoreFileCreate = await body_of(request, VectorStoreFileCreate)
-        (made,) = await access.stores.put(access.request, vector_store_id, [_new_file(body)])
+        (made,) = await access.stores.put(access.request, store, [_new_file(body)])
     response.headers[POLL_AFTER] = POLL_AFTER_MS
     return file_object(made)
 
 
 @router.get(
-    "/{vector_store_id}/files",
+    "/{store}/files",
     response_model=VectorStoreFileList,
     responses=LOOK,
     summary="List the files of a vector store",
 )
 async def list_vector_store_files(
-    vector_store_id: StoreIdInPath, query: FilesOf, request: Request
+    store: StoreIdInPath, query: FilesOf, request: Request
 ) -> VectorStoreFileList:
     async with reads(request) as access:
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            await stores.repository.get(connection, tenant, vector_store_id)
+            await stores.repository.get(connection, tenant, store)
             found, has_more = await stores.repository.files(
-                connection, tenant, vector_store_id, wish_of(query), status=query.filter
+                connection, tenant, store, wish_of(query), status=query.filter
             )
     return _file_page(found, has_more=has_more)
 
 
 @router.get(
-    "/{vector_store_id}/files/{file_id}",
+    "/{store}/files/{file_id}",
     response_model=VectorStoreFileObject,
     responses=LOOK,
     summary="Show a file of a vector store",
 )
 async def get_vector_store_file(
-    vector_store_id: StoreIdInPath, file_id: FileIdInPath, request: Request, response: Response
+    store: StoreIdInPath, file_id: FileIdInPath, request: Request, response: Response
 ) -> VectorStoreFileObject:
     async with reads(request) as access:
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            found = await stores.repository.file(connection, tenant, vector_store_id, file_id)
+            found = await stores.repository.file(connection, tenant, store, file_id)
     if found.status == "in_progress":
         response.headers[POLL_AFTER] = POLL_AFTER_MS
     return file_object(found)
 
 
 @router.post(
-    "/{vector_store_id}/files/{file_id}",
+    "/{store}/files/{file_id}",
     response_model=VectorStoreFileObject,
     responses=CHANGE,
     summary="Change the attributes of a file",
     openapi_extra=request_body(VectorStoreFilePatch),
 )
 async def update_vector_store_file(
-    vector_store_id: StoreIdInPath, file_id: FileIdInPath, request: Request
+    store: StoreIdInPath, file_id: FileIdInPath, request: Request
 ) -> VectorStoreFileObject:
     """Refused with 409 while the file is being processed."""
     async with writes(request) as access:
         body: VectorStoreFilePatch = await body_of(request, VectorStoreFilePatch)
         changed = await access.stores.set_attributes(
-            access.tenant, vector_store_id, file_id, body.attributes or {}
+            access.tenant, store, file_id, body.attributes or {}
         )
     return file_object(changed)
 
 
 @router.delete(
-    "/{vector_store_id}/files/{file_id}",
+    "/{store}/files/{file_id}",
     response_model=DeletedVectorStoreFile,
     responses=CHANGE,
     summary="Take a file out of a vector store",
 )
 async def delete_vector_store_file(
-    vector_store_id: StoreIdInPath, file_id: FileIdInPath, request: Request
+    store: StoreIdInPath, file_id: FileIdInPath, request: Request
 ) -> DeletedVectorStoreFile:
     """Once it is answered, no search finds it. The file itself stays."""
     async with writes(request) as access:
-        await access.stores.remove(access.tenant, vector_store_id, file_id)
+        await access.stores.remove(access.tenant, store, file_id)
     return DeletedVectorStoreFile(id=file_id)
 
 
 @router.get(
-    "/{vector_store_id}/files/{file_id}/content",
+    "/{store}/files/{file_id}/content",
     response_model=VectorStoreFileContent,
     responses={**LOOK, **{409: CHANGE[409]}},
     summary="What a file of a vector store says",
 )
 async def get_vector_store_file_content(
-    vector_store_id: StoreIdInPath, file_id: FileIdInPath, request: Request
+    store: StoreIdInPath, file_id: FileIdInPath, request: Request
 ) -> VectorStoreFileContent:
     """Block by block, in reading order."""
     async with reads(request) as access:
         access.request.require(Scope.DOCUMENTS_READ)
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            found = await stores.repository.file(connection, tenant, vector_store_id, file_id)
+            found = await stores.repository.file(connection, tenant, store, file_id)
             if found.document is None or found.status != "completed":
                 raise Conflict(f"File '{file_id}' is not completed; it is '{found.status}'.")
             blocks = await stores.documents.store.blocks(connection, tenant, found.document)
@@ -167,78 +167,81 @@ async def get_vector_store_file_content(
 
 
 @router.post(
-    "/{vector_store_id}/file_batches",
+    "/{store}/file_batches",
     response_model=StoreFileBatchObject,
     responses=CHANGE,
     summary="Put files into a vector store together",
     openapi_extra=request_body(StoreFileBatchCreate),
 )
 async def create_vector_store_file_batch(
-    vector_store_id: StoreIdInPath, request: Request, response: Response
+    store: StoreIdInPath, request: Request, response: Response
 ) -> StoreFileBatchObject:
     async with writes(request) as access:
         access.request.require(Scope.DOCUMENTS_WRITE)
         body: StoreFileBatchCreate = await body_of(request, StoreFileBatchCreate)
-        made = await access.stores.put_batch(access.request, vector_store_id, _new_files(body))
+        made = await access.stores.put_batch(access.request, store, _new_files(body))
     response.headers[POLL_AFTER] = POLL_AFTER_MS
     return batch_object(made)
 
 
 @router.get(
-    "/{vector_store_id}/file_batches/{batch_id}",
+    "/{store}/file_batches/{file_batch}",
     response_model=StoreFileBatchObject,
     responses=LOOK,
     summary="Show a batch of files",
 )
 async def get_vector_store_file_batch(
-    vector_store_id: StoreIdInPath, batch_id: BatchIdInPath, request: Request, response: Response
+    store: StoreIdInPath,
+    file_batch: BatchIdInPath,
+    request: Request,
+    response: Response,
 ) -> StoreFileBatchObject:
     async with reads(request) as access:
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            found = await stores.repository.batch(connection, tenant, vector_store_id, batch_id)
+            found = await stores.repository.batch(connection, tenant, store, file_batch)
     if found.status == "in_progress":
         response.headers[POLL_AFTER] = POLL_AFTER_MS
     return batch_object(found)
 
 
 @router.post(
-    "/{vector_store_id}/file_batches/{batch_id}/cancel",
+    "/{store}/file_batches/{file_batch}/cancel",
     response_model=StoreFileBatchObject,
     responses=CHANGE,
     summary="Cancel a batch of files",
     openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
 )
 async def cancel_vector_store_file_batch(
-    vector_store_id: StoreIdInPath, batch_id: BatchIdInPath, request: Request
+    store: StoreIdInPath, file_batch: BatchIdInPath, request: Request
 ) -> StoreFileBatchObject:
     """Files that are found already stay. May be repeated."""
     async with writes(request) as access:
         if await request.body():
             await body_of(request, EmptyBody)
-        cancelled = await access.stores.cancel_batch(access.tenant, vector_store_id, batch_id)
+        cancelled = await access.stores.cancel_batch(access.tenant, store, file_batch)
     return batch_object(cancelled)
 
 
 @router.get(
-    "/{vector_store_id}/file_batches/{batch_id}/files",
+    "/{store}/file_batches/{file_batch}/files",
     response_model=VectorStoreFileList,
     responses=LOOK,
     summary="List the files of a batch",
 )
 async def list_vector_store_file_batch_files(
-    vector_store_id: StoreIdInPath, batch_id: BatchIdInPath, query: FilesOf, request: Request
+    store: StoreIdInPath, file_batch: BatchIdInPath, query: FilesOf, request: Request
 ) -> VectorStoreFileList:
     async with reads(request) as access:
         stores, tenant = access.stores, access.tenant
         async with stores.database.read() as connection:
-            await stores.repository.batch(connection, tenant, vector_store_id, batch_id)
+            await stores.repository.batch(connection, tenant, store, file_batch)
             found, has_more = await stores.repository.files(
                 connection,
                 tenant,
-                vector_store_id,
+                store,
                 wish_of(query),
-                batch=batch_id,
+                batch=file_batch,
                 status=query.filter,
             )
     return _file_page(found, has_more=has_more)

@@ -122,26 +122,24 @@ async def list_vector_stores(query: PageOf, request: Request) -> VectorStoreList
 
 
 @router.get(
-    "/{vector_store_id}",
+    "/{store}",
     response_model=VectorStoreObject,
     responses=LOOK,
     summary="Show a vector store",
 )
-async def get_vector_store(vector_store_id: StoreIdInPath, request: Request) -> VectorStoreObject:
+async def get_vector_store(store: StoreIdInPath, request: Request) -> VectorStoreObject:
     async with reads(request) as access:
-        return store_object(await access.stores.get(access.tenant, vector_store_id))
+        return store_object(await access.stores.get(access.tenant, store))
 
 
 @router.post(
-    "/{vector_store_id}",
+    "/{store}",
     response_model=VectorStoreObject,
     responses=CHANGE,
     summary="Change a vector store",
     openapi_extra=request_body(VectorStorePatch),
 )
-async def update_vector_store(
-    vector_store_id: StoreIdInPath, request: Request
-) -> VectorStoreObject:
+async def update_vector_store(store: StoreIdInPath, request: Request) -> VectorStoreObject:
     async with writes(request) as access:
         body: VectorStorePatch = await body_of(request, VectorStorePatch)
         given = body.model_fields_set
@@ -151,35 +149,31 @@ async def update_vector_store(
         if "metadata" in given:
             columns["attributes"] = body.metadata or {}
         collection = {"keep_s": _keep_s(body.expires_after)} if "expires_after" in given else {}
-        changed = await access.stores.change(access.tenant, vector_store_id, columns, collection)
+        changed = await access.stores.change(access.tenant, store, columns, collection)
         return store_object(changed)
 
 
 @router.delete(
-    "/{vector_store_id}",
+    "/{store}",
     response_model=DeletedVectorStore,
     responses=CHANGE,
     summary="Delete a vector store",
 )
-async def delete_vector_store(
-    vector_store_id: StoreIdInPath, request: Request
-) -> DeletedVectorStore:
+async def delete_vector_store(store: StoreIdInPath, request: Request) -> DeletedVectorStore:
     """Its files stay; documents that were made for it alone are deleted."""
     async with writes(request) as access:
-        await access.stores.delete(access.tenant, vector_store_id)
-    return DeletedVectorStore(id=vector_store_id)
+        await access.stores.delete(access.tenant, store)
+    return DeletedVectorStore(id=store)
 
 
 @router.post(
-    "/{vector_store_id}/search",
+    "/{store}/search",
     response_model=VectorStoreFoundPage,
     responses=CHANGE,
     summary="Search a vector store",
     openapi_extra=request_body(VectorStoreSearchBody),
 )
-async def search_vector_store(
-    vector_store_id: StoreIdInPath, request: Request
-) -> VectorStoreFoundPage:
+async def search_vector_store(store: StoreIdInPath, request: Request) -> VectorStoreFoundPage:
     """By meaning and by words. Any collection of the tenant can be searched so, by its id."""
     services = services_of(request)
     async with store_access(request, Scope.SEARCH_READ, RequestClass.ANALYSE) as access:
@@ -187,7 +181,7 @@ async def search_vector_store(
         searcher = VectorStoreSearcher(services.collections)
         passages = await searcher.find(
             access.request,
-            [vector_store_id],
+            [store],
             body.queries,
             body.max_num_results,
             body.filters,

@@ -133,7 +133,7 @@ class VideoPage(PageResponse):
 
 
 class UploadResponse(BaseModel):
-    """One upload. `video` is what it became; `problem` says why it became none."""
+    """One upload. `video` or `file` is what it became; `problem` says why it became none."""
 
     id: str
     name: str
@@ -141,6 +141,7 @@ class UploadResponse(BaseModel):
     length: Annotated[int, Field(description="Bytes in all.")]
     received: Annotated[int, Field(description="Bytes that have come.")]
     video: str | None
+    file: str | None
     problem: dict[str, Any] | None
     created: float
     expires: float
@@ -148,6 +149,8 @@ class UploadResponse(BaseModel):
     @classmethod
     def of(cls, upload: Upload) -> "UploadResponse":
         said = {name: getattr(upload, name) for name in cls.model_fields}
+        if upload.file is not None:
+            said["video"] = None
         return cls.model_validate(said)
 
 

@@ -13,10 +13,16 @@ from av.stream import Disposition  # noqa: TID253 (runs as a child only)
 
 from deployments.contracts.media import AudioTrack, SubtitleTrack
 from deployments.sandbox.child import run_child
-from deployments.sandbox.errors import MediaIncomplete, MediaRefused, MediaTooLarge
+from deployments.sandbox.errors import (
+    MediaEncrypted,
+    MediaIncomplete,
+    MediaRefused,
+    MediaTooLarge,
+)
 from deployments.sandbox.inputs import open_media
 from deployments.video.probe.audio import silences
 from deployments.video.probe.duration import measure_duration, since_start
+from deployments.video.probe.encryption import is_encrypted
 from deployments.video.probe.mp4_index import lacks_index
 from deployments.video.probe.tracks import VideoStream, best_picture
 from deployments.video.probe.video import video_track
@@ -42,6 +48,8 @@ def probe_file(request: dict[str, Any]) -> dict[str, Any]:
         streams = len(container.streams)
         if streams > limits["max_streams"]:
             raise MediaTooLarge("max_streams", limits["max_streams"], streams)
+        if is_encrypted(name):
+            raise MediaEncrypted
         video = main_video(container)
         tracks = {
             "container": container.format.name.split(",")[0],

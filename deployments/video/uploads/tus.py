@@ -112,6 +112,11 @@ def metadata_of(headers: Headers) -> tuple[str, Mapping[str, str]]:
             param="Upload-Metadata",
             limit=MAX_METADATA,
         )
+    return value, fields_of(value)
+
+
+def fields_of(value: str) -> Mapping[str, str]:
+    """The fields of Upload-Metadata. Raises InvalidRequest."""
     metadata: dict[str, str] = {}
     for pair in value.split(",") if value else ():
         key, _, encoded = pair.strip().partition(" ")
@@ -123,7 +128,7 @@ def metadata_of(headers: Headers) -> tuple[str, Mapping[str, str]]:
         metadata[key] = _decode_base64(encoded.strip(), "Upload-Metadata").decode(
             "utf-8", "replace"
         )
-    return value, metadata
+    return metadata
 
 
 def name_of(*candidates: str | None) -> str:
@@ -141,7 +146,9 @@ def headers_of(upload: Upload) -> dict[str, str]:
     headers = {"Upload-Offset": str(upload.received), "Cache-Control": "no-store"}
     if upload.state != "done":
         headers["Upload-Expires"] = formatdate(upload.expires, usegmt=True)
-    if upload.video is not None:
+    if upload.file is not None:
+        headers["Mobula-File"] = upload.file
+    elif upload.video is not None:
         headers["Mobula-Video"] = upload.video
     return headers
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound, PayloadTooLarge, Problem
 
+FILE_PREFIX = "file-"  # of ids of files; those of videos begin otherwise
 UploadState = Literal["open", "finishing", "done", "failed"]
 
 
@@ -78,7 +79,8 @@ class TooManyUploads(Conflict):
 @dataclass(frozen=True, slots=True)
 class Upload:
     """`metadata` is the client's Upload-Metadata as it was sent. `received` counts bytes. `video`
-    is the id of the resulting video, `problem` why there is none.
+    is the id of the resulting video, or of the file of `/v1/files` that it became, `problem` why
+    there is none.
     """
 
     id: str
@@ -93,6 +95,12 @@ class Upload:
     problem: Mapping[str, Any] | None
     created: float
     expires: float
+
+    @property
+    def file(self) -> str | None:
+        """The id of the file that it became."""
+        is_file = self.video is not None and self.video.startswith(FILE_PREFIX)
+        return self.video if is_file else None
 
     @property
     def folder(self) -> str:

@@ -127,11 +127,11 @@ def _place_of(
 
 
 def _is_lie(sentence: Mapping[str, Any], question: PlantedQuestion) -> bool:
-    text = str(sentence["text"])
+    text, value = str(sentence["text"]), question.value
     if MADE_UP in text:
         return True
     value = question.value
-    return bool(value) and not text.startswith("According") and str(value) not in text
+    return value is not None and not text.startswith("According") and value not in text
 
 
 def _measured(part: str, tally: _Tally) -> list[Measurement]:

@@ -2,8 +2,11 @@
 replica, for `./mobula bench content text`.
 
 In: a LocalServe. Out: figures with targets. CPU is the processes' own less what they use without
-requests, so neither the client nor anything else on the machine is in it. What an analysis costs
-the ingress is measured by `./mobula bench cpu --only analysis`, without the noise of the rest.
+requests, so neither the client nor anything else on the machine is in it. Calls that come one at a
+time cost a process about twice what they cost among many: a chat that is answered at once stands
+beside them. What an analysis costs the ingress's own code is measured by
+`./mobula bench cpu --only analysis`, without the noise of the rest. A cost unit is what an input
+token of the embedding model costs.
 """
 
 import asyncio
@@ -86,10 +89,15 @@ class _TextCost:
         async with self._client:
             every = default_operations()
             await self._analyze(every, texts=[self._post() for _ in range(self._options.texts)])
-            figures: list[Measurement] = []
+            token_ms = await self._token_ms()
+            figures = [
+                Measurement(_PART, "CPU of a token in the embedding model", token_ms, "ms"),
+                await self._chat_cost(),
+            ]
             for name, operations, limit_ms in (("cheap", CHEAP, 30.0), ("all", every, 120.0)):
                 self._log(f"{self._options.calls} calls, {name} operations")
-                figures += await self._latency(name, operations, limit_ms)
+                figures += await self._latency(name, operations, limit_ms, token_ms)
+            figures += await self._latency("counted", COUNTED, None, token_ms)
             shares = (("counted", COUNTED, 0.3), ("cheap", CHEAP, None), ("all", every, 0.6))
             for name, operations, share in shares:
                 self._log(f"many texts in one call beside as many calls, {name} operations")
@@ -102,8 +110,32 @@ class _TextCost:
                 figures += await self._kill()
         return figures
 
+    async def _token_ms(self) -> float:
+        """CPU of the embedding model for each token, of texts as long as the posts."""
+        idle, tokens = await self._idle_s(), 0
+        before, since = self._cpu_s(), time.monotonic()
+        for _ in range(self._options.calls // 2):
+            body = {"model": "minilm", "input": [self._post()]}
+            answer = await self._client.post("/v1/embeddings", json=body)
+            answer.raise_for_status()
+            tokens += answer.json()["usage"]["prompt_tokens"]
+        spent = _above_idle(before, self._cpu_s(), idle, time.monotonic() - since)
+        return 1000 * spent["Model:minilm"] / tokens
+
+    async def _chat_cost(self) -> Measurement:
+        """What any call costs the ingress, one at a time."""
+        idle, calls = await self._idle_s(), self._options.calls
+        before, since = self._cpu_s(), time.monotonic()
+        for _ in range(calls):
+            message = {"role": "user", "content": self._post()}
+            body = {"model": "echo", "messages": [message]}
+            (await self._client.post("/v1/chat/completions", json=body)).raise_for_status()
+        spent = _above_idle(before, self._cpu_s(), idle, time.monotonic() - since)
+        label = "CPU of Ingress a chat that is answered at once"
+        return Measurement(_PART, label, 1000 * spent["Ingress"] / calls, "ms")
+
     async def _latency(
-        self, name: str, operations: Sequence[str], limit_ms: float
+        self, name: str, operations: Sequence[str], limit_ms: float | None, token_ms: float
     ) -> list[Measurement]:
         idle = await self._idle_s()
         before, since = self._cpu_s(), time.monotonic()
@@ -121,10 +153,12 @@ class _TextCost:
             )
             for part in PARTS
         ]
+        units = 1000 * sum(spent.values()) / len(times) / CHARACTERS / token_ms
         return [
             Measurement(_PART, f"p50, {call}", statistics.median(times), "ms"),
             Measurement(_PART, f"p95, {call}", quantiles[-1], "ms", at_most=limit_ms),
             *by_part,
+            Measurement(_PART, f"cost units a character, {call}", units),
         ]
 
     async def _batch(

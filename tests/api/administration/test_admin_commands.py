@@ -278,6 +278,33 @@ def test_cache(run: Run) -> None:
     assert "1 to 100" in run("cache clear --tag", "a b", code=1).stderr
 
 
+def test_search(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "points.jsonl"
+    points = [{"id": "1", "text": "a cab"}, {"id": "2", "text": "dad", "payload": {"old": True}}]
+    file.write_text("\n".join(map(json.dumps, points)))
+    id = run("search create drinks --model letters").stdout.strip()
+    stored = run(f"search put drinks {file}").stdout
+    again = run(f"search put {id} {file}").stdout
+    found = run("search query drinks cab --explain").stdout
+    only = run("search query drinks cab --json", "--filter", '{"eq": {"old": true}}').stdout
+    job = run("search reindex drinks").stdout.strip()
+    removed = run("search remove drinks 1 nobody").stdout
+    run("search remove drinks", "--filter", '{"exists": "old"}')
+    shown = json.loads(run("search show drinks --json").stdout)
+    odd = run("search query drinks cab --filter {", code=1).output
+    run("search delete drinks")
+
+    assert "2 points are new" in stored
+    assert "2 were replaced" in again
+    assert "text_score" in found
+    assert [each["id"] for each in json.loads(only)["results"]] == ["2"]
+    assert shown["reindexing"] == job
+    assert "1 points are deleted" in removed
+    assert shown["points"] == 0
+    assert "is not JSON" in odd
+    assert run("search collections --json").stdout.strip() == "[]"
+
+
 def test_library(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "post.txt"
     file.write_text("Coffee on the roof\n")

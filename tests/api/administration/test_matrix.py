@@ -80,6 +80,22 @@ POST   /v1/batches                                      401  200 200 200 403 403
 GET    /v1/batches                                      401  200 200 200 403 403 200 200 200
 GET    /v1/batches/{batch_id}                           401  200 200 200 403 403 200 404 404
 POST   /v1/batches/{batch_id}/cancel                    401  200 200 200 403 403 200 404 404
+GET    /v1/vector_stores                                401  200 200 200 200 403 403 200 200
+POST   /v1/vector_stores                                401  200 200 200 403 403 403 200 200
+GET    /v1/vector_stores/{store}                        401  200 200 200 200 403 403 404 404
+POST   /v1/vector_stores/{store}                        401  200 200 200 403 403 403 404 404
+DELETE /v1/vector_stores/{store}                        401  200 200 200 403 403 403 404 404
+POST   /v1/vector_stores/{store}/search                 401  200 200 200 200 403 403 404 404
+GET    /v1/vector_stores/{store}/files                  401  200 200 200 200 403 403 404 404
+GET    /v1/vector_stores/{store}/files/{file_id}        401  200 200 200 200 403 403 404 404
+POST   /v1/vector_stores/{store}/files/{file_id}        401  200 200 200 403 403 403 404 404
+GET    /v1/vector_stores/{store}/files/{file_id}/content 401  200 200 200 200 403 403 404 404
+DELETE /v1/vector_stores/{store}/files/{file_id}        401  200 200 200 403 403 403 404 404
+GET    /v1/vector_stores/{store}/file_batches/{file_batch} 401  200 200 200 200 403 403 404 404
+GET /v1/vector_stores/{store}/file_batches/{file_batch}/files 401 200 200 200 200 403 403 404 404
+POST /v1/vector_stores/{store}/file_batches/{file_batch}/cancel 401 200 200 200 403 403 403 404 404
+POST   /v1/vector_stores/{store}/files                  401  200 200 200 403 403 403 404 404
+POST   /v1/vector_stores/{store}/file_batches           401  200 200 200 403 403 403 404 404
 POST   /api/v1/batches                                  401  202 202 202 403 403 202 202 202
 GET    /api/v1/batches                                  401  200 200 200 403 403 200 200 200
 GET    /api/v1/batches/{batch}                          401  200 200 200 403 403 200 404 404
@@ -158,6 +174,7 @@ GET    /api/v1/collections/{collection}                 401  200 200 200 200 403
 PATCH  /api/v1/collections/{collection}                 401  200 200 200 403 403 403 404 404
 DELETE /api/v1/collections/{collection}                 401  204 204 204 403 403 403 404 404
 POST   /api/v1/collections/{collection}/reindex         401  202 202 202 403 403 403 404 404
+POST   /api/v1/collections/{collection}/sources         401  202 202 202 403 403 403 404 404
 GET    /api/v1/collections/{collection}/points          401  200 200 200 200 403 403 404 404
 PUT    /api/v1/collections/{collection}/points          401  200 200 200 403 403 403 404 404
 POST   /api/v1/collections/{collection}/points/delete   401  200 200 200 403 403 403 404 404
@@ -272,6 +289,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/text/summarize": {"text": "tea"},
     "POST /api/v1/text/rewrite": {"text": "tea"},
     "POST /api/v1/text/translate": {"text": "tea", "to": "de"},
+    "POST /v1/vector_stores": {},
+    "POST /v1/vector_stores/{store}": {"name": "notes"},
+    "POST /v1/vector_stores/{store}/search": {"query": "tea"},
+    "POST /v1/vector_stores/{store}/files/{file_id}": {"attributes": {"year": 2026}},
     "POST /api/v1/batches": {"operation": "chat", "items": [{"body": {}}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
@@ -322,6 +343,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/collections": {"name": "new"},
     "PATCH /api/v1/collections/{collection}": {"description": "Drafts"},
     "POST /api/v1/collections/{collection}/reindex": {},
+    "POST /api/v1/collections/{collection}/sources": {"posts": {"statuses": ["draft"]}},
     "PUT /api/v1/collections/{collection}/points": {"points": [{"id": "q", "text": "a cab"}]},
     "POST /api/v1/collections/{collection}/points/delete": {"ids": ["p"]},
     "POST /api/v1/collections/{collection}/query": {"text": "a cab"},
@@ -427,6 +449,10 @@ async def status(world: World, caller: str, method: str, path: str) -> int:
     if f"{method} {path}" == "POST /v1/batches":
         file, endpoint = world.ids["file_id"], "/v1/embeddings"
         body = {"input_file_id": file, "endpoint": endpoint, "completion_window": "24h"}
+    if path == "/v1/vector_stores/{store}/files":
+        body = {"file_id": world.ids["file_id"]}
+    if path == "/v1/vector_stores/{store}/file_batches":
+        body = {"file_ids": [world.ids["file_id"]]}
     if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
         made = await world.office.sessions.login("viewer@acme.example", PASSWORD, None, "test", "")
         body = {"refresh_token": made.refresh_token}

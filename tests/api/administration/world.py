@@ -45,11 +45,13 @@ from deployments.batches.model import FILE_KIND, KIND, BatchSpec, FileSource
 from deployments.batches.pacing import BatchPacer
 from deployments.batches.services import BatchServices
 from deployments.collections.reindex_handler import ReindexHandler
+from deployments.collections.source_handler import IndexSourcesHandler
 from deployments.contracts.jobs import NewJob
 from deployments.files.model import NewFile
 from deployments.files.store import FileStore
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.audio import AudioServices
+from deployments.ingress.collection_sources import TenantSources
 from deployments.ingress.collections import collection_services
 from deployments.ingress.health.overview import HealthOverview
 from deployments.ingress.http.app import OPERATION_OF, create_app
@@ -79,6 +81,7 @@ from tests.api.administration.document_world import documents_of, seed_document
 from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
+from tests.api.administration.vector_store_world import seed_vector_store
 from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
@@ -287,6 +290,7 @@ async def seeded(settings: Settings) -> Seed:
         file = await seed_file(FileStore(database, media.files, SystemClock()))
         ids |= await seed_jobs(media.jobs, database, file)
         ids["document"] = await seed_document(database, SystemClock())
+        ids |= await seed_vector_store(database, SystemClock(), file, ids["document"])
         await media.files.close()
     return Seed(settings.home, credentials, ids)
 
@@ -385,16 +389,21 @@ async def serving(
             database, media.jobs, trail, bare.clock, directory.secret_of, home / "scratch",
             media.files,
         )  # fmt: skip
-        reindex = ReindexHandler(
-            database,
-            GenerationRepository(bare.clock),
-            IngressJobEmbedder(
-                services, collections.embedder, directory.caller_of, BatchPacer(bare.clock)
-            ),
-            NotCharged(),
-            bare.clock,
+        embedder = IngressJobEmbedder(
+            services, collections.embedder, directory.caller_of, BatchPacer(bare.clock)
         )
-        jobs.install([ExportHandler(parts), EraseHandler(parts), reindex])
+        reindex = ReindexHandler(
+            database, GenerationRepository(bare.clock), embedder, NotCharged(), bare.clock
+        )
+        sources = IndexSourcesHandler(
+            database,
+            collections.collections,
+            collections.points,
+            TenantSources(database, services.audio, directory.caller_of),
+            embedder,
+            NotCharged(),
+        )
+        jobs.install([ExportHandler(parts), EraseHandler(parts), reindex, sources])
         try:
             yield World(
                 create_app(services), services, office, database, trail, home, seed.ids,

@@ -209,9 +209,12 @@ async def opened_documents(
     )
     calls, served = OwnersDocumentCalls(services, records, keys.caller_of), dict[str, bytes]()
 
+    async def sent(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
     def answer(request: httpx.Request) -> httpx.Response:
-        content = served.get(request.url.path)
-        return httpx.Response(404) if content is None else httpx.Response(200, content=content)
+        found = served.get(request.url.path)
+        return httpx.Response(404) if found is None else httpx.Response(200, content=sent(found))
 
     downloader = UrlDownloader(httpx.MockTransport(answer))  # type: ignore[arg-type]
     handler = document_handler(documents, calls, records, downloader)

@@ -16,8 +16,9 @@ from mobula_client import AsyncMobula, Mobula
 from mobula_client import problems as of_client
 
 MORE = {
-    "cancel_batch", "close", "delete_document", "download", "file_content", "get_batch",
-    "send_document", "send_file", "transcribe", "upload", "with_options",
+    "cancel_batch", "close", "create_collection", "delete_collection", "delete_document",
+    "download", "file_content", "get_batch", "send_document", "send_file", "transcribe", "upload",
+    "with_options",
 }  # fmt: skip  # of other machines alone
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from deployments.files.store import FileStore
 from deployments.video.uploads.repository import LIFE_S
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, World, film
 from tests.api.videos.tus_client import (
@@ -12,6 +13,7 @@ from tests.api.videos.tus_client import (
     TUS,
     UPLOADS,
     begin,
+    encoded,
     offset_at,
     send,
 )
@@ -151,3 +153,29 @@ async def test_writing_needs_the_scope(
 
 async def _chunks(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+async def test_an_upload_with_a_purpose_becomes_a_file(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    metadata = f"filename {encoded('tea.pdf')},purpose {encoded('user_data')}"
+    at = await begin(client, 40, **{"Upload-Metadata": metadata})
+    await send(client, at, 0, b"t" * 20)
+    done = await send(client, at, 20, b"e" * 20)
+
+    id = done.headers["mobula-file"]
+    upload = (await client.get(at)).json()
+    files = FileStore(world.media.database, world.media.files, world.clock)
+    file = await files.get("acme", id)
+    content = b"".join([block async for block in files.read(file)])
+    assert "mobula-video" not in done.headers
+    assert (upload["state"], upload["file"], upload["video"]) == ("done", id, None)
+    assert (file.name, file.purpose, content) == ("tea.pdf", "user_data", b"t" * 20 + b"e" * 20)
+    assert await world.stored() == 40
+
+
+async def test_an_unknown_purpose_is_refused(client: httpx.AsyncClient) -> None:
+    headers = {**TUS, "Upload-Length": "4", "Upload-Metadata": f"purpose {encoded('fun')}"}
+    refused = await client.post(UPLOADS, headers=headers)
+
+    assert (refused.status_code, refused.json()["param"]) == (400, "Upload-Metadata")

@@ -1,8 +1,11 @@
 """Rows of documents, on both stores."""
 
+from typing import cast
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from cluster.blobs.files import TenantFiles
 from cluster.collections.model import PointDraft
 from cluster.runtime.problems import NotFound
 from deployments.contracts.jobs import JobResult
@@ -10,11 +13,6 @@ from deployments.documents.index_stage import point_id
 from deployments.documents.model import DocumentPlace, DocumentQuotaExceeded, NewPlace
 from deployments.documents.removal import DocumentRemover
 from tests.contract.documents.conftest import StoredDocuments, block, chunk, document
-
-
-class NoFiles:
-    async def delete_under(self, tenant: str, folder: str) -> int:
-        return 0
 
 
 async def test_a_document_is_its_tenants_alone(stored: StoredDocuments) -> None:
@@ -129,8 +127,8 @@ async def test_a_deleted_document_leaves_no_row_and_no_point(stored: StoredDocum
     await stored.do("set_place", "acme", "doc_1", DocumentPlace(collection.id, "indexed", 2, {}))
 
     remover = DocumentRemover(
-        stored.database, stored.store, stored.points, stored.jobs, NoFiles()  # type: ignore[arg-type]
-    )  # fmt: skip
+        stored.database, stored.store, stored.points, stored.jobs, cast(TenantFiles, None)
+    )
     with pytest.raises(NotFound):
         await remover.remove("other", "doc_1")
     await remover.remove("acme", "doc_1")

@@ -5,8 +5,8 @@ import pytest
 
 from deployments.documents.evidence import (
     MAX_SENTENCES,
+    JudgedSource,
     Question,
-    Source,
     find_candidates,
     judge,
     judge_by_words,
@@ -34,14 +34,17 @@ def test_a_question_has_names_and_wants_something(
 
 def test_a_passage_without_a_name_of_the_question_is_about_something_else() -> None:
     question = Question.of("How heavy is the Falcon X200?")
-    sources = [Source("The Falcon X100 weighs 3 kg."), Source("It weighs 4 kg.", "Falcon X200")]
+    sources = [
+        JudgedSource("The Falcon X100 weighs 3 kg."),
+        JudgedSource("It weighs 4 kg.", "Falcon X200"),
+    ]
 
     assert [each.text for each in find_candidates(question, sources)] == ["It weighs 4 kg."]
 
 
 def test_sentences_are_bounded_those_with_the_question_s_words_first() -> None:
     text = " ".join(f"Sentence {number} is here." for number in range(100)) + " The pump is blue."
-    found = find_candidates(Question.of("Is the pump blue?"), [Source(text)])
+    found = find_candidates(Question.of("Is the pump blue?"), [JudgedSource(text)])
 
     assert len(found) == MAX_SENTENCES
     assert found[0].text == "The pump is blue."
@@ -49,7 +52,7 @@ def test_sentences_are_bounded_those_with_the_question_s_words_first() -> None:
 
 def test_the_closest_sentence_that_has_what_is_wanted_is_best() -> None:
     question = Question.of("How heavy is the Falcon X200?")
-    source = Source("The Falcon X200 weighs 14 kg. The Falcon X200 is rather heavy.")
+    source = JudgedSource("The Falcon X200 weighs 14 kg. The Falcon X200 is rather heavy.")
     candidates = find_candidates(question, [source])
     strings = strings_to_embed(question, candidates)
     vectors = np.ones((len(strings), 1), dtype=np.float32)
@@ -62,7 +65,7 @@ def test_the_closest_sentence_that_has_what_is_wanted_is_best() -> None:
 
 def test_without_vectors_words_judge() -> None:
     question = Question.of("How heavy is the Falcon X200?")
-    candidates = find_candidates(question, [Source("The Falcon X200 is heavy: 14 kg.")])
+    candidates = find_candidates(question, [JudgedSource("The Falcon X200 is heavy: 14 kg.")])
 
     assert judge_by_words(question, candidates)[0].evidence == 1.0
 

@@ -1,14 +1,17 @@
-"""What `up` refuses before it starts anything."""
+"""What `up` refuses before it starts anything, and what it says of a deployment that fails."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cluster.ops import cluster_state as states
 from cluster.ops import start_plan as plans
+from cluster.ops import startup
+from cluster.ops.dashboard import AppStatus
 from cluster.ops.ports import PortConflict
 from cluster.ops.start_plan import StartFailed, StartPlan, check
-from cluster.ops.startup import delete_old_sessions
+from cluster.ops.startup import Startup, delete_old_sessions
 from cluster.runtime.settings import Settings
 
 
@@ -67,6 +70,39 @@ def test_several_nodes_need_an_address_that_others_reach(tmp_path: Path) -> None
 
     with pytest.raises(StartFailed, match="MOBULA_NODE_ADDRESS on loopback"):
         check(replace(alone, nodes=2))
+
+
+class FailingDashboard:
+    """Of a cluster on which no application builds."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def is_up(self) -> bool:
+        return True
+
+    def deploy(self, config: object) -> None: ...
+
+    def status(self) -> AppStatus:
+        return AppStatus("DEPLOY_FAILED", "ValueError: the operator's mistake", {})
+
+    def close(self) -> None: ...
+
+
+def test_a_deployment_that_fails_is_explained_and_the_start_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real launcher: tests/chaos/test_up_leaves_nothing.py."""
+    monkeypatch.setattr(Startup, "_start_ray", lambda _: None)
+    monkeypatch.setattr(startup, "DashboardClient", FailingDashboard)
+    monkeypatch.setattr(startup, "is_ready", lambda *_: False)
+    monkeypatch.setattr(startup, "STATUS_INTERVAL_S", 0.0)
+    plan = _plan(tmp_path, "applications: []")
+    plan.home.mkdir()
+
+    with pytest.raises(StartFailed, match="deployment failed\nValueError: the operator's mistake"):
+        Startup(plan, lambda _: None).start()
+
+    assert states.load(plan.home) is None
 
 
 def test_logs_of_the_latest_starts_are_kept(tmp_path: Path) -> None:

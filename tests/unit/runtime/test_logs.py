@@ -135,10 +135,11 @@ def test_every_deployment_configures_its_process() -> None:
     root = Path(__file__).parents[3] / "deployments"
     silent = []
     for path in sorted(root.glob("**/deployment.py")):
-        beside = [path.with_name("worker_factory.py"), root / "model" / "replica.py"]
         own = path.read_text()
-        is_replica = "replica import" in own  # of a base that configures it
-        sources = [own, *(each.read_text() for each in beside[: 1 + is_replica] if each.exists())]
+        beside = [path.with_name("worker_factory.py"), path.with_name("process_setup.py")]
+        if "replica import" in own:  # of a base that configures it
+            beside.append(root / "model" / "replica.py")
+        sources = [own, *(each.read_text() for each in beside if each.exists())]
         if "configure_logging(" not in "".join(sources):
             silent.append(path.parent.name)
     assert silent == []

@@ -9,6 +9,7 @@ from deployments.sandbox import errors
 from deployments.sandbox.errors import (
     WIRE,
     MediaDamaged,
+    MediaEncrypted,
     MediaIncomplete,
     MediaRefused,
     MediaTimeout,
@@ -31,6 +32,7 @@ ALL: list[Problem] = [
     MediaTooShort(0.01, 0.1),
     MediaDamaged(signal=11),
     MediaIncomplete(),
+    MediaEncrypted(),
     NoMedia(),
     MediaTimeout("probe", 2.5),
     ScratchFull(),
