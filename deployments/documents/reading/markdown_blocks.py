@@ -10,7 +10,7 @@ from itertools import pairwise
 from deployments.documents.reading.decoding import decoded_text
 from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -37,7 +37,7 @@ _INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
 _CODE = re.compile(r"(?<!`)(`+)(?!`)([^`\n]{1,2000})(?<!`)\1(?!`)")
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge."""
     text, _ = decoded_text(source.path.read_bytes())
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -98,7 +98,7 @@ class ConfinedDocumentReader:
             stored = await self._files.fetch(request.caller.tenant, request.path, path)
             if stored.bytes > request.limits.max_bytes:
                 raise DocumentTooLarge("max_bytes", request.limits.max_bytes, stored.bytes)
-            reading = _Reading(request, path, work, stored)
+            reading = _ChildReading(request, path, work, stored)
             loop, left = asyncio.get_running_loop(), Event()
             numbers: asyncio.Queue[int] = asyncio.Queue()
 
@@ -123,7 +123,7 @@ class ConfinedDocumentReader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Reading:
+class _ChildReading:
     """Of one document."""
 
     def __init__(
