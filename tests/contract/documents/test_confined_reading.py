@@ -22,8 +22,8 @@ from deployments.contracts.documents import (
 )
 from deployments.documents.reading.errors import DocumentTooLarge, ReadingTimeout
 from deployments.documents.reading.reader import ConfinedDocumentReader
+from load_tests.benchmarks.content.bad_documents import ZOO
 from load_tests.benchmarks.content.made_documents import as_pdf, as_text, made_pages
-from tests.media_fixtures.document_zoo import ZOO
 
 REQUEST = ReadDocumentRequest("r1", Caller("acme", "k", frozenset()), "documents/a")
 

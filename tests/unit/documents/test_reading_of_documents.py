@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.documents.reading.worker import read_document
+from load_tests.benchmarks.content.bad_documents import ZOO
 from load_tests.benchmarks.content.made_documents import (
     MAKERS,
     as_docx,
@@ -19,9 +20,8 @@ from load_tests.benchmarks.content.made_documents import (
     page_tokens,
     tokens,
 )
+from load_tests.benchmarks.content.raw_pdf import pdf_of_empty_pages, pdf_of_text
 from load_tests.benchmarks.content.reading_scores import score_reading
-from tests.media_fixtures.document_zoo import ZOO
-from tests.media_fixtures.raw_pdf import pdf_of_empty_pages, pdf_of_text
 
 CONFINED_ONLY = {  # what takes long, or whose problem pdfium has from the document before
     "a page of 40 MB",
