@@ -11,7 +11,7 @@ TEXT = (
     "In section 18 the branch in town number 18 sold 1018 bicycles during the year."
 )
 PASSAGE = Passage(1, "doc_a", "report", 1, 0, 0, 0, len(TEXT), TEXT)
-BLOCKS = {("doc_a", 0): StoredBlock(0, 1, "text", 0, TEXT, ())}
+BLOCKS = {("doc_a", 0): StoredBlock(0, 1, "text", TEXT)}
 
 
 def quotes_of(text: str) -> list[str]:
@@ -27,4 +27,4 @@ def test_a_further_sentence_has_the_names_and_numbers_that_the_first_one_has() -
 
 
 def test_sentences_that_answer_alike_are_all_quoted() -> None:
-    assert len(quotes_of("How many bicycles did the branch sell during the year?")) == 3
+    assert len(quotes_of("How many bicycles of the branch in the year?")) == 3
