@@ -6,13 +6,10 @@ jobs, which a replica takes from the queue by itself. A plain class: graphs/ mak
 it.
 """
 
-import logging
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 
 from cluster.metrics.series import Reading
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.problems import Problem
 from cluster.runtime.version import VERSION
 from deployments.clients.link.methods import (
     EXAMINE,
@@ -22,31 +19,15 @@ from deployments.clients.link.methods import (
     TRANSCRIBE,
 )
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.contracts.audio import (
-    MEDIA,
-    ExaminedFile,
-    ExamineRequest,
-    MeasureRequest,
-    SoundMeasures,
-    TranscribeRequest,
-    TranscriptPart,
-)
-from deployments.contracts.documents import DocumentPart, ReadDocumentRequest
+from deployments.contracts.audio import MEDIA
 from deployments.contracts.generation import ModelCard
-from deployments.contracts.images import ReadImages, ReadImagesRequest
+from deployments.media.calls import MediaCalls
 from deployments.media.config import MediaConfig
 from deployments.media.late_worker import LateMediaWorker
-from deployments.model.errors import AnswerLog, as_response, as_response_stream
 from deployments.model.replica import LinkedReplica
 
-LOG = AnswerLog(
-    logging.getLogger("mobula.media"),
-    "a recording, picture or document could not be read",
-    "a recording, picture or document was refused",
-)
 
-
-class MediaReplica(LinkedReplica):
+class MediaReplica(MediaCalls, LinkedReplica):
     """It is ready at once; its worker starts with the first call, or a moment later: on a machine
     with few cores the cluster is ready sooner."""
 
@@ -65,52 +46,6 @@ class MediaReplica(LinkedReplica):
                 READ_DOCUMENT: self.read_document,
             },
         )
-
-    async def examine(self, request: ExamineRequest) -> ExaminedFile | Problem:
-        """Returns problems: of what is raised, Serve logs the whole traceback."""
-
-        async def work() -> ExaminedFile:
-            return await (await self._worker.started()).recordings.examine(request)
-
-        return await as_response(work(), request, LOG)
-
-    async def read_images(self, request: ReadImagesRequest) -> ReadImages | Problem:
-        async def work() -> ReadImages:
-            return await (await self._worker.started()).images.read_images(request)
-
-        return await as_response(work(), request, LOG)
-
-    async def read_document(
-        self, request: ReadDocumentRequest
-    ) -> AsyncGenerator[DocumentPart | Problem, None]:
-        async def work() -> AsyncGenerator[DocumentPart, None]:
-            reader = (await self._worker.started()).documents
-            async with aclosing(reader.read_document(request)) as parts:
-                async for part in parts:
-                    yield part
-
-        async with aclosing(as_response_stream(work(), request, LOG)) as parts:
-            async for part in parts:
-                yield part
-
-    async def measure(self, request: MeasureRequest) -> SoundMeasures | Problem:
-        async def work() -> SoundMeasures:
-            return await (await self._worker.started()).transcriber.measure(request)
-
-        return await as_response(work(), request, LOG)
-
-    async def transcribe(
-        self, request: TranscribeRequest
-    ) -> AsyncGenerator[TranscriptPart | Problem, None]:
-        async def work() -> AsyncGenerator[TranscriptPart, None]:
-            transcriber = (await self._worker.started()).transcriber
-            async with aclosing(transcriber.transcribe(request)) as parts:
-                async for part in parts:
-                    yield part
-
-        async with aclosing(as_response_stream(work(), request, LOG)) as parts:
-            async for part in parts:
-                yield part
 
     async def card(self) -> ModelCard:
         return ModelCard(

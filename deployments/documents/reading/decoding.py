@@ -18,6 +18,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _PLAIN = "cp1252"
+_ALIKE_CHAOS, _ALIKE_COHERENCE = 0.01, 0.1
 
 
 def decoded_text(content: bytes, declared: str = "") -> tuple[str, str]:
@@ -35,15 +36,16 @@ def decoded_text(content: bytes, declared: str = "") -> tuple[str, str]:
 
 
 def _guesses(sample: bytes) -> list[str]:
-    """The likeliest first. Where Windows-1252 is as likely as any, it comes before its relatives,
-    which differ in few letters."""
+    """The likeliest first. Of code pages that are about as likely, those of Windows come first, and
+    Windows-1252 before its relatives, which differ in few letters."""
     matches = list(from_bytes(sample))
     if not matches:
         return []
-    best = (matches[0].chaos, -matches[0].coherence)
-    alike = [match for match in matches if (match.chaos, -match.coherence) <= best]
-    plain = [_PLAIN for match in alike if _PLAIN in match.could_be_from_charset]
-    return [*plain, matches[0].encoding]
+    chaos, coherence = matches[0].chaos + _ALIKE_CHAOS, matches[0].coherence - _ALIKE_COHERENCE
+    alike = [each for each in matches if each.chaos <= chaos and each.coherence >= coherence]
+    names = [name for match in alike for name in match.could_be_from_charset]
+    windows = [match.encoding for match in alike if match.encoding.startswith("cp125")]
+    return [*([_PLAIN] if _PLAIN in names else []), *windows, matches[0].encoding]
 
 
 def _strictly(content: bytes, encoding: str) -> str:

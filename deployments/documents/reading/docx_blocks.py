@@ -16,7 +16,7 @@ from docx.text.paragraph import Paragraph  # noqa: TID253
 from deployments.documents.reading.errors import DocumentDamaged
 from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _TITLES = {"title": 1, "subtitle": 2}
@@ -26,7 +26,7 @@ _FOOTNOTES = "/footnotes"
 _SPECIAL = qn("w:type")  # of the separators among footnotes
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge, DocumentDamaged."""
     try:
         document = docx.Document(str(source.path))

@@ -16,7 +16,7 @@ from deployments.documents.reading.decoding import decoded_text
 from deployments.documents.reading.errors import DocumentTooLarge
 from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 MAX_DEPTH = 250  # of elements in elements
 MAX_OPEN = (
@@ -55,7 +55,7 @@ _OPTIONAL = frozenset(_OPTIONAL_NAMES.split())
 Block = tuple[str, str, int]
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge."""
     content = source.path.read_bytes()
     declared = _CHARSET.search(content[:4_096])

@@ -10,7 +10,7 @@ from itertools import pairwise
 from deployments.documents.reading.decoding import decoded_text
 from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -20,14 +20,13 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _DASHES = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _QUOTE = re.compile(r" {0,3}>[ \t]?")
 _DEFINITION = re.compile(r" {0,3}\[[^\]\n]{1,200}\]:[ \t]*\S+")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TITLE = re.compile(r"^title:[ \t]*[\"']?(.*?)[\"']?[ \t]*$", re.MULTILINE)
 _CELL = re.compile(r"(?<!\\)\|")
 
 _INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"!\[([^\]\n]{0,500})\]\([^()\n]{0,2000}\)"), r"\1"),
-    (re.compile(r"\[([^\]\n]{1,1000})\]\([^()\n]{0,2000}\)"), r"\1"),
-    (re.compile(r"\[([^\]\n]{1,1000})\]\[[^\]\n]{0,200}\]"), r"\1"),
+    (re.compile(r"!\[([^\[\]\n]{0,500})\]\([^()\n]{0,2000}\)"), r"\1"),
+    (re.compile(r"\[([^\[\]\n]{1,1000})\]\([^()\n]{0,2000}\)"), r"\1"),
+    (re.compile(r"\[([^\[\]\n]{1,1000})\]\[[^\[\]\n]{0,200}\]"), r"\1"),
     (re.compile(r"<((?:https?|mailto):[^\s<>]{1,2000})>"), r"\1"),
     (re.compile(r"</?[a-zA-Z][^<>\n]{0,500}>"), ""),
     (re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]{1,2000}?)(?<=\S)\1(?![\w*])"), r"\2"),
@@ -38,18 +37,26 @@ _INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
 _CODE = re.compile(r"(?<!`)(`+)(?!`)([^`\n]{1,2000})(?<!`)\1(?!`)")
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge."""
     text, _ = decoded_text(source.path.read_bytes())
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     title, text = _front_matter(text)
-    blocks = markdown_blocks(_COMMENT.sub("", text))
+    blocks = markdown_blocks(_without_comments(text))
     title = title or next((text for kind, text, _ in blocks if kind == "heading"), "")
     parts.begin("markdown", 1, title, f"markdown {RULES}")
     for kind, block, level in blocks:
         for piece in pieces(block):
             parts.add(1, kind, piece, level)  # type: ignore[arg-type]
     parts.end_page(1)
+
+
+def _without_comments(text: str) -> str:
+    found, start = [], 0
+    while (begin := text.find("<!--", start)) >= 0 and (end := text.find("-->", begin + 4)) >= 0:
+        found.append(text[start:begin])
+        start = end + 3
+    return "".join([*found, text[start:]])
 
 
 def _front_matter(text: str) -> tuple[str, str]:

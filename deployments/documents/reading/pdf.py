@@ -28,7 +28,7 @@ from deployments.documents.reading.pdf_layout import (
 )
 from deployments.documents.reading.pdf_text import PageText, TextOfPage
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 FEW_CHARACTERS = 20  # of a page of pictures
 MAX_UNMAPPED = 0.3  # share of characters without a meaning
@@ -41,7 +41,7 @@ _ERRORS = {
 }
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentDamaged, DocumentLocked, DocumentTooLarge."""
     with _opened(source) as document:
         pages = len(document)
@@ -51,7 +51,7 @@ def read(source: DocumentSource, parts: PartFiles) -> None:
             raise DocumentTooLarge("max_pages", source.max_pages, pages)
         title = document.get_metadata_value("Title") or ""
         parts.begin("pdf", pages, title, _BY)
-        reading = _Reading(document, source, parts)
+        reading = _PageReader(document, source, parts)
         for number in range(source.first_page, pages + 1):
             reading.read_page(number)
             parts.end_page(number)
@@ -59,7 +59,7 @@ def read(source: DocumentSource, parts: PartFiles) -> None:
 
 
 @contextmanager
-def _opened(source: DocumentSource) -> Iterator[pypdfium2.PdfDocument]:
+def _opened(source: SourceFile) -> Iterator[pypdfium2.PdfDocument]:
     try:
         document = pypdfium2.PdfDocument(str(source.path), password=source.password or None)
     except pypdfium2.PdfiumError as error:
@@ -81,11 +81,11 @@ def _refusal(error: pypdfium2.PdfiumError, password: str) -> DocumentDamaged | D
     return DocumentDamaged("is a PDF that is damaged or cut off")
 
 
-class _Reading:
+class _PageReader:
     """Of the pages of one document, in order."""
 
     def __init__(
-        self, document: pypdfium2.PdfDocument, source: DocumentSource, parts: PartFiles
+        self, document: pypdfium2.PdfDocument, source: SourceFile, parts: PartFiles
     ) -> None:
         self._document, self._source, self._parts = document, source, parts
         self._sizes: Counter[float] = Counter()

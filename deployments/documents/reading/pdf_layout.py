@@ -108,7 +108,7 @@ def _downwards(segments: Sequence[Segment]) -> list[Segment]:
 
 
 @dataclass(slots=True)
-class _Row:
+class _LineRow:
     """What stands on one line."""
 
     cells: list[Segment]
@@ -139,7 +139,7 @@ def laid_out(segments: Sequence[Segment]) -> list[LaidOutBlock]:
     rows = _rows(segments)
     pitch = _pitch(rows)
     blocks: list[LaidOutBlock] = []
-    group: list[_Row] = []
+    group: list[_LineRow] = []
     for row in rows:
         if group and _is_new(group, row, pitch):
             blocks.append(_block(group))
@@ -176,18 +176,18 @@ def _goes_on(before: LaidOutBlock, block: LaidOutBlock) -> bool:
     )
 
 
-def _rows(segments: Sequence[Segment]) -> list[_Row]:
-    rows: list[_Row] = []
+def _rows(segments: Sequence[Segment]) -> list[_LineRow]:
+    rows: list[_LineRow] = []
     for each in segments:
         row = rows[-1] if rows else None
         if row is not None and abs(row.top - each.top) < 0.5 * each.size and each.left >= row.right:
             row.cells.append(each)
         else:
-            rows.append(_Row([each]))
+            rows.append(_LineRow([each]))
     return rows
 
 
-def _pitch(rows: Sequence[_Row]) -> float:
+def _pitch(rows: Sequence[_LineRow]) -> float:
     """The usual step from line to line, in heights of a line."""
     steps = [
         (after.top - before.top) / max(1.0, before.size)
@@ -197,7 +197,7 @@ def _pitch(rows: Sequence[_Row]) -> float:
     return median(steps) if steps else 1.0
 
 
-def _is_new(group: Sequence[_Row], row: _Row, pitch: float) -> bool:
+def _is_new(group: Sequence[_LineRow], row: _LineRow, pitch: float) -> bool:
     """Whether `row` begins another block."""
     before = group[-1]
     height = max(1.0, before.size)
@@ -229,7 +229,7 @@ def _is_item(text: str) -> bool:
     return text[:1] in _BULLETS and text[1:2] in ("", " ", "\t")
 
 
-def _block(group: Sequence[_Row]) -> LaidOutBlock:
+def _block(group: Sequence[_LineRow]) -> LaidOutBlock:
     segments = [cell for row in group for cell in row.cells]
     size = max(row.size for row in group)
     if len(group) > 1 and all(len(row.cells) > 1 for row in group):
@@ -240,7 +240,7 @@ def _block(group: Sequence[_Row]) -> LaidOutBlock:
     return LaidOutBlock("text", text, size, segments, is_divided)
 
 
-def _items(group: Sequence[_Row]) -> str:
+def _items(group: Sequence[_LineRow]) -> str:
     items: list[list[str]] = []
     for row in group:
         if _is_item(row.text):

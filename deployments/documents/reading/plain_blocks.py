@@ -4,13 +4,13 @@ import re
 
 from deployments.documents.reading.decoding import decoded_text
 from deployments.documents.reading.part_files import PartFiles
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 MAX_BLOCK = 8_000  # characters; a longer one is cut at a line or a blank
 _BLANK = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge."""
     text, encoding = decoded_text(source.path.read_bytes())
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")

@@ -13,7 +13,7 @@ from pptx.util import Emu  # noqa: TID253
 from deployments.documents.reading.errors import DocumentDamaged, DocumentTooLarge
 from deployments.documents.reading.part_files import PartFiles
 from deployments.documents.reading.plain_blocks import pieces
-from deployments.documents.reading.source import RULES, DocumentSource
+from deployments.documents.reading.source import RULES, SourceFile
 
 _GROUP = 6  # MSO_SHAPE_TYPE.GROUP
 _MAX_DEPTH = 50
@@ -21,7 +21,7 @@ _FOOTERS = frozenset([13, 15, 16])  # placeholders of slide number, footer and d
 _ROW = Emu(180_000)  # half a centimetre: shapes that begin within it are in one row
 
 
-def read(source: DocumentSource, parts: PartFiles) -> None:
+def read(source: SourceFile, parts: PartFiles) -> None:
     """Raises DocumentTooLarge, DocumentDamaged."""
     try:
         deck = pptx.Presentation(str(source.path))

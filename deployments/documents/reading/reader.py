@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
-from cluster.blobs.files import StoredObject, TenantFiles
+from cluster.blobs.files import StoredObject
 from deployments.contracts.documents import (
     DOCUMENTS,
     BlockKind,
@@ -40,13 +40,12 @@ from deployments.sandbox.errors import (
     MediaTooLarge,
     SandboxFailed,
 )
-from deployments.sandbox.folders import read_output
+from deployments.sandbox.folders import link_input, read_output
 
 AT_ONCE = 2  # documents that are read side by side in one process
 MEMORY_BYTES = 1 << 30
 CPU_S = 300
 _PART_BYTES = 128 << 20
-_SOURCE = "source"
 _CHILD = "deployments.documents.reading.worker"
 _END = 0  # no part has this number
 MESSAGE_CHARACTERS, MESSAGE_BLOCKS = 1_000_000, 10_000  # a message over a link is bounded
@@ -70,11 +69,19 @@ class _WirePart(msgspec.Struct):
     notes: list[Annotated[str, msgspec.Meta(max_length=500)]]
 
 
+class FetchedFiles(Protocol):
+    """Tenants' files; of TenantFiles only what is needed here."""
+
+    async def fetch(self, tenant: str, path: str, file: Path) -> StoredObject:
+        """Raises NotFound, BlobStoreUnavailable."""
+        ...
+
+
 class ConfinedDocumentReader:
     """Implements `DocumentReader`. Use it on one event loop; close it. Others wait while AT_ONCE
     documents are read. Private folders are made in `scratch`."""
 
-    def __init__(self, files: TenantFiles, scratch: Path, at_once: int = AT_ONCE) -> None:
+    def __init__(self, files: FetchedFiles, scratch: Path, at_once: int = AT_ONCE) -> None:
         self._files = files
         self._scratch = scratch
         self._threads = ThreadPoolExecutor(at_once, "documents")
@@ -85,11 +92,13 @@ class ConfinedDocumentReader:
         """Raises the problems of errors.py, NotFound, BlobStoreUnavailable, ScratchFull,
         SandboxFailed, SandboxUnavailable."""
         with private_folder(self._scratch) as folder:
-            path = folder / _SOURCE
+            path = folder / "source"  # where the child cannot write: it may be the stored file
+            work = folder / "work"
+            work.mkdir(mode=0o700)
             stored = await self._files.fetch(request.caller.tenant, request.path, path)
             if stored.bytes > request.limits.max_bytes:
                 raise DocumentTooLarge("max_bytes", request.limits.max_bytes, stored.bytes)
-            reading = _Reading(request, folder, stored)
+            reading = _ChildReading(request, path, work, stored)
             loop, left = asyncio.get_running_loop(), Event()
             numbers: asyncio.Queue[int] = asyncio.Queue()
 
@@ -97,7 +106,8 @@ class ConfinedDocumentReader:
                 with suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(numbers.put_nowait, number)
 
-            child = loop.run_in_executor(self._threads, reading.run, announce, left.is_set)
+            running = self._threads.submit(reading.run, announce, left.is_set)
+            child = asyncio.wrap_future(running)
             child.add_done_callback(lambda _: numbers.put_nowait(_END))
             try:
                 while number := await numbers.get():
@@ -106,26 +116,27 @@ class ConfinedDocumentReader:
                 await child
             finally:
                 left.set()
-                if not child.cancel():  # the folder is removed after its end
-                    with suppress(Exception):
-                        await asyncio.shield(child)
+                if not running.cancel():  # the folder is removed after its end
+                    await asyncio.wait([child])
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Reading:
+class _ChildReading:
     """Of one document."""
 
-    def __init__(self, request: ReadDocumentRequest, folder: Path, stored: StoredObject) -> None:
-        self._request, self._folder, self._stored = request, folder, stored
+    def __init__(
+        self, request: ReadDocumentRequest, source: Path, folder: Path, stored: StoredObject
+    ) -> None:
+        self._request, self._stored = request, stored
+        self._source, self._folder = source, folder
         self._characters, self._pages_done = 0, 0
 
     def run(self, announce: Callable[[int], None], cancel: Callable[[], bool]) -> None:
         """Blocks until the child has ended. Raises as read_document does."""
         request, limits = self._request, self._request.limits
         wire = {
-            "source": _SOURCE,
             "name": request.name[:300],
             "media_type": request.media_type[:200],
             "password": request.password[:1_000],
@@ -147,9 +158,16 @@ class _Reading:
                 announce(int(number))
 
         try:
-            answer = python_child(
-                _CHILD, wire, self._folder, limits=bounds, cancel=cancel, on_line=on_line
-            )
+            with link_input(self._source, self._folder) as (name, readable):
+                answer = python_child(
+                    _CHILD,
+                    {"source": name, **wire},
+                    self._folder,
+                    limits=bounds,
+                    cancel=cancel,
+                    on_line=on_line,
+                    readable=readable,
+                )
         except Cancelled:
             return
         except MediaTimeout as problem:

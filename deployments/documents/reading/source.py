@@ -7,7 +7,7 @@ RULES = "reading@1"  # the version of the rules here, which answers name
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentSource:
+class SourceFile:
     """`first_page`: blocks of earlier pages are not wanted. `ocr`: pages of pictures are
     recognised, where that is installed."""
 

@@ -13,7 +13,7 @@ from deployments.documents.reading.archive import office_format
 from deployments.documents.reading.errors import DocumentDamaged, DocumentTooLarge, to_wire
 from deployments.documents.reading.formats import HEAD_BYTES, signed_format, text_format
 from deployments.documents.reading.part_files import PartFiles
-from deployments.documents.reading.source import DocumentSource
+from deployments.documents.reading.source import SourceFile
 from deployments.sandbox.child import run_child
 
 _MODULE = "deployments.documents.reading.{}"
@@ -29,7 +29,7 @@ _PARSERS = {
 
 def read_document(request: dict[str, Any]) -> dict[str, Any]:
     """The child's answer."""
-    source = DocumentSource(
+    source = SourceFile(
         path=Path(request["source"]),
         password=request["password"],
         ocr=request["ocr"],

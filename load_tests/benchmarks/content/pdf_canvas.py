@@ -32,7 +32,7 @@ class PdfCanvas:
 
         shown = pdfium.FPDFPageObj_NewTextObj(self._document.raw, b"Helvetica", size)
         encoded = f"{text}\0".encode("utf-16-le")
-        letters = ctypes.cast(encoded, ctypes.POINTER(ctypes.c_ushort))
+        letters = (ctypes.c_ushort * (len(encoded) // 2)).from_buffer_copy(encoded)
         pdfium.FPDFText_SetText(shown, letters)
         pdfium.FPDFPageObj_Transform(shown, *self._matrix(left, top + size))
         pdfium.FPDFPage_InsertObject(self._page.raw, shown)

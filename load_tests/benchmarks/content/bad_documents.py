@@ -16,7 +16,7 @@ from deployments.documents.reading.errors import (
     DocumentRefused,
     DocumentTooLarge,
 )
-from tests.media_fixtures.raw_pdf import (
+from load_tests.benchmarks.content.raw_pdf import (
     encrypted_pdf,
     packed_stream,
     pdf_in_circles,
