@@ -8,6 +8,7 @@ note.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 import pypdfium2  # noqa: TID253 (runs as a child only)
@@ -28,11 +29,13 @@ from deployments.documents.reading.pdf_layout import (
 )
 from deployments.documents.reading.pdf_text import PageText, TextOfPage
 from deployments.documents.reading.plain_blocks import pieces
+from deployments.documents.reading.recognition import INSTALL, TextRecognizer, is_installed
 from deployments.documents.reading.source import RULES, SourceFile
 
 FEW_CHARACTERS = 20  # of a page of pictures
 MAX_UNMAPPED = 0.3  # share of characters without a meaning
-MAX_NOTES = 10
+MAX_LISTED = 20  # pages in a note
+_UNEVEN = 1.2  # heights of recognised lines of one size differ by as much
 _BOLD_CHARACTERS = 100  # of a heading in the size of the text
 _BY = f"pdfium {pypdfium2.PDFIUM_INFO.build} {RULES}"
 _ERRORS = {
@@ -90,6 +93,8 @@ class _PageReader:
         self._document, self._source, self._parts = document, source, parts
         self._sizes: Counter[float] = Counter()
         self._unread: list[int] = []
+        self._recognised: list[int] = []
+        self._recognizer: TextRecognizer | None = None
         self._broken = 0
 
     def read_page(self, number: int) -> None:
@@ -113,14 +118,15 @@ class _PageReader:
         if self._broken and self._broken == len(self._document) - self._source.first_page + 1:
             raise DocumentDamaged("is a PDF whose pages are damaged")
         if self._unread:
-            shown = ", ".join(map(str, self._unread[:20]))
-            more = f" and {len(self._unread) - 20} more" if len(self._unread) > 20 else ""
-            self._parts.note(f"Pages without text that can be read: {shown}{more}.")
+            hint = "" if is_installed() else f" {INSTALL}"
+            self._parts.note(f"Pages without text that can be read: {_listed(self._unread)}.{hint}")
+        if self._recognised:
+            self._parts.note(f"Pages whose text was recognised: {_listed(self._recognised)}.")
 
     def _read_text(self, number: int, page: pypdfium2.PdfPage, text: TextOfPage) -> None:
         found = text.read()
         if _needs_recognition(found, page):
-            self._unread.append(number)
+            self._recognise(number, page)
             return
         for segment in found.segments:
             self._sizes[round(segment.size, 1)] += len(segment.text)
@@ -129,22 +135,43 @@ class _PageReader:
         for block in laid_out(reading_order(found.segments)):
             self._add(number, block, body, text, place)
 
+    def _recognise(self, number: int, page: pypdfium2.PdfPage) -> None:
+        if not (self._source.ocr and is_installed()):
+            self._unread.append(number)
+            return
+        if self._recognizer is None:
+            self._recognizer = TextRecognizer()
+        lines = self._recognizer.lines(page)
+        if not lines:
+            self._unread.append(number)
+            return
+        self._recognised.append(number)
+        body = _UNEVEN * median(line.size for line in lines)
+        for block in laid_out(reading_order(lines)):
+            self._add(number, block, body, None, _PagePlace(page, is_shown=True))
+
     def _add(
         self,
         number: int,
         block: LaidOutBlock,
         body: float,
-        text: TextOfPage,
+        text: TextOfPage | None,
         place: "_PagePlace",
     ) -> None:
         box = place.box(block)
         if is_heading(block, body):
             self._parts.add(number, "heading", block.text, heading_level(block.size, body), box)
-        elif _may_be_heading(block) and text.is_bold(block.segments[0]):
+        elif text is not None and _may_be_heading(block) and text.is_bold(block.segments[0]):
             self._parts.add(number, "heading", block.text, 4, box)
         else:
             for piece in pieces(block.text):
                 self._parts.add(number, block.kind, piece, 0, box)
+
+
+def _listed(pages: list[int]) -> str:
+    shown = ", ".join(map(str, pages[:MAX_LISTED]))
+    more = len(pages) - MAX_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _may_be_heading(block: LaidOutBlock) -> bool:
@@ -165,9 +192,15 @@ def _needs_recognition(found: PageText, page: pypdfium2.PdfPage) -> bool:
 
 
 class _PagePlace:
-    """Places on a page as it is shown, in parts of its width and height."""
+    """Places on a page as it is shown, in parts of its width and height. `is_shown`: the places
+    are already those of the page as it is shown."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, is_shown: bool = False) -> None:
+        if is_shown:
+            self._left = self._bottom = 0.0
+            self._rotation = 0
+            self._width, self._height = page.get_size()
+            return
         left, bottom, right, top = page.get_bbox()
         self._left, self._bottom = left, bottom
         self._width, self._height = max(1.0, right - left), max(1.0, top - bottom)

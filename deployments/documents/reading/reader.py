@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any, Protocol
@@ -31,6 +32,7 @@ from deployments.documents.reading.errors import (
     ReadingTimeout,
     from_wire,
 )
+from deployments.documents.reading.formats import PDF_WITHIN
 from deployments.documents.reading.part_files import ANNOUNCED, part_name
 from deployments.sandbox import ChildLimits, private_folder, python_child
 from deployments.sandbox.errors import (
@@ -45,6 +47,7 @@ from deployments.sandbox.folders import link_input, read_output
 AT_ONCE = 2  # documents that are read side by side in one process
 MEMORY_BYTES = 1 << 30
 CPU_S = 300
+OCR_MEMORY_BYTES = 4 << 30  # address space, of which little is used
 _PART_BYTES = 128 << 20
 _CHILD = "deployments.documents.reading.worker"
 _END = 0  # no part has this number
@@ -136,6 +139,7 @@ class _ChildReading:
     def run(self, announce: Callable[[int], None], cancel: Callable[[], bool]) -> None:
         """Blocks until the child has ended. Raises as read_document does."""
         request, limits = self._request, self._request.limits
+        with_ocr = request.ocr and find_spec("rapidocr") is not None and self._is_pdf()
         wire = {
             "name": request.name[:300],
             "media_type": request.media_type[:200],
@@ -146,8 +150,8 @@ class _ChildReading:
             "max_characters": limits.max_characters,
         }
         bounds = ChildLimits(
-            memory_bytes=MEMORY_BYTES,
-            cpu_s=CPU_S,
+            memory_bytes=OCR_MEMORY_BYTES if with_ocr else MEMORY_BYTES,
+            cpu_s=max(CPU_S, round(2 * request.timeout_s)) if with_ocr else CPU_S,
             wall_s=max(0.1, request.timeout_s),
             output_bytes=_PART_BYTES,
         )
@@ -180,6 +184,10 @@ class _ChildReading:
             raise DocumentDamaged(why) from problem
         if isinstance(answer.get("problem"), dict):
             raise from_wire(answer["problem"])
+
+    def _is_pdf(self) -> bool:
+        with self._source.open("rb") as file:
+            return b"%PDF-" in file.read(PDF_WITHIN)
 
     def parts(self, number: int) -> list[DocumentPart]:
         """As many as its size takes; the last says how far it goes. Raises
