@@ -42,6 +42,7 @@ COMMANDS = [
     "disconnects --clients 20 --at-once 4",
     "autoscaling --live",
     "highlights --seeds 1",
+    "search --part killed --kills 2 --every 2",
     "text --part cost --calls 20 --rounds 1 --load-seconds 10",
     "video --goals S5,S9,S10 --rounds 1 --seconds 10",
 ]

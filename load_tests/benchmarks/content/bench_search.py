@@ -1,11 +1,13 @@
 """Searches of collections: what hybrid ones find, exactness, recall, times, memory, restarts.
 
-    ./mobula bench content search [--part quality,small,large] [--points N ...]
+    ./mobula bench content search [--part quality,small,large,killed] [--points N ...]
 
 `quality` asks an own set of posts for codes and names, for paraphrases, and for both, beside
 words alone, vectors alone, reciprocal rank fusion and brute force. `small` has many collections,
 `large` one of each number of `--points`, in this process: above 100,000 points by an approximate
-index, whose recall is that under filters too. Times are those of a machine that does nothing else.
+index, whose recall is that under filters too. `killed` starts a private cluster, whose replicas are
+killed while points are written, deleted and searched, and documents are sent. Times are those of a
+machine that does nothing else.
 """
 
 import argparse
@@ -23,11 +25,12 @@ from load_tests.benchmarks.common.measurement import (
     build_table,
     finish_benchmark,
 )
+from load_tests.benchmarks.content.search_kills import measure_kills
 from load_tests.benchmarks.content.search_quality import PlainEmbedder, measure_quality
 from load_tests.benchmarks.content.search_scale import measure_large, measure_small
 from load_tests.machine import describe_machine
 
-PARTS = ("quality", "small", "large")
+PARTS = ("quality", "small", "large", "killed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for points in options.points:
             with tempfile.TemporaryDirectory() as folder:
                 measurements += measure_large(points, Path(folder))
+    if "killed" in options.part:
+        measurements += measure_kills(options.kills, options.every)
     Console().print(build_table(measurements))
     report = {
         "benchmark": "search",
@@ -63,10 +68,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="mobula bench content search", description=__doc__.split("\n")[0]
     )
     parser.add_argument(
-        "--part", type=_parts, default=list(PARTS), help=f"{', '.join(PARTS)}; with commas"
+        "--part", type=_parts, default=list(PARTS[:3]), help=f"{', '.join(PARTS)}; with commas"
     )
     parser.add_argument("--collections", type=int, default=1_000, help="small ones, of 100 points")
     parser.add_argument("--points", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--kills", type=int, default=12, help="of `killed`")
+    parser.add_argument("--every", type=float, default=4.0, help="seconds between them")
     parser.add_argument(
         "--vectors-by-words", action="store_true", help="no embedding model: to see that it works"
     )
