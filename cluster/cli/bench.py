@@ -68,6 +68,7 @@ GROUPS = {
         "Text analysis and content: quality and cost.",
         {
             "optimize": "Drafts optimised: gains, harm, what is kept, what it costs.",
+            "search": "Collections searched: quality, recall, times, memory, restarts.",
             "documents": "Questions about planted facts: passages, quotes, refusals, lies.",
             "library": "Pages and searches of a library of 100,000 posts, on both stores.",
             "speech": "Speech recognised: word errors, times, cost; silence, noise and music.",

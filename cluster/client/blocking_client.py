@@ -128,7 +128,7 @@ class Mobula:
     def clip(self, video: str, **options: Any) -> dict[str, Any]:
         return run(self._client.clip(video, **options))
 
-    def analyze_audio(self, video: str, **options: Any) -> dict[str, Any]:
+    def analyze_audio(self, video: str | None = None, **options: Any) -> dict[str, Any]:
         return run(self._client.analyze_audio(video, **options))
 
     def add_document(

@@ -6,8 +6,9 @@ deleted with their job.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
@@ -18,6 +19,7 @@ from cluster.storage.database import DatabaseUnavailable
 from cluster.storage.tables import batch_items as rows
 from deployments.batches.model import BatchItem, ItemCounts, ItemOutcome, ItemResult, ItemState
 
+ADDED_AT_ONCE = 50  # of an order; other requests run in between
 PAGE_BYTES = 4 << 20  # of the results on one page
 _PURPOSE = "batches"
 _NOTHING = b""
@@ -40,10 +42,11 @@ class BatchItemStore:
         self._secret_of = secret_of
 
     async def add(
-        self, connection: AsyncConnection, tenant: str, job: str, items: Sequence[BatchItem]
+        self, connection: AsyncConnection, tenant: str, job: str, items: Iterable[BatchItem]
     ) -> None:
-        box = self._box(tenant)
-        values = [
+        """Takes items as it writes them, ADDED_AT_ONCE between two turns of the event loop."""
+        box, left = self._box(tenant), iter(items)
+        while values := [
             {
                 "job": job,
                 "number": item.index,
@@ -53,9 +56,9 @@ class BatchItemStore:
                 "body": box.encrypt(item.body, _context(tenant, job, item.index)),
                 "size": 0,
             }
-            for item in items
-        ]
-        await connection.execute(insert(rows), values)
+            for item in islice(left, ADDED_AT_ONCE)
+        ]:
+            await connection.execute(insert(rows), values)
 
     async def pending(self, connection: AsyncConnection, tenant: str, job: str) -> list[int]:
         """The indexes of items without an outcome, in order."""

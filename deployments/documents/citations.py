@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import regex
 
-from deployments.documents.evidence import shared_words
+from deployments.documents.evidence import sentences_of, shared_words
 from deployments.documents.model import StoredBlock
 from deployments.text.grounding import find_ungrounded
 from deployments.text.segments import Place, find_sentences
@@ -214,7 +214,7 @@ def _context(passage: Passage) -> str:
 def _best_place(sentence: str, text: str) -> Place | None:
     """The sentence of `text` that has the most of the words; None: none has enough of them. Two
     that follow each other may say it together, on one line."""
-    places = [place for place in find_sentences(text) if place[1] - place[0] <= MAX_QUOTE]
+    places = [place for place in sentences_of(text) if place[1] - place[0] <= MAX_QUOTE]
     best: tuple[float, int, Place] | None = None
     strict = _strict_words(sentence)
     for at, place in enumerate(places):

@@ -37,6 +37,7 @@ _ASKS_NUMBER = regex.compile(
     regex.I,
 )
 _ASKS_NAME = regex.compile(r"\b(?:who|whom|whose|where)\b", regex.I)
+_FULL_LINE = regex.compile(r"([^\n\t]{50,}[^\n\t.!?:;…])\n(?=[^\n\t]+(?:\n|\Z))")
 _CAPITAL = regex.compile(r"\p{Lu}")
 
 
@@ -117,7 +118,7 @@ def find_candidates(question: Question, sources: Sequence[JudgedSource]) -> list
         if question.names and _share(question.names, known) < 1.0:
             continue
         before: list[str] = []
-        for start, end in find_sentences(source.text):
+        for start, end in sentences_of(source.text):
             sentence = source.text[start:end]
             words = _telling(sentence)
             candidate = Candidate(
@@ -205,6 +206,12 @@ def _has_wanted(question: Question, candidate: Candidate) -> bool:
             for word in words
         )
     return True
+
+
+def sentences_of(text: str) -> list[Place]:
+    """Sentences, also those that go on in the next line: a long line that ends without punctuation
+    was broken where it was full. Lines of tables, and short ones, are by themselves."""
+    return find_sentences(_FULL_LINE.sub(r"\1 ", text))
 
 
 def _telling(text: str) -> list[str]:

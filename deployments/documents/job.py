@@ -42,7 +42,7 @@ from deployments.video.url_download import IncomingStream, UrlDownloader
 KEEP_S = 7 * 86_400.0
 GRACE_S = 86_400.0  # files outlive their job
 READ_S = 4 * 3_600.0  # of one document, at most
-LANGUAGE_SAMPLE = 2_000  # characters
+LANGUAGE_SAMPLE, SAMPLE_BLOCKS = 2_000, 30  # characters, and where they come from
 _OCTETS = "application/octet-stream"
 _ASSUMED_BYTES = 8 << 20
 FETCHED, CHUNKED = "fetched", "chunked"  # checkpoints
@@ -201,7 +201,25 @@ class DocumentJobHandler:
                 count = await parts.index_stage.run(work, document, place, (first, first + share))
             parts.figures.add_chunks(count)
             await self._placed(document, replace(place, state="indexed", points=count))
+        if not document.language:
+            await self._tell_language(work.job, document)
         return JobResult("succeeded", {"document": document.id, "chunks": document.chunks})
+
+    async def _tell_language(self, job: Job, document: TenantDocument) -> None:
+        """Of a document that was read while its caller waited."""
+        parts = self._parts
+        async with parts.database.read() as connection:
+            blocks = await parts.store.blocks(
+                connection, document.tenant, document.id, limit=SAMPLE_BLOCKS
+            )
+        language, usage = await self._language(job, blocks)
+        if language:
+            async with parts.database.begin() as connection:
+                await parts.store.change(
+                    connection, document.tenant, document.id, language=language
+                )
+                await parts.usage.store_collected(connection, [usage])
+            parts.usage.confirm_collected([usage])
 
     async def _placed(self, document: TenantDocument, place: DocumentPlace) -> None:
         """A document that was deleted meanwhile has no place to be marked; its points go."""

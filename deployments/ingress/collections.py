@@ -190,6 +190,7 @@ class CollectionServices:
                     fusion=query.fusion,
                     with_text=query.with_text,
                     with_payload=query.with_payload,
+                    explain=query.explain,
                 )
                 break
             except CollectionChanged:  # its vectors may be another model's now

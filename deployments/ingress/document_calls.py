@@ -122,7 +122,8 @@ class OwnersDocumentCalls:
             async with self._admitted(job, id, "documents.language", usage) as admitted:
                 query = AnalysisQuery((text,), (LANGUAGE,))
                 found = await self._services.analysis_pipeline.analyze(query, admitted)
-                return str(found[LANGUAGE][0].get("value") or "")
+                value = found[LANGUAGE][0].get("value")
+                return str(value["code"]) if value else ""
 
         try:
             return await _patiently(call)

@@ -73,8 +73,8 @@ class ApproximateIndex:
         threads: int,
         stopped: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Whether all are in it: it ends early once `stopped()`. Takes about a millisecond of a
-        core for each of a million rows, and lets other threads run."""
+        """Whether all are in it: it ends early once `stopped()`. Takes one to two milliseconds of
+        a core for each row, and lets other threads run."""
         for at in range(0, len(rows), _ADDED_AT_ONCE):
             if stopped():
                 return False

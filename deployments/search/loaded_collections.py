@@ -6,6 +6,7 @@ for longest leave the memory when there are too many.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from deployments.search.figures import SearchFigures
 from deployments.search.point_loader import PointLoader, TombstonesPurged
 from deployments.search.snapshot_writer import SnapshotState, SnapshotWriter
 
-LOADED_AT_ONCE = 2  # collections
+LOADED_AT_ONCE = 4  # collections
 T = TypeVar("T")
 Key = tuple[str, str]  # tenant, collection
 
@@ -107,6 +108,12 @@ class LoadedCollections:
         """It is deleted; no effect if it is not here."""
         self._replace((tenant, collection), None)
 
+    def save(self) -> None:
+        """Begins to write the snapshots that are due."""
+        for loaded in self._loaded.values():
+            if loaded.is_loaded:
+                self._save(loaded)
+
     async def close(self) -> None:
         for key in list(self._loaded):
             self._replace(key, None)
@@ -142,7 +149,8 @@ class LoadedCollections:
         self, key: Key, loaded: LoadedCollection, version: CollectionVersion
     ) -> None:
         with self._figures.refresh(is_load=not loaded.is_loaded):
-            async with self._loading:
+            # Loads of large collections do not keep others from reading what they lack.
+            async with contextlib.nullcontext() if loaded.is_loaded else self._loading:
                 try:
                     await self._read(loaded, version)
                 except TombstonesPurged:

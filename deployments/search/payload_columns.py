@@ -6,8 +6,9 @@ Out: masks. A column is made when a filter first names its field, and grows with
 
 import json
 import math
+import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ class PayloadColumns:
     def mask(self, filter: Mapping[str, Any]) -> Mask:
         """The rows that pass a valid filter."""
         mask = np.ones(len(self.encoded), np.bool_)
-        for operator, operand in filter.items():
-            mask &= self._holds(operator, operand)
+        for name, operand in filter.items():
+            mask &= self._holds(name, operand)
         return mask
 
     def keep(self, kept: Mask) -> None:
@@ -139,6 +140,9 @@ class _Column:
         if self._is_exact and all(_is_exact(bound) for bound in given):
             chosen[:-1] = _between(self._numbers.values, bounds)
             return chosen
+        if all(isinstance(bound, str) for bound in given):
+            chosen[:-1] = _strings_between(self._values, bounds)
+            return chosen
         condition = {"range": {"value": bounds}}
         for code, value in enumerate(self._values):
             chosen[code] = matches(condition, {"value": value})
@@ -170,6 +174,23 @@ def _between(numbers: NDArray[np.float64], bounds: Mapping[str, Any]) -> Mask:
     return np.logical_and.reduce(list(tests))
 
 
+def _strings_between(values: Sequence[Any], bounds: Mapping[str, str]) -> list[bool]:
+    """One test at a time over all values: there may be a million."""
+    inside = [isinstance(value, str) for value in values]
+    for name, bound in bounds.items():
+        compare = _OPERATORS[name]
+        inside = [
+            is_in and compare(value, bound) for is_in, value in zip(inside, values, strict=True)
+        ]
+    return inside
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 _COMPARED: Mapping[str, Any] = {
     "gt": np.greater,
     "gte": np.greater_equal,

@@ -7,7 +7,7 @@ Every query names the tenant.
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, select
+from sqlalchemy import ColumnElement, Text, and_, cast, select
 
 from cluster.storage.database import Database
 from cluster.storage.tables import collections as collections_table
@@ -56,11 +56,12 @@ class PointLoader:
             async with self._database.read() as connection:
                 rows = (await connection.execute(query.limit(READ_AT_ONCE))).all()
                 # After the points: it is written in the transaction that deletes tombstones.
-                purged = (
-                    await connection.execute(_purged(tenant, collection))
-                ).scalar_one_or_none()
-            seen = (purged or 0) if seen is None else seen
-            if (purged or 0) > seen:
+                found = await connection.execute(
+                    select(_C.purged).where(_C.id == collection, _C.tenant == tenant)
+                )
+                purged = found.scalar() or 0
+            seen = purged if seen is None else seen
+            if purged > seen:
                 raise TombstonesPurged
             if rows:
                 yield [
@@ -97,7 +98,3 @@ class PointLoader:
 
 def _of(tenant: str, collection: str, generation: int) -> ColumnElement[bool]:
     return and_(_P.collection == collection, _P.generation == generation, _P.tenant == tenant)
-
-
-def _purged(tenant: str, collection: str) -> Select[tuple[int]]:
-    return select(_C.purged).where(_C.id == collection, _C.tenant == tenant)

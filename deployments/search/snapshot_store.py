@@ -32,7 +32,7 @@ log = logging.getLogger("mobula.search")
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class IndexSnapshot:
     folder: Path
     collection: str
     generation: int
@@ -85,7 +85,7 @@ class SnapshotStore:
                 self.delete(each)
         return None
 
-    def delete(self, snapshot: Snapshot) -> None:
+    def delete(self, snapshot: IndexSnapshot) -> None:
         shutil.rmtree(snapshot.folder, ignore_errors=True)
 
     def delete_all(self, collection: str) -> None:
@@ -118,12 +118,12 @@ class SnapshotStore:
                     draft.unlink() if draft.is_file() else shutil.rmtree(draft)
         return len(outdated)
 
-    def _of(self, folder: Path) -> list[Snapshot]:
+    def _of(self, folder: Path) -> list[IndexSnapshot]:
         found = []
         for path in folder.iterdir() if folder.is_dir() else ():
             with suppress(ValueError):
                 generation, sequence, _ = path.name.split("-")
-                found.append(Snapshot(path, folder.name, int(generation), int(sequence)))
+                found.append(IndexSnapshot(path, folder.name, int(generation), int(sequence)))
         return found
 
 

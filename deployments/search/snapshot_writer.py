@@ -5,6 +5,7 @@ In: collections after each change. Out: their snapshots, where enough has change
 
 import asyncio
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deployments.search.loaded_collections import LoadedCollection
 
 SNAPSHOT_POINTS = 20_000  # collections with fewer are read from the database in a moment
+PAUSE_S = 60.0  # between two of a collection, also where one could not be written
 _CHANGED_SHARE = 0.05  # changes that a restart has to read again, of the points
 _CHANGED_S = 900.0  # changes are written after so long, however few they are
 log = logging.getLogger("mobula.search")
@@ -23,11 +25,11 @@ log = logging.getLogger("mobula.search")
 
 @dataclass(slots=True)
 class SnapshotState:
-    """The last snapshot of a collection. `task` writes one."""
+    """The last snapshot of a collection, and when it was written or tried. `task` writes one."""
 
     sequence: int = 0
     has_graph: bool = False
-    written: float = 0.0
+    written: float = -math.inf
     task: "asyncio.Task[None] | None" = None
 
 
@@ -96,10 +98,10 @@ class SnapshotWriter:
 
 def _is_due(loaded: "LoadedCollection") -> bool:
     index, last = loaded.index, loaded.snapshots
-    if len(index) < SNAPSHOT_POINTS:
+    since = time.monotonic() - last.written
+    if len(index) < SNAPSHOT_POINTS or since < PAUSE_S:
         return False
-    if index.approximate is not None and not last.has_graph:
-        return True
     changed = index.sequence - last.sequence
-    is_old = changed > 0 and time.monotonic() - last.written > _CHANGED_S
-    return is_old or changed > _CHANGED_SHARE * len(index)
+    if changed > _CHANGED_SHARE * len(index) or (changed > 0 and since > _CHANGED_S):
+        return True
+    return index.approximate is not None and not last.has_graph

@@ -2,7 +2,7 @@
 
 In: the collections in memory and in snapshots. Out: only those that exist. So nothing of a deleted
 collection, or of an erased tenant, is left here INTERVAL_S later, nor of a deleted point once its
-tombstone is purged.
+tombstone is purged. Snapshots that are due are written.
 """
 
 import asyncio
@@ -43,4 +43,5 @@ class SearchSweeper:
         for id in saved if store is not None else ():
             assert store is not None
             deleted += await asyncio.to_thread(store.delete_outdated, id, existing.get(id))
+        self._loaded.save()
         return deleted

@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 BLOCK = 8_192  # rows of a block
 _FIRST = 8  # rows of the first one
 _ROUNDING = 2.0**-24  # of a sum in float32
-_CHUNK = 2_048  # rows that are widened to float64 at a time
+_CHUNK = 512  # rows that are widened to float64 at a time
 
 
 class VectorRows:

@@ -293,9 +293,10 @@ class VectorStoreRepository:
         found: dict[str, dict[FileStatus, int]] = {id: dict.fromkeys(STATUSES, 0) for id in ids}
         if not ids:
             return found
-        query = select(column.label("of"), _STATUS, func.count().label("files"))
-        query = query.select_from(_JOINED).where(_F.tenant == tenant, column.in_(ids))
-        for row in await connection.execute(query.group_by(column, _STATE)):
+        files = select(column.label("of"), _STATUS).select_from(_JOINED)
+        each = files.where(_F.tenant == tenant, column.in_(ids)).subquery()
+        query = select(each.c.of, each.c.status, func.count().label("files"))
+        for row in await connection.execute(query.group_by(each.c.of, each.c.status)):
             found[row.of][row.status] = int(row.files)
         return found
 

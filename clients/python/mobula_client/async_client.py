@@ -205,10 +205,11 @@ class AsyncMobula:
         return await self._run(self._calls.clip(video, wait, options))
 
     async def analyze_audio(
-        self, video: str, *, wait: bool = True, **options: Any
+        self, video: str | None = None, *, wait: bool = True, **options: Any
     ) -> dict[str, Any]:
         """What is in a recording, how it sounds, what is said; of a long one once its job has
-        ended, or at once the job. `options` as in `POST /api/v1/audio`."""
+        ended, or at once the job. `options` as in `POST /api/v1/audio`: `file_id` or `url`
+        name another source than a video."""
         return await self._run(self._calls.analyze_audio({"video": video}, wait, options))
 
     async def transcribe(

@@ -152,7 +152,9 @@ class Mobula:
     def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
         return self._run(self._calls.clip(video, wait, options))
 
-    def analyze_audio(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+    def analyze_audio(
+        self, video: str | None = None, *, wait: bool = True, **options: Any
+    ) -> dict[str, Any]:
         return self._run(self._calls.analyze_audio({"video": video}, wait, options))
 
     def transcribe(self, file: str | Path, *, wait: bool = True, **options: Any) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Rules about work and processes: budgets, jobs, webhooks, replicas, the scrape."""
 
-from cluster.metrics.catalogue import jobs, limits, process, scaling, scrape, storage
+from cluster.metrics.catalogue import jobs, limits, process, scaling, scrape, search, storage
 from cluster.metrics.metric import REPLICA
 from cluster.production.alerts.rule import AlertRule, ClusterPart, Severity
 from cluster.production.alerts.thresholds import (
     BUDGET,
     ENDED_REPLICAS,
     ENDED_WINDOW,
+    EVICTED_SHARE,
     LEAK_BYTES_PER_HOUR,
     LEAK_WINDOW,
     LOOP_LAG_S,
@@ -14,7 +15,7 @@ from cluster.production.alerts.thresholds import (
     OLDEST_JOB_S,
     STALE_STATUS_S,
 )
-from cluster.production.promql import JOB, Queries, ended, exceeds, like, or_zero, unlike
+from cluster.production.promql import JOB, Queries, ended, exceeds, like, or_zero, share, unlike
 
 Q = Queries(keep=(JOB,), window="5m")
 _EACH = (JOB, "deployment", REPLICA)
@@ -44,6 +45,12 @@ def _failing_jobs() -> str:
     failed = Q.observed(jobs.DURATION, "kind", window="15m", outcome=like("failed|lost"))
     finished = Q.observed(jobs.DURATION, "kind", window="15m", outcome="finished")
     return exceeds(failed, finished)
+
+
+def _searches_from_store() -> str:
+    """Part of the searches for which a collection left the memory."""
+    evicted, searched = Q.rate(search.EVICTIONS), Q.rate(search.SEARCHES)
+    return f"{share(evicted, searched)} > {EVICTED_SHARE:g}"
 
 
 def _dying() -> str:
@@ -107,6 +114,16 @@ RULES = (
         "15m",
         "Deliveries to webhooks are late",
         "The oldest has been due for {{ $value | humanizeDuration }}.",
+    ),
+    AlertRule(
+        "MobulaSearchMemoryShort",
+        ClusterPart.CLUSTER,
+        Severity.TICKET,
+        _searches_from_store(),
+        "15m",
+        "30m",
+        "Searches wait for collections that are not in memory",
+        "For {{ $value | humanizePercentage }} of the searches another collection left the memory.",
     ),
     AlertRule(
         "MobulaReplicasDying",

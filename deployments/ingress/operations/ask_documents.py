@@ -27,6 +27,7 @@ from deployments.documents.citations import (
 from deployments.documents.evidence import (
     MIN_EVIDENCE,
     Judged,
+    Question,
 )
 from deployments.documents.prompts import (
     MIN_CONTEXT,
@@ -82,6 +83,11 @@ class _Ground:
     def evidence(self) -> float:
         return self.judged[0].evidence if self.judged else 0.0
 
+    def quotes(self) -> list[AnswerSentence]:
+        """The extractive answer."""
+        question = Question.of(self.found.question)
+        return quoted_sentences(question, self.found.passages, self.judged, self.blocks)
+
     @property
     def answers(self) -> bool:
         return self.evidence >= MIN_EVIDENCE
@@ -133,7 +139,7 @@ class AskDocuments:
         if not ground.answers:
             answer.found = False
         elif model is None:
-            answer.sentences = quoted_sentences(ground.found.passages, ground.judged, ground.blocks)
+            answer.sentences = ground.quotes()
         else:
             written = self._written(request, model, ground, answer)
             try:
@@ -226,7 +232,7 @@ def _check_written(answer: _Answer, ground: _Ground) -> None:
     if answer.fallback is None:
         answer.fallback = f"Model '{answer.by}' wrote nothing that the passages say."
     answer.method, answer.by = "extractive", BY
-    answer.sentences = quoted_sentences(ground.found.passages, ground.judged, ground.blocks)
+    answer.sentences = ground.quotes()
 
 
 def _count(documents: DocumentServices, answer: _Answer) -> None:

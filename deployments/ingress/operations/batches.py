@@ -62,15 +62,15 @@ class CreateBatch:
         given = body.items or ()
         spec = BatchSpec(body.operation, len(given), caller.scopes, request.tags)
         new = new_batch(request, KIND, spec, len(given))
-        items = [
+        items = (
             BatchItem(index, item.custom_id, orjson.dumps(item.body))
             for index, item in enumerate(given)
-        ]
+        )
         async with batches.database.begin() as connection:
             await make_room(connection, caller.tenant)
             job = await batches.jobs.create(connection, new)
             await batches.items.add(connection, caller.tenant, job.id, items)
-            answer = batch_response(job, ItemCounts(len(items)))
+            answer = batch_response(job, ItemCounts(len(given)))
             if request.store_response is not None:
                 await request.store_response(connection, answer)
         batches.wake()

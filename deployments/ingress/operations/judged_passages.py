@@ -47,15 +47,19 @@ async def judge_passages(
 
 
 def quoted_sentences(
-    passages: Sequence[Passage], judged: Sequence[Judged], blocks: Blocks
+    question: Question, passages: Sequence[Passage], judged: Sequence[Judged], blocks: Blocks
 ) -> list[AnswerSentence]:
-    """The best sentences, as they stand in their blocks, in the order of their evidence."""
+    """The best sentences, as they stand in their blocks, in the order of their evidence. Further
+    ones have the names and numbers of the question that the first one has."""
+    names = set(question.names) & judged[0].candidate.words if judged else set()
     quoted: list[AnswerSentence] = []
     taken: set[str] = set()
     for each in judged:
         is_good = each.evidence >= max(MIN_EVIDENCE, _CLOSE * judged[0].evidence)
         if len(quoted) == MAX_QUOTES or not is_good:
             break
+        if not names <= each.candidate.words:
+            continue
         sentence = each.candidate.text
         citation = look_up(passages[each.candidate.passage], sentence, blocks)
         same = " ".join(sentence.split()).casefold()

@@ -43,6 +43,7 @@ class QueryCollection:
             body.fusion,
             body.include_text,
             body.include_payload,
+            body.explain,
         )
         found = await collections.find(request, body.collection, query)
         answer, tokens = found.answer, found.tokens

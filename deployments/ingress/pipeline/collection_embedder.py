@@ -48,6 +48,7 @@ class GivenQuery:
     fusion: Fusion = "scores"
     with_text: bool = True
     with_payload: bool = True
+    explain: bool = False
 
 
 class CollectionEmbedder:

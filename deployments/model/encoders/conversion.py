@@ -70,7 +70,12 @@ def convert_in_own_process(task: Task, folder: str, out: str) -> None:
 
 
 def convert_in_this_process(task: Task, folder: str, out: str) -> None:
-    """Write the IR of the model in `folder`; `encoder.json` comes last. Imports torch."""
+    """Write the IR of the model in `folder`; `encoder.json` comes last. Imports torch.
+
+    Raises FileNotFoundError, and what the libraries raise.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder} not found")
     import openvino
     import torch
 

@@ -82,9 +82,9 @@ from tests.api.administration.health_world import NoPeers, NothingChecked
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.administration.vector_store_world import seed_vector_store
-from tests.api.brute_force_search import BruteForceSearch, NotCharged
 from tests.api.fakes import Records
 from tests.api.letter_vectors import LetterVectors
+from tests.api.recorded_search import NotCharged, RecordedSearch
 from tests.api.web import MakeServices, client_of, settings_of
 from tests.servers.stores import migrated_home
 
@@ -244,7 +244,11 @@ async def opened(
 
 
 async def seeded(settings: Settings) -> Seed:
-    """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook."""
+    """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook.
+
+    All tests of a run use its access tokens, which last for longer than `./mobula test --all`.
+    """
+    settings = settings.model_copy(update={"access_token_s": 3600})
     operator = bootstrap(migrated_home(settings.home), settings)
     assert operator is not None
     credentials, ids = {"operator": operator}, {}
@@ -326,6 +330,7 @@ async def serving(
         media = media_in(settings, database, plan_of)
         items = BatchItemStore(directory.secret_of)
         jobs = TenantJobs(media.jobs, "test", bare.clock, QUICK)
+        search = RecordedSearch(database)
         collections = collection_services(
             database,
             default_limits,
@@ -334,7 +339,7 @@ async def serving(
             bare.clock,
             media.jobs,
             jobs.wake,
-            BruteForceSearch(database),
+            search,
         )
         services = replace(
             bare,
@@ -410,6 +415,7 @@ async def serving(
                 dict(seed.credentials), jobs, notified,
             )  # fmt: skip
         finally:
+            await search.close()
             await analyzer.close()
             await jobs.close()
             await media.files.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.api.batches.batch_world import until
 from tests.api.documents.documents_world import (
     MANUAL,
     OURS,
@@ -24,6 +25,13 @@ async def test_a_small_document_is_readable_in_the_answer_and_then_indexed(
     assert (answer["format"], answer["pages"], answer["by"]) == ("text", 1, "plain@1")
     indexed = await world.ended(answer["id"])
     assert (indexed["state"], indexed["problem"]) == ("indexed", None)
+    job = indexed["job"]
+
+    async def is_over() -> bool:
+        return (await world.documents.jobs.get("acme", job)).ended is not None
+
+    await until(is_over)
+    assert (await world.ask("GET", f"/{answer['id']}")).json()["language"] == "en"
     assert [place["state"] for place in indexed["collections"]] == ["indexed"]
     assert indexed["collections"][0]["points"] == indexed["chunks"] > 1
     assert world.pages_used() == [1]

@@ -49,6 +49,13 @@ class StoreWorld:
     documents: DocumentsWorld
     services: AppServices
     app: ASGIApp
+    handlers: list[Any]
+
+    async def restart_worker(self) -> None:
+        """Its jobs are released, and another worker continues them."""
+        await self.documents.jobs.close()
+        self.documents.jobs.install(self.handlers)
+        await self.documents.jobs.start()
 
     @asynccontextmanager
     async def client(self, key: str = OURS) -> AsyncIterator[openai.AsyncOpenAI]:
@@ -105,16 +112,15 @@ async def opened_stores(
             ),
         )
         calls = OwnersDocumentCalls(services, records, keys.caller_of)
-        world.jobs.install(
-            [
-                document_handler(documents, calls, records),
-                index_files_handler(services, keys.caller_of),
-            ]
-        )
+        handlers = [
+            document_handler(documents, calls, records),
+            index_files_handler(services, keys.caller_of),
+        ]
+        world.jobs.install(handlers)
         if at_work:
             await world.jobs.start()
         try:
-            yield StoreWorld(world, services, create_app(services))
+            yield StoreWorld(world, services, create_app(services), handlers)
         finally:
             if at_work:
                 await world.jobs.close()

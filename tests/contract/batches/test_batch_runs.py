@@ -1,7 +1,8 @@
 """A batch ends with one outcome for each item, whoever dies on the way and whatever is too busy."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,7 @@ from cluster.usage.collected_usage import CollectedUsage
 from cluster.usage.ledger import Ledger
 from deployments.batches.handler import BatchHandler
 from deployments.batches.item_calls import ItemCalls
-from deployments.batches.item_store import BatchItemStore
+from deployments.batches.item_store import ADDED_AT_ONCE, BatchItemStore
 from deployments.batches.model import KIND, MAX_AGE_S, BatchItem, BatchSpec, ItemOutcome
 from deployments.batches.pacing import BatchPacer
 from deployments.contracts.jobs import ENDED, Job, NewJob
@@ -161,3 +162,29 @@ async def test_items_of_another_tenant_are_not_there(office: Office) -> None:
         assert (await ITEMS.counts(connection, "other", [job.id]))[job.id].total == 0
         page = await ITEMS.page(connection, "other", job.id, state=None, after=-1, limit=9)
     assert page.items == ()
+
+
+async def test_an_order_of_many_items_gives_way_to_others(office: Office) -> None:
+    """No more than ADDED_AT_ONCE items are taken in one turn of the event loop."""
+    loop, turn, taken = asyncio.get_running_loop(), 0, Counter[int]()
+
+    def count() -> None:
+        nonlocal turn, handle
+        turn += 1
+        handle = loop.call_soon(count)
+
+    def items() -> Iterator[BatchItem]:
+        for n in range(4 * ADDED_AT_ONCE):
+            taken[turn] += 1
+            yield BatchItem(n, None, b"{}")
+
+    handle = loop.call_soon(count)
+    async with office.database.begin() as connection:
+        spec = BatchSpec("captions", 4 * ADDED_AT_ONCE, frozenset())
+        job = await office.store.create(connection, NewJob("acme", KIND, "k", spec.to_json()))
+        await ITEMS.add(connection, "acme", job.id, items())
+    handle.cancel()
+
+    assert max(taken.values()) == ADDED_AT_ONCE
+    async with office.database.read() as connection:
+        assert len(await ITEMS.pending(connection, "acme", job.id)) == 4 * ADDED_AT_ONCE

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("small_snapshots")
 @pytest.fixture
 def small_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot_writer, "SNAPSHOT_POINTS", 50)
+    monkeypatch.setattr(snapshot_writer, "PAUSE_S", 0.0)
 
 
 @pytest.fixture
@@ -201,6 +202,24 @@ async def stored_secret(searched: SearchedCollections) -> Collection:
     await finished(searched.searcher)
     await searched.stored.put(made, around(20, first=500))
     return made
+
+
+async def test_what_is_due_later_is_written_by_the_sweep(
+    searched: SearchedCollections, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await saved(searched)
+    first = kept(folder, made.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot_writer, "PAUSE_S", 1_000.0)
+        await searched.stored.put(made, around(9, first=400))
+        await searched.search(made, "all")
+        await finished(searched.searcher)
+        assert kept(folder, made.id) == first
+
+    await searched.searcher.sweeper.run_once()
+    await finished(searched.searcher)
+
+    assert kept(folder, made.id) != first
 
 
 async def test_small_collections_have_none(searched: SearchedCollections, folder: Path) -> None:

@@ -174,6 +174,21 @@ async def test_searches_beside_writes_see_what_was_written_before(
     await asyncio.gather(write(), search({"angle": 0.0}), search({}), search({"angle": 1.0}))
 
 
+async def test_loads_of_others_keep_nobody_from_reading_changes(
+    searched: SearchedCollections,
+) -> None:
+    made = await searched.stored.create()
+    await searched.stored.put(made, around(2))
+    await searched.ids(made, "all")
+    loading = searched.searcher.loaded._loading
+    while not loading.locked():
+        await loading.acquire()
+
+    await searched.stored.put(made, around(1, first=5))
+
+    assert len(await searched.ids(made, "all", timeout_s=20.0)) == 3
+
+
 async def test_a_search_ends_at_its_deadline_and_leaves_the_collection_usable(
     searched: SearchedCollections, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,11 +137,12 @@ def test_two_tenants_never_meet(
     tenants_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_writer, "SNAPSHOT_POINTS", 2)
+    monkeypatch.setattr(snapshot_writer, "PAUSE_S", 0.0)
     monkeypatch.setattr(TwoTenants, "url", tenants_url)
     monkeypatch.setattr(TwoTenants, "folder", tmp_path / "search")
     quiet = settings(
-        max_examples=12,
-        stateful_step_count=25,
+        max_examples=6,
+        stateful_step_count=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )

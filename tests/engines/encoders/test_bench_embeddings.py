@@ -9,6 +9,7 @@ from load_tests.benchmarks.against.figures import extract_figures
 from load_tests.benchmarks.speed.bench_embeddings import main
 
 
+@pytest.mark.exhaustive
 def test_a_tiny_run_comes_to_a_report(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

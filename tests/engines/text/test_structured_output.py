@@ -150,6 +150,7 @@ async def test_ignore_eos_is_refused_beside_a_format(model: TextModel) -> None:
         await _choice(model, _request("json_object", "", ignore_eos=True))
 
 
+@pytest.mark.exhaustive
 async def test_the_benchmark_comes_to_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     arguments = ["--schemas", "2", "--hostile", "3", "--rounds", "1", "--json", str(report)]

@@ -352,6 +352,15 @@ SCENARIOS = (
         summary="More jobs of video.clips fail than finish",
     ),
     Scenario(
+        "MobulaSearchMemoryShort",
+        {
+            'mobula_search_queries_total{job="m",replica="s1",outcome="finished"}': counter(0, 10),
+            'mobula_search_evictions_total{job="m",replica="s1"}': counter(0, 5),
+        },
+        "For 50% of the searches another collection left the memory.",
+        summary="Searches wait for collections that are not in memory",
+    ),
+    Scenario(
         "MobulaWebhooksFailing",
         {
             f'mobula_webhook_deliveries_total{{job="m",replica="i1",outcome="{outcome}"}}': course

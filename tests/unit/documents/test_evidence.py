@@ -10,6 +10,7 @@ from deployments.documents.evidence import (
     find_candidates,
     judge,
     judge_by_words,
+    sentences_of,
     shared_words,
     strings_to_embed,
 )
@@ -48,6 +49,16 @@ def test_sentences_are_bounded_those_with_the_question_s_words_first() -> None:
 
     assert len(found) == MAX_SENTENCES
     assert found[0].text == "The pump is blue."
+
+
+def test_a_sentence_goes_on_in_the_next_line_of_a_paragraph_but_not_of_a_table() -> None:
+    wrapped = (
+        "The pump that was shown at the fair in spring comes with a warranty\nof five years. So."
+    )
+    table = "a cell with many words that make it rather long\t1\nanother cell\t2"
+
+    assert [wrapped[start:end] for start, end in sentences_of(wrapped)] == [wrapped[:-4], "So."]
+    assert len(sentences_of(table)) == 2
 
 
 def test_the_closest_sentence_that_has_what_is_wanted_is_best() -> None:

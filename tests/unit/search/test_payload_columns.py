@@ -54,7 +54,7 @@ def passing(columns: PayloadColumns, filter: Mapping[str, Any]) -> list[bool]:
 
 
 @given(st.lists(PAYLOADS, max_size=8), st.lists(PAYLOADS, max_size=3), FILTERS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_mask_has_the_payloads_that_match(
     payloads: list[dict[str, Any]], later: list[dict[str, Any]], filter: dict[str, Any]
 ) -> None:

@@ -64,10 +64,10 @@ for attempt, death in enumerate(deaths):
 DEATHS = ("claimed", "between", "inside", "before the end")
 
 
-async def run_workers(url: str, *deaths: str) -> list[int]:
+async def run_workers(script: str, url: str, *deaths: str) -> list[int]:
     """One process after another works until it reaches its death; each imports nothing, because it
     is forked. The lease of the one before has ended. Their exit statuses."""
-    arguments = [sys.executable, "-c", WORKER, url, str(LEASE_S), *deaths]
+    arguments = [sys.executable, "-c", script, url, str(LEASE_S), *deaths]
     process = await asyncio.to_thread(
         subprocess.run, arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     )
@@ -77,7 +77,7 @@ async def run_workers(url: str, *deaths: str) -> list[int]:
 async def test_a_job_whose_worker_is_killed_anywhere_ends_once(office: Office, url: str) -> None:
     made = await office.add(max_attempts=len(DEATHS) + 1)
 
-    assert await run_workers(url, *DEATHS, "nowhere") == [-9] * len(DEATHS) + [0]
+    assert await run_workers(WORKER, url, *DEATHS, "nowhere") == [-9] * len(DEATHS) + [0]
 
     ended = await office.store.get("acme", made.id)
     assert (ended.state, ended.attempts) == ("succeeded", len(DEATHS) + 1)

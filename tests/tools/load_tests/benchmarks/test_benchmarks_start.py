@@ -54,6 +54,7 @@ SMOKE_RUNS = {
     "text": "cluster/test_text.py",
     "optimize": HERE,
     "documents": HERE,
+    "search": HERE,
     "library": "contract/load_tests/benchmarks/content/test_bench_library.py",
     "batch": CLUSTER,
     "video": "tools/load_tests/benchmarks/video/test_video_goals.py",
@@ -72,6 +73,7 @@ SMOKE_RUNS = {
     "routing": HERE,
 }
 TINY = {
+    "search": "--vectors-by-words --collections 3 --points 1500",
     "documents": "--part answers --questions 4 --vectors-by-words",
     "optimize": "--drafts 6 --posts 220 --seeds 1 --words-only",
     "hit-ratio": "--per-key 1 --seeds 1",
