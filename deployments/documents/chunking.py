@@ -1,8 +1,9 @@
 """Cuts documents into chunks, which are embedded and found one by one.
 
-In: blocks in reading order. Out: chunks of at most WORDS words with OVERLAP of the one before,
-never across headings, whose path each chunk carries; so long that an embedding model of 256 tokens
-reads all of one. Offsets are code points.
+In: blocks in reading order. Out: chunks of at most WORDS words with OVERLAP of the one before (a
+chunk of fewer words, since they are long, repeats as small a share), never across headings, whose
+path each chunk carries; so long that an embedding model of 256 tokens reads all of one. Offsets are
+code points.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ MAX_TOKENS = 240  # of a chunk with its headings, as `count_tokens` estimates; M
 MAX_HEADING = 200  # characters of the path
 _LATIN, _SHORT, _LONG = 0x24F, 6, 9
 _WORD = regex.compile(r"\S+")
+_PIECE = regex.compile(r"\p{N}+|\p{Latin}+|[^\p{N}\p{Latin}]")
 _UNSPACED = 12  # characters of an unspaced script that count as one word's place
 
 
@@ -33,13 +35,19 @@ class _ChunkWord:
 def count_tokens(word: str) -> int:
     """About as many tokens as a WordPiece tokenizer of English makes of it, rather more: common
     words are one, long ones a piece for three letters; so are digits in pairs, and each sign and
-    each letter of another script."""
-    letters = sum(map(str.isalnum, word))
-    signs, digits = len(word) - letters, sum(map(str.isdigit, word))
-    others = 0 if word.isascii() else sum(ord(letter) > _LATIN for letter in word)
-    plain = max(0, letters - digits - others)
-    pieces = min(plain, 1) if plain <= _SHORT else 2 if plain <= _LONG else -(-plain // 3)
-    return pieces - (-digits // 2) + signs + others
+    each letter of another script. Words with accents are cut in more pieces."""
+    return sum([_count_piece(piece) for piece in _PIECE.findall(word)])
+
+
+def _count_piece(piece: str) -> int:
+    length = len(piece)
+    if piece[0].isdigit():
+        return -(-length // 2)
+    if length == 1 or ord(piece[0]) > _LATIN:
+        return length
+    if not piece.isascii():
+        return -(-3 * length // 4) if length <= _LONG else -(-length // 3) + 2
+    return 1 if length <= _SHORT else 2 if length <= _LONG else -(-length // 3)
 
 
 def chunk_blocks(
@@ -112,7 +120,7 @@ def _spans(
         yield words[start], words[end - 1]
         if end >= len(words):
             return
-        start = max(start + 1, end - repeated)
+        start = max(start + 1, end - repeated * (end - start) // size)
 
 
 def _chunk(

@@ -34,7 +34,8 @@ def read(source: SourceFile, parts: PartFiles) -> None:
         if isinstance(error, MemoryError | RecursionError):
             raise
         raise DocumentDamaged("is a DOCX that is damaged") from error
-    parts.begin("docx", 1, document.core_properties.title or "", f"python-docx {RULES}")
+    title = document.core_properties.title or _first_heading(document)
+    parts.begin("docx", 1, title, f"python-docx {RULES}")
     writer = _Writer(parts)
     for block in document.iter_inner_content():
         writer.add(block)
@@ -42,6 +43,12 @@ def read(source: SourceFile, parts: PartFiles) -> None:
     for text in _footnotes(document):
         parts.add(1, "note", text)
     parts.end_page(1)
+
+
+def _first_heading(document: Any) -> str:
+    headings = (each for each in document.paragraphs if each.text.strip() and _level(each) == 1)
+    first = next(headings, None)
+    return "" if first is None else paragraph_text(first._p)
 
 
 class _Writer:

@@ -8,7 +8,7 @@ note.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from statistics import median
+from statistics import median, median_low
 from typing import Any
 
 import pypdfium2  # noqa: TID253 (runs as a child only)
@@ -52,13 +52,30 @@ def read(source: SourceFile, parts: PartFiles) -> None:
             raise DocumentDamaged("has no pages")
         if pages > source.max_pages:
             raise DocumentTooLarge("max_pages", source.max_pages, pages)
-        title = document.get_metadata_value("Title") or ""
+        title = document.get_metadata_value("Title") or _first_heading(document)
         parts.begin("pdf", pages, title, _BY)
         reading = _PageReader(document, source, parts)
         for number in range(source.first_page, pages + 1):
             reading.read_page(number)
             parts.end_page(number)
         reading.end()
+
+
+def _first_heading(document: pypdfium2.PdfDocument) -> str:
+    """The largest of the first page."""
+    try:
+        page = document[0]
+    except pypdfium2.PdfiumError:
+        return ""
+    text = page.get_textpage()
+    try:
+        blocks = laid_out(reading_order(TextOfPage(text.raw).read().segments))
+    finally:
+        text.close()
+        page.close()
+    sizes = [block.size for block in blocks for _ in range(len(block.text))]
+    headings = [block for block in blocks if is_heading(block, median_low(sizes))]
+    return max(headings, key=lambda block: block.size).text if headings else ""
 
 
 @contextmanager

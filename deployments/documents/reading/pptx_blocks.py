@@ -33,7 +33,8 @@ def read(source: SourceFile, parts: PartFiles) -> None:
     if slides > source.max_pages:
         raise DocumentTooLarge("max_pages", source.max_pages, slides)
     size = (deck.slide_width or 1, deck.slide_height or 1)
-    parts.begin("pptx", slides, deck.core_properties.title or "", f"python-pptx {RULES}")
+    title = deck.core_properties.title or next(map(_title, deck.slides), "")
+    parts.begin("pptx", slides, title, f"python-pptx {RULES}")
     for number, slide in enumerate(deck.slides, start=1):
         if number >= source.first_page:
             _read_slide(number, slide, size, parts)
@@ -42,8 +43,7 @@ def read(source: SourceFile, parts: PartFiles) -> None:
 
 def _read_slide(number: int, slide: Any, size: tuple[int, int], parts: PartFiles) -> None:
     title = slide.shapes.title
-    if title is not None and title.has_text_frame:
-        text = " ".join(title.text_frame.text.split())
+    if text := _title(slide):
         parts.add(number, "heading", text, 1, _box(title, size))
     for shape in sorted(_shapes(slide.shapes), key=_place):
         if title is not None and shape.shape_id == title.shape_id:
@@ -57,6 +57,13 @@ def _read_slide(number: int, slide: Any, size: tuple[int, int], parts: PartFiles
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         for piece in pieces(slide.notes_slide.notes_text_frame.text):
             parts.add(number, "note", piece)
+
+
+def _title(slide: Any) -> str:
+    title = slide.shapes.title
+    if title is None or not title.has_text_frame:
+        return ""
+    return " ".join(title.text_frame.text.split())
 
 
 def _read_text(number: int, shape: Any, size: tuple[int, int], parts: PartFiles) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from deployments.documents.reading import pdf
+from deployments.documents.reading.pdf_text import Segment
 from deployments.documents.reading.worker import read_document
 from load_tests.benchmarks.content.bad_documents import ZOO
 from load_tests.benchmarks.content.made_documents import (
@@ -83,6 +85,13 @@ def test_headings_and_tables_are_known(read: Read, kind: str) -> None:
     assert ("table", "\n".join(["\t".join(row) for row in page.rows]), 0) in blocks
 
 
+@pytest.mark.parametrize("kind", ["pdf", "docx", "pptx", "markdown"])
+def test_a_document_without_a_title_has_its_first_heading(read: Read, kind: str) -> None:
+    pages = made_pages(2)
+    parts = read(MAKERS[kind](pages), "a.md" if kind == "markdown" else "a")
+    assert parts[0]["facts"]["title"] == pages[0].heading
+
+
 def test_items_of_a_list_are_lines_of_one_block(read: Read) -> None:
     [page] = made_pages(1)
     items = ("list", "\n".join(page.items), 0)
@@ -134,6 +143,28 @@ def test_a_page_of_pictures_is_named(read: Read) -> None:
     assert blocks_of(parts) == []
     [note] = parts[-1]["notes"]
     assert note.startswith("Pages without text that can be read: 1.")
+
+
+def test_a_page_of_pictures_is_recognised_where_that_is_installed(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With lines of a recognizer; the real one is an extra."""
+
+    class Recognizer:
+        def lines(self, page: Any) -> list[Segment]:
+            return [_line(0, "Words of a pic-"), _line(1, "ture."), _line(4, "Others")]
+
+    monkeypatch.setattr(pdf, "is_installed", lambda: True)
+    monkeypatch.setattr(pdf, "TextRecognizer", Recognizer)
+    parts = read(as_scanned_pdf(made_pages(1)), ocr=True)
+    assert [text for _, text, _ in blocks_of(parts)] == ["Words of a picture.", "Others"]
+    assert parts[-1]["notes"] == ["Pages whose text was recognised: 1."]
+    assert read(as_scanned_pdf(made_pages(1)), ocr=False)[-1]["blocks"] == []
+
+
+def _line(row: int, text: str) -> Segment:
+    top = 100.0 + 14 * row
+    return Segment(text, 50, top, 300, top + 12, 12, -1, (50, 842 - top, 300, 830 - top))
 
 
 def test_an_empty_page_is_no_page_of_pictures(read: Read) -> None:
