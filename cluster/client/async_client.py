@@ -202,13 +202,13 @@ class AsyncMobula(HandleCalls):
         self,
         *,
         url: str | None = None,
-        file: str | None = None,
+        file_id: str | None = None,
         wait: bool = True,
         **options: Any,
     ) -> dict[str, Any]:
         """The document behind a URL, or of a file of `/v1/files`, once it is indexed or has failed,
         or at once. `options` as in `POST /api/v1/documents`."""
-        document = await self._call("create_document", {"url": url, "file": file, **options})
+        document = await self._call("create_document", {"url": url, "file_id": file_id, **options})
         while wait and document["job"] and document["state"] in ("reading", "readable"):
             await asyncio.sleep(POLL_S)
             document = await self._call("documents.get", {"document": document["id"]})

@@ -135,11 +135,11 @@ class Mobula:
         self,
         *,
         url: str | None = None,
-        file: str | None = None,
+        file_id: str | None = None,
         wait: bool = True,
         **options: Any,
     ) -> dict[str, Any]:
-        return run(self._client.add_document(url=url, file=file, wait=wait, **options))
+        return run(self._client.add_document(url=url, file_id=file_id, wait=wait, **options))
 
     def get_document(self, document: str) -> dict[str, Any]:
         return run(self._client.get_document(document))

@@ -89,7 +89,7 @@ class CostWeights:
     audio_seconds: int = 400
     video_seconds: int = 500
     characters: int = 1
-    pages: int = 10
+    pages: int = 25
 
     def cost(self, amounts: UsageAmounts) -> int:
         """Cost units of `amounts`."""

@@ -326,7 +326,7 @@ class OwnersFileDocuments:
             Priority.BATCH,
         )
         name = file.name[:MAX_NAME].strip() or "file"
-        body = DocumentCreate(file=file.file, name=name, index=False)
+        body = DocumentCreate(file_id=file.file, name=name, index=False)
         operation = CreateDocument(services.documents)
         async with services.admission.admitted(
             context,

@@ -222,13 +222,13 @@ class AsyncMobula:
         self,
         *,
         url: str | None = None,
-        file: str | None = None,
+        file_id: str | None = None,
         wait: bool = True,
         **options: Any,
     ) -> dict[str, Any]:
         """The document behind a URL, or of a file of `/v1/files`, once it is indexed or has failed,
         or at once. `options` as in `POST /api/v1/documents`."""
-        source = {"url": url, "file": file}
+        source = {"url": url, "file_id": file_id}
         return await self._run(self._calls.add_document(source, wait, options))
 
     async def send_document(

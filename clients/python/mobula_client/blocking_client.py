@@ -164,11 +164,11 @@ class Mobula:
         self,
         *,
         url: str | None = None,
-        file: str | None = None,
+        file_id: str | None = None,
         wait: bool = True,
         **options: Any,
     ) -> dict[str, Any]:
-        return self._run(self._calls.add_document({"url": url, "file": file}, wait, options))
+        return self._run(self._calls.add_document({"url": url, "file_id": file_id}, wait, options))
 
     def send_document(
         self, file: str | Path, *, wait: bool = True, **options: Any

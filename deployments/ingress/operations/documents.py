@@ -75,13 +75,13 @@ class CreateDocument:
             upload = self._upload
             name = body.name or upload.name
             return DocumentSource(upload.path, name, upload.sha256, upload.bytes, upload.media_type)
-        if body.file is None:
+        if body.file_id is None:
             raise Malformed.at("/file", "is missing, and neither `file` nor `url`", "missing")
-        file = await documents.files.get(tenant, body.file)
+        file = await documents.files.get(tenant, body.file_id)
         stored = await documents.objects.list_under(tenant, f"files/{file.id}")
         if len(stored) != 1:
             raise InvalidRequest(
-                f"File '{file.id}' was written by a batch; it is no document.", param="file"
+                f"File '{file.id}' was written by a batch; it is no document.", param="file_id"
             )
         return DocumentSource(
             object_path(file.id, 0),

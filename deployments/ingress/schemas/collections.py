@@ -17,7 +17,7 @@ from cluster.collections.model import (
     POINT_ID,
 )
 from cluster.runtime import json_values
-from cluster.runtime.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32, FLOAT32_TINY, flush_tiny
 from cluster.runtime.problems import Malformed
 from deployments.contracts.search import MAX_RESULTS
 from deployments.ingress.schemas.admin import PageQuery, PageResponse, Patch, Strict, example
@@ -105,6 +105,8 @@ def vector_of(given: list[float] | str) -> NDArray[np.float32]:
 def _check_vector(given: list[float] | str | None) -> list[float] | str | None:
     if isinstance(given, str):
         vector_of(given)
+    elif given is not None and (np.abs(np.array(given, np.float64)) < FLOAT32_TINY).any():
+        return [flush_tiny(each) for each in given]
     return given
 
 

@@ -36,14 +36,14 @@ ModelName = Annotated[
 
 class DocumentCreate(Strict):
     """Body of `POST /api/v1/documents`: the URL of a document, or a file of `/v1/files`. In a form
-    the same fields stand beside `file`. It is indexed in `collection` (left out: `documents`, which
-    is made when it is needed), unless `index` is false. `ocr`: pages that are pictures are
-    recognised, where that is installed."""
+    the same fields stand beside `file`, which is the document itself. It is indexed in `collection`
+    (left out: `documents`, which is made when it is needed), unless `index` is false. `ocr`: pages
+    that are pictures are recognised, where that is installed."""
 
     model_config = example(url="https://example.com/report.pdf", name="Report")
 
     url: Url | None = None
-    file: FileId | None = None
+    file_id: FileId | None = None
     name: Label | None = None
     password: Annotated[Password, Field(description="Of an encrypted PDF.")] = ""
     ocr: bool = True
@@ -52,8 +52,8 @@ class DocumentCreate(Strict):
 
     @model_validator(mode="after")
     def _names_one_source(self) -> Self:
-        if self.url is not None and self.file is not None:
-            raise ValueError("give `url` or `file`, not both")
+        if self.url is not None and self.file_id is not None:
+            raise ValueError("give `url` or `file_id`, not both")
         if self.collection is not None and not self.index:
             raise ValueError("with `index` false there is no `collection`")
         return self

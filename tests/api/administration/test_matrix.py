@@ -292,6 +292,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vector_stores": {},
     "POST /v1/vector_stores/{store}": {"name": "notes"},
     "POST /v1/vector_stores/{store}/search": {"query": "tea"},
+    "POST /v1/vector_stores/{store}/files": {"file_id": "file-000000000000000000000000"},
+    "POST /v1/vector_stores/{store}/file_batches": {"file_ids": ["file-000000000000000000000000"]},
     "POST /v1/vector_stores/{store}/files/{file_id}": {"attributes": {"year": 2026}},
     "POST /api/v1/batches": {"operation": "chat", "items": [{"body": {}}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},

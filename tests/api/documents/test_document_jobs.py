@@ -108,8 +108,8 @@ async def test_a_file_of_files_is_read_and_stays(world: DocumentsWorld) -> None:
 
     staged = await files.receive("acme", content(), "text/plain", 1 << 20)
     file = await files.add(staged, NewFile("acme", "key", "user_data", "m.txt", "text/plain"))
-    sent = await world.ask("POST", json={"file": file.id})
+    sent = await world.ask("POST", json={"file_id": file.id})
     assert (sent.status_code, sent.json()["name"]) == (201, "m.txt")
     await world.ended(sent.json()["id"])
     assert (await files.get("acme", file.id)).bytes == len(MANUAL)
-    assert (await world.ask("POST", "", THEIRS, json={"file": file.id})).status_code == 404
+    assert (await world.ask("POST", "", THEIRS, json={"file_id": file.id})).status_code == 404

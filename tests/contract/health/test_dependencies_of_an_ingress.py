@@ -93,7 +93,7 @@ async def test_every_dependency_is_listed_with_its_consequence(services: AppServ
     assert set(dependencies) == {
         "store", "redis", "limiter", "cache:shared", "cache:archive", "webhooks", "library",
         "ray:gcs", "serve:controller", "haproxy", "blobs", "clipper", "media", "sandbox", "ffmpeg",
-        "text", "disk:home", "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
+        "text", "search", "disk:home", "disk:scratch", "clock", "otlp", "own:nowhere", "model:nano",
     }  # fmt: skip
     assert all(each.consequence for each in dependencies.values())
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from deployments.cache.config import CacheConfig
-from deployments.ingress import deployment
+from deployments.ingress import deployment, process_setup
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.names.spec import dump_settings, load_settings
 from deployments.video.config import VideoConfig
@@ -45,8 +45,9 @@ def test_an_ingress_replica_takes_those_of_its_environment(
         collection_search=None,
     )
     monkeypatch.setattr(deployment, "ServeBackends", lambda *_, **__: backends)
-    for name in ("check_store_to_start", "configure_logging", "collect_rarely"):
-        monkeypatch.setattr(deployment, name, lambda *_: None)
+    monkeypatch.setattr(deployment, "check_store_to_start", lambda *_: None)
+    for name in ("configure_logging", "collect_rarely"):
+        monkeypatch.setattr(process_setup, name, lambda *_: None)
     monkeypatch.setenv("MOBULA_HOME", str(tmp_path))
     if is_deployed:
         monkeypatch.setenv("MOBULA_INGRESS_NAMES", dump_settings(settings(ALIASES)))
