@@ -16,7 +16,7 @@ _POINTS = 72
 _LEAST_SCORE = 0.5
 _SETTINGS = {
     "Global.log_level": "critical",
-    "Global.use_cls": False,  # pages are upright; the classifier turns long lines upside down
+    "Global.use_cls": False,  # pages are upright
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }

@@ -89,7 +89,7 @@ Filter = Annotated[
 def vector_of(given: list[float] | str) -> NDArray[np.float32]:
     """Raises ValueError, which says what is wrong."""
     if not isinstance(given, str):
-        return np.array(given, np.float64).clip(-3e38, 3e38).astype(np.float32)
+        return np.array(given, np.float32)
     try:
         raw = base64.b64decode(given, validate=True)
     except binascii.Error:
@@ -103,9 +103,14 @@ def vector_of(given: list[float] | str) -> NDArray[np.float32]:
 
 
 def _check_vector(given: list[float] | str | None) -> list[float] | str | None:
+    """Numbers are those that float32 has."""
     if isinstance(given, str):
         vector_of(given)
-    elif given is not None and (np.abs(np.array(given, np.float64)) < FLOAT32_TINY).any():
+        return given
+    sizes = np.abs(np.array(given or (), np.float64))
+    if (sizes > np.finfo(np.float32).max).any():
+        raise ValueError("has a number that is too large")
+    if given is not None and (sizes < FLOAT32_TINY).any():
         return [flush_tiny(each) for each in given]
     return given
 

@@ -13,6 +13,7 @@ from typing_extensions import override
 from cluster.audit.record import AuditRecord
 from cluster.invalidation.generations import Generations
 from cluster.metrics.series import Reading
+from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import store_url
 from cluster.storage.database import Database
@@ -67,6 +68,7 @@ class NoTenancy(TenantServices):
         self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
         self.idempotency = self.responses = self.templates = None  # type: ignore[assignment]
         self.bus = None  # type: ignore[assignment]
+        self.guard = SsrfGuard()
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
         self.policies: dict[str, CallerPolicies] = {}
         self.broadcast = DirectoryBroadcast(self)  # type: ignore[arg-type]
