@@ -11,7 +11,7 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from cluster.usage.ledger import Ledger
 from deployments.cache.config import CacheConfig
-from deployments.ingress import deployment
+from deployments.ingress import deployment, process_setup
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
@@ -70,8 +70,9 @@ def test_the_deployment_has_it_in_place_of_tenant_services(
     stages = InProcessStages({"echo": create_echo_model("echo", EchoEngine(4))})
     monkeypatch.setenv("MOBULA_HOME", str(tmp_path))
     monkeypatch.setattr(deployment, "ServeBackends", lambda *_, **__: stages)
-    for name in ("check_store_to_start", "configure_logging", "collect_rarely"):
-        monkeypatch.setattr(deployment, name, lambda *_: None)
+    monkeypatch.setattr(deployment, "check_store_to_start", lambda *_: None)
+    for name in ("configure_logging", "collect_rarely"):
+        monkeypatch.setattr(process_setup, name, lambda *_: None)
     settings = ModelSettings("echo", {}, {}, {})
     config = IngressConfig(settings, CacheConfig(), video_config(open_args()))
 
