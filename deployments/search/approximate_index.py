@@ -6,7 +6,6 @@ caller compares them exactly. Rows may be added by several threads.
 """
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,6 @@ class ApproximateIndex:
                 return False
             some = rows[at : at + _ADDED_AT_ONCE]
             self._index.add(some, vectors.take(some).astype(np.float16), threads=threads)
-            time.sleep(0)
         return True
 
     def remove(self, row: int) -> None:
